@@ -1,0 +1,86 @@
+/*
+ * tq_limits.h: every limit and default of TaskMQ, in one place.
+ *
+ * A name ends with its unit (_MS, _S, _BYTES); a name without one counts.
+ * docs/limits.md says the same to users; tests/unit/test_limits_doc.sh holds
+ * the two together.
+ */
+
+#ifndef TQ_LIMITS_H
+#define TQ_LIMITS_H
+
+/* Names. */
+#define TQ_HANDLER_MAX            64      /* [A-Za-z0-9_.-]{1,64} */
+#define TQ_NAMESPACE_MAX          64      /* same alphabet */
+#define TQ_HANDLERS_MAX           1000    /* handler names per namespace */
+#define TQ_WORKER_NAME_MAX        64      /* host:pid, no spaces */
+#define TQ_IDEMPOTENCY_KEY_MAX    255
+#define TQ_SUBJECT_MAX            255     /* JWT "sub" */
+
+/* Jobs. */
+#define TQ_PRIORITY_MAX           100
+#define TQ_PRIORITY_DEFAULT       0       /* TaskMQ API */
+#define TQ_PRIORITY_DAEMON        50      /* TaskDaemon API */
+#define TQ_RETRIES_MAX            100
+#define TQ_TIMEOUT_MAX_S          604800  /* one week */
+#define TQ_RETENTION_MAX_S        31536000
+#define TQ_INTERVAL_MAX_S         31536000
+#define TQ_CRASHES_MAX            3       /* the third lost worker ends a job */
+#define TQ_ID_MAX                 9007199254740991LL   /* 2^53 - 1 */
+#define TQ_YEAR_MAX               9999
+
+/* Sizes. */
+#define TQ_PAYLOAD_DEFAULT_BYTES  (1024 * 1024)
+#define TQ_PAYLOAD_MAX_BYTES      (64 * 1024 * 1024)
+#define TQ_BULK_DEFAULT_BYTES     (8 * 1024 * 1024)
+#define TQ_BULK_MAX_JOBS          1000    /* per request and per script call */
+#define TQ_RESULT_MAX_BYTES       (1024 * 1024)
+#define TQ_ERROR_MAX_BYTES        (16 * 1024)
+#define TQ_LOG_MAX_BYTES          (64 * 1024)   /* tail of stderr per job */
+#define TQ_LINE_EXTRA_BYTES       (64 * 1024)   /* protocol line: payload + */
+#define TQ_TOKEN_MAX_BYTES        8192          /* a JWT */
+
+/* JSON (libtaskmq/tq_json.h). */
+#define TQ_JSON_DEPTH_MAX         128
+#define TQ_JSON_ERRORS_MAX        32      /* field errors listed in one 422 */
+
+/* Script work per call; see docs/redis-schema.md for the measurements. */
+#define TQ_CLAIM_MAX              1000
+#define TQ_PROMOTE_MAX            1000
+#define TQ_SWEEP_MAX              100
+#define TQ_REAP_MAX               100
+#define TQ_LIST_WALK_MAX          1000
+#define TQ_LIST_MAX               100
+#define TQ_LIST_PAGE_BYTES        (1024 * 1024)
+#define TQ_DEAD_MAX               100000
+
+/* Redis connection. */
+#define TQ_REDIS_TIMEOUT_MS       2000
+#define TQ_BACKOFF_MIN_MS         100
+#define TQ_BACKOFF_MAX_MS         5000
+#define TQ_STABLE_MS              1000    /* READY this long resets backoff */
+#define TQ_REDIS_CALLS_MAX        16384   /* queued and in flight */
+#define TQ_REDIS_OUT_MAX_BYTES    (256 * 1024 * 1024)
+#define TQ_REDIS_REPLY_MAX_BYTES  (512 * 1024 * 1024)
+
+/* Namespace settings' defaults (`taskmq config`). */
+#define TQ_RETENTION_DEFAULT_S    86400
+#define TQ_DEAD_RETENTION_S       2592000 /* 30 days */
+#define TQ_MAX_RETRIES_DEFAULT    2       /* TaskMQ: 3 executions */
+#define TQ_DAEMON_RETRIES_DEFAULT 3       /* TaskDaemon: 4 executions */
+#define TQ_RETRY_WAIT_MS          2000
+#define TQ_RETRY_WAIT_MAX_MS      3600000
+#define TQ_IDEMPOTENCY_TTL_S      86400
+
+/* Worker. */
+#define TQ_LEASE_DEFAULT_MS       30000
+#define TQ_LEASE_MIN_MS           1000
+#define TQ_LEASE_MAX_MS           3600000
+#define TQ_CONCURRENCY_MAX        1000
+#define TQ_INSTANCES_DEFAULT      2
+#define TQ_TASK_TIMEOUT_S         30
+#define TQ_KILL_WAIT_MS           5000    /* TERM to KILL */
+#define TQ_WAKE_MAX_MS            5000    /* a blocking read's longest wait */
+#define TQ_WORKER_GONE_MS         60000   /* not seen: dropped from the list */
+
+#endif /* TQ_LIMITS_H */

@@ -1,0 +1,175 @@
+/*
+ * tq_redis.h: the Redis client's core, without any I/O.
+ *
+ * The host (nginx, libuv, a unit test, the CLI's poll loop) owns the socket and
+ * the clock; this owns the protocol: the handshake, the order of calls, their
+ * deadlines, NOSCRIPT, backoff. One tq_redis_t is one connection and is used
+ * from one thread.
+ *
+ *   host                                tq_redis
+ *   ----                                --------
+ *   tq_redis_next_ms(), a timer     ->  tq_redis_tick(now)
+ *   want == CONNECT: opens a socket ->  tq_redis_connected(now)
+ *   socket readable, bytes          ->  tq_redis_feed(bytes, now)
+ *   socket writable, or after calls <-  tq_redis_out(iov) ; tq_redis_sent(n)
+ *   socket closed or failed         ->  tq_redis_lost(why, now)
+ *   want == CLOSE: closes it        ->  tq_redis_lost(…)
+ *
+ * After any of these, and after tq_redis_call(), the host looks at
+ * tq_redis_want(). Replies come in the order of the calls; a call that is past
+ * its deadline ends the connection, because later replies could no longer be
+ * matched.
+ *
+ * Memory: a tq_call_t is the caller's, made with tq_call_new(), handed over
+ * with tq_redis_call(), and freed by this after its callback returned. Inside
+ * a callback tq_redis_call() is allowed, tq_redis_free() is not.
+ */
+
+#ifndef TQ_REDIS_H
+#define TQ_REDIS_H
+
+#include <sys/uio.h>
+#include <hiredis/hiredis.h>
+
+#include "tq_buf.h"
+
+typedef struct tq_redis_s  tq_redis_t;
+typedef struct tq_call_s   tq_call_t;
+
+/* A Lua script: text and the SHA-1 that names it (hex, computed at build
+ * time by the embedding step). */
+typedef struct {
+    const char  *name;
+    const char  *sha;       /* 40 characters */
+    const char  *text;
+    size_t       len;
+} tq_script_t;
+
+typedef enum {
+    TQ_CALL_REPLY,          /* reply is there; it may be a REDIS_REPLY_ERROR */
+    TQ_CALL_NOT_SENT,       /* surely never reached Redis */
+    TQ_CALL_UNKNOWN         /* was sent, in part or whole; no reply came */
+} tq_call_result_t;
+
+/* What an error reply means to a caller. */
+typedef enum {
+    TQ_ERR_NONE,
+    TQ_ERR_LOADING, TQ_ERR_READONLY, TQ_ERR_MASTERDOWN, TQ_ERR_OOM,
+    TQ_ERR_BUSY, TQ_ERR_CLUSTERDOWN, TQ_ERR_MISCONF, TQ_ERR_NOREPLICAS,
+    TQ_ERR_NOAUTH, TQ_ERR_NOPERM,
+    TQ_ERR_OTHER
+} tq_redis_err_t;
+
+typedef void (*tq_call_cb)(tq_call_t *call, tq_call_result_t result,
+    const redisReply *reply);
+
+struct tq_call_s {
+    tq_call_cb          cb;          /* may be NULL: result not wanted */
+    void               *data;        /* the caller's */
+    int64_t             timeout_ms;  /* from tq_redis_call(); 0: the default */
+    unsigned            wait:1;      /* keep while disconnected, until the
+                                        deadline; else NOT_SENT at once */
+    unsigned            raw:1;       /* nargs/body hold a whole command, no
+                                        script */
+
+    /* filled through tq_call_*() */
+    const tq_script_t  *script;
+    unsigned            nargs;       /* arguments appended to body */
+    tq_buf_t            body;        /* they, RESP-encoded */
+
+    /* tq_redis' own */
+    int64_t             deadline_ms;
+    int64_t             sent_ms;     /* when the first byte left; 0: not yet */
+    size_t              off;         /* bytes sent */
+    unsigned            resent:1;    /* as EVAL, after NOSCRIPT */
+    char                head[192];   /* command, script, key count */
+    unsigned            head_len;
+    tq_call_t          *next;
+};
+
+/* A script call, or (script NULL) a plain command. NULL: out of memory. */
+tq_call_t *tq_call_new(const tq_script_t *script, tq_call_cb cb, void *data);
+
+/* Arguments, in order. The first argument of a script call is its only key.
+ * An allocation failure shows in call->body.failed and makes tq_redis_call()
+ * answer -1. */
+void tq_call_arg(tq_call_t *call, const void *p, size_t len);
+void tq_call_args(tq_call_t *call, const char *cstr);
+void tq_call_argi(tq_call_t *call, int64_t v);
+
+/* For a call that was never handed over. */
+void tq_call_free(tq_call_t *call);
+
+typedef enum {
+    TQ_REDIS_DOWN,          /* no socket; backing off until connect_at */
+    TQ_REDIS_CONNECTING,    /* the host was asked for a socket */
+    TQ_REDIS_HANDSHAKE,     /* AUTH, SELECT, CLIENT SETNAME, SCRIPT LOAD … */
+    TQ_REDIS_READY,
+    TQ_REDIS_CLOSING        /* asks the host to close */
+} tq_redis_state_t;
+
+typedef enum {
+    TQ_WANT_NOTHING, TQ_WANT_CONNECT, TQ_WANT_WRITE, TQ_WANT_CLOSE
+} tq_want_t;
+
+typedef struct {
+    const char          *user;         /* "" or NULL: none */
+    const char          *password;     /* copied; wiped in tq_redis_free() */
+    int                  db;
+    const char          *client_name;  /* CLIENT SETNAME, NULL: none */
+    const tq_script_t  **scripts;      /* NULL-terminated; loaded in handshake */
+    int64_t              timeout_ms;   /* per call, connect and handshake */
+    int64_t              idle_ping_ms; /* PING when silent this long; 0: no */
+    uint64_t             seed;         /* for backoff jitter */
+    /* READY or lost again; may be NULL. why: static or short-lived text */
+    void               (*on_state)(void *host, tq_redis_state_t s,
+                                   const char *why);
+    void                *host;
+} tq_redis_conf_t;
+
+/* Starts DOWN with connect_at = now. NULL: out of memory. now_ms: any
+ * monotonic clock in milliseconds, the same in all functions. */
+tq_redis_t *tq_redis_new(const tq_redis_conf_t *conf, int64_t now_ms);
+
+/* Ends all calls (NOT_SENT or UNKNOWN), then frees. The socket is the host's. */
+void tq_redis_free(tq_redis_t *r);
+
+tq_want_t tq_redis_want(const tq_redis_t *r);
+tq_redis_state_t tq_redis_state(const tq_redis_t *r);
+
+/* Static text: why the connection is not READY ("" when it is). */
+const char *tq_redis_why(const tq_redis_t *r);
+
+/* The host took up TQ_WANT_CONNECT: a connect is under way. */
+void tq_redis_connecting(tq_redis_t *r, int64_t now_ms);
+void tq_redis_connected(tq_redis_t *r, int64_t now_ms);
+void tq_redis_lost(tq_redis_t *r, const char *why, int64_t now_ms);
+
+/* 0, or -1: the stream is broken, want is CLOSE. */
+int tq_redis_feed(tq_redis_t *r, const char *p, size_t len, int64_t now_ms);
+
+/* The bytes to send next, as up to max slices; returns how many. They stay
+ * valid until tq_redis_sent(), tq_redis_lost() or tq_redis_feed(). */
+int tq_redis_out(tq_redis_t *r, struct iovec *iov, int max);
+void tq_redis_sent(tq_redis_t *r, size_t n, int64_t now_ms);
+
+/* The next moment tq_redis_tick() has something to do; -1: none. */
+int64_t tq_redis_next_ms(const tq_redis_t *r);
+void tq_redis_tick(tq_redis_t *r, int64_t now_ms);
+
+/*
+ * Takes the call. 0: its callback will be called exactly once, later (never
+ * from inside this function). -1: refused (out of memory, or over
+ * TQ_REDIS_CALLS_MAX / _OUT_MAX_BYTES, or not READY and !call->wait); the call
+ * was freed and the callback will not be called: nothing was sent.
+ */
+int tq_redis_call(tq_redis_t *r, tq_call_t *call, int64_t now_ms);
+
+/* Calls queued or in flight that have a callback. */
+unsigned tq_redis_pending(const tq_redis_t *r);
+
+/* Classifies an error reply by its first word. TQ_ERR_NONE: not an error. */
+tq_redis_err_t tq_redis_err(const redisReply *reply);
+const char *tq_redis_err_text(tq_redis_err_t e);  /* for people */
+
+#endif /* TQ_REDIS_H */
