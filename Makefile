@@ -1,0 +1,109 @@
+# Builds TaskMQ: build/ngx_http_taskmq_module.so, build/taskmq-worker,
+# build/taskmq. Installs nothing on the machine: script/setup does that.
+
+CC       ?= cc
+CXX      ?= c++
+BUILD    ?= build
+PREFIX   ?= /usr
+MODULES  ?= $(PREFIX)/lib/nginx/modules
+
+NGX_SRC  ?= /usr/share/nginx/src
+SAN      ?=
+OPT      ?= -O2
+
+WARN     = -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion \
+           -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2
+HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2
+ifneq ($(SAN),)
+HARDEN   = -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
+OPT      = -O1
+endif
+CFLAGS   ?= -g
+override CFLAGS += $(OPT) -std=gnu11 -fPIC -fvisibility=hidden $(WARN) \
+           $(HARDEN) -D_GNU_SOURCE -Ilibtaskmq -MMD -MP
+LDFLAGS  += -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
+
+LIB_SRC    := $(sort $(wildcard libtaskmq/*.c))
+LUA_SRC    := $(sort $(wildcard libtaskmq/lua/*.lua))
+WORKER_SRC := $(sort $(wildcard taskmq-worker/*.c))
+CLI_SRC    := $(sort $(wildcard taskmq-cli/*.c))
+MOD_SRC    := $(sort $(wildcard ngx_taskmq_module/*.[ch]))
+
+LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/gen/tq_scripts.o
+WORKER_OBJ := $(WORKER_SRC:%.c=$(BUILD)/obj/%.o) \
+              $(BUILD)/obj/taskmq-worker/toml.o
+CLI_OBJ    := $(CLI_SRC:%.c=$(BUILD)/obj/%.o)
+
+LIBTASKMQ  := $(BUILD)/libtaskmq.a
+SCRIPTS_C  := $(BUILD)/gen/tq_scripts.c
+
+.PHONY: all module worker cli lib check test bench fuzz lint format install \
+        clean
+
+all: module worker cli
+
+lib: $(LIBTASKMQ)
+module: $(BUILD)/ngx_http_taskmq_module.so
+worker: $(BUILD)/taskmq-worker
+cli: $(BUILD)/taskmq
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/obj/taskmq-worker/toml.o: taskmq-worker/toml.cc
+	@mkdir -p $(@D)
+	$(CXX) -g $(OPT) -std=c++17 -fPIC -Wall -Wextra -Werror $(HARDEN) \
+	    -MMD -MP -c -o $@ $<
+
+$(SCRIPTS_C): $(LUA_SRC) libtaskmq/embed.sh
+	@mkdir -p $(@D)
+	sh libtaskmq/embed.sh libtaskmq/lua > $@.new && mv $@.new $@
+
+$(LIBTASKMQ): $(LIB_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/taskmq-worker: $(WORKER_OBJ) $(LIBTASKMQ)
+	$(CXX) $(LDFLAGS) -o $@ $^ -lhiredis -luv -lcjson -lm
+
+$(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
+	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis -lcjson -ljwt -lcrypto -lm
+
+# The module is built the way Debian builds its own: with the installed
+# nginx's configure flags, so that its binary signature matches.
+$(BUILD)/nginx/Makefile: config $(NGX_SRC)/conf_flags
+	@mkdir -p $(BUILD)/nginx
+	cd $(NGX_SRC) && . ./conf_flags && \
+	    bash -c '. ./conf_flags; ./configure "$${NGX_CONF_FLAGS[@]}" \
+	    --with-cc-opt="$(OPT) -g $(HARDEN)" \
+	    --with-ld-opt="$(LDFLAGS)" \
+	    --add-dynamic-module=$(CURDIR) \
+	    --builddir=$(abspath $(BUILD))/nginx' > $(abspath $(BUILD))/nginx.configure.log 2>&1 \
+	    || { cat $(abspath $(BUILD))/nginx.configure.log; exit 1; }
+
+$(BUILD)/ngx_http_taskmq_module.so: $(BUILD)/nginx/Makefile $(MOD_SRC) \
+        $(LIB_SRC) $(wildcard libtaskmq/*.h) $(SCRIPTS_C)
+	$(MAKE) -C $(NGX_SRC) -f $(abspath $(BUILD))/nginx/Makefile modules
+	cp $(BUILD)/nginx/ngx_http_taskmq_module.so $@
+
+include tests/tests.mk
+
+install: all
+	install -D -m 0644 $(BUILD)/ngx_http_taskmq_module.so \
+	    $(DESTDIR)$(MODULES)/ngx_http_taskmq_module.so
+	install -D -m 0755 $(BUILD)/taskmq-worker \
+	    $(DESTDIR)$(PREFIX)/bin/taskmq-worker
+	install -D -m 0755 $(BUILD)/taskmq $(DESTDIR)$(PREFIX)/bin/taskmq
+
+format:
+	clang-format -i libtaskmq/*.[ch] ngx_taskmq_module/*.[ch] \
+	    taskmq-worker/*.[ch] taskmq-cli/*.[ch] tests/unit/*.[ch]
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
