@@ -111,6 +111,15 @@ int tq_job_decode(int64_t id, tq_str_t record, tq_str_t run, int64_t due_ms,
 /* Appends the job as TaskMQ's GET /job/{id} shows it. */
 void tq_job_add_json(tq_buf_t *b, const tq_job_info_t *info);
 
+/*
+ * Appends the job as TaskDaemon's GET /api/tasks/{id} shows it; uuid is its
+ * task id. `attempts` counts executions as the handler protocol's `attempt`
+ * does: the failed ones of this budget, and one more for a run that is under
+ * way, succeeded, or was lost for good with its worker.
+ */
+void tq_job_add_task_json(tq_buf_t *b, const tq_job_info_t *info,
+    const char *uuid);
+
 const char *tq_state_name(tq_state_t s);     /* "PENDING" … */
 
 #endif /* TQ_JOB_H */
