@@ -1,0 +1,12 @@
+#!lua flags=allow-oom
+-- claim: takes the best waiting jobs for a worker's free slots. First sweeps
+-- expired jobs, moves jobs of another selection mode, promotes due ones.
+--
+-- KEYS[1]  prefix
+-- ARGV     worker id (16 hex), worker name, lease ms, total (most jobs to
+--          take), then pairs: handler, free slots
+-- Returns  now (ms, integer), earliest due time of a scheduled job (ms,
+--          integer, 0: none), claim counter (12 hex; zeros when no job
+--          follows), then per job: id (string), attempts (integer), record.
+--          A lease token is the counter followed by the worker id.
+-- Errors   "ERR TASKMQ ..." for arguments that do not add up

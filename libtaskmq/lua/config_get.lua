@@ -1,0 +1,7 @@
+#!lua flags=no-writes
+-- config_get: the namespace's settings that were set (others have the
+-- defaults of tq_limits.h).
+--
+-- KEYS[1]  prefix
+-- ARGV     none
+-- Returns  name, value, ... (strings)

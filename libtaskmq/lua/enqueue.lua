@@ -1,0 +1,21 @@
+#!lua
+-- enqueue: stores jobs. Many independent groups in one call, each all or
+-- none, so that unrelated requests of one event-loop turn share a call.
+--
+-- KEYS[1]  prefix, "{ns}:"
+-- ARGV     number of groups; then per group:
+--            number of jobs (>= 1)
+--            idempotency key "<len of scope>:<scope>:<key>", or ""
+--            body hash, 16 hex (any text without key)
+--            known: "1" refuses handlers that no live worker serves, else "0"
+--            then per job:
+--              handler
+--              due, ms (0, or in the past: now)
+--              head: bytes 1-13 of the record
+--              tail: bytes 27 to the end of the record (from the blank after
+--                    the created time on)
+-- Returns  per group an integer: the first job id (a group's ids follow each
+--          other), -1 the key was used with another body, -2 too many
+--          handlers, -3 no worker serves a handler
+-- Errors   "ERR TASKMQ ..." for arguments that do not add up; nothing is
+--          written then. Without allow-oom: a full Redis refuses it whole.

@@ -1,0 +1,11 @@
+#!lua flags=allow-oom
+-- fail: runs that failed: waits for its retry, or ends as dead.
+--
+-- KEYS[1]  prefix
+-- ARGV     jitter (0-999999), then per job: id, token (28), retryable "1"/"0",
+--          error text, log ("": keep what is there), wait asked for, ms, or -1
+--          Job i of the call (from 0) uses jitter (jitter + i * 618034) mod
+--          1000000.
+-- Returns  per job a verdict: 0 ok, 1 already (this token failed it before),
+--          2 stale, 3 gone
+-- Errors   "ERR TASKMQ ..." for arguments that do not add up

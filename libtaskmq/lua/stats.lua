@@ -1,0 +1,19 @@
+#!lua flags=no-writes
+-- stats: counters, sizes, queues and workers.
+--
+-- KEYS[1]  prefix
+-- ARGV     none
+-- Returns  a flat array (places from 1; integers unless said):
+--            1 now, ms    2 received    3 success    4 failed
+--            5 cancelled  6 retries     7 crashes    8 dead_dropped
+--            9 duration_ms (sum over successful runs)
+--           10-24 d0 ... d14 (not cumulative), successful runs that took at
+--                most 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000,
+--                30000, 60000, 300000 ms, and longer ones
+--           25 waiting   26 scheduled  27 running   28 dead     29 finished
+--           30 number of queues Q      31 number of workers W
+--          then Q times 7: handler (string), received, waiting, scheduled,
+--                running, dead, created time of the oldest waiting (ms, 0:
+--                none)
+--          then W times 4: worker id (string), name (string), last seen (ms),
+--                info (string, JSON)
