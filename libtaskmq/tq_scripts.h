@@ -1,0 +1,33 @@
+/*
+ * tq_scripts.h: the Redis scripts of lua/, as embed.sh puts them into the
+ * library. Only tq_ops*.c use them: each script's arguments and reply are in
+ * the opening comment of its file.
+ */
+
+#ifndef TQ_SCRIPTS_H
+#define TQ_SCRIPTS_H
+
+#include "tq_redis.h"
+
+extern const tq_script_t  tq_script_cancel;
+extern const tq_script_t  tq_script_claim;
+extern const tq_script_t  tq_script_complete;
+extern const tq_script_t  tq_script_config_get;
+extern const tq_script_t  tq_script_config_set;
+extern const tq_script_t  tq_script_delete;
+extern const tq_script_t  tq_script_enqueue;
+extern const tq_script_t  tq_script_extend;
+extern const tq_script_t  tq_script_fail;
+extern const tq_script_t  tq_script_get;
+extern const tq_script_t  tq_script_goodbye;
+extern const tq_script_t  tq_script_list;
+extern const tq_script_t  tq_script_logs;
+extern const tq_script_t  tq_script_probe;
+extern const tq_script_t  tq_script_reap;
+extern const tq_script_t  tq_script_recover;
+extern const tq_script_t  tq_script_release;
+extern const tq_script_t  tq_script_replay;
+extern const tq_script_t  tq_script_retry;
+extern const tq_script_t  tq_script_stats;
+
+#endif /* TQ_SCRIPTS_H */
