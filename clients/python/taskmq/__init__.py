@@ -1,0 +1,1 @@
+"""Runs TaskMQ handler modules under taskmq-worker. See README.md."""

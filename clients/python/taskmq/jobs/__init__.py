@@ -1,0 +1,1 @@
+"""Where handlers register themselves: taskmq.jobs.handlers."""
