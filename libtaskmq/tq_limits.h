@@ -62,6 +62,8 @@
 #define TQ_REDIS_CALLS_MAX        16384   /* queued and in flight */
 #define TQ_REDIS_OUT_MAX_BYTES    (256 * 1024 * 1024)
 #define TQ_REDIS_REPLY_MAX_BYTES  (512 * 1024 * 1024)
+#define TQ_REDIS_REPLY_ITEMS_MAX  1000000 /* elements of one array */
+#define TQ_REDIS_READER_KEEP_BYTES (64 * 1024)  /* read buffer kept when idle */
 
 /* Namespace settings' defaults (`taskmq config`). */
 #define TQ_RETENTION_DEFAULT_S    86400
@@ -82,5 +84,19 @@
 #define TQ_KILL_WAIT_MS           5000    /* TERM to KILL */
 #define TQ_WAKE_MAX_MS            5000    /* a blocking read's longest wait */
 #define TQ_WORKER_GONE_MS         60000   /* not seen: dropped from the list */
+#define TQ_GRACE_DEFAULT_S        30      /* TERM: running jobs may finish */
+#define TQ_GRACE_MAX_S            86400
+#define TQ_INSTANCES_MAX          1000    /* of one handler */
+#define TQ_START_WAIT_MIN_MS      100     /* handler cannot start: backoff */
+#define TQ_START_WAIT_MAX_MS      30000
+#define TQ_START_OK_MS            1000    /* alive this long: it started */
+#define TQ_ANSWER_LINE_BYTES      (TQ_PAYLOAD_DEFAULT_BYTES \
+                                   + TQ_LINE_EXTRA_BYTES)
+#define TQ_STDERR_LINE_BYTES      4096    /* longer ones are logged in parts */
+#define TQ_STDERR_LINES_PER_S     50      /* of one child, in the worker's log */
+#define TQ_LOG_FIELD_BYTES        2048    /* of one value in the worker's log */
+#define TQ_CONFIG_FILE_BYTES      (1024 * 1024)   /* handlers.toml */
+#define TQ_DONE_TRIES             5       /* of a call that Redis refuses for
+                                             no reason that passes */
 
 #endif /* TQ_LIMITS_H */

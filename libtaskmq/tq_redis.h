@@ -22,7 +22,9 @@
  *
  * Memory: a tq_call_t is the caller's, made with tq_call_new(), handed over
  * with tq_redis_call(), and freed by this after its callback returned. Inside
- * a callback tq_redis_call() is allowed, tq_redis_free() is not.
+ * a callback (or on_state) tq_redis_call(), _take_reply(), _out(), _sent() and
+ * the functions that only look are allowed; tq_redis_lost() is done when the
+ * callback has returned; _feed(), _tick() and _free() are not allowed.
  */
 
 #ifndef TQ_REDIS_H
@@ -66,7 +68,9 @@ typedef void (*tq_call_cb)(tq_call_t *call, tq_call_result_t result,
 struct tq_call_s {
     tq_call_cb          cb;          /* may be NULL: result not wanted */
     void               *data;        /* the caller's */
-    int64_t             timeout_ms;  /* from tq_redis_call(); 0: the default */
+    int64_t             timeout_ms;  /* from tq_redis_call(); 0: the default;
+                                        < 0 (with wait): unlimited until it
+                                        is sent, then the default */
     unsigned            wait:1;      /* keep while disconnected, until the
                                         deadline; else NOT_SENT at once */
     unsigned            raw:1;       /* nargs/body hold a whole command, no
@@ -121,7 +125,8 @@ typedef struct {
     int64_t              timeout_ms;   /* per call, connect and handshake */
     int64_t              idle_ping_ms; /* PING when silent this long; 0: no */
     uint64_t             seed;         /* for backoff jitter */
-    /* READY or lost again; may be NULL. why: static or short-lived text */
+    /* READY; or DOWN, after every lost connection or failed attempt. May be
+     * NULL. why: static or short-lived text */
     void               (*on_state)(void *host, tq_redis_state_t s,
                                    const char *why);
     void                *host;
@@ -137,7 +142,8 @@ void tq_redis_free(tq_redis_t *r);
 tq_want_t tq_redis_want(const tq_redis_t *r);
 tq_redis_state_t tq_redis_state(const tq_redis_t *r);
 
-/* Static text: why the connection is not READY ("" when it is). */
+/* Why the connection is not READY ("" when it is). The text may change with
+ * the next call of a function here. */
 const char *tq_redis_why(const tq_redis_t *r);
 
 /* The host took up TQ_WANT_CONNECT: a connect is under way. */
@@ -149,7 +155,7 @@ void tq_redis_lost(tq_redis_t *r, const char *why, int64_t now_ms);
 int tq_redis_feed(tq_redis_t *r, const char *p, size_t len, int64_t now_ms);
 
 /* The bytes to send next, as up to max slices; returns how many. They stay
- * valid until tq_redis_sent(), tq_redis_lost() or tq_redis_feed(). */
+ * valid until tq_redis_sent(), _lost(), _feed(), _tick() or _free(). */
 int tq_redis_out(tq_redis_t *r, struct iovec *iov, int max);
 void tq_redis_sent(tq_redis_t *r, size_t n, int64_t now_ms);
 
@@ -165,8 +171,15 @@ void tq_redis_tick(tq_redis_t *r, int64_t now_ms);
  */
 int tq_redis_call(tq_redis_t *r, tq_call_t *call, int64_t now_ms);
 
+/* Inside a callback: its reply becomes the caller's, who ends it with
+ * freeReplyObject(). NULL when there is none (left). */
+redisReply *tq_redis_take_reply(tq_redis_t *r);
+
 /* Calls queued or in flight that have a callback. */
 unsigned tq_redis_pending(const tq_redis_t *r);
+
+/* Bytes of arguments held by calls queued or in flight. */
+size_t tq_redis_held_bytes(const tq_redis_t *r);
 
 /* Classifies an error reply by its first word. TQ_ERR_NONE: not an error. */
 tq_redis_err_t tq_redis_err(const redisReply *reply);

@@ -1,0 +1,233 @@
+/*
+ * tq_redis_call.c: one call's bytes: RESP encoding, the head that names a
+ * script by hash or carries its text, and the slices still to be sent.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tq_limits.h"
+#include "tq_redis_int.h"
+
+static const char  tq_one_key[] = "\r\n$1\r\n1\r\n";
+static const char  tq_no_key[] = "\r\n$1\r\n0\r\n";
+
+#define TQ_KEYS_LEN  (sizeof(tq_one_key) - 1)
+
+static size_t tq_put_num(char *dst, char lead, uint64_t v);
+
+
+tq_call_t *
+tq_call_new(const tq_script_t *script, tq_call_cb cb, void *data)
+{
+    tq_call_t  *call;
+
+    call = calloc(1, sizeof(tq_call_t));
+    if (call == NULL) {
+        return NULL;
+    }
+
+    call->script = script;
+    call->raw = (script == NULL);
+    call->cb = cb;
+    call->data = data;
+
+    return call;
+}
+
+
+void
+tq_call_free(tq_call_t *call)
+{
+    if (call == NULL) {
+        return;
+    }
+
+    tq_buf_free(&call->body);
+    free(call);
+}
+
+
+void
+tq_call_wipe(tq_call_t *call)
+{
+    if (call->body.p != NULL) {
+        explicit_bzero(call->body.p, call->body.cap);
+    }
+
+    tq_call_free(call);
+}
+
+
+/* Writes lead, v in decimal, CR LF. At most 23 bytes. */
+static size_t
+tq_put_num(char *dst, char lead, uint64_t v)
+{
+    char    digits[20];
+    size_t  i, n;
+
+    i = sizeof(digits);
+    do {
+        digits[--i] = (char) ('0' + v % 10);
+        v /= 10;
+    } while (v != 0);
+
+    n = sizeof(digits) - i;
+    dst[0] = lead;
+    memcpy(dst + 1, digits + i, n);
+    dst[n + 1] = '\r';
+    dst[n + 2] = '\n';
+
+    return n + 3;
+}
+
+
+void
+tq_call_arg(tq_call_t *call, const void *p, size_t len)
+{
+    char    *dst;
+    size_t   n;
+
+    if (len > TQ_REDIS_OUT_MAX_BYTES) {
+        call->body.failed = 1;
+        return;
+    }
+
+    if (tq_buf_reserve(&call->body, len + 32) != 0) {
+        return;
+    }
+
+    dst = call->body.p + call->body.len;
+    n = tq_put_num(dst, '$', len);
+    if (len != 0) {
+        memcpy(dst + n, p, len);
+        n += len;
+    }
+    dst[n] = '\r';
+    dst[n + 1] = '\n';
+
+    call->body.len += n + 2;
+    call->nargs++;
+}
+
+
+void
+tq_call_args(tq_call_t *call, const char *cstr)
+{
+    tq_call_arg(call, cstr, strlen(cstr));
+}
+
+
+void
+tq_call_argi(tq_call_t *call, int64_t v)
+{
+    char      num[24];
+    size_t    n;
+    uint64_t  u;
+
+    u = (v < 0) ? (uint64_t) 0 - (uint64_t) v : (uint64_t) v;
+
+    /* a minus sign takes the lead's place; CR LF is not the argument's */
+    n = tq_put_num(num, '-', u) - 2;
+
+    if (v < 0) {
+        tq_call_arg(call, num, n);
+    } else {
+        tq_call_arg(call, num + 1, n - 1);
+    }
+}
+
+
+void
+tq_call_seal(tq_call_t *call)
+{
+    char    *p;
+    size_t   n;
+
+    p = call->head;
+
+    if (call->raw) {
+        call->head_len = (unsigned) tq_put_num(p, '*', call->nargs);
+        return;
+    }
+
+    n = tq_put_num(p, '*', (uint64_t) call->nargs + 3);
+
+    if (call->resent) {
+        memcpy(p + n, "$4\r\nEVAL\r\n", 10);
+        n += 10;
+        n += tq_put_num(p + n, '$', call->script->len);
+
+    } else {
+        memcpy(p + n, "$7\r\nEVALSHA\r\n$40\r\n", 18);
+        n += 18;
+        memcpy(p + n, call->script->sha, 40);
+        n += 40;
+    }
+
+    call->head_len = (unsigned) n;
+}
+
+
+size_t
+tq_call_total(const tq_call_t *call)
+{
+    size_t  n;
+
+    n = call->head_len + call->body.len;
+
+    if (!call->raw) {
+        n += TQ_KEYS_LEN + (call->resent ? call->script->len : 0);
+    }
+
+    return n;
+}
+
+
+int
+tq_call_iov(const tq_call_t *call, struct iovec *iov, int max)
+{
+    int           n;
+    size_t        off, len;
+    unsigned      i;
+    const char   *p;
+    struct iovec  part[TQ_CALL_IOV_MAX];
+
+    memset(part, 0, sizeof(part));
+
+    part[0].iov_base = (void *) call->head;
+    part[0].iov_len = call->head_len;
+
+    if (!call->raw) {
+        if (call->resent) {
+            part[1].iov_base = (void *) call->script->text;
+            part[1].iov_len = call->script->len;
+        }
+
+        p = (call->nargs != 0) ? tq_one_key : tq_no_key;
+        part[2].iov_base = (void *) p;
+        part[2].iov_len = TQ_KEYS_LEN;
+    }
+
+    part[3].iov_base = call->body.p;
+    part[3].iov_len = call->body.len;
+
+    n = 0;
+    off = call->off;
+
+    for (i = 0; i < TQ_CALL_IOV_MAX && n < max; i++) {
+        len = part[i].iov_len;
+
+        if (off >= len) {
+            off -= len;
+            continue;
+        }
+
+        iov[n].iov_base = (char *) part[i].iov_base + off;
+        iov[n].iov_len = len - off;
+        off = 0;
+        n++;
+    }
+
+    return n;
+}

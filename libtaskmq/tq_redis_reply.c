@@ -1,0 +1,136 @@
+/*
+ * tq_redis_reply.c: the reply side that needs no connection: hiredis' reader
+ * with our array limit, and what an error reply means.
+ */
+
+#include <string.h>
+
+#include "tq_limits.h"
+#include "tq_redis_int.h"
+
+/* hiredis 1.0 widened the element count. */
+#if HIREDIS_MAJOR >= 1
+typedef size_t  tq_elements_t;
+#else
+typedef int     tq_elements_t;
+#endif
+
+static void *(*tq_create_array)(const redisReadTask *, tq_elements_t);
+static redisReplyObjectFunctions  tq_reply_functions;
+
+static void *tq_create_bounded(const redisReadTask *task, tq_elements_t n);
+
+
+/* hiredis allocates the whole array when it reads its length: a broken peer
+ * must not make us ask for gigabytes with ten bytes. */
+static void *
+tq_create_bounded(const redisReadTask *task, tq_elements_t n)
+{
+    if ((size_t) n > TQ_REDIS_REPLY_ITEMS_MAX) {
+        return NULL;
+    }
+
+    return tq_create_array(task, n);
+}
+
+
+redisReader *
+tq_redis_reader_new(void)
+{
+    redisReader  *reader;
+
+    reader = redisReaderCreate();
+    if (reader == NULL) {
+        return NULL;
+    }
+
+    if (tq_create_array == NULL) {
+        tq_reply_functions = *reader->fn;
+        tq_create_array = tq_reply_functions.createArray;
+        tq_reply_functions.createArray = tq_create_bounded;
+    }
+
+    reader->fn = &tq_reply_functions;
+
+    /* tq_redis gives a large buffer back itself: hiredis 0.14 would abort
+     * when the new one cannot be had */
+    reader->maxbuf = 0;
+
+    return reader;
+}
+
+
+tq_redis_err_t
+tq_redis_err(const redisReply *reply)
+{
+    size_t    n;
+    unsigned  i;
+
+    static const struct {
+        const char      *word;
+        tq_redis_err_t   err;
+    } words[] = {
+        { "LOADING", TQ_ERR_LOADING },
+        { "READONLY", TQ_ERR_READONLY },
+        { "MASTERDOWN", TQ_ERR_MASTERDOWN },
+        { "OOM", TQ_ERR_OOM },
+        { "BUSY", TQ_ERR_BUSY },
+        { "CLUSTERDOWN", TQ_ERR_CLUSTERDOWN },
+        { "MISCONF", TQ_ERR_MISCONF },
+        { "NOREPLICAS", TQ_ERR_NOREPLICAS },
+        { "NOAUTH", TQ_ERR_NOAUTH },
+        { "WRONGPASS", TQ_ERR_NOAUTH },
+        { "NOPERM", TQ_ERR_NOPERM },
+    };
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR) {
+        return TQ_ERR_NONE;
+    }
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        n = strlen(words[i].word);
+
+        if ((size_t) reply->len >= n
+            && memcmp(reply->str, words[i].word, n) == 0
+            && ((size_t) reply->len == n || reply->str[n] == ' '))
+        {
+            return words[i].err;
+        }
+    }
+
+    return TQ_ERR_OTHER;
+}
+
+
+const char *
+tq_redis_err_text(tq_redis_err_t e)
+{
+    switch (e) {
+    case TQ_ERR_NONE:
+        return "no error";
+    case TQ_ERR_LOADING:
+        return "Redis is loading its data";
+    case TQ_ERR_READONLY:
+        return "Redis is a read-only replica";
+    case TQ_ERR_MASTERDOWN:
+        return "the Redis replica has lost its master";
+    case TQ_ERR_OOM:
+        return "Redis is out of memory";
+    case TQ_ERR_BUSY:
+        return "Redis is busy with a script";
+    case TQ_ERR_CLUSTERDOWN:
+        return "the Redis cluster is down";
+    case TQ_ERR_MISCONF:
+        return "Redis cannot save to disk";
+    case TQ_ERR_NOREPLICAS:
+        return "Redis has too few replicas to accept writes";
+    case TQ_ERR_NOAUTH:
+        return "Redis wants another password";
+    case TQ_ERR_NOPERM:
+        return "the Redis user lacks a permission";
+    case TQ_ERR_OTHER:
+        break;
+    }
+
+    return "Redis answered with an error";
+}

@@ -1,0 +1,191 @@
+/*
+ * tq_redis_shake.c: how a connection becomes READY: the handshake's calls and
+ * replies, and how long to wait after one that failed.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tq_limits.h"
+#include "tq_redis_int.h"
+
+static int tq_shake_add(tq_redis_t *r, const tq_script_t *script,
+    const char *word, const char *arg1, const char *arg2);
+
+
+void
+tq_shake_cb(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    /* never called: its address marks a call as our own */
+    (void) call;
+    (void) result;
+    (void) reply;
+}
+
+
+/* Adds one command to the handshake; arg1 and arg2 may be NULL. */
+static int
+tq_shake_add(tq_redis_t *r, const tq_script_t *script, const char *word,
+    const char *arg1, const char *arg2)
+{
+    tq_call_t  *call;
+
+    call = tq_call_new(NULL, tq_shake_cb, (void *) script);
+    if (call == NULL) {
+        return -1;
+    }
+
+    /* room for a password, so that no copy stays behind in freed memory */
+    tq_buf_reserve(&call->body, 2048 + (script != NULL ? script->len : 0));
+
+    tq_call_args(call, word);
+    if (arg1 != NULL) {
+        tq_call_args(call, arg1);
+    }
+    if (arg2 != NULL) {
+        tq_call_args(call, arg2);
+    }
+    if (script != NULL) {
+        tq_call_arg(call, script->text, script->len);
+    }
+
+    if (call->body.failed) {
+        tq_call_wipe(call);
+        return -1;
+    }
+
+    tq_call_seal(call);
+    tq_list_add(&r->shake, call);
+    r->shaking++;
+
+    return 0;
+}
+
+
+int
+tq_shake_start(tq_redis_t *r)
+{
+    char                 db[16];
+    const char          *user, *password;
+    const tq_script_t  **s;
+
+    r->shaking = 0;
+    user = r->conf.user;
+    password = r->conf.password;
+
+    if ((user[0] != '\0' && tq_shake_add(r, NULL, "AUTH", user, password) != 0)
+        || (user[0] == '\0' && password[0] != '\0'
+            && tq_shake_add(r, NULL, "AUTH", password, NULL) != 0))
+    {
+        return -1;
+    }
+
+    if (r->conf.db != 0) {
+        snprintf(db, sizeof(db), "%d", r->conf.db);
+        if (tq_shake_add(r, NULL, "SELECT", db, NULL) != 0) {
+            return -1;
+        }
+    }
+
+    if (r->conf.client_name[0] != '\0'
+        && tq_shake_add(r, NULL, "CLIENT", "SETNAME", r->conf.client_name)
+           != 0)
+    {
+        return -1;
+    }
+
+    for (s = r->conf.scripts; s != NULL && *s != NULL; s++) {
+        if (tq_shake_add(r, *s, "SCRIPT", "LOAD", NULL) != 0) {
+            return -1;
+        }
+    }
+
+    /* a connection is not READY before Redis has said a word: a full backlog
+     * or a proxy may accept it with nobody behind */
+    return tq_shake_add(r, NULL, "PING", NULL, NULL);
+}
+
+
+int
+tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
+{
+    const char         *word;
+    tq_redis_err_t      err;
+    const tq_script_t  *script;
+
+    /* the body starts with $<len>\r\n and the command's name */
+    word = memchr(call->body.p, '\n', call->body.len);
+    word = (word == NULL) ? "" : word + 1;
+
+    script = call->data;
+    err = tq_redis_err(reply);
+
+    if (err != TQ_ERR_NONE) {
+        if (*word == 'A') {
+            /* some servers repeat the arguments in an error: no text here */
+            snprintf(r->why, sizeof(r->why),
+                "AUTH was refused: %s", err == TQ_ERR_OTHER
+                    ? "no such password is expected" : tq_redis_err_text(err));
+        } else {
+            snprintf(r->why, sizeof(r->why), "%.*s%s%s was refused: %.120s",
+                (int) strcspn(word, "\r"), word,
+                script != NULL ? " LOAD " : "",
+                script != NULL ? script->name : "", reply->str);
+        }
+        return -1;
+    }
+
+    if (script != NULL) {
+        if (reply->type != REDIS_REPLY_STRING || reply->len != 40
+            || memcmp(reply->str, script->sha, 40) != 0)
+        {
+            snprintf(r->why, sizeof(r->why),
+                "Redis gives script %s another SHA-1", script->name);
+            return -1;
+        }
+
+        return 0;
+    }
+
+    if (reply->type != REDIS_REPLY_STATUS) {
+        snprintf(r->why, sizeof(r->why), "%.*s got a reply of type %d",
+            (int) strcspn(word, "\r"), word, reply->type);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+int64_t
+tq_backoff_ms(tq_redis_t *r, int64_t now_ms)
+{
+    int64_t   cap;
+    uint64_t  z;
+    unsigned  i;
+
+    if (r->ready_at != TQ_NEVER && now_ms - r->ready_at >= TQ_STABLE_MS) {
+        r->failures = 0;
+    }
+
+    cap = TQ_BACKOFF_MIN_MS;
+    for (i = 0; i < r->failures && cap < TQ_BACKOFF_MAX_MS; i++) {
+        cap *= 2;
+    }
+
+    if (cap > TQ_BACKOFF_MAX_MS) {
+        cap = TQ_BACKOFF_MAX_MS;
+    } else {
+        r->failures++;
+    }
+
+    /* splitmix64: many processes lose Redis at once and must not come back
+     * at once */
+    r->random += 0x9e3779b97f4a7c15u;
+    z = r->random;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+
+    return (int64_t) (z % ((uint64_t) cap + 1));
+}
