@@ -40,9 +40,10 @@ typedef struct {
 
 /* ---- enqueue: many independent groups in one call ---- */
 
-/* A batch under construction; zero it to start. */
+/* A batch under construction; zero it to start. To drop one, free args and
+ * zero it again. */
 typedef struct {
-    tq_buf_t   args;
+    tq_buf_t   args;          /* starts with a gap for what is known last */
     unsigned   nargs;
     unsigned   groups;
     unsigned   jobs;
@@ -92,7 +93,9 @@ typedef struct {
 } tq_claim_head_t;
 
 int tq_claim_head(const redisReply *reply, tq_claim_head_t *out);
-int tq_claim_job(const redisReply *reply, unsigned i, tq_claimed_t *out);
+/* worker_id: the one the call was made with; it is half of the token. */
+int tq_claim_job(const redisReply *reply, const char *worker_id, unsigned i,
+    tq_claimed_t *out);
 
 /* ---- transitions of leased jobs: many per call, a verdict each ---- */
 
@@ -232,14 +235,15 @@ int tq_change_result(const redisReply *reply, tq_change_t *out,
 
 /* ---- settings and health ---- */
 
-/* Reads all settings: the reply is decoded by tq_config_pair(). */
+/* Reads all settings: the reply is decoded by tq_config_pair(), which adds the
+ * defaults of those that were not set. */
 tq_call_t *tq_config_get_call(const tq_ns_t *ns, tq_call_cb cb, void *data);
 /* seed: set only where the namespace has no value yet. */
 tq_call_t *tq_config_set_call(const tq_ns_t *ns, const char *name,
     const char *value, int seed, tq_call_cb cb, void *data);
 /* After set: 0 done (or kept, when seeding: *kept = 1). */
 int tq_config_set_result(const redisReply *reply, int *kept);
-/* 1: pair i; 0: no more; -1: bad reply. Unset settings have their defaults. */
+/* 1: pair i; 0: no more; -1: bad reply. */
 int tq_config_pair(const redisReply *reply, unsigned i, tq_str_t *name,
     tq_str_t *value);
 /* Checks a setting before it is sent. NULL fine, else a static sentence. */

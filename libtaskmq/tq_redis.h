@@ -80,6 +80,7 @@ struct tq_call_s {
     const tq_script_t  *script;
     unsigned            nargs;       /* arguments appended to body */
     tq_buf_t            body;        /* they, RESP-encoded */
+    unsigned            skip;        /* unused bytes at body's start */
 
     /* tq_redis' own */
     int64_t             deadline_ms;

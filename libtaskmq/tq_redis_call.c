@@ -8,13 +8,12 @@
 
 #include "tq_limits.h"
 #include "tq_redis_int.h"
+#include "tq_redis_resp.h"
 
 static const char  tq_one_key[] = "\r\n$1\r\n1\r\n";
 static const char  tq_no_key[] = "\r\n$1\r\n0\r\n";
 
 #define TQ_KEYS_LEN  (sizeof(tq_one_key) - 1)
-
-static size_t tq_put_num(char *dst, char lead, uint64_t v);
 
 
 tq_call_t *
@@ -59,54 +58,22 @@ tq_call_wipe(tq_call_t *call)
 }
 
 
-/* Writes lead, v in decimal, CR LF. At most 23 bytes. */
-static size_t
-tq_put_num(char *dst, char lead, uint64_t v)
-{
-    char    digits[20];
-    size_t  i, n;
-
-    i = sizeof(digits);
-    do {
-        digits[--i] = (char) ('0' + v % 10);
-        v /= 10;
-    } while (v != 0);
-
-    n = sizeof(digits) - i;
-    dst[0] = lead;
-    memcpy(dst + 1, digits + i, n);
-    dst[n + 1] = '\r';
-    dst[n + 2] = '\n';
-
-    return n + 3;
-}
-
-
 void
 tq_call_arg(tq_call_t *call, const void *p, size_t len)
 {
-    char    *dst;
-    size_t   n;
+    char  *dst;
 
     if (len > TQ_REDIS_OUT_MAX_BYTES) {
         call->body.failed = 1;
         return;
     }
 
-    if (tq_buf_reserve(&call->body, len + 32) != 0) {
+    if (tq_buf_reserve(&call->body, len + TQ_RESP_EXTRA) != 0) {
         return;
     }
 
     dst = call->body.p + call->body.len;
-    n = tq_put_num(dst, '$', len);
-    if (len != 0) {
-        memcpy(dst + n, p, len);
-        n += len;
-    }
-    dst[n] = '\r';
-    dst[n + 1] = '\n';
-
-    call->body.len += n + 2;
+    call->body.len += tq_resp_bulk(dst, p, len);
     call->nargs++;
 }
 
@@ -128,7 +95,7 @@ tq_call_argi(tq_call_t *call, int64_t v)
     u = (v < 0) ? (uint64_t) 0 - (uint64_t) v : (uint64_t) v;
 
     /* a minus sign takes the lead's place; CR LF is not the argument's */
-    n = tq_put_num(num, '-', u) - 2;
+    n = tq_resp_num(num, '-', u) - 2;
 
     if (v < 0) {
         tq_call_arg(call, num, n);
@@ -147,16 +114,16 @@ tq_call_seal(tq_call_t *call)
     p = call->head;
 
     if (call->raw) {
-        call->head_len = (unsigned) tq_put_num(p, '*', call->nargs);
+        call->head_len = (unsigned) tq_resp_num(p, '*', call->nargs);
         return;
     }
 
-    n = tq_put_num(p, '*', (uint64_t) call->nargs + 3);
+    n = tq_resp_num(p, '*', (uint64_t) call->nargs + 3);
 
     if (call->resent) {
         memcpy(p + n, "$4\r\nEVAL\r\n", 10);
         n += 10;
-        n += tq_put_num(p + n, '$', call->script->len);
+        n += tq_resp_num(p + n, '$', call->script->len);
 
     } else {
         memcpy(p + n, "$7\r\nEVALSHA\r\n$40\r\n", 18);
@@ -174,7 +141,7 @@ tq_call_total(const tq_call_t *call)
 {
     size_t  n;
 
-    n = call->head_len + call->body.len;
+    n = call->head_len + call->body.len - call->skip;
 
     if (!call->raw) {
         n += TQ_KEYS_LEN + (call->resent ? call->script->len : 0);
@@ -209,8 +176,8 @@ tq_call_iov(const tq_call_t *call, struct iovec *iov, int max)
         part[2].iov_len = TQ_KEYS_LEN;
     }
 
-    part[3].iov_base = call->body.p;
-    part[3].iov_len = call->body.len;
+    part[3].iov_base = call->body.p + call->skip;
+    part[3].iov_len = call->body.len - call->skip;
 
     n = 0;
     off = call->off;
