@@ -1,0 +1,416 @@
+/*
+ * add_bulk.c: `taskmq add-job --from`: NDJSON in, batches of one script call
+ * each out, a few of them in flight at a time.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tc_add.h"
+
+#define BATCH_BYTES      (1024 * 1024)
+#define BATCHES_AHEAD    8
+#define READ_BYTES       (256 * 1024)
+#define LINE_MAX_BYTES   (TQ_PAYLOAD_MAX_BYTES + TQ_LINE_EXTRA_BYTES)
+
+typedef struct {
+    tc_t           *tc;
+    tq_str_t        tail;
+    tq_buf_t        body;
+    tq_enqueue_t    batch;
+    int64_t         lines[TQ_BULK_MAX_JOBS];  /* of the batch's jobs */
+    int64_t         line;        /* the one being read, from 1 */
+    unsigned        started;     /* batches in flight */
+
+    int64_t         added, refused, unknown;
+    int64_t         bad_line;    /* first line refused by Redis */
+    int64_t         bad_why;
+    char            lost[256];   /* why a batch has no outcome */
+    int64_t         first, last; /* the range of ids being collected */
+    tq_buf_t        ranges;      /* JSON: [1,1000],[1004,1007] */
+} bulk_t;
+
+/* A batch in flight. */
+typedef struct {
+    bulk_t         *bulk;
+    unsigned        jobs;
+    int64_t         lines[];
+} flight_t;
+
+
+static void
+close_range_of_ids(bulk_t *k)
+{
+    if (k->first == 0) {
+        return;
+    }
+
+    if (k->ranges.len != 0) {
+        tq_buf_addc(&k->ranges, ',');
+    }
+
+    tq_buf_addf(&k->ranges, "[%lld,%lld]", (long long) k->first,
+                (long long) k->last);
+    k->first = 0;
+}
+
+
+static void
+collect(bulk_t *k, int64_t id)
+{
+    k->added++;
+
+    if (k->first != 0 && id == k->last + 1) {
+        k->last = id;
+        return;
+    }
+
+    close_range_of_ids(k);
+    k->first = id;
+    k->last = id;
+}
+
+
+static void
+landed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    bulk_t     *k;
+    int64_t     id;
+    unsigned    i;
+    flight_t   *f;
+
+    f = call->data;
+    k = f->bulk;
+
+    for (i = 0; i < f->jobs; i++) {
+
+        if (result != TQ_CALL_REPLY) {
+            k->unknown += result == TQ_CALL_UNKNOWN;
+            k->refused += result == TQ_CALL_NOT_SENT;
+            continue;
+        }
+
+        if (reply->type == REDIS_REPLY_ERROR) {
+            k->refused++;
+
+            if (k->lost[0] == '\0') {
+                snprintf(k->lost, sizeof(k->lost), "Redis: %s", reply->str);
+            }
+            continue;
+        }
+
+        if (tq_enqueue_result(reply, i, &id) != 0) {
+            k->unknown++;
+
+        } else if (id > 0) {
+            collect(k, id);
+
+        } else {
+            k->refused++;
+
+            if (k->bad_line == 0) {
+                k->bad_line = f->lines[i];
+                k->bad_why = id;
+            }
+        }
+    }
+
+    free(f);
+}
+
+
+/* Sends the batch. TC_OK, or TC_UNAVAILABLE, or TC_FAILED; why is in k. */
+static int
+send_batch(bulk_t *k)
+{
+    tq_call_t  *call;
+    flight_t   *f;
+    unsigned    jobs;
+
+    jobs = k->batch.jobs;
+    if (jobs == 0) {
+        return TC_OK;
+    }
+
+    f = malloc(sizeof(flight_t) + jobs * sizeof(int64_t));
+    if (f == NULL) {
+        return tc_error(k->tc, TC_FAILED, "out of memory");
+    }
+
+    f->bulk = k;
+    f->jobs = jobs;
+    memcpy(f->lines, k->lines, jobs * sizeof(int64_t));
+
+    call = tq_enqueue_call(&k->batch, &k->tc->ns, landed, f);
+
+    if (call == NULL) {
+        free(f);
+        return tc_error(k->tc, TC_FAILED, "out of memory");
+    }
+
+    if (tq_sync_start(k->tc->redis, call) != 0) {
+        free(f);
+        snprintf(k->lost, sizeof(k->lost), "%s", tq_sync_why(k->tc->redis));
+        return TC_UNAVAILABLE;
+    }
+
+    if (++k->started < BATCHES_AHEAD) {
+        return TC_OK;
+    }
+
+    k->started = 0;
+
+    if (tq_sync_wait_all(k->tc->redis) != 0) {
+        snprintf(k->lost, sizeof(k->lost), "%s", tq_sync_why(k->tc->redis));
+        return TC_UNAVAILABLE;
+    }
+
+    return (k->refused + k->unknown != 0) ? TC_FAILED : TC_OK;
+}
+
+
+static int
+is_blank(tq_str_t s)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+        if (strchr(" \t\r", s.p[i]) == NULL) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+take_line(bulk_t *k, tq_str_t line)
+{
+    int       code;
+    char      where[40];
+    tq_job_t  job;
+
+    k->line++;
+
+    if (is_blank(line)) {
+        return TC_OK;
+    }
+
+    snprintf(where, sizeof(where), "line %lld: ", (long long) k->line);
+
+    code = tc_add_read(k->tc, where, line, k->tail, &k->body, &job);
+    if (code != TC_OK) {
+        return code;
+    }
+
+    k->lines[k->batch.jobs] = k->line;
+
+    if (tq_enqueue_add(&k->batch, tq_str(""), tq_str(""), 0, 0, &job, 1) < 0) {
+        return tc_error(k->tc, TC_FAILED, "out of memory");
+    }
+
+    if (k->batch.jobs == TQ_BULK_MAX_JOBS || k->batch.args.len > BATCH_BYTES) {
+        return send_batch(k);
+    }
+
+    return TC_OK;
+}
+
+
+/* Takes the complete lines at the start of b and keeps the rest. */
+static int
+take_lines(bulk_t *k, tq_buf_t *b, size_t searched)
+{
+    int     code;
+    char   *p, *nl;
+    size_t  from;
+
+    from = 0;
+    code = TC_OK;
+
+    while (code == TC_OK) {
+        p = b->p + from;
+        nl = memchr(b->p + searched, '\n', b->len - searched);
+        if (nl == NULL) {
+            break;
+        }
+
+        code = take_line(k, (tq_str_t) { p, (size_t) (nl - p) });
+        from = (size_t) (nl - b->p) + 1;
+        searched = from;
+    }
+
+    memmove(b->p, b->p + from, b->len - from);
+    b->len -= from;
+    return code;
+}
+
+
+static int
+read_lines(bulk_t *k, int fd, const char *path)
+{
+    int            code;
+    ssize_t        n;
+    int64_t        done;
+    tq_buf_t       b = { 0 };
+    struct stat    st;
+    tc_progress_t  bar;
+
+    tc_progress_start(k->tc, &bar,
+                      fstat(fd, &st) == 0 && S_ISREG(st.st_mode)
+                      ? st.st_size : 0);
+    done = 0;
+    code = TC_OK;
+
+    while (code == TC_OK) {
+
+        if (tq_buf_reserve(&b, READ_BYTES) != 0) {
+            code = tc_error(k->tc, TC_FAILED, "out of memory");
+            break;
+        }
+
+        n = read(fd, b.p + b.len, READ_BYTES);
+
+        if (n == -1 && errno == EINTR) {
+            continue;
+        }
+
+        if (n == -1) {
+            code = tc_error(k->tc, TC_USAGE, "%s: %s", path, strerror(errno));
+            break;
+        }
+
+        if (n == 0) {
+            if (b.len != 0) {
+                code = take_line(k, (tq_str_t) { b.p, b.len });
+            }
+            break;
+        }
+
+        b.len += (size_t) n;
+        done += n;
+        code = take_lines(k, &b, b.len - (size_t) n);
+
+        if (code == TC_OK && b.len > LINE_MAX_BYTES) {
+            code = tc_error(k->tc, TC_USAGE, "line %lld: longer than %d bytes",
+                            (long long) k->line + 1, LINE_MAX_BYTES);
+        }
+
+        tc_progress(&bar, done, "jobs", k->line);
+    }
+
+    tc_progress_end(&bar);
+    tq_buf_free(&b);
+    return code;
+}
+
+
+/* Says what came of it, on stdout what was added, on stderr what was not. */
+static int
+report(bulk_t *k, int code)
+{
+    size_t    i;
+    tq_buf_t  out = { 0 };
+
+    close_range_of_ids(k);
+
+    if (k->tc->json) {
+        tq_buf_addf(&out, "{\"status\":\"%s\",\"added\":%lld,\"job_ids\":[",
+                    code == TC_OK ? "ok" : "error", (long long) k->added);
+        tq_buf_add(&out, k->ranges.p, k->ranges.len);
+        tq_buf_adds(&out, "]}\n");
+
+    } else {
+        /* [1,1000],[1004,1007] as lines 1-1000 and 1004-1007 */
+        for (i = 0; i < k->ranges.len; i++) {
+            if (k->ranges.p[i] == ',') {
+                tq_buf_addc(&out, k->ranges.p[i - 1] == ']' ? '\n' : '-');
+            } else if (k->ranges.p[i] != '[' && k->ranges.p[i] != ']') {
+                tq_buf_addc(&out, k->ranges.p[i]);
+            }
+        }
+
+        if (out.len != 0) {
+            tq_buf_addc(&out, '\n');
+        }
+    }
+
+    if (k->bad_line != 0) {
+        code = tc_error(k->tc, TC_FAILED, "line %lld: %s",
+                        (long long) k->bad_line, tc_add_why(k->bad_why));
+
+    } else if (k->unknown != 0) {
+        code = tc_error(k->tc, TC_UNKNOWN, "%s: the outcome of %lld jobs is "
+                        "unknown", k->lost, (long long) k->unknown);
+
+    } else if (k->lost[0] != '\0') {
+        code = tc_error(k->tc, TC_UNAVAILABLE, "%s", k->lost);
+    }
+
+    if (code != TC_OK) {
+        fprintf(stderr, "taskmq: %lld jobs were added before that\n",
+                (long long) k->added);
+    }
+
+    if (tc_print(k->tc, &out) != TC_OK && code == TC_OK) {
+        code = TC_FAILED;
+    }
+
+    return code;
+}
+
+
+int
+tc_add_bulk(tc_t *tc, const char *path, tq_str_t tail)
+{
+    int      fd, code, sent;
+    bulk_t  *k;
+
+    fd = STDIN_FILENO;
+
+    if (strcmp(path, "-") != 0) {
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd == -1) {
+            return tc_error(tc, TC_USAGE, "%s: %s", path, strerror(errno));
+        }
+    }
+
+    k = calloc(1, sizeof(bulk_t));
+    if (k == NULL) {
+        return tc_error(tc, TC_FAILED, "out of memory");
+    }
+
+    k->tc = tc;
+    k->tail = tail;
+
+    code = read_lines(k, fd, path);
+
+    /* A wrong line does not take the ones before it along. */
+    if (code == TC_OK || code == TC_USAGE) {
+        sent = send_batch(k);
+        if (code == TC_OK) {
+            code = sent;
+        }
+    }
+
+    if (tq_sync_wait_all(tc->redis) != 0 && k->lost[0] == '\0') {
+        snprintf(k->lost, sizeof(k->lost), "%s", tq_sync_why(tc->redis));
+    }
+
+    code = report(k, code);
+
+    if (fd != STDIN_FILENO) {
+        close(fd);
+    }
+
+    tq_buf_free(&k->batch.args);
+    tq_buf_free(&k->body);
+    tq_buf_free(&k->ranges);
+    free(k);
+    return code;
+}

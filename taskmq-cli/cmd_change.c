@@ -1,0 +1,474 @@
+/*
+ * cmd_change.c: commands that change jobs: cancel, retry, delete, replay,
+ * replay-dead; each for the ids named, the last two also in bulk.
+ *
+ * Calls are pipelined a page at a time; every job gets a line of its own.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tc.h"
+
+typedef enum { CANCEL, RETRY, DELETE, REPLAY, REPLAY_DEAD } change_t;
+
+typedef struct {
+    tc_t           *tc;
+    change_t        change;
+    int             force;
+    int64_t         done, refused, unknown, lost;
+    int             code;        /* the worst of a refused one */
+    tq_buf_t        out;
+} work_t;
+
+typedef struct {
+    work_t         *work;
+    int64_t         id;
+} one_t;
+
+static const char  *const past[] = {
+    "cancelled", "retrying", "deleted", "replayed", "replayed"
+};
+
+
+static const char *
+refusal(change_t change, tq_change_t verdict)
+{
+    if (verdict == TQ_CHANGE_NOT_FOUND) {
+        return "Job not found";
+    }
+
+    if (verdict == TQ_CHANGE_CONFLICT) {
+        return change == CANCEL ? "Job is not pending" : "Job is not failed";
+    }
+
+    return "unknown verdict";
+}
+
+
+/* A line of the answer: JSON, or for people (refusals on stderr). */
+static void
+say(work_t *w, int64_t id, const char *error, int64_t new_id)
+{
+    tq_buf_t  *b = &w->out;
+
+    if (error != NULL && !w->tc->json) {
+        fprintf(stderr, "taskmq: job %lld: %s\n", (long long) id, error);
+        return;
+    }
+
+    if (!w->tc->json) {
+        tq_buf_addf(b, "%lld %s", (long long) id, past[w->change]);
+
+        if (new_id != 0) {
+            tq_buf_addf(b, " as %lld", (long long) new_id);
+        }
+
+        tq_buf_addc(b, '\n');
+        return;
+    }
+
+    tq_buf_addf(b, "{\"job_id\":%lld,", (long long) id);
+
+    if (error != NULL) {
+        tq_buf_adds(b, "\"error\":");
+        tq_buf_add_json(b, error, strlen(error));
+    } else {
+        tq_buf_addf(b, "\"status\":\"%s\"", past[w->change]);
+    }
+
+    if (new_id != 0) {
+        tq_buf_addf(b, ",\"new_job_id\":%lld", (long long) new_id);
+    }
+
+    tq_buf_adds(b, "}\n");
+}
+
+
+static void
+changed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    one_t        *o;
+    work_t       *w;
+    int64_t       id, new_id;
+    tq_change_t   verdict;
+
+    o = call->data;
+    w = o->work;
+    id = o->id;
+    new_id = 0;
+    free(o);
+
+    if (result != TQ_CALL_REPLY) {
+        w->unknown += result == TQ_CALL_UNKNOWN;
+        w->lost += result == TQ_CALL_NOT_SENT;
+        say(w, id, result == TQ_CALL_UNKNOWN
+            ? "no reply came: the outcome is unknown"
+            : "not done: the connection to Redis is gone", 0);
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        w->lost++;
+        say(w, id, tq_redis_err_text(tq_redis_err(reply)), 0);
+        return;
+    }
+
+    if (tq_change_result(reply, &verdict,
+                         w->change >= REPLAY ? &new_id : NULL) != 0)
+    {
+        w->refused++;
+        say(w, id, "Redis answered something that this version does not "
+            "understand", 0);
+        return;
+    }
+
+    if (verdict == TQ_CHANGE_OK
+        || (verdict == TQ_CHANGE_ALREADY && w->change == CANCEL))
+    {
+        w->done++;
+        say(w, id, NULL, new_id);
+        return;
+    }
+
+    w->refused++;
+    say(w, id, refusal(w->change, verdict), 0);
+}
+
+
+static tq_call_t *
+build(work_t *w, int64_t id, one_t *o)
+{
+    const tq_ns_t  *ns = &w->tc->ns;
+
+    switch (w->change) {
+    case CANCEL:
+        return tq_cancel_call(ns, id, w->force, changed, o);
+    case RETRY:
+        return tq_retry_call(ns, id, changed, o);
+    case DELETE:
+        return tq_delete_call(ns, id, changed, o);
+    default:
+        return tq_replay_call(ns, id, w->change == REPLAY_DEAD, changed, o);
+    }
+}
+
+
+/* Starts one change. TC_OK, or an exit code after saying why. */
+static int
+start(work_t *w, int64_t id)
+{
+    one_t      *o;
+    tq_call_t  *call;
+
+    o = malloc(sizeof(one_t));
+    if (o == NULL) {
+        return tc_error(w->tc, TC_FAILED, "out of memory");
+    }
+
+    o->work = w;
+    o->id = id;
+
+    call = build(w, id, o);
+    if (call == NULL) {
+        free(o);
+        return tc_error(w->tc, TC_FAILED, "out of memory");
+    }
+
+    if (tq_sync_start(w->tc->redis, call) != 0) {
+        free(o);
+        return tc_error(w->tc, TC_UNAVAILABLE, "job %lld: %s",
+                        (long long) id, tq_sync_why(w->tc->redis));
+    }
+
+    return TC_OK;
+}
+
+
+/* Waits for what was started and prints it. */
+static int
+land(work_t *w)
+{
+    int  code;
+
+    (void) tq_sync_wait_all(w->tc->redis);
+
+    code = tc_print(w->tc, &w->out);
+    memset(&w->out, 0, sizeof(w->out));
+
+    if (code != TC_OK) {
+        return code;
+    }
+
+    if (w->unknown != 0) {
+        return TC_UNKNOWN;
+    }
+
+    if (w->lost != 0) {
+        return TC_UNAVAILABLE;
+    }
+
+    return TC_OK;
+}
+
+
+static int
+change_ids(work_t *w, int n, char **argv)
+{
+    int       i, code;
+    int64_t   id;
+
+    /* All are checked before the first is touched. */
+    for (i = 0; i < n; i++) {
+        if (tc_id(w->tc, argv[i], &id) != 0) {
+            return TC_USAGE;
+        }
+    }
+
+    code = tc_connect(w->tc);
+
+    for (i = 0; i < n && code == TC_OK; i++) {
+        (void) tq_id_parse(argv[i], strlen(argv[i]), &id);
+        code = start(w, id);
+
+        if (code == TC_OK && (i % TQ_LIST_MAX == TQ_LIST_MAX - 1)) {
+            code = land(w);
+        }
+    }
+
+    if (w->tc->redis != NULL) {
+        i = land(w);
+        code = (code == TC_OK) ? i : code;
+    }
+
+    if (code == TC_OK && w->refused != 0) {
+        code = TC_FAILED;
+    }
+
+    return code;
+}
+
+
+/* The ids of one page of the list. */
+static int
+page_ids(work_t *w, tq_list_t *q, int64_t *ids, unsigned *n)
+{
+    int                code;
+    unsigned           i;
+    tq_job_info_t      job;
+    const redisReply  *reply;
+
+    reply = tc_run(w->tc, tq_list_call(&w->tc->ns, q, NULL, NULL), &code);
+    if (reply == NULL) {
+        return code;
+    }
+
+    if (tq_list_head(reply, &q->before, n) != 0 || *n > TQ_LIST_MAX) {
+        return tc_bad_reply(w->tc);
+    }
+
+    for (i = 0; i < *n; i++) {
+        if (tq_list_job(reply, i, &job) != 0) {
+            return tc_bad_reply(w->tc);
+        }
+
+        ids[i] = job.id;
+    }
+
+    return TC_OK;
+}
+
+
+/* Copies get ids above all that are walked, so none is met again. */
+static int
+change_listed(work_t *w, tq_list_t *q)
+{
+    int             code;
+    int64_t         ids[TQ_LIST_MAX];
+    unsigned        i, n;
+    tc_progress_t   bar;
+
+    code = tc_connect(w->tc);
+    if (code != TC_OK) {
+        return code;
+    }
+
+    tc_progress_start(w->tc, &bar, 0);
+
+    do {
+        code = page_ids(w, q, ids, &n);
+
+        for (i = 0; code == TC_OK && i < n; i++) {
+            code = start(w, ids[i]);
+        }
+
+        if (code == TC_OK) {
+            code = land(w);
+        }
+
+        tc_progress(&bar, 0, "jobs replayed", w->done);
+
+    } while (code == TC_OK && q->before != 0);
+
+    tc_progress_end(&bar);
+
+    if (!w->tc->json) {
+        fprintf(stderr, "%lld jobs replayed\n", (long long) w->done);
+    }
+
+    return (code == TC_OK && w->refused != 0) ? TC_FAILED : code;
+}
+
+
+static int
+cmd_simple(tc_t *tc, int argc, char **argv, change_t change)
+{
+    int     n;
+    work_t  w = { .tc = tc, .change = change };
+
+    const tc_opt_t  force[] = {
+        { "force", TC_FLAG, &w.force, 0, 0 },
+        { NULL, TC_FLAG, NULL, 0, 0 }
+    };
+
+    n = tc_args(tc, argc, argv, change == CANCEL ? force : NULL);
+    if (n < 0) {
+        return TC_USAGE;
+    }
+
+    if (n == 0) {
+        return tc_usage(tc, "which job ids?");
+    }
+
+    return change_ids(&w, n, argv);
+}
+
+
+static int
+cmd_cancel(tc_t *tc, int argc, char **argv)
+{
+    return cmd_simple(tc, argc, argv, CANCEL);
+}
+
+
+static int
+cmd_retry(tc_t *tc, int argc, char **argv)
+{
+    return cmd_simple(tc, argc, argv, RETRY);
+}
+
+
+static int
+cmd_delete(tc_t *tc, int argc, char **argv)
+{
+    return cmd_simple(tc, argc, argv, DELETE);
+}
+
+
+static int
+replay(tc_t *tc, int argc, char **argv, change_t change)
+{
+    int          n, all;
+    work_t       w = { .tc = tc, .change = change };
+    tq_list_t    q = { .limit = TQ_LIST_MAX, .status = TQ_STATE_FAILED };
+    const char  *status, *handler;
+
+    all = 0;
+    status = NULL;
+    handler = NULL;
+
+    const tc_opt_t  opts[] = {
+        { "handler", TC_TEXT, &handler, 0, 0 },
+        { change == REPLAY ? "status" : "all",
+          change == REPLAY ? TC_TEXT : TC_FLAG,
+          change == REPLAY ? (void *) &status : (void *) &all, 0, 0 },
+        { NULL, TC_FLAG, NULL, 0, 0 }
+    };
+
+    n = tc_args(tc, argc, argv, opts);
+    if (n < 0) {
+        return TC_USAGE;
+    }
+
+    if (status == NULL && handler == NULL && !all) {
+        return n > 0 ? change_ids(&w, n, argv)
+               : tc_usage(tc, "which job ids?");
+    }
+
+    if (n > 0) {
+        return tc_usage(tc, "either job ids or a choice of jobs, not both");
+    }
+
+    if (change == REPLAY) {
+        q.status = (status == NULL) ? -1 : tc_state(status);
+
+        if (status != NULL && q.status == -1) {
+            return tc_usage(tc, "--status is pending, running, success, "
+                            "failed or cancelled, not \"%s\"", status);
+        }
+    }
+
+    if (handler != NULL) {
+        if (!tq_handler_name_ok(handler, strlen(handler))) {
+            return tc_usage(tc, "\"%s\" is not a handler's name", handler);
+        }
+
+        q.handler = (tq_str_t) { handler, strlen(handler) };
+    }
+
+    return change_listed(&w, &q);
+}
+
+
+static int
+cmd_replay(tc_t *tc, int argc, char **argv)
+{
+    return replay(tc, argc, argv, REPLAY);
+}
+
+
+static int
+cmd_replay_dead(tc_t *tc, int argc, char **argv)
+{
+    return replay(tc, argc, argv, REPLAY_DEAD);
+}
+
+
+const tc_command_t  tc_change_commands[] = {
+    { "cancel", cmd_cancel, "cancel waiting jobs, --force running ones",
+      "usage: taskmq cancel [--force] ID ...\n"
+      "\n"
+      "Cancels jobs that wait; a periodic one ends after the run it is in.\n"
+      "Cancelling a cancelled job again is fine.\n"
+      "\n"
+      "  --force  running jobs too: their handlers are stopped\n" },
+    { "retry", cmd_retry, "run failed jobs again",
+      "usage: taskmq retry ID ...\n"
+      "\n"
+      "Takes failed jobs out of the dead-letter set and runs them again, with\n"
+      "a new retry budget.\n" },
+    { "delete", cmd_delete, "remove jobs and all that is known of them",
+      "usage: taskmq delete ID ...\n"
+      "\n"
+      "Removes jobs in any state. A running one's handler is stopped and its\n"
+      "result dropped.\n" },
+    { "replay", cmd_replay, "add copies of jobs as new jobs",
+      "usage: taskmq replay ID ...\n"
+      "       taskmq replay [--status S] [--handler H]\n"
+      "\n"
+      "Adds a new job for each of the jobs, in any state; the old ones stay.\n"
+      "The second form takes all jobs that match.\n"
+      "\n"
+      "  --status S   pending, running, success, failed or cancelled\n"
+      "  --handler H  only this handler's\n" },
+    { "replay-dead", cmd_replay_dead, "add copies of dead jobs as new jobs",
+      "usage: taskmq replay-dead ID ...\n"
+      "       taskmq replay-dead --all | --handler H\n"
+      "\n"
+      "Adds a new job for each of the jobs in the dead-letter set; they stay\n"
+      "there. (taskmq retry runs the same job again instead.)\n"
+      "\n"
+      "  --all        all dead jobs\n"
+      "  --handler H  this handler's dead jobs\n" },
+    { NULL, NULL, NULL, NULL }
+};

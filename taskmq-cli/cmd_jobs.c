@@ -1,0 +1,328 @@
+/*
+ * cmd_jobs.c: commands that read one job: get-job, inspect, logs.
+ */
+
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+#include "tc.h"
+
+#define POLL_MIN_MS  20
+#define POLL_MAX_MS  500
+
+
+/* The one argument of such a command, a job id. 0, or -1 after saying why. */
+static int
+only_id(tc_t *tc, int n, char **argv, int64_t *id)
+{
+    if (n != 1) {
+        if (n >= 0) {
+            tc_usage(tc, "%s", n == 0 ? "which job id?"
+                     : "one job id at a time");
+        }
+        return -1;
+    }
+
+    return tc_id(tc, argv[0], id);
+}
+
+
+static int
+fetch(tc_t *tc, int64_t id, tq_job_info_t *job)
+{
+    int                code;
+    const redisReply  *reply;
+
+    reply = tc_run(tc, tq_get_call(&tc->ns, id, NULL, NULL), &code);
+    if (reply == NULL) {
+        return code;
+    }
+
+    switch (tq_get_result(reply, id, job)) {
+    case 1:
+        return TC_OK;
+    case 0:
+        return tc_error(tc, TC_FAILED, "there is no job %lld",
+                        (long long) id);
+    default:
+        return tc_bad_reply(tc);
+    }
+}
+
+
+static int
+is_over(const tq_job_info_t *job)
+{
+    return job->state != TQ_STATE_PENDING && job->state != TQ_STATE_RUNNING;
+}
+
+
+/* Fetches until the job has ended or the time is over. */
+static int
+wait_for_end(tc_t *tc, int64_t id, int64_t wait_s, tq_job_info_t *job)
+{
+    int              code;
+    int64_t          end, pause_ms;
+    struct timespec  ts;
+
+    end = tc_now_ms() + wait_s * 1000;
+    pause_ms = POLL_MIN_MS;
+
+    for ( ;; ) {
+        code = fetch(tc, id, job);
+        if (code != TC_OK || is_over(job)) {
+            return code;
+        }
+
+        if (tc_now_ms() >= end) {
+            return tc_error(tc, TC_FAILED, "job %lld is still %s after %lld "
+                            "s", (long long) id, tq_state_name(job->state),
+                            (long long) wait_s);
+        }
+
+        ts.tv_sec = 0;
+        ts.tv_nsec = (long) pause_ms * 1000000;
+        nanosleep(&ts, NULL);
+
+        pause_ms = (pause_ms * 3 / 2 > POLL_MAX_MS) ? POLL_MAX_MS
+                   : pause_ms * 3 / 2;
+    }
+}
+
+
+static int
+cmd_get_job(tc_t *tc, int argc, char **argv)
+{
+    int            code, wait;
+    int64_t        id, wait_s;
+    tq_buf_t       out = { 0 };
+    tq_job_info_t  job;
+
+    wait = 0;
+    wait_s = TQ_TIMEOUT_MAX_S;
+
+    const tc_opt_t  opts[] = {
+        { "wait", TC_FLAG, &wait, 0, 0 },
+        { "timeout", TC_SECONDS, &wait_s, 0, TQ_TIMEOUT_MAX_S },
+        { NULL, TC_FLAG, NULL, 0, 0 }
+    };
+
+    if (only_id(tc, tc_args(tc, argc, argv, opts), argv, &id) != 0) {
+        return TC_USAGE;
+    }
+
+    code = tc_connect(tc);
+    if (code != TC_OK) {
+        return code;
+    }
+
+    code = wait ? wait_for_end(tc, id, wait_s, &job) : fetch(tc, id, &job);
+    if (code != TC_OK) {
+        return code;
+    }
+
+    tq_job_add_json(&out, &job);
+    code = tc_print_json(tc, &out);
+
+    if (code == TC_OK && wait && job.state != TQ_STATE_SUCCESS) {
+        return TC_FAILED;
+    }
+
+    return code;
+}
+
+
+static void
+row(tq_buf_t *b, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void
+row(tq_buf_t *b, const char *name, const char *fmt, ...)
+{
+    char     text[256];
+    va_list  args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+
+    tq_buf_addf(b, "%-12s %s\n", name, text);
+}
+
+
+static void
+row_text(tq_buf_t *b, const char *name, tq_str_t s)
+{
+    tq_buf_addf(b, "%-12s ", name);
+
+    if (s.len == 0) {
+        tq_buf_addc(b, '-');
+    } else {
+        tc_add_plain(b, s);
+    }
+
+    tq_buf_addc(b, '\n');
+}
+
+
+static const char *
+policy_name(char policy)
+{
+    return policy == 'e' ? "exponential" : policy == 'n' ? "none" : "fixed";
+}
+
+
+static void
+inspect(tq_buf_t *b, const tq_job_info_t *job)
+{
+    char  t[TQ_TIME_ISO_LEN + 1];
+
+    row(b, "job", "%lld", (long long) job->id);
+    row(b, "state", "%s%s", tq_state_name(job->state),
+        job->state == TQ_STATE_PENDING && job->due_ms != 0
+        ? " (scheduled)" : "");
+    row(b, "handler", "%s", job->job.handler);
+    row(b, "priority", "%d", job->job.priority);
+    row(b, "api", "%s", job->job.api == TQ_API_TASKDAEMON ? "taskdaemon"
+        : "taskmq");
+
+    if (job->job.max_retries >= 0) {
+        row(b, "retries", "%d of %d, %s", job->attempts,
+            job->job.max_retries, policy_name(job->job.policy));
+    } else {
+        row(b, "retries", "%d of the namespace's setting, %s", job->attempts,
+            policy_name(job->job.policy));
+    }
+
+    row(b, "crashes", "%d of %d", job->crashes, TQ_CRASHES_MAX);
+
+    if (job->job.interval_s != 0) {
+        row(b, "interval", "%lld s, %lld runs finished",
+            (long long) job->job.interval_s, (long long) job->runs);
+    }
+
+    if (job->job.timeout_s != 0) {
+        row(b, "timeout", "%lld s", (long long) job->job.timeout_s);
+    }
+
+    if (job->job.retention_s != 0) {
+        row(b, "retention", "%lld s", (long long) job->job.retention_s);
+    }
+
+    row(b, "created", "%s", tc_time(job->created_ms, t));
+    row(b, "due", "%s", tc_time(job->due_ms, t));
+    row(b, "started", "%s", tc_time(job->started_ms, t));
+    row(b, "finished", "%s", tc_time(job->finished_ms, t));
+
+    row_text(b, "worker", job->worker);
+    row_text(b, "payload", job->job.payload);
+    row_text(b, "result", job->result);
+    row_text(b, "error", job->error);
+}
+
+
+static int
+cmd_inspect(tc_t *tc, int argc, char **argv)
+{
+    int            code;
+    int64_t        id;
+    tq_buf_t       out = { 0 };
+    tq_job_info_t  job;
+
+    if (only_id(tc, tc_args(tc, argc, argv, NULL), argv, &id) != 0) {
+        return TC_USAGE;
+    }
+
+    code = tc_connect(tc);
+    if (code == TC_OK) {
+        code = fetch(tc, id, &job);
+    }
+
+    if (code != TC_OK) {
+        return code;
+    }
+
+    if (tc->json) {
+        tq_job_add_json(&out, &job);
+        return tc_print_json(tc, &out);
+    }
+
+    inspect(&out, &job);
+    return tc_print(tc, &out);
+}
+
+
+static int
+cmd_logs(tc_t *tc, int argc, char **argv)
+{
+    int                code;
+    int64_t            id;
+    tq_str_t           log;
+    tq_buf_t           out = { 0 };
+    const redisReply  *reply;
+
+    if (only_id(tc, tc_args(tc, argc, argv, NULL), argv, &id) != 0) {
+        return TC_USAGE;
+    }
+
+    code = tc_connect(tc);
+    if (code != TC_OK) {
+        return code;
+    }
+
+    reply = tc_run(tc, tq_logs_call(&tc->ns, id, NULL, NULL), &code);
+    if (reply == NULL) {
+        return code;
+    }
+
+    switch (tq_logs_result(reply, &log)) {
+    case 1:
+        break;
+    case 0:
+        return tc_error(tc, TC_FAILED, "there is no job %lld",
+                        (long long) id);
+    default:
+        return tc_bad_reply(tc);
+    }
+
+    if (tc->json) {
+        tq_buf_addf(&out, "{\"id\":%lld,\"log\":", (long long) id);
+        tq_buf_add_json(&out, log.p, log.len);
+        tq_buf_adds(&out, "}\n");
+        return tc_print(tc, &out);
+    }
+
+    /* The handler's own bytes, with its colours if it likes. */
+    tq_buf_add(&out, log.p, log.len);
+
+    if (log.len != 0 && log.p[log.len - 1] != '\n') {
+        tq_buf_addc(&out, '\n');
+    }
+
+    return tc_print(tc, &out);
+}
+
+
+const tc_command_t  tc_jobs_commands[] = {
+    { "get-job", cmd_get_job, "show a job as JSON, --wait for its end",
+      "usage: taskmq get-job [--wait [--timeout TIME]] ID\n"
+      "\n"
+      "Prints the job as GET /job/{id} does; payload and result are the bytes\n"
+      "that were sent. In a terminal it is indented.\n"
+      "\n"
+      "  --wait          until the job has ended; the exit status is then 0\n"
+      "                  only for SUCCESS\n"
+      "  --timeout TIME  give up waiting after this long, exit status 1\n" },
+    { "inspect", cmd_inspect, "show a job for people",
+      "usage: taskmq inspect ID\n"
+      "\n"
+      "Prints everything known of a job, one line each. --json is that of\n"
+      "get-job.\n" },
+    { "logs", cmd_logs, "show what a job's handler wrote to stderr",
+      "usage: taskmq logs ID\n"
+      "\n"
+      "Prints the last part of what the handler wrote to stderr in the job's\n"
+      "last run.\n" },
+    { NULL, NULL, NULL, NULL }
+};

@@ -1,0 +1,174 @@
+/*
+ * cmd_token.c: `taskmq token` signs a JWT for the HTTP API.
+ *
+ * The secret comes from a file or the environment, never from an argument:
+ * other users of the machine can read those.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jwt.h>
+
+#include "tc.h"
+
+#define SECRET_MAX_BYTES  65536
+#define EXPIRES_MAX_S     (10LL * 365 * 86400)
+
+
+/* The secret, one trailing newline stripped as the module does. */
+static int
+read_secret(tc_t *tc, const char *path, tq_buf_t *secret)
+{
+    int          code;
+    const char  *env;
+
+    if (path != NULL) {
+        code = tc_read_file(tc, path, SECRET_MAX_BYTES, secret);
+        if (code != TC_OK) {
+            return code;
+        }
+
+        if (secret->len > 0 && secret->p[secret->len - 1] == '\n') {
+            secret->len--;
+        }
+
+        if (secret->len == 0) {
+            return tc_error(tc, TC_USAGE, "%s: the secret is empty", path);
+        }
+
+        return TC_OK;
+    }
+
+    env = getenv("TASKMQ_JWT_SECRET");
+    if (env == NULL || *env == '\0') {
+        return tc_usage(tc, "no secret: set $TASKMQ_JWT_SECRET or give "
+                        "--secret-file");
+    }
+
+    tq_buf_adds(secret, env);
+    return secret->failed ? tc_error(tc, TC_FAILED, "out of memory") : TC_OK;
+}
+
+
+static char *
+sign(const char *sub, const char *role, int64_t now, int64_t exp,
+    const tq_buf_t *secret)
+{
+    jwt_t  *jwt;
+    char   *token;
+
+    if (jwt_new(&jwt) != 0) {
+        return NULL;
+    }
+
+    token = NULL;
+
+    if (jwt_add_grant(jwt, "sub", sub) == 0
+        && jwt_add_grant(jwt, "role", role) == 0
+        && jwt_add_grant_int(jwt, "iat", now) == 0
+        && jwt_add_grant_int(jwt, "exp", exp) == 0
+        && jwt_set_alg(jwt, JWT_ALG_HS256, (unsigned char *) secret->p,
+                       (int) secret->len) == 0)
+    {
+        token = jwt_encode_str(jwt);
+    }
+
+    jwt_free(jwt);
+    return token;
+}
+
+
+static int
+cmd_token(tc_t *tc, int argc, char **argv)
+{
+    int          code, n;
+    char        *token;
+    int64_t      now, expires;
+    tq_buf_t     out = { 0 }, secret = { 0 };
+    const char  *sub, *role, *file;
+
+    sub = NULL;
+    role = "admin";
+    file = NULL;
+    expires = 86400;
+
+    const tc_opt_t  opts[] = {
+        { "sub", TC_TEXT, &sub, 0, 0 },
+        { "role", TC_TEXT, &role, 0, 0 },
+        { "expires", TC_SECONDS, &expires, 1, EXPIRES_MAX_S },
+        { "secret-file", TC_TEXT, &file, 0, 0 },
+        { NULL, TC_FLAG, NULL, 0, 0 }
+    };
+
+    n = tc_args(tc, argc, argv, opts);
+    if (n < 0) {
+        return TC_USAGE;
+    }
+
+    if (n > 0) {
+        return tc_usage(tc, "unexpected argument \"%s\"", argv[0]);
+    }
+
+    if (strcmp(role, "admin") != 0 && strcmp(role, "worker") != 0) {
+        return tc_usage(tc, "--role is admin or worker, not \"%s\"", role);
+    }
+
+    if (sub == NULL) {
+        sub = role;
+    }
+
+    if (*sub == '\0' || strlen(sub) > TQ_SUBJECT_MAX) {
+        return tc_usage(tc, "--sub must be 1 to %d bytes", TQ_SUBJECT_MAX);
+    }
+
+    now = time(NULL);
+    code = read_secret(tc, file, &secret);
+
+    if (code == TC_OK) {
+        token = sign(sub, role, now, now + expires, &secret);
+
+        if (token == NULL) {
+            code = tc_error(tc, TC_FAILED, "the token cannot be signed (is "
+                            "--sub valid UTF-8?)");
+        } else {
+            if (tc->json) {
+                tq_buf_addf(&out, "{\"token\":\"%s\",\"expires_at\":%lld}",
+                            token, (long long) (now + expires));
+            } else {
+                tq_buf_adds(&out, token);
+            }
+
+            tq_buf_addc(&out, '\n');
+            code = tc_print(tc, &out);
+            free(token);
+        }
+    }
+
+    if (secret.p != NULL) {
+        explicit_bzero(secret.p, secret.cap);
+    }
+    tq_buf_free(&secret);
+
+    return code;
+}
+
+
+const tc_command_t  tc_token_commands[] = {
+    { "token", cmd_token, "sign a token for the HTTP API",
+      "usage: taskmq token [--sub NAME] [--role admin|worker] "
+      "[--expires 24h]\n"
+      "                    [--secret-file FILE]\n"
+      "\n"
+      "Prints a JWT (HS256) for the HTTP API. The secret is that of the\n"
+      "nginx side: $TASKMQ_JWT_SECRET, or the file named.\n"
+      "\n"
+      "  --sub NAME          who; the role's name unless given\n"
+      "  --role ROLE         admin (all) or worker (read, retry); admin\n"
+      "                      unless given\n"
+      "  --expires TIME      90, 10m, 24h, 7d; 24h unless given\n"
+      "  --secret-file FILE  \"-\" is stdin\n" },
+    { NULL, NULL, NULL, NULL }
+};

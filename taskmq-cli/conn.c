@@ -1,0 +1,84 @@
+/*
+ * conn.c: the one connection to Redis, opened by the first call, and what a
+ * failed call means for the exit code.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tc.h"
+
+
+int
+tc_connect(tc_t *tc)
+{
+    char         err[TQ_SYNC_ERR_BYTES];
+    const char  *why;
+
+    if (tc->redis != NULL) {
+        return TC_OK;
+    }
+
+    if (tc->url == NULL) {
+        tc->url = getenv("TASKMQ_REDIS_URL");
+    }
+
+    if (tc->url == NULL || *tc->url == '\0') {
+        tc->url = "redis://127.0.0.1:6379/0";
+    }
+
+    if (tc->ns_name == NULL) {
+        tc->ns_name = getenv("TASKMQ_NAMESPACE");
+    }
+
+    if (tc->ns_name == NULL || *tc->ns_name == '\0') {
+        tc->ns_name = "taskmq";
+    }
+
+    if (tq_ns_init(&tc->ns, tc->ns_name, strlen(tc->ns_name)) != 0) {
+        return tc_usage(tc, "\"%s\" is not a namespace: 1 to %d of A-Z a-z "
+                        "0-9 _ . -", tc->ns_name, TQ_NAMESPACE_MAX);
+    }
+
+    /* The URL may hold a password: it is not printed. */
+    if (tq_url_parse(tc->url, strlen(tc->url), &tc->where, &why) != 0) {
+        return tc_usage(tc, "the Redis URL is not usable: %s", why);
+    }
+
+    tc->redis = tq_sync_open(&tc->where, "taskmq-cli", tc->timeout_ms, err);
+    if (tc->redis == NULL) {
+        return tc_error(tc, TC_UNAVAILABLE, "%s", err);
+    }
+
+    return TC_OK;
+}
+
+
+const redisReply *
+tc_run(tc_t *tc, tq_call_t *call, int *code)
+{
+    const redisReply  *reply;
+
+    reply = tq_sync_run(tc->redis, call);
+    if (reply != NULL) {
+        *code = TC_OK;
+        return reply;
+    }
+
+    if (tq_sync_result(tc->redis) == TQ_CALL_UNKNOWN) {
+        *code = tc_error(tc, TC_UNKNOWN, "%s: the outcome is unknown",
+                         tq_sync_why(tc->redis));
+    } else {
+        *code = tc_error(tc, TC_UNAVAILABLE, "%s", tq_sync_why(tc->redis));
+    }
+
+    return NULL;
+}
+
+
+int
+tc_bad_reply(tc_t *tc)
+{
+    return tc_error(tc, TC_FAILED, "Redis answered something that this "
+                    "version does not understand");
+}

@@ -1,0 +1,268 @@
+/*
+ * out.c: everything the commands print.
+ */
+
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tc.h"
+
+
+int
+tc_error(const tc_t *tc, int code, const char *fmt, ...)
+{
+    va_list   args;
+    char      text[1024];
+    tq_buf_t  b = { 0 };
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+
+    if (tc->json) {
+        tq_buf_adds(&b, "{\"error\":");
+        tq_buf_add_json(&b, text, strlen(text));
+        tq_buf_addf(&b, ",\"exit\":%d}", code);
+        fprintf(stderr, "%s\n", b.failed ? text : tq_buf_cstr(&b));
+        tq_buf_free(&b);
+
+    } else {
+        fprintf(stderr, "taskmq: %s\n", text);
+    }
+
+    return code;
+}
+
+
+void
+tc_warn(const tc_t *tc, const char *fmt, ...)
+{
+    va_list  args;
+    char     text[1024];
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+
+    fprintf(stderr, "taskmq %s: %s\n", tc->command, text);
+}
+
+
+static void
+indent(tq_buf_t *b, int depth)
+{
+    tq_buf_addc(b, '\n');
+
+    while (depth-- > 0) {
+        tq_buf_adds(b, "  ");
+    }
+}
+
+
+/* Spreads valid JSON over lines. Whitespace between tokens is the only thing
+ * that changes. */
+static void
+spread(tq_buf_t *out, const char *p, size_t len)
+{
+    int     depth, in_string;
+    size_t  i, next;
+
+    depth = 0;
+    in_string = 0;
+
+    for (i = 0; i < len; i++) {
+
+        if (in_string) {
+            tq_buf_addc(out, p[i]);
+
+            if (p[i] == '\\' && i + 1 < len) {
+                tq_buf_addc(out, p[++i]);
+
+            } else if (p[i] == '"') {
+                in_string = 0;
+            }
+
+            continue;
+        }
+
+        switch (p[i]) {
+
+        case ' ': case '\t': case '\r': case '\n':
+            break;
+
+        case '{': case '[':
+            tq_buf_addc(out, p[i]);
+
+            for (next = i + 1; next < len && strchr(" \t\r\n", p[next]);
+                 next++)
+            {
+                /* void */
+            }
+
+            if (next < len && (p[next] == '}' || p[next] == ']')) {
+                tq_buf_addc(out, p[next]);
+                i = next;
+            } else {
+                indent(out, ++depth);
+            }
+            break;
+
+        case '}': case ']':
+            indent(out, --depth);
+            tq_buf_addc(out, p[i]);
+            break;
+
+        case ',':
+            tq_buf_addc(out, ',');
+            indent(out, depth);
+            break;
+
+        case ':':
+            tq_buf_adds(out, ": ");
+            break;
+
+        case '"':
+            in_string = 1;
+            /* fall through */
+
+        default:
+            tq_buf_addc(out, p[i]);
+        }
+    }
+}
+
+
+int
+tc_print_json(tc_t *tc, tq_buf_t *b)
+{
+    tq_buf_t  pretty = { 0 };
+
+    if (isatty(STDOUT_FILENO) && !b->failed) {
+        spread(&pretty, b->p, b->len);
+        tq_buf_free(b);
+        *b = pretty;
+    }
+
+    tq_buf_addc(b, '\n');
+    return tc_print(tc, b);
+}
+
+
+void
+tc_add_plain(tq_buf_t *b, tq_str_t s)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+        if ((unsigned char) s.p[i] < 0x20 || s.p[i] == 0x7f) {
+            tq_buf_addf(b, "\\x%02x", (unsigned char) s.p[i]);
+        } else {
+            tq_buf_addc(b, s.p[i]);
+        }
+    }
+}
+
+
+int
+tc_print(tc_t *tc, tq_buf_t *b)
+{
+    int  bad;
+
+    bad = b->failed;
+
+    if (!bad && b->len != 0) {
+        bad = fwrite(b->p, 1, b->len, stdout) != b->len;
+    }
+
+    if (!bad) {
+        bad = fflush(stdout) != 0;
+    }
+
+    bad = bad ? (b->failed ? 1 : 2) : 0;
+    tq_buf_free(b);
+
+    if (bad) {
+        return tc_error(tc, TC_FAILED, "%s", bad == 1 ? "out of memory"
+                        : "stdout cannot be written");
+    }
+
+    return TC_OK;
+}
+
+
+const char *
+tc_time(int64_t ms, char dst[TQ_TIME_ISO_LEN + 1])
+{
+    if (ms == 0) {
+        strcpy(dst, "-");
+    } else {
+        tq_time_format(ms, dst);
+    }
+
+    return dst;
+}
+
+
+int64_t
+tc_now_ms(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
+void
+tc_progress_start(const tc_t *tc, tc_progress_t *p, int64_t total)
+{
+    p->on = !tc->json && isatty(STDERR_FILENO);
+    p->shown_ms = 0;
+    p->total = total;
+}
+
+
+void
+tc_progress(tc_progress_t *p, int64_t done, const char *what, int64_t count)
+{
+    int      filled;
+    int64_t  now;
+
+    if (!p->on) {
+        return;
+    }
+
+    now = tc_now_ms();
+    if (now - p->shown_ms < 100) {
+        return;
+    }
+    p->shown_ms = now;
+
+    if (p->total <= 0) {
+        fprintf(stderr, "\r%lld %s\033[K", (long long) count, what);
+        return;
+    }
+
+    if (done > p->total) {
+        done = p->total;
+    }
+
+    filled = (int) (done * 30 / p->total);
+    fprintf(stderr, "\r[%.*s%.*s] %3d%%  %lld %s\033[K",
+            filled, "##############################",
+            30 - filled, "..............................",
+            (int) (done * 100 / p->total), (long long) count, what);
+}
+
+
+void
+tc_progress_end(tc_progress_t *p)
+{
+    if (p->on && p->shown_ms != 0) {
+        fputs("\r\033[K", stderr);
+    }
+
+    p->on = 0;
+}
