@@ -42,7 +42,8 @@ typedef struct {
     tq_field_err_t  e[TQ_JSON_ERRORS_MAX];
     int             n;        /* errors beyond the last place are dropped */
     int             nomem;    /* not the client's fault: answer 503 */
-    int             too_large;  /* a payload is over max_payload: 413 */
+    int             too_large;  /* a payload is over max_payload: 413 (it is
+                                   in the list as well) */
 } tq_field_errs_t;
 
 /*
@@ -64,6 +65,11 @@ int tq_job_read_bulk(tq_str_t body, size_t max_payload, tq_job_t *jobs,
  * endpoint does not have it. 0, or -1 with errs. */
 int tq_job_read_id(tq_str_t body, int64_t *id, int *force,
     tq_field_errs_t *errs);
+
+/* Adds one error; index -1: not bulk. field is cut to fit, msg and type are
+ * kept by address. */
+void tq_field_errs_add(tq_field_errs_t *errs, int index, tq_str_t field,
+    const char *msg, const char *type);
 
 /* Appends {"detail":[{"loc":["body",…],"msg":…,"type":…},…]}. */
 void tq_field_errs_detail(tq_buf_t *b, const tq_field_errs_t *errs);

@@ -63,6 +63,10 @@ int tq_json_key_eq(tq_str_t raw, const char *name);
  */
 long tq_json_unescape(tq_str_t raw, char *dst, size_t dst_size);
 
+/* The same for the bytes between the quotes (a key), cut between two
+ * characters where it does not fit. Returns the length. dst_size > 0. */
+size_t tq_json_key_text(tq_str_t raw, char *dst, size_t dst_size);
+
 /* An integer without fraction or exponent that fits int64. 0, or -1. */
 int tq_json_int64(const tq_json_val_t *v, int64_t *out);
 
