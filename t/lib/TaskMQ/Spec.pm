@@ -1,0 +1,219 @@
+package TaskMQ::Spec;
+
+# What the specs in t/ share, under the genuine Test::Nginx::Socket as well as
+# under the stand-in: the number of planned tests, what every block asserts of
+# the logs, defaults, and two sections of our own:
+#
+#   --- after eval: [sub { … }, undef, …]    run after the n-th reply
+#   --- redis eval: ['CMD arg …' => expected, …]   asked after the last reply;
+#                    expected is text or a pattern
+#
+# To be loaded after Test::Nginx::Socket.
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use File::Temp qw(tempdir);
+use Test::More ();
+use Time::HiRes qw(sleep time);
+
+our @EXPORT = qw(planned defaults scratch write_file wait_until);
+
+# No spec may leave one of these in error.log.
+our $Never = qr/\[alert\]|\[emerg\]|Sanitizer|runtime error:/;
+
+my $defaults;
+my %prepared;
+
+if (my $allow = Test::Nginx::Socket->can('allow_sections')) {
+    $allow->('Test::Nginx::Socket', qw(after redis));
+}
+
+Test::Nginx::Socket::no_shuffle();
+Test::Nginx::Socket::master_on();
+Test::Nginx::Socket::log_level('info');
+
+# Nothing of the caller's environment may decide a test.
+delete @ENV{grep { /^TASKMQ_/ } keys %ENV};
+
+# A folder for this test file's own files; $TEST_NGINX_SCRATCH in sections.
+sub scratch {
+    return $ENV{TEST_NGINX_SCRATCH} //= tempdir('taskmq-t-XXXXXX',
+                                                TMPDIR => 1, CLEANUP => 1);
+}
+
+# Writes a file in the scratch folder and returns its path.
+sub write_file {
+    my ($name, $bytes, $mode) = @_;
+
+    my $path = scratch() . "/$name";
+
+    open my $fh, '>:raw', $path or die "$path: $!\n";
+    print $fh $bytes;
+    close $fh or die "$path: $!\n";
+    chmod $mode, $path if defined $mode;
+
+    return $path;
+}
+
+# Asks until the code returns true; returns that, or dies after 10 s.
+sub wait_until {
+    my ($what, $code) = @_;
+
+    my $deadline = time + 10;
+
+    while (time < $deadline) {
+        my $got = $code->();
+        return $got if $got;
+        sleep 0.005;
+    }
+
+    die "timed out waiting for $what\n";
+}
+
+# Sets sections that blocks may leave out: config, http_config, main_config …
+sub defaults {
+    $defaults = { @_ };
+}
+
+# How many tests the blocks of this file make.
+sub planned {
+    my $n = 0;
+
+    for my $block (Test::Base::blocks()) {
+        _prepare($block);
+        $n += Test::Nginx::Socket::repeat_each() * _count($block)
+            + @{ _list($block->shutdown_error_log) }
+            + @{ _list($block->no_shutdown_error_log) };
+    }
+
+    return $n;
+}
+
+sub _prepare {
+    my ($block) = @_;
+
+    return if $prepared{$block}++;
+
+    for my $section (keys %{ $defaults // {} }) {
+        $block->set_value($section, $defaults->{$section})
+            if !defined $block->$section;
+    }
+
+    if (defined $block->must_die) {
+        $block->set_value('suppress_stderr', '');
+        return;
+    }
+
+    for my $section (qw(no_error_log no_shutdown_error_log)) {
+        $block->set_value($section, [ @{ _list($block->$section) }, $Never ]);
+    }
+}
+
+# The patterns of a log section.
+sub _list {
+    my ($value) = @_;
+
+    return [] if !defined $value;
+    return [ grep { defined } @$value ] if ref $value eq 'ARRAY';
+    return [$value] if ref $value;
+
+    chomp $value;
+
+    return [ split /\n+/, $value ];
+}
+
+sub _count {
+    my ($block) = @_;
+
+    my $logs = @{ _list($block->error_log) } + @{ _list($block->no_error_log) }
+               + (defined $block->grep_error_log ? 1 : 0);
+
+    return 1 + $logs if defined $block->must_die;
+
+    my $replies = 1;
+
+    for my $section (qw(pipelined_requests request)) {
+        my $value = $block->$section;
+        next if ref $value ne 'ARRAY';
+        $replies = @$value;
+        last;
+    }
+
+    return $replies * $logs if defined $block->ignore_response;
+
+    my $n = $replies * ($logs + 1);         # the status
+
+    $n += $replies for grep { defined $block->$_ }
+        qw(raw_response_headers_like raw_response_headers_unlike);
+
+    my $bodies = grep { defined $block->$_ }
+        qw(response_body response_body_like response_body_unlike);
+    $n += $replies if $bodies;
+
+    my $headers = $block->response_headers // $block->response_headers_like;
+
+    if (defined $headers) {
+        my @texts = ref $headers ? @$headers[0 .. $replies - 1]
+                                 : ($headers) x $replies;
+        # A name that is expected twice is one test.
+        for my $text (@texts) {
+            my %names = map { /^\s*!?\s*([^:\s]+)/ ? ($1 => 1) : () }
+                        split /\n/, $text;
+            $n += keys %names;
+        }
+    }
+
+    $n += @{ $block->redis } / 2 if defined $block->redis;
+
+    return $n;
+}
+
+# Test::Nginx 0.31 and 0.32 write "http2 on;" for nginx 1.19.9 and later,
+# which is known from 1.25.1 on. Until then they must take nginx for older.
+Test::Nginx::Socket::add_block_preprocessor(sub {
+    no warnings 'once';
+    my $version = $Test::Nginx::Util::NginxVersion // return;
+
+    $Test::Nginx::Util::NginxVersion = '1.019008'
+        if $version > 1.019008 && $version < 1.025001;
+});
+
+# ---- sections of our own ----
+
+Test::Nginx::Socket::add_response_body_check(sub {
+    my ($block, $body, $index, $repeat, $dry) = @_;
+
+    my $after = $block->after;
+
+    if (defined $after && !$dry && ref $after->[$index]) {
+        local $_ = $body;
+        eval { $after->[$index]->($body); 1 }
+            or Test::More::fail($block->name . " - after $index: $@");
+    }
+
+    my $want = $block->redis or return;
+    my ($request, $pipelined) = ($block->request, $block->pipelined_requests);
+    my $last = ref $pipelined ? $#$pipelined
+               : ref $request eq 'ARRAY' ? $#$request : 0;
+
+    return if $index != $last;
+
+    my @want = @$want;
+
+    while (my ($command, $expected) = splice @want, 0, 2) {
+        my $name = $block->name . " - redis $command";
+
+        SKIP: {
+            Test::More::skip("$name - $dry", 1) if $dry;
+
+            my $got = TaskMQ::Redis::text(
+                main::redis()->call(split / /, $command));
+            ref $expected ? Test::More::like($got, $expected, $name)
+                          : Test::More::is($got, $expected, $name);
+        }
+    }
+});
+
+1;
