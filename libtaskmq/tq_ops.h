@@ -230,8 +230,9 @@ tq_call_t *tq_delete_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb,
 /* dead_only: only a job in the dead-letter set. new_id: the copy's. */
 tq_call_t *tq_replay_call(const tq_ns_t *ns, int64_t id, int dead_only,
     tq_call_cb cb, void *data);
+/* *new_id (may be NULL) is 0 where there is none. */
 int tq_change_result(const redisReply *reply, tq_change_t *out,
-    int64_t *new_id /* may be NULL */);
+    int64_t *new_id);
 
 /* ---- settings and health ---- */
 

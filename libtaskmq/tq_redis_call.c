@@ -176,8 +176,10 @@ tq_call_iov(const tq_call_t *call, struct iovec *iov, int max)
         part[2].iov_len = TQ_KEYS_LEN;
     }
 
-    part[3].iov_base = call->body.p + call->skip;
-    part[3].iov_len = call->body.len - call->skip;
+    if (call->body.p != NULL) {
+        part[3].iov_base = call->body.p + call->skip;
+        part[3].iov_len = call->body.len - call->skip;
+    }
 
     n = 0;
     off = call->off;

@@ -1,0 +1,166 @@
+/*
+ * tq_ops.c: what all operations share: the namespace, a call's start and end,
+ * and reply elements that are checked before they are believed.
+ */
+
+#include <string.h>
+
+#include "tq_ops_int.h"
+
+
+int
+tq_ns_init(tq_ns_t *ns, const char *name, size_t len)
+{
+    if (len > TQ_NAMESPACE_MAX || !tq_handler_name_ok(name, len)) {
+        return -1;
+    }
+
+    ns->prefix[0] = '{';
+    memcpy(ns->prefix + 1, name, len);
+    memcpy(ns->prefix + 1 + len, "}:", 3);
+    ns->len = len + 3;
+
+    return 0;
+}
+
+
+tq_call_t *
+tq_op_new(const tq_script_t *script, const tq_ns_t *ns, tq_call_cb cb,
+    void *data)
+{
+    tq_call_t  *call;
+
+    call = tq_call_new(script, cb, data);
+
+    if (call != NULL) {
+        tq_call_arg(call, ns->prefix, ns->len);
+    }
+
+    return call;
+}
+
+
+tq_call_t *
+tq_op_done(tq_call_t *call)
+{
+    if (call != NULL && call->body.failed) {
+        tq_call_free(call);
+        return NULL;
+    }
+
+    return call;
+}
+
+
+int
+tq_reply_array(const redisReply *reply, size_t min)
+{
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
+        || reply->elements < min)
+    {
+        return -1;
+    }
+
+    return 0;
+}
+
+
+int
+tq_reply_int(const redisReply *reply, int64_t *out)
+{
+    size_t    i, len;
+    int64_t   v;
+    unsigned  minus;
+
+    if (reply == NULL) {
+        return -1;
+    }
+
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        *out = reply->integer;
+        return 0;
+    }
+
+    if (reply->type != REDIS_REPLY_STRING) {
+        return -1;
+    }
+
+    len = (size_t) reply->len;
+    minus = (len != 0 && reply->str[0] == '-');
+
+    /* 18 digits always fit; no number of ours is longer */
+    if (len == minus || len > minus + 18u) {
+        return -1;
+    }
+
+    v = 0;
+
+    for (i = minus; i < len; i++) {
+        if (reply->str[i] < '0' || reply->str[i] > '9') {
+            return -1;
+        }
+        v = v * 10 + (reply->str[i] - '0');
+    }
+
+    *out = minus ? -v : v;
+
+    return 0;
+}
+
+
+int
+tq_reply_count(const redisReply *reply, int64_t max, int64_t *out)
+{
+    int64_t  v;
+
+    if (tq_reply_int(reply, &v) != 0 || v < 0 || v > max) {
+        return -1;
+    }
+
+    *out = v;
+
+    return 0;
+}
+
+
+int
+tq_reply_id(const redisReply *reply, int64_t *out)
+{
+    return (tq_reply_count(reply, TQ_ID_MAX, out) == 0 && *out > 0) ? 0 : -1;
+}
+
+
+int
+tq_reply_str(const redisReply *reply, tq_str_t *out)
+{
+    if (reply == NULL || (reply->type != REDIS_REPLY_STRING
+                          && reply->type != REDIS_REPLY_STATUS))
+    {
+        return -1;
+    }
+
+    out->p = reply->str;
+    out->len = (size_t) reply->len;
+
+    return 0;
+}
+
+
+int
+tq_reply_counts(const redisReply *reply, size_t from, int64_t *const *to,
+    size_t n)
+{
+    size_t  i;
+
+    if (tq_reply_array(reply, from + n) != 0) {
+        return -1;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (tq_reply_count(reply->element[from + i], INT64_MAX, to[i]) != 0) {
+            return -1;
+        }
+    }
+
+    return 0;
+}

@@ -1,0 +1,300 @@
+/*
+ * tq_ops_admin.c: changes by people (cancel, retry, delete, replay), the
+ * namespace's settings, and its key for task ids.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tq_ops_int.h"
+
+#define TQ_TEXT_OF(x)  #x
+#define TQ_TEXT(x)     TQ_TEXT_OF(x)
+
+#define TQ_UUID_KEY_BYTES  32
+
+typedef struct {
+    const char  *name;
+    const char  *preset;
+    int64_t      min;
+    int64_t      max;       /* 0: not a number */
+    const char  *range;     /* what is expected */
+} tq_setting_t;
+
+/* The order `taskmq config` shows them in. */
+static const tq_setting_t  tq_settings[] = {
+    { "selection", "priority", 0, 0,
+      "expected priority, fifo or lifo" },
+    { "retention_s", TQ_TEXT(TQ_RETENTION_DEFAULT_S), 1, TQ_RETENTION_MAX_S,
+      "expected whole seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S) },
+    { "dead_retention_s", TQ_TEXT(TQ_DEAD_RETENTION_S), 1, TQ_RETENTION_MAX_S,
+      "expected whole seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S) },
+    { "dead_max", TQ_TEXT(TQ_DEAD_MAX), 1, TQ_DEAD_MAX,
+      "expected a whole number, 1 to " TQ_TEXT(TQ_DEAD_MAX) },
+    { "max_retries", TQ_TEXT(TQ_MAX_RETRIES_DEFAULT), 0, TQ_RETRIES_MAX,
+      "expected a whole number, 0 to " TQ_TEXT(TQ_RETRIES_MAX) },
+    { "daemon_max_retries", TQ_TEXT(TQ_DAEMON_RETRIES_DEFAULT), 0,
+      TQ_RETRIES_MAX,
+      "expected a whole number, 0 to " TQ_TEXT(TQ_RETRIES_MAX) },
+    { "retry_wait_ms", TQ_TEXT(TQ_RETRY_WAIT_MS), 0, TQ_RETRY_WAIT_MAX_MS,
+      "expected whole milliseconds, 0 to " TQ_TEXT(TQ_RETRY_WAIT_MAX_MS) },
+    { "retry_wait_max_ms", TQ_TEXT(TQ_RETRY_WAIT_MAX_MS), 0,
+      TQ_RETRY_WAIT_MAX_MS,
+      "expected whole milliseconds, 0 to " TQ_TEXT(TQ_RETRY_WAIT_MAX_MS) },
+    { "idempotency_ttl_s", TQ_TEXT(TQ_IDEMPOTENCY_TTL_S), 1,
+      TQ_RETENTION_MAX_S,
+      "expected whole seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S) },
+};
+
+#define TQ_SETTINGS  (sizeof(tq_settings) / sizeof(tq_settings[0]))
+
+/* Not one of the scripts: a plain EVAL may read under any condition (a full
+ * Redis, a replica), and only the first call of a namespace writes. */
+static const char  tq_uuid_key_text[] =
+    "local key = redis.call('GET', KEYS[1] .. 'uuid-key')\n"
+    "if not key then\n"
+    "  key = ARGV[1]\n"
+    "  redis.call('SET', KEYS[1] .. 'uuid-key', key)\n"
+    "end\n"
+    "return key\n";
+
+static tq_call_t *tq_change_call(const tq_script_t *script, const tq_ns_t *ns,
+    int64_t id, const char *flag, tq_call_cb cb, void *data);
+
+
+static tq_call_t *
+tq_change_call(const tq_script_t *script, const tq_ns_t *ns, int64_t id,
+    const char *flag, tq_call_cb cb, void *data)
+{
+    tq_call_t  *call;
+
+    call = tq_op_new(script, ns, cb, data);
+    if (call == NULL) {
+        return NULL;
+    }
+
+    tq_call_argi(call, id);
+
+    if (flag != NULL) {
+        tq_call_args(call, flag);
+    }
+
+    return tq_op_done(call);
+}
+
+
+tq_call_t *
+tq_cancel_call(const tq_ns_t *ns, int64_t id, int force, tq_call_cb cb,
+    void *data)
+{
+    return tq_change_call(&tq_script_cancel, ns, id, force ? "1" : "0", cb,
+        data);
+}
+
+
+tq_call_t *
+tq_retry_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
+{
+    return tq_change_call(&tq_script_retry, ns, id, NULL, cb, data);
+}
+
+
+tq_call_t *
+tq_delete_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
+{
+    return tq_change_call(&tq_script_delete, ns, id, NULL, cb, data);
+}
+
+
+tq_call_t *
+tq_replay_call(const tq_ns_t *ns, int64_t id, int dead_only, tq_call_cb cb,
+    void *data)
+{
+    return tq_change_call(&tq_script_replay, ns, id, dead_only ? "1" : "0",
+        cb, data);
+}
+
+
+int
+tq_change_result(const redisReply *reply, tq_change_t *out, int64_t *new_id)
+{
+    int64_t             change, id;
+    const redisReply   *first;
+
+    /* replay answers change and id, the others the change alone */
+    first = reply;
+    id = 0;
+
+    if (tq_reply_array(reply, 1) == 0) {
+        first = reply->element[0];
+
+        if (reply->elements > 1
+            && tq_reply_count(reply->element[1], TQ_ID_MAX, &id) != 0)
+        {
+            return -1;
+        }
+    }
+
+    if (tq_reply_count(first, TQ_CHANGE_NOT_FOUND, &change) != 0) {
+        return -1;
+    }
+
+    if (first != reply && change == TQ_CHANGE_OK && id == 0) {
+        return -1;
+    }
+
+    if (new_id != NULL) {
+        *new_id = id;
+    }
+
+    *out = (tq_change_t) change;
+
+    return 0;
+}
+
+
+tq_call_t *
+tq_config_get_call(const tq_ns_t *ns, tq_call_cb cb, void *data)
+{
+    return tq_op_done(tq_op_new(&tq_script_config_get, ns, cb, data));
+}
+
+
+tq_call_t *
+tq_config_set_call(const tq_ns_t *ns, const char *name, const char *value,
+    int seed, tq_call_cb cb, void *data)
+{
+    tq_call_t  *call;
+
+    call = tq_op_new(&tq_script_config_set, ns, cb, data);
+    if (call == NULL) {
+        return NULL;
+    }
+
+    tq_call_args(call, name);
+    tq_call_args(call, value);
+    tq_call_args(call, seed ? "1" : "0");
+
+    return tq_op_done(call);
+}
+
+
+int
+tq_config_set_result(const redisReply *reply, int *kept)
+{
+    int64_t  v;
+
+    if (tq_reply_count(reply, 1, &v) != 0) {
+        return -1;
+    }
+
+    *kept = (int) v;
+
+    return 0;
+}
+
+
+int
+tq_config_pair(const redisReply *reply, unsigned i, tq_str_t *name,
+    tq_str_t *value)
+{
+    size_t    n;
+    tq_str_t  field;
+
+    if (tq_reply_array(reply, 0) != 0 || reply->elements % 2 != 0) {
+        return -1;
+    }
+
+    if (i >= TQ_SETTINGS) {
+        return 0;
+    }
+
+    name->p = tq_settings[i].name;
+    name->len = strlen(name->p);
+    value->p = tq_settings[i].preset;
+    value->len = strlen(value->p);
+
+    for (n = 0; n < reply->elements; n += 2) {
+        if (tq_reply_str(reply->element[n], &field) != 0) {
+            return -1;
+        }
+
+        if (tq_str_eq(field, tq_settings[i].name)) {
+            return tq_reply_str(reply->element[n + 1], value) == 0 ? 1 : -1;
+        }
+    }
+
+    return 1;
+}
+
+
+const char *
+tq_config_check(const char *name, const char *value)
+{
+    char               *end;
+    size_t              i;
+    long long           v;
+    const tq_setting_t  *s;
+
+    s = NULL;
+    for (i = 0; i < TQ_SETTINGS; i++) {
+        if (strcmp(tq_settings[i].name, name) == 0) {
+            s = &tq_settings[i];
+        }
+    }
+
+    if (s == NULL) {
+        return "no such setting";
+    }
+
+    if (s->max == 0) {
+        return (strcmp(value, "priority") == 0 || strcmp(value, "fifo") == 0
+                || strcmp(value, "lifo") == 0) ? NULL : s->range;
+    }
+
+    if (value[0] < '0' || value[0] > '9' || strlen(value) > 15
+        || (value[0] == '0' && value[1] != '\0'))
+    {
+        return s->range;
+    }
+
+    v = strtoll(value, &end, 10);
+
+    return (*end == '\0' && v >= s->min && v <= s->max) ? NULL : s->range;
+}
+
+
+tq_call_t *
+tq_uuid_key_call(const tq_ns_t *ns, const unsigned char fresh[32],
+    tq_call_cb cb, void *data)
+{
+    tq_call_t  *call;
+
+    call = tq_call_new(NULL, cb, data);
+    if (call == NULL) {
+        return NULL;
+    }
+
+    tq_call_args(call, "EVAL");
+    tq_call_args(call, tq_uuid_key_text);
+    tq_call_args(call, "1");
+    tq_call_arg(call, ns->prefix, ns->len);
+    tq_call_arg(call, fresh, TQ_UUID_KEY_BYTES);
+
+    return tq_op_done(call);
+}
+
+
+int
+tq_uuid_key_result(const redisReply *reply, unsigned char key[32])
+{
+    tq_str_t  s;
+
+    if (tq_reply_str(reply, &s) != 0 || s.len != TQ_UUID_KEY_BYTES) {
+        return -1;
+    }
+
+    memcpy(key, s.p, TQ_UUID_KEY_BYTES);
+
+    return 0;
+}
