@@ -91,6 +91,7 @@ $(BUILD)/ngx_http_taskmq_module.so: $(BUILD)/nginx/Makefile $(MOD_SRC) \
 	cp $(BUILD)/nginx/ngx_http_taskmq_module.so $@
 
 include tests/tests.mk
+include web/web.mk
 
 install: all
 	install -D -m 0644 $(BUILD)/ngx_http_taskmq_module.so \
