@@ -13,6 +13,7 @@
 
 #define TQ_DATE_MAX      128    /* longer texts are no date */
 
+#define TQ_NAME(s)       { s, sizeof(s) - 1 }
 #define TQ_NO_RANGE      0, 0, NULL, NULL
 #define TQ_RANGE(min, max)                                                    \
     min, max, "ensure this value is greater than or equal to " TQ_STRING(min),\
@@ -32,7 +33,7 @@ typedef struct {
 } tq_reader_t;
 
 struct tq_field_s {
-    const char  *name;
+    tq_str_t     name;
     void       (*read)(tq_reader_t *r, const tq_field_t *f,
                        const tq_json_val_t *v);
     int          required;
@@ -43,11 +44,9 @@ struct tq_field_s {
 };
 
 static void
-tq_read_wrong(tq_reader_t *r, const char *name, const char *msg,
+tq_read_wrong(tq_reader_t *r, tq_str_t field, const char *msg,
     const char *type)
 {
-    tq_str_t  field = { name, strlen(name) };
-
     tq_field_errs_add(r->errs, r->index, field, msg, type);
 }
 
@@ -212,35 +211,42 @@ tq_read_date(tq_reader_t *r, const tq_field_t *f, const tq_json_val_t *v)
 }
 
 static const tq_field_t  tq_fields_taskmq[] = {
-    { "payload", tq_read_payload, 1, TQ_NO_RANGE },
-    { "handler", tq_read_handler, 1, TQ_NO_RANGE },
-    { "priority", tq_read_priority, 0, TQ_RANGE(0, TQ_PRIORITY_MAX) },
-    { "retry_policy", tq_read_policy, 0, TQ_NO_RANGE },
-    { "scheduled_for", tq_read_date, 0, TQ_NO_RANGE },
-    { "interval_seconds", tq_read_interval, 0,
+    { TQ_NAME("payload"), tq_read_payload, 1, TQ_NO_RANGE },
+    { TQ_NAME("handler"), tq_read_handler, 1, TQ_NO_RANGE },
+    { TQ_NAME("priority"), tq_read_priority, 0, TQ_RANGE(0, TQ_PRIORITY_MAX) },
+    { TQ_NAME("retry_policy"), tq_read_policy, 0, TQ_NO_RANGE },
+    { TQ_NAME("scheduled_for"), tq_read_date, 0, TQ_NO_RANGE },
+    { TQ_NAME("interval_seconds"), tq_read_interval, 0,
       TQ_RANGE(1, TQ_INTERVAL_MAX_S) },
-    { "max_retries", tq_read_retries, 0, TQ_RANGE(0, TQ_RETRIES_MAX) },
-    { "timeout", tq_read_timeout, 0, TQ_RANGE(1, TQ_TIMEOUT_MAX_S) },
-    { "retention_seconds", tq_read_retention, 0,
+    { TQ_NAME("max_retries"), tq_read_retries, 0, TQ_RANGE(0, TQ_RETRIES_MAX) },
+    { TQ_NAME("timeout"), tq_read_timeout, 0, TQ_RANGE(1, TQ_TIMEOUT_MAX_S) },
+    { TQ_NAME("retention_seconds"), tq_read_retention, 0,
       TQ_RANGE(1, TQ_RETENTION_MAX_S) },
-    { NULL, NULL, 0, TQ_NO_RANGE }
+    { { NULL, 0 }, NULL, 0, TQ_NO_RANGE }
 };
 
 static const tq_field_t  tq_fields_daemon[] = {
-    { "type", tq_read_handler, 1, TQ_NO_RANGE },
-    { "data", tq_read_payload, 1, TQ_NO_RANGE },
-    { "priority", tq_read_priority, 0, TQ_RANGE(0, TQ_PRIORITY_MAX) },
-    { NULL, NULL, 0, TQ_NO_RANGE }
+    { TQ_NAME("type"), tq_read_handler, 1, TQ_NO_RANGE },
+    { TQ_NAME("data"), tq_read_payload, 1, TQ_NO_RANGE },
+    { TQ_NAME("priority"), tq_read_priority, 0, TQ_RANGE(0, TQ_PRIORITY_MAX) },
+    { { NULL, 0 }, NULL, 0, TQ_NO_RANGE }
 };
 
 /* tq_find_field returns the key's place in fields, or -1. */
 static int
 tq_find_field(const tq_field_t *fields, tq_str_t key)
 {
-    int  i;
+    int   i;
+    char  name[TQ_HANDLER_MAX];
 
-    for (i = 0; fields[i].name; i++) {
-        if (tq_json_key_eq(key, fields[i].name)) {
+    if (memchr(key.p, '\\', key.len)) {
+        key.len = tq_json_key_text(key, name, sizeof(name));
+        key.p = name;
+    }
+
+    for (i = 0; fields[i].name.p; i++) {
+        if (key.len == fields[i].name.len
+            && memcmp(key.p, fields[i].name.p, key.len) == 0) {
             return i;
         }
     }
@@ -281,7 +287,8 @@ tq_read_object(tq_reader_t *r, const tq_field_t *fields, int open,
     tq_json_member_t  m;
 
     if (top->type != TQ_JSON_OBJECT) {
-        tq_read_wrong(r, "", "value is not a valid dict", "type_error.dict");
+        tq_read_wrong(r, tq_str(""), "value is not a valid dict",
+            "type_error.dict");
         return;
     }
 
@@ -295,7 +302,7 @@ tq_read_object(tq_reader_t *r, const tq_field_t *fields, int open,
         val[i] = m.val;
     }
 
-    for (i = 0; fields[i].name; i++) {
+    for (i = 0; fields[i].name.p; i++) {
         if (!(seen & 1u << i)) {
             if (fields[i].required) {
                 tq_read_wrong(r, fields[i].name, "field required",
@@ -389,7 +396,7 @@ tq_job_read_bulk(tq_str_t body, size_t max_payload, tq_job_t *jobs, int max,
     }
 
     if (top.type != TQ_JSON_ARRAY) {
-        tq_read_wrong(&r, "", "value is not a valid list",
+        tq_read_wrong(&r, tq_str(""), "value is not a valid list",
             "type_error.list");
         return -1;
     }
@@ -397,7 +404,7 @@ tq_job_read_bulk(tq_str_t body, size_t max_payload, tq_job_t *jobs, int max,
     while (tq_json_next_item(top.raw, &pos, &item)) {
         if (++r.index == max) {
             r.index = -1;
-            tq_read_wrong(&r, "", max == TQ_BULK_MAX_JOBS
+            tq_read_wrong(&r, tq_str(""), max == TQ_BULK_MAX_JOBS
                 ? "ensure this value has at most " TQ_STRING(TQ_BULK_MAX_JOBS)
                   " items"
                 : "ensure this value has fewer items",
@@ -415,7 +422,7 @@ tq_job_read_bulk(tq_str_t body, size_t max_payload, tq_job_t *jobs, int max,
     }
 
     if (r.index < 0) {
-        tq_read_wrong(&r, "", "ensure this value has at least 1 items",
+        tq_read_wrong(&r, tq_str(""), "ensure this value has at least 1 items",
             "value_error.list.min_items");
     }
 
@@ -445,19 +452,19 @@ tq_read_force(tq_reader_t *r, const tq_field_t *f, const tq_json_val_t *v)
 _Static_assert(TQ_ID_MAX == 9007199254740991LL, "the text below names it");
 
 #define TQ_FIELD_ID                                                           \
-    { "job_id", tq_read_id, 1, 1, TQ_ID_MAX,                                  \
+    { TQ_NAME("job_id"), tq_read_id, 1, 1, TQ_ID_MAX,                                  \
       "ensure this value is greater than or equal to 1",                      \
       "ensure this value is less than or equal to 9007199254740991" }
 
 static const tq_field_t  tq_fields_id[] = {
     TQ_FIELD_ID,
-    { NULL, NULL, 0, TQ_NO_RANGE }
+    { { NULL, 0 }, NULL, 0, TQ_NO_RANGE }
 };
 
 static const tq_field_t  tq_fields_id_force[] = {
     TQ_FIELD_ID,
-    { "force", tq_read_force, 0, TQ_NO_RANGE },
-    { NULL, NULL, 0, TQ_NO_RANGE }
+    { TQ_NAME("force"), tq_read_force, 0, TQ_NO_RANGE },
+    { { NULL, 0 }, NULL, 0, TQ_NO_RANGE }
 };
 
 int

@@ -13,7 +13,10 @@
 #include "tq_json_int.h"
 
 #define TQ_JSON_NO_SLOT      UINT32_MAX
-#define TQ_JSON_KEYS_LINEAR  16     /* larger objects are indexed */
+
+/* An object with more keys, a longer one, or one with escapes is indexed. */
+#define TQ_JSON_KEYS_LINEAR  16
+#define TQ_JSON_KEY_SHORT    64
 
 /* The programs that link this have one thread. */
 static uint64_t  tq_json_seed[2];
@@ -300,42 +303,49 @@ tq_json_keys_index(tq_json_keys_t *k, tq_json_frame_t *f)
     return 0;
 }
 
-/* tq_json_keys_tag makes most comparisons of a plain search one of integers.
- * An escaped key may equal one that looks different, and has no tag. */
+/* tq_json_keys_tag makes most comparisons of a plain search one of integers;
+ * key is short and has no escapes. */
 static uint32_t
 tq_json_keys_tag(const char *text, const tq_json_key_t *key)
 {
     const unsigned char  *p = (const unsigned char *) text + key->off;
 
-    if (key->escaped || key->len == 0) {
+    if (key->len == 0) {
         return 0;
     }
 
-    return (key->len & 0xffff) << 16 | (uint32_t) p[0] << 8 | p[key->len - 1];
+    return (uint32_t) key->len << 16 | (uint32_t) p[0] << 8 | p[key->len - 1];
 }
 
 static int
-tq_json_keys_search(const tq_json_keys_t *k, const tq_json_frame_t *f,
+tq_json_keys_plain(const tq_json_keys_t *k, uint32_t base,
     const tq_json_key_t *key)
 {
-    uint32_t  i, mask = k->size - 1;
+    uint32_t  i;
 
-    if (!f->indexed) {
-        for (i = f->base; i < k->n; i++) {
-            if ((k->key[i].hash == key->hash || k->key[i].escaped
-                    || key->escaped)
-                && tq_json_same_key(k->text, &k->key[i], key)) {
-                return 1;
-            }
+    for (i = base; i < k->n; i++) {
+        if (k->key[i].hash == key->hash
+            && memcmp(k->text + k->key[i].off, k->text + key->off, key->len)
+               == 0) {
+            return 1;
         }
-
-        return 0;
     }
 
+    return 0;
+}
+
+static int
+tq_json_keys_indexed(const tq_json_keys_t *k, uint32_t base,
+    const tq_json_key_t *key)
+{
+    uint32_t              i, mask = k->size - 1;
+    const tq_json_key_t  *other;
+
     for (i = key->hash & mask; k->index[i]; i = (i + 1) & mask) {
-        if (k->index[i] > f->base
-            && k->key[k->index[i] - 1].hash == key->hash
-            && tq_json_same_key(k->text, &k->key[k->index[i] - 1], key)) {
+        other = &k->key[k->index[i] - 1];
+
+        if (k->index[i] > base && other->hash == key->hash
+            && tq_json_same_key(k->text, other, key)) {
             return 1;
         }
     }
@@ -347,39 +357,41 @@ int
 tq_json_keys_add(tq_json_keys_t *k, tq_json_frame_t *f, size_t off,
     size_t len, int escaped)
 {
-    tq_json_key_t  key;
+    tq_json_key_t  *key;
 
-    key.off = (uint32_t) off;
-    key.len = (uint32_t) len & 0x7fffffff;
-    key.escaped = escaped ? 1 : 0;
-    key.slot = TQ_JSON_NO_SLOT;
-
-    if (!f->indexed && k->n - f->base >= TQ_JSON_KEYS_LINEAR
+    if (!f->indexed
+        && (k->n - f->base >= TQ_JSON_KEYS_LINEAR || len > TQ_JSON_KEY_SHORT
+            || escaped)
         && tq_json_keys_index(k, f) != 0) {
         return -1;
-    }
-
-    if (f->indexed) {
-        key.hash = tq_json_key_hash(k->text, &key, f->base);
-    } else {
-        key.hash = tq_json_keys_tag(k->text, &key);
-    }
-
-    if (tq_json_keys_search(k, f, &key)) {
-        return 1;
     }
 
     if (k->n == k->cap && tq_json_keys_grow(k) != 0) {
         return -1;
     }
 
-    if (f->indexed && tq_json_keys_room(k) != 0) {
-        return -1;
-    }
+    key = &k->key[k->n];
+    key->off = (uint32_t) off;
+    key->len = (uint32_t) len & 0x7fffffff;
+    key->escaped = escaped ? 1 : 0;
+    key->slot = TQ_JSON_NO_SLOT;
 
-    k->key[k->n] = key;
+    if (!f->indexed) {
+        key->hash = tq_json_keys_tag(k->text, key);
+        if (tq_json_keys_plain(k, f->base, key)) {
+            return 1;
+        }
 
-    if (f->indexed) {
+    } else {
+        if (tq_json_keys_room(k) != 0) {
+            return -1;
+        }
+
+        key->hash = tq_json_key_hash(k->text, key, f->base);
+        if (tq_json_keys_indexed(k, f->base, key)) {
+            return 1;
+        }
+
         tq_json_keys_enter(k, k->n);
     }
 

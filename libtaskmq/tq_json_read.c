@@ -59,7 +59,8 @@ tq_json_skip(const char *p, const char *end)
                 /* a number or a word: up to what cannot be part of one */
                 do {
                     p++;
-                } while (p < end && strchr(",]} \n\r\t", *p) == NULL);
+                } while (p < end && *p > ' ' && *p != ',' && *p != ']'
+                         && *p != '}');
                 return p;
             }
             p++;
