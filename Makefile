@@ -77,7 +77,7 @@ $(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
 # nginx's configure flags, so that its binary signature matches.
 $(BUILD)/nginx/Makefile: config $(NGX_SRC)/conf_flags
 	@mkdir -p $(BUILD)/nginx
-	cd $(NGX_SRC) && . ./conf_flags && \
+	cd $(NGX_SRC) && \
 	    bash -c '. ./conf_flags; ./configure "$${NGX_CONF_FLAGS[@]}" \
 	    --with-cc-opt="$(OPT) -g $(HARDEN)" \
 	    --with-ld-opt="$(LDFLAGS)" \
