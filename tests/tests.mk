@@ -4,11 +4,21 @@ UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_SAN := -fsanitize=address,undefined -fno-sanitize-recover=all \
             -fno-omit-frame-pointer
-UNIT_CFLAGS = -g -O1 -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilibtaskmq $(UNIT_SAN)
+UNIT_CFLAGS = -g -O1 -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilibtaskmq \
+              -Itests/unit $(UNIT_SAN)
 UNIT_LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/unit/obj/%.o) \
                 $(BUILD)/unit/obj/gen/tq_scripts.o
 
-.PHONY: unit scripts e2e specs
+# What is not a test is a helper of all of them.
+UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
+UNIT_HELP_OBJ := $(UNIT_HELP_SRC:%.c=$(BUILD)/unit/obj/%.o)
+
+# More linker words for one test. Here: allocations of ours and of hiredis
+# (linked statically, so that they can be caught) fail one after the other.
+UNIT_LINK_test_redis_oom = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+                           -Wl,--wrap=strdup -l:libhiredis.a
+
+.PHONY: unit scripts e2e t specs
 
 $(BUILD)/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -22,8 +32,9 @@ $(BUILD)/unit/libtaskmq.a: $(UNIT_LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
 # A unit test is one file test_X.c with its own main (cmocka).
-$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/unit/libtaskmq.a
-	$(CC) $(UNIT_CFLAGS) -Itests/unit -o $@ $< $(BUILD)/unit/libtaskmq.a \
+$(BUILD)/unit/%: tests/unit/%.c $(UNIT_HELP_OBJ) $(BUILD)/unit/libtaskmq.a
+	$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_HELP_OBJ) \
+	    $(BUILD)/unit/libtaskmq.a $(UNIT_LINK_$*) \
 	    -lcmocka -lhiredis -lcjson -lm
 
 unit: $(UNIT_BIN)
@@ -38,9 +49,16 @@ e2e: all
 	BUILD=$(abspath $(BUILD)) python3 tests/e2e/run.py $(T)
 
 # Test::Nginx specs; t/lib stands in where the genuine one is not installed.
-specs: module
-	TEST_NGINX_LOAD_MODULES=$(abspath $(BUILD))/ngx_http_taskmq_module.so \
-	    prove -I$${TEST_NGINX:-t}/lib t
+# T="t/auth.t" runs only that file; TEST_NGINX=FOLDER takes the genuine one
+# from FOLDER/lib. Modes by environment, as TEST_NGINX_USE_HUP=1.
+TEST_NGINX_LIB = $(if $(TEST_NGINX),$(TEST_NGINX)/lib,t/lib/standin)
+SPEC_ENV = TEST_NGINX_LOAD_MODULES=$(abspath $(BUILD))/ngx_http_taskmq_module.so \
+           TEST_NGINX_RANDOMIZE=1
+
+t: module
+	$(SPEC_ENV) python3 t/lib/reaper.py prove -j2 -r -I$(TEST_NGINX_LIB) -It/lib $(or $(T),t)
+
+specs: t
 
 check: unit scripts
 
