@@ -153,7 +153,7 @@ class Process:
         self.signal(signal.SIGKILL)
         return self.proc.wait()
 
-    def stop(self, timeout=10, sig=signal.SIGTERM):
+    def stop(self, timeout=10, sig=15):
         """Returns the exit status; a process that does not end is killed and
         is an error."""
         self.signal(signal.SIGCONT)
