@@ -92,6 +92,8 @@
 #define TQ_START_OK_MS            1000    /* alive this long: it started */
 #define TQ_ANSWER_LINE_BYTES      (TQ_PAYLOAD_DEFAULT_BYTES \
                                    + TQ_LINE_EXTRA_BYTES)
+#define TQ_CLOSED_WAIT_MS         200     /* a child without stdout may be about
+                                             to be seen dead */
 #define TQ_STDERR_LINE_BYTES      4096    /* longer ones are logged in parts */
 #define TQ_STDERR_LINES_PER_S     50      /* of one child, in the worker's log */
 #define TQ_LOG_FIELD_BYTES        2048    /* of one value in the worker's log */

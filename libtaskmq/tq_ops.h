@@ -273,4 +273,11 @@ tq_call_t *tq_wake_call(const tq_ns_t *ns, const char *worker_id,
 int tq_wake_result(const redisReply *reply, const tq_ns_t *ns,
     tq_str_t *handler);
 
+/* The connection's own number, for tq_unblock_call(). The reply: > 0, or -1. */
+tq_call_t *tq_client_id_call(tq_call_cb cb, void *data);
+int64_t tq_client_id_result(const redisReply *reply);
+
+/* Ends another connection's blocking read as if it had timed out. */
+tq_call_t *tq_unblock_call(int64_t client_id, tq_call_cb cb, void *data);
+
 #endif /* TQ_OPS_H */

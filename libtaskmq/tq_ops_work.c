@@ -397,3 +397,49 @@ tq_wake_result(const redisReply *reply, const tq_ns_t *ns, tq_str_t *handler)
 
     return 1;
 }
+
+
+tq_call_t *
+tq_client_id_call(tq_call_cb cb, void *data)
+{
+    tq_call_t  *call = tq_call_new(NULL, cb, data);
+
+    if (call == NULL) {
+        return NULL;
+    }
+
+    tq_call_args(call, "CLIENT");
+    tq_call_args(call, "ID");
+
+    return tq_op_done(call);
+}
+
+
+int64_t
+tq_client_id_result(const redisReply *reply)
+{
+    if (reply == NULL || reply->type != REDIS_REPLY_INTEGER
+        || reply->integer <= 0)
+    {
+        return -1;
+    }
+
+    return reply->integer;
+}
+
+
+tq_call_t *
+tq_unblock_call(int64_t client_id, tq_call_cb cb, void *data)
+{
+    tq_call_t  *call = tq_call_new(NULL, cb, data);
+
+    if (call == NULL) {
+        return NULL;
+    }
+
+    tq_call_args(call, "CLIENT");
+    tq_call_args(call, "UNBLOCK");
+    tq_call_argi(call, client_id);
+
+    return tq_op_done(call);
+}
