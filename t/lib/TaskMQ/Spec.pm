@@ -2,11 +2,14 @@ package TaskMQ::Spec;
 
 # What the specs in t/ share, under the genuine Test::Nginx::Socket as well as
 # under the stand-in: the number of planned tests, what every block asserts of
-# the logs, defaults, and two sections of our own:
+# the logs, defaults, and three sections of our own:
 #
-#   --- after eval: [sub { … }, undef, …]    run after the n-th reply
-#   --- redis eval: ['CMD arg …' => expected, …]   asked after the last reply;
-#                    expected is text or a pattern
+#   --- after eval: [sub { ... }, undef, ...]   run after the n-th reply, with
+#                   its body
+#   --- logged eval: [qr/.../, undef, ...]      is in error.log since the
+#                   previous reply
+#   --- redis eval: ['CMD arg' => expected, ...]   asked after the last reply;
+#                   expected is text or a pattern, CMD arg may be a list
 #
 # To be loaded after Test::Nginx::Socket.
 
@@ -15,10 +18,18 @@ use warnings;
 
 use Exporter qw(import);
 use File::Temp qw(tempdir);
+use IO::Socket::INET;
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(planned defaults scratch write_file wait_until);
+use TaskMQ::Redis;
+use TaskMQ::Token;
+use TaskMQ::Worker;
+
+our @EXPORT = (qw(planned defaults queue ready get scratch write_file
+                  wait_until),
+               @TaskMQ::Redis::EXPORT, @TaskMQ::Token::EXPORT,
+               @TaskMQ::Worker::EXPORT);
 
 # No spec may leave one of these in error.log.
 our $Never = qr/\[alert\]|\[emerg\]|Sanitizer|runtime error:/;
@@ -27,7 +38,7 @@ my $defaults;
 my %prepared;
 
 if (my $allow = Test::Nginx::Socket->can('allow_sections')) {
-    $allow->('Test::Nginx::Socket', qw(after redis));
+    $allow->('Test::Nginx::Socket', qw(after logged redis));
 }
 
 Test::Nginx::Socket::no_shuffle();
@@ -75,6 +86,50 @@ sub wait_until {
 # Sets sections that blocks may leave out: config, http_config, main_config …
 sub defaults {
     $defaults = { @_ };
+}
+
+# The usual case: a Redis that is emptied before each block, a secret, and the
+# TaskMQ API at the root. Blocks may replace any of it; what is given here
+# replaces it for the whole file.
+sub queue {
+    my (%sections) = @_;
+
+    redis();
+    write_file('secret', $Secret);
+    Test::Nginx::Socket::no_root_location();
+    Test::Nginx::Socket::add_block_preprocessor(sub { redis()->flush });
+
+    defaults(
+        http_config => "taskmq_redis unix:\$TEST_NGINX_REDIS;\n"
+            . "taskmq_jwt_secret_file \$TEST_NGINX_SCRATCH/secret;\n",
+        config => 'location / { taskmq_api taskmq; }',
+        init => '::ready()',
+        %sections,
+    );
+}
+
+# Waits until nginx has its Redis.
+sub ready {
+    my ($path) = @_;
+
+    wait_until('nginx to be ready', sub {
+        get($path // '/health') =~ m{^HTTP/1\.1 200 };
+    });
+}
+
+# One plain GET; the reply's bytes.
+sub get {
+    my ($path) = @_;
+
+    my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+        PeerPort => $ENV{TEST_NGINX_SERVER_PORT}, Timeout => 2)
+        or return '';
+
+    print $sock "GET $path HTTP/1.1\r\nHost: localhost\r\n"
+                . "Connection: close\r\n\r\n";
+    local $/;
+
+    return <$sock> // '';
 }
 
 # How many tests the blocks of this file make.
@@ -165,6 +220,7 @@ sub _count {
         }
     }
 
+    $n += grep { defined } @{ $block->logged } if defined $block->logged;
     $n += @{ $block->redis } / 2 if defined $block->redis;
 
     return $n;
@@ -185,35 +241,79 @@ Test::Nginx::Socket::add_block_preprocessor(sub {
 Test::Nginx::Socket::add_response_body_check(sub {
     my ($block, $body, $index, $repeat, $dry) = @_;
 
-    my $after = $block->after;
+    _after($block, $body, $index) if !$dry && defined $block->after;
+    _logged($block, $index, $dry) if defined $block->logged;
+    _redis($block, $dry) if defined $block->redis && $index == _last($block);
+});
 
-    if (defined $after && !$dry && ref $after->[$index]) {
-        local $_ = $body;
-        eval { $after->[$index]->($body); 1 }
-            or Test::More::fail($block->name . " - after $index: $@");
-    }
+# Number of the last reply.
+sub _last {
+    my ($block) = @_;
 
-    my $want = $block->redis or return;
     my ($request, $pipelined) = ($block->request, $block->pipelined_requests);
-    my $last = ref $pipelined ? $#$pipelined
-               : ref $request eq 'ARRAY' ? $#$request : 0;
 
-    return if $index != $last;
+    return ref $pipelined ? $#$pipelined
+           : ref $request eq 'ARRAY' ? $#$request : 0;
+}
 
-    my @want = @$want;
+sub _after {
+    my ($block, $body, $index) = @_;
+
+    my $code = $block->after->[$index] // return;
+
+    eval { $code->($body); 1 }
+        or Test::More::fail($block->name . " - after $index: $@");
+}
+
+my %read;
+
+sub _logged {
+    my ($block, $index, $dry) = @_;
+
+    my $path = Test::Nginx::Socket::server_root() . '/logs/error.log';
+    my $want = $block->logged->[$index];
+    my $name = $block->name . " - logged $index";
+
+    SKIP: {
+        Test::More::skip("$name - $dry", 1) if $dry && defined $want;
+
+        %read = () if !$read{$block};
+        my $from = $read{$block} // 0;
+        my $text;
+
+        eval {
+            wait_until('the log', sub {
+                open my $fh, '<', $path or die "$path: $!\n";
+                seek $fh, $from, 0;
+                local $/;
+                $text = <$fh> // '';
+                $read{$block} = tell $fh;
+                !defined $want || $text =~ $want;
+            });
+        };
+
+        Test::More::like($text, $want, $name) if defined $want;
+    }
+}
+
+sub _redis {
+    my ($block, $dry) = @_;
+
+    my @want = @{ $block->redis };
 
     while (my ($command, $expected) = splice @want, 0, 2) {
-        my $name = $block->name . " - redis $command";
+        my @command = ref $command ? @$command : split / /, $command;
+        my $name = $block->name . " - redis @command";
 
         SKIP: {
             Test::More::skip("$name - $dry", 1) if $dry;
 
-            my $got = TaskMQ::Redis::text(
-                main::redis()->call(split / /, $command));
+            my $got = eval { TaskMQ::Redis::text(redis()->call(@command)) }
+                      // $@;
             ref $expected ? Test::More::like($got, $expected, $name)
                           : Test::More::is($got, $expected, $name);
         }
     }
-});
+}
 
 1;
