@@ -1,0 +1,213 @@
+/*
+ * ops_rig.c: short words for operations on a real Redis.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "ops_rig.h"
+
+static redis_server_t  server;
+redis_loop_t           loop;
+tq_ns_t                ns;
+
+
+tq_str_t
+str(const char *s)
+{
+    return (tq_str_t) { s, strlen(s) };
+}
+
+
+void
+assert_str(tq_str_t s, const char *text)
+{
+    assert_int_equal(s.len, strlen(text));
+    assert_memory_equal(s.p, text, s.len);
+}
+
+
+const redisReply *
+run(tq_call_t *call)
+{
+    const redisReply  *reply;
+
+    reply = redis_loop_run(&loop, call);
+    assert_non_null(reply);
+    if (reply->type == REDIS_REPLY_ERROR) {
+        fail_msg("%s", reply->str);
+    }
+
+    return reply;
+}
+
+
+tq_job_t
+job_of(const char *handler, const char *payload)
+{
+    tq_job_t  job;
+
+    memset(&job, 0, sizeof(job));
+    job.handler_len = strlen(handler);
+    strcpy(job.handler, handler);
+    job.policy = 'f';
+    job.max_retries = -1;
+    job.payload = str(payload);
+
+    return job;
+}
+
+
+/* Stores one job and returns its id. */
+int64_t
+add_job(const tq_job_t *job)
+{
+    int64_t       id;
+    tq_enqueue_t  e;
+
+    memset(&e, 0, sizeof(e));
+    assert_int_equal(tq_enqueue_add(&e, str(""), str(""), 0, 0, job, 1), 0);
+    assert_int_equal(
+        tq_enqueue_result(run(tq_enqueue_call(&e, &ns, NULL, NULL)), 0, &id),
+        0);
+    assert_true(id > 0);
+
+    return id;
+}
+
+
+int64_t
+add(const char *handler, const char *payload)
+{
+    tq_job_t  job = job_of(handler, payload);
+
+    return add_job(&job);
+}
+
+
+tq_job_info_t
+get(int64_t id)
+{
+    tq_job_info_t  info;
+
+    assert_int_equal(
+        tq_get_result(run(tq_get_call(&ns, id, NULL, NULL)), id, &info), 1);
+
+    return info;
+}
+
+
+int
+exists(int64_t id)
+{
+    tq_job_info_t  info;
+
+    return tq_get_result(run(tq_get_call(&ns, id, NULL, NULL)), id, &info);
+}
+
+
+/* Claims up to n jobs of one handler; returns how many. */
+unsigned
+claim(const char *worker, const char *handler, int64_t lease_ms, unsigned n,
+    tq_claimed_t *out)
+{
+    unsigned          i;
+    tq_claim_head_t   head;
+    tq_claim_want_t   want = { str(handler), n };
+    const redisReply  *reply;
+
+    reply = run(tq_claim_call(&ns, worker, "host:1", lease_ms, n, &want, 1,
+        NULL, NULL));
+    assert_int_equal(tq_claim_head(reply, &head), 0);
+    assert_true(head.now_ms > 1700000000000);
+    assert_true(head.jobs <= n);
+
+    for (i = 0; i < head.jobs; i++) {
+        assert_int_equal(tq_claim_job(reply, worker, i, &out[i]), 0);
+    }
+    assert_int_equal(tq_claim_job(reply, worker, i, &out[0]), -1);
+    if (i != 0) {
+        assert_int_equal(tq_claim_job(reply, worker, 0, &out[0]), 0);
+    }
+
+    return head.jobs;
+}
+
+
+/* Claims one job, which must be there, as an outcome to be filled. */
+tq_outcome_t
+claim_one(const char *worker, const char *handler)
+{
+    tq_claimed_t  c;
+    tq_outcome_t  o;
+
+    assert_int_equal(claim(worker, handler, 30000, 1, &c), 1);
+
+    memset(&o, 0, sizeof(o));
+    o.id = c.id;
+    o.token = c.token;
+    o.wait_ms = -1;
+
+    return o;
+}
+
+
+tq_verdict_t
+verdict(tq_call_t *call)
+{
+    tq_verdict_t       v;
+    const redisReply  *reply;
+
+    reply = run(call);
+    assert_int_equal(tq_verdict(reply, 0, &v), 0);
+    assert_int_equal(reply->elements, 1);
+
+    return v;
+}
+
+
+tq_change_t
+change(tq_call_t *call, int64_t *new_id)
+{
+    tq_change_t  c;
+
+    assert_int_equal(tq_change_result(run(call), &c, new_id), 0);
+
+    return c;
+}
+
+
+int
+rig_setup(void **state)
+{
+    (void) state;
+
+    redis_server_start(&server);
+    redis_loop_open(&loop, server.sock, NULL);
+    redis_loop_ready(&loop);
+
+    return 0;
+}
+
+
+int
+rig_teardown(void **state)
+{
+    (void) state;
+
+    redis_loop_close(&loop);
+    redis_server_stop(&server);
+
+    return 0;
+}
+
+
+int
+rig_fresh(void **state)
+{
+    return tq_ns_init(&ns, *state, strlen(*state));
+}
