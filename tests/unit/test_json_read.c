@@ -1,0 +1,295 @@
+/* test_json_read.c: members, items, keys, unescaping, integers, one line. */
+
+#include "unit.h"
+#include "fail_alloc.h"
+#include "tq_json.h"
+
+#define E9   "\xc3\xa9"
+#define EURO "\xe2\x82\xac"
+#define SMILE "\xf0\x9f\x98\x80"
+
+/* The value of a text; the text's copy is kept until the test ends. */
+static tq_json_val_t
+value(const char *text)
+{
+    tq_json_val_t  v;
+    tq_json_err_t  err;
+
+    if (tq_json_parse(text, strlen(text), &v, &err) != 0) {
+        fail_msg("%s: %s at %zu", text, err.msg, err.offset);
+    }
+
+    return v;
+}
+
+static void
+test_members(void **state)
+{
+    size_t            i, pos = 0;
+    tq_json_val_t     v;
+    tq_json_member_t  m;
+    static const struct {
+        const char      *key, *raw;
+        tq_json_type_t   type;
+    } t[] = {
+        { "a", "1.10", TQ_JSON_NUMBER },
+        { "", "12345678901234567890123", TQ_JSON_NUMBER },
+        { "q\\\"uote", "\"}]\\\"{[\\\\\"", TQ_JSON_STRING },
+        { "list", "[1, [2], {\"a\": \"]\"}]", TQ_JSON_ARRAY },
+        { "obj", "{ \"x\" : { } }", TQ_JSON_OBJECT },
+        { "t", "true", TQ_JSON_TRUE },
+        { "f", "false", TQ_JSON_FALSE },
+        { "n", "null", TQ_JSON_NULL },
+        { "e", "-0.0e-1", TQ_JSON_NUMBER },
+        { "emptys", "\"\"", TQ_JSON_STRING },
+        { "emptyo", "{}", TQ_JSON_OBJECT },
+        { "emptyl", "[]", TQ_JSON_ARRAY },
+    };
+
+    (void) state;
+
+    v = value(" \n{ \"a\" : 1.10 ,\"\":12345678901234567890123,\n"
+        "\"q\\\"uote\"\t: \"}]\\\"{[\\\\\",\"list\":[1, [2], {\"a\": \"]\"}]"
+        " , \"obj\":{ \"x\" : { } },\"t\":true,\"f\":false\r\n,\"n\":null,"
+        "\"e\":-0.0e-1,\"emptys\":\"\",\"emptyo\":{},\"emptyl\":[] } ");
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        assert_int_equal(tq_json_next_member(v.raw, &pos, &m), 1);
+        assert_true(tq_str_eq(m.key, t[i].key));
+        assert_true(tq_str_eq(m.val.raw, t[i].raw));
+        assert_int_equal(m.val.type, t[i].type);
+    }
+
+    assert_int_equal(tq_json_next_member(v.raw, &pos, &m), 0);
+    assert_int_equal(tq_json_next_member(v.raw, &pos, &m), 0);
+
+    v = value(" { \n } ");
+    pos = 0;
+    assert_int_equal(tq_json_next_member(v.raw, &pos, &m), 0);
+}
+
+static void
+test_items(void **state)
+{
+    size_t         i, pos = 0;
+    tq_json_val_t  v, item;
+    static const struct {
+        const char      *raw;
+        tq_json_type_t   type;
+    } t[] = {
+        { "1", TQ_JSON_NUMBER },
+        { "\"a,]\"", TQ_JSON_STRING },
+        { "[]", TQ_JSON_ARRAY },
+        { "{\"k\":[\"}\"]}", TQ_JSON_OBJECT },
+        { "null", TQ_JSON_NULL },
+        { "[[[ ]]]", TQ_JSON_ARRAY },
+        { "-5", TQ_JSON_NUMBER },
+    };
+
+    (void) state;
+
+    v = value("[1,\"a,]\" , [],{\"k\":[\"}\"]},\nnull,[[[ ]]],-5\n]");
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        assert_int_equal(tq_json_next_item(v.raw, &pos, &item), 1);
+        assert_true(tq_str_eq(item.raw, t[i].raw));
+        assert_int_equal(item.type, t[i].type);
+    }
+
+    assert_int_equal(tq_json_next_item(v.raw, &pos, &item), 0);
+
+    v = value("[ ]");
+    pos = 0;
+    assert_int_equal(tq_json_next_item(v.raw, &pos, &item), 0);
+}
+
+static void
+test_find(void **state)
+{
+    tq_json_val_t  v, out;
+
+    (void) state;
+
+    v = value("{\"x\":{\"role\":1},\"ROLE\":2,\"\\u0072ole\":\"admin\","
+        "\"\":3}");
+
+    assert_int_equal(tq_json_find(v.raw, "role", &out), 1);
+    assert_true(tq_str_eq(out.raw, "\"admin\""));
+    assert_int_equal(tq_json_find(v.raw, "", &out), 1);
+    assert_true(tq_str_eq(out.raw, "3"));
+    assert_int_equal(tq_json_find(v.raw, "Role", &out), 0);
+    assert_int_equal(tq_json_find(v.raw, "rol", &out), 0);
+    assert_int_equal(tq_json_find(v.raw, "roles", &out), 0);
+    assert_int_equal(tq_json_find(value("{}").raw, "role", &out), 0);
+}
+
+static void
+test_key_eq(void **state)
+{
+    size_t  i;
+    static const struct {
+        const char  *raw, *name;
+        int          equal;
+    } t[] = {
+        { "abc", "abc", 1 },
+        { "abc", "ab", 0 },
+        { "ab", "abc", 0 },
+        { "", "", 1 },
+        { "", "a", 0 },
+        { "\\u0061bc", "abc", 1 },
+        { "a\\u0062", "abc", 0 },
+        { "a\\u0062cd", "abc", 0 },
+        { "\\n", "\n", 1 },
+        { "\\n", "\\n", 0 },
+        { "\\b\\f\\r\\t\\/\\\\\\\"", "\b\f\r\t/\\\"", 1 },
+        { "\\u00e9", E9, 1 },
+        { "\\u20AC!", EURO "!", 1 },
+        { "\\uD83D\\uDE00", SMILE, 1 },
+        { "\\uD83D\\uDE01", SMILE, 0 },
+        { "\\u00e9", "\xc3", 0 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        size_t    len = strlen(t[i].raw);
+        char     *exact = unit_exact(t[i].raw, len);
+        tq_str_t  raw = { exact, len };
+
+        assert_int_equal(tq_json_key_eq(raw, t[i].name), t[i].equal);
+        free(exact);
+    }
+}
+
+static void
+test_unescape(void **state)
+{
+    size_t         i, want, size, len;
+    char           dst[64];
+    tq_str_t       key;
+    tq_json_val_t  v;
+    static const struct {
+        const char  *raw, *text;
+    } t[] = {
+        { "\"\"", "" },
+        { "\"abc\"", "abc" },
+        { "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t" },
+        { "\"\\u0001\\u007f\\u0080\\u07ff\"", "\x01\x7f\xc2\x80\xdf\xbf" },
+        { "\"\\u0800\\uffff\"", "\xe0\xa0\x80\xef\xbf\xbf" },
+        { "\"\\ud800\\udc00\\udbff\\udfff\"",
+          "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf" },
+        { "\"" E9 EURO SMILE "\\u00E9\"", E9 EURO SMILE E9 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        v = value(t[i].raw);
+        want = strlen(t[i].text);
+
+        assert_true(v.raw.len <= sizeof(dst));
+        assert_int_equal(tq_json_unescape(v.raw, dst, v.raw.len), want);
+        assert_string_equal(dst, t[i].text);
+
+        /* exactly enough room, and every size that is too small */
+        assert_int_equal(tq_json_unescape(v.raw, dst, want + 1), want);
+        for (size = 0; size <= want; size++) {
+            assert_int_equal(tq_json_unescape(v.raw, dst, size), -1);
+        }
+
+        key.p = v.raw.p + 1;
+        key.len = v.raw.len - 2;
+        for (size = 1; size <= want + 1; size++) {
+            len = tq_json_key_text(key, dst, size);
+            assert_true(len < size);
+            assert_memory_equal(dst, t[i].text, len);
+            assert_int_equal(dst[len], '\0');
+            /* cut at a character's start */
+            assert_true(((unsigned char) t[i].text[len] & 0xc0) != 0x80);
+            assert_true(len + 4 >= size);
+        }
+    }
+}
+
+static void
+test_int64(void **state)
+{
+    size_t         i;
+    int64_t        n;
+    tq_json_val_t  v;
+    static const struct {
+        const char  *text;
+        int          rc;
+        int64_t      n;
+    } t[] = {
+        { "0", 0, 0 }, { "-0", 0, 0 }, { "1", 0, 1 }, { "-1", 0, -1 },
+        { "9007199254740993", 0, 9007199254740993 },
+        { "9223372036854775807", 0, INT64_MAX },
+        { "9223372036854775808", -1, 0 },
+        { "-9223372036854775808", 0, INT64_MIN },
+        { "-9223372036854775809", -1, 0 },
+        { "9223372036854775810", -1, 0 },
+        { "-9223372036854775810", -1, 0 },
+        { "18446744073709551616", -1, 0 },
+        { "18446744073709551617", -1, 0 },
+        { "100000000000000000000", -1, 0 },
+        { "12345678901234567890123", -1, 0 },
+        { "1.0", -1, 0 }, { "1e3", -1, 0 }, { "1E3", -1, 0 },
+        { "-1.5", -1, 0 },
+        { "\"1\"", -1, 0 }, { "true", -1, 0 }, { "null", -1, 0 },
+        { "[1]", -1, 0 }, { "{}", -1, 0 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        v = value(t[i].text);
+        n = 42;
+        assert_int_equal(tq_json_int64(&v, &n), t[i].rc);
+        if (t[i].rc == 0) {
+            assert_int_equal(n, t[i].n);
+        }
+    }
+}
+
+static void
+test_line(void **state)
+{
+    tq_buf_t       b = { 0 };
+    tq_json_val_t  v;
+
+    (void) state;
+
+    v = value("\n{\n  \"a\": \"x\\ny\",\r\n\t\"b\": [1.10,\n2]\n}\n");
+    tq_buf_adds(&b, "keep\n");
+    tq_json_add_line(&b, v.raw);
+    assert_string_equal(tq_buf_cstr(&b),
+        "keep\n{   \"a\": \"x\\ny\",  \t\"b\": [1.10, 2] }");
+
+    fail_alloc_from(0);
+    while (!b.failed) {
+        tq_json_add_line(&b, v.raw);
+    }
+    fail_alloc_from(-1);
+
+    tq_buf_free(&b);
+    tq_json_add_line(&b, tq_str(""));
+    assert_int_equal(b.len, 0);
+    tq_buf_free(&b);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_items),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_key_eq),
+        cmocka_unit_test(test_unescape),
+        cmocka_unit_test(test_int64),
+        cmocka_unit_test(test_line),
+    };
+
+    return cmocka_run_group_tests_name("json_read", tests, NULL, NULL);
+}
