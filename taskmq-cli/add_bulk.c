@@ -352,8 +352,8 @@ report(bulk_t *k, int code)
         code = tc_error(k->tc, TC_UNAVAILABLE, "%s", k->lost);
     }
 
-    if (code != TC_OK) {
-        fprintf(stderr, "taskmq: %lld jobs were added before that\n",
+    if (code != TC_OK && !k->tc->json) {
+        fprintf(stderr, "taskmq: jobs that were added before that: %lld\n",
                 (long long) k->added);
     }
 

@@ -313,7 +313,7 @@ change_listed(work_t *w, tq_list_t *q)
     tc_progress_end(&bar);
 
     if (!w->tc->json) {
-        fprintf(stderr, "%lld jobs replayed\n", (long long) w->done);
+        fprintf(stderr, "jobs replayed: %lld\n", (long long) w->done);
     }
 
     return (code == TC_OK && w->refused != 0) ? TC_FAILED : code;

@@ -17,6 +17,8 @@ static const tc_command_t  *const command_sets[] = {
     tc_stats_commands,
     tc_config_commands,
     tc_token_commands,
+    tc_check_commands,
+    tc_serve_commands,
 };
 
 #define N_SETS  (sizeof(command_sets) / sizeof(command_sets[0]))

@@ -52,6 +52,8 @@ extern const tc_command_t  tc_list_commands[];
 extern const tc_command_t  tc_change_commands[];
 extern const tc_command_t  tc_stats_commands[];
 extern const tc_command_t  tc_config_commands[];
+extern const tc_command_t  tc_check_commands[];
+extern const tc_command_t  tc_serve_commands[];
 
 /* ---- options (args.c) ---- */
 

@@ -1,0 +1,378 @@
+/*
+ * cmd_serve.c: `taskmq serve-api` and `taskmq run-worker`: the two programs
+ * with as little configuration as the reference's commands have.
+ */
+
+#include <errno.h>
+#include <ftw.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tc_exec.h"
+
+#ifndef TC_MODULES_DIR
+#define TC_MODULES_DIR  "/usr/lib/nginx/modules"
+#endif
+
+#ifndef TC_DOCS_DIR
+#define TC_DOCS_DIR     "/usr/share/taskmq/web"
+#endif
+
+typedef struct {
+    const char  *host;
+    int64_t      port;
+    int64_t      daemon_port;        /* 0: TaskDaemon's API is not served */
+    int64_t      processes;          /* 0: one per processor */
+    const char  *secret_file;
+    const char  *module;
+    const char  *docs;
+    const char  *nginx;
+} serve_t;
+
+
+static int
+write_conf(tc_t *tc, const serve_t *o, const char *path)
+{
+    int          bad;
+    FILE        *f;
+    const char  *ns;
+
+    f = fopen(path, "we");
+    if (f == NULL) {
+        return tc_error(tc, TC_FAILED, "%s: %s", path, strerror(errno));
+    }
+
+    ns = getenv("TASKMQ_NAMESPACE");
+
+    fprintf(f, "load_module %s;\n"
+            "daemon off;\n"
+            "pid nginx.pid;\n"
+            "error_log stderr notice;\n", o->module);
+
+    if (o->processes != 0) {
+        fprintf(f, "worker_processes %lld;\n", (long long) o->processes);
+    } else {
+        fputs("worker_processes auto;\n", f);
+    }
+
+    fputs("events { worker_connections 4096; }\n"
+          "http {\n"
+          "    access_log off;\n"
+          "    client_body_temp_path body;\n"
+          "    proxy_temp_path proxy;\n"
+          "    fastcgi_temp_path fastcgi;\n"
+          "    uwsgi_temp_path uwsgi;\n"
+          "    scgi_temp_path scgi;\n"
+          "    client_body_buffer_size 1m;\n", f);
+
+    if (ns != NULL && *ns != '\0') {
+        fprintf(f, "    taskmq_namespace %s;\n", ns);
+    }
+
+    if (o->secret_file != NULL) {
+        fprintf(f, "    taskmq_jwt_secret_file %s;\n", o->secret_file);
+    }
+
+    if (o->docs != NULL) {
+        fprintf(f, "    taskmq_docs_root %s;\n", o->docs);
+    }
+
+    fprintf(f, "    server {\n"
+            "        listen %s:%lld;\n"
+            "        location / { taskmq_api taskmq; }\n"
+            "    }\n", o->host, (long long) o->port);
+
+    if (o->daemon_port != 0) {
+        fprintf(f, "    server {\n"
+                "        listen %s:%lld;\n"
+                "        location / { taskmq_api taskdaemon; }\n"
+                "    }\n", o->host, (long long) o->daemon_port);
+    }
+
+    fputs("}\n", f);
+
+    bad = ferror(f);
+    if (fclose(f) != 0 || bad) {
+        return tc_error(tc, TC_FAILED, "%s: cannot be written", path);
+    }
+
+    return TC_OK;
+}
+
+
+static int
+remove_one(const char *path, const struct stat *st, int type,
+    struct FTW *where)
+{
+    (void) st;
+    (void) type;
+    (void) where;
+    return remove(path);
+}
+
+
+/* A text that goes into nginx.conf as one unquoted word. */
+static int
+is_word(const char *s)
+{
+    return *s != '\0' && strpbrk(s, " \t\r\n;{}\"'\\$#") == NULL;
+}
+
+
+/* Makes the paths absolute and finds what was not given. */
+static int
+resolve(tc_t *tc, serve_t *o, char *module, char *docs, char *secret)
+{
+    const char  *env;
+
+    if (o->module == NULL) {
+        o->module = tc_beside("ngx_http_taskmq_module.so", TC_MODULES_DIR
+                              "/ngx_http_taskmq_module.so", module, PATH_MAX);
+    } else {
+        o->module = realpath(o->module, module);
+    }
+
+    if (o->module == NULL) {
+        return tc_error(tc, TC_FAILED, "ngx_http_taskmq_module.so is not "
+                        "there; say where with --module");
+    }
+
+    if (o->docs == NULL) {
+        o->docs = tc_beside("web", TC_DOCS_DIR, docs, PATH_MAX);
+
+    } else if ((o->docs = realpath(o->docs, docs)) == NULL) {
+        return tc_error(tc, TC_USAGE, "--docs-root: %s", strerror(errno));
+    }
+
+    if (o->secret_file != NULL) {
+        env = o->secret_file;
+        o->secret_file = realpath(env, secret);
+
+        if (o->secret_file == NULL) {
+            return tc_error(tc, TC_USAGE, "%s: %s", env, strerror(errno));
+        }
+
+    } else {
+        env = getenv("TASKMQ_JWT_SECRET");
+
+        if (env == NULL || *env == '\0') {
+            return tc_usage(tc, "no secret: set $TASKMQ_JWT_SECRET or give "
+                            "--secret-file");
+        }
+    }
+
+    if (!is_word(o->host) || !is_word(o->module)
+        || (o->docs != NULL && !is_word(o->docs))
+        || (o->secret_file != NULL && !is_word(o->secret_file)))
+    {
+        return tc_usage(tc, "a path or address has characters that cannot "
+                        "stand in nginx.conf");
+    }
+
+    if (o->nginx == NULL) {
+        /* Often not on the PATH of those who are not root. */
+        o->nginx = access("/usr/sbin/nginx", X_OK) == 0 ? "/usr/sbin/nginx"
+                   : "nginx";
+    }
+
+    return TC_OK;
+}
+
+
+static int
+serve(tc_t *tc, const serve_t *o)
+{
+    int          code;
+    char         dir[PATH_MAX], conf[PATH_MAX + 16];
+    const char  *tmp;
+
+    tmp = getenv("TMPDIR");
+    snprintf(dir, sizeof(dir), "%s/taskmq-api.XXXXXX",
+             tmp != NULL && *tmp == '/' ? tmp : "/tmp");
+
+    if (mkdtemp(dir) == NULL) {
+        return tc_error(tc, TC_FAILED, "%s: %s", dir, strerror(errno));
+    }
+
+    /* nginx' workers, of another user, keep large bodies in it. It has no
+     * secret: those come by the environment or stay in their file. */
+    chmod(dir, 0711);
+
+    snprintf(conf, sizeof(conf), "%s/nginx.conf", dir);
+    code = write_conf(tc, o, conf);
+
+    if (code == TC_OK) {
+        char  *argv[] = { (char *) o->nginx, "-p", dir, "-c", conf,
+                          "-e", "stderr", NULL };
+
+        fprintf(stderr, "taskmq: serving http://%s:%lld\n", o->host,
+                (long long) o->port);
+        code = tc_supervise(tc, argv, SIGQUIT);
+    }
+
+    (void) nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return code;
+}
+
+
+static int
+cmd_serve_api(tc_t *tc, int argc, char **argv)
+{
+    int      n, code;
+    char     module[PATH_MAX], docs[PATH_MAX], secret[PATH_MAX];
+    serve_t  o = { .host = "127.0.0.1", .port = 8000 };
+
+    const tc_opt_t  opts[] = {
+        { "host", TC_TEXT, &o.host, 0, 0 },
+        { "port", TC_NUMBER, &o.port, 1, 65535 },
+        { "daemon-port", TC_NUMBER, &o.daemon_port, 1, 65535 },
+        { "processes", TC_NUMBER, &o.processes, 1, 1024 },
+        { "secret-file", TC_TEXT, &o.secret_file, 0, 0 },
+        { "module", TC_TEXT, &o.module, 0, 0 },
+        { "docs-root", TC_TEXT, &o.docs, 0, 0 },
+        { "nginx", TC_TEXT, &o.nginx, 0, 0 },
+        { NULL, TC_FLAG, NULL, 0, 0 }
+    };
+
+    n = tc_args(tc, argc, argv, opts);
+    if (n < 0) {
+        return TC_USAGE;
+    }
+
+    if (n > 0) {
+        return tc_usage(tc, "unexpected argument \"%s\"", argv[0]);
+    }
+
+    code = tc_environment(tc);
+
+    if (code == TC_OK) {
+        code = resolve(tc, &o, module, docs, secret);
+    }
+
+    return code == TC_OK ? serve(tc, &o) : code;
+}
+
+
+/* The reference's one handler, for whom there is no handlers.toml yet. Kept
+ * open across exec: the worker reads it as a file, again on HUP. */
+static int
+dummy_config(tc_t *tc, char *path, size_t size)
+{
+    int                fd;
+    static const char  text[] = "[handlers.dummy]\nbuiltin = \"noop\"\n";
+
+    fd = memfd_create("handlers.toml", 0);
+
+    if (fd == -1
+        || write(fd, text, sizeof(text) - 1) != (ssize_t) sizeof(text) - 1)
+    {
+        return tc_error(tc, TC_FAILED, "memfd: %s", strerror(errno));
+    }
+
+    snprintf(path, size, "/proc/self/fd/%d", fd);
+    fprintf(stderr, "taskmq: there is no handlers.toml here; serving only "
+            "the handler \"dummy\", which does nothing\n");
+    return TC_OK;
+}
+
+
+static int
+cmd_run_worker(tc_t *tc, int argc, char **argv)
+{
+    int          n, i, code;
+    char         worker[PATH_MAX], dummy[64], **args;
+    const char  *config = NULL;
+
+    const tc_opt_t  opts[] = {
+        { "config", TC_TEXT, &config, 0, 0 },
+        { NULL, TC_FLAG, NULL, 0, 0 }
+    };
+
+    n = tc_args(tc, argc, argv, opts);
+    if (n < 0) {
+        return TC_USAGE;
+    }
+
+    code = tc_environment(tc);
+    if (code != TC_OK) {
+        return code;
+    }
+
+    if (config == NULL) {
+        config = getenv("HANDLER_CONFIG");
+    }
+
+    if (config == NULL || *config == '\0') {
+        config = "handlers.toml";
+
+        if (access(config, F_OK) != 0) {
+            code = dummy_config(tc, dummy, sizeof(dummy));
+            config = dummy;
+        }
+    }
+
+    args = calloc((size_t) n + 4, sizeof(char *));
+    if (args == NULL || code != TC_OK) {
+        free(args);
+        return code != TC_OK ? code
+               : tc_error(tc, TC_FAILED, "out of memory");
+    }
+
+    args[0] = (char *) tc_beside("taskmq-worker", NULL, worker,
+                                 sizeof(worker));
+    if (args[0] == NULL) {
+        args[0] = "taskmq-worker";
+    }
+
+    args[1] = "--config";
+    args[2] = (char *) config;
+
+    for (i = 0; i < n; i++) {
+        args[i + 3] = argv[i];
+    }
+
+    signal(SIGPIPE, SIG_DFL);
+    execvp(args[0], args);
+
+    code = tc_error(tc, errno == ENOENT ? 127 : 126, "%s: %s", args[0],
+                    strerror(errno));
+    free(args);
+    return code;
+}
+
+
+const tc_command_t  tc_serve_commands[] = {
+    { "serve-api", cmd_serve_api, "run nginx with the API, as configured here",
+      "usage: taskmq serve-api [options]\n"
+      "\n"
+      "Starts nginx in the foreground with a small configuration of its own\n"
+      "and TaskMQ's API on http://127.0.0.1:8000. The secret of the tokens is\n"
+      "$TASKMQ_JWT_SECRET, Redis is $TASKMQ_REDIS_URL. Ctrl-C finishes what is\n"
+      "in hand and ends it; HUP reloads.\n"
+      "\n"
+      "For production put the directives into your own nginx instead: see\n"
+      "nginx.conf.example.\n"
+      "\n"
+      "  --host ADDRESS      127.0.0.1 unless given\n"
+      "  --port N            8000 unless given\n"
+      "  --daemon-port N     serve TaskDaemon's API there, too (8080 is usual);\n"
+      "                      it wants the same tokens\n"
+      "  --processes N       nginx workers; one per processor unless given\n"
+      "  --secret-file FILE  instead of $TASKMQ_JWT_SECRET\n"
+      "  --module FILE       ngx_http_taskmq_module.so\n"
+      "  --docs-root FOLDER  of Swagger UI and ReDoc\n"
+      "  --nginx FILE        the nginx to run\n" },
+    { "run-worker", cmd_run_worker, "run taskmq-worker",
+      "usage: taskmq run-worker [--config FILE] [-- WORKER-OPTION ...]\n"
+      "\n"
+      "Becomes taskmq-worker with this configuration: --config, else\n"
+      "$HANDLER_CONFIG, else ./handlers.toml, else only the handler \"dummy\",\n"
+      "which does nothing. What follows -- is the worker's\n"
+      "(taskmq-worker --help).\n" },
+    { NULL, NULL, NULL, NULL }
+};
