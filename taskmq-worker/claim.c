@@ -1,0 +1,259 @@
+/*
+ * claim.c: asks Redis for as many jobs as there are free slots, and hands them
+ * to slots. Claims what a call in flight asked for only once: slots and
+ * instances it may fill are reserved until it is answered.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "pool.h"
+
+#define REFUSED_MIN_MS  100
+#define REFUSED_MAX_MS  5000
+
+/* A call in flight. */
+typedef struct {
+    tw_worker_t  *w;
+    unsigned      total;
+    unsigned      n;
+    struct {
+        tw_pool_t  *pool;
+        unsigned    free;
+    } want[];
+} ask_t;
+
+static void
+on_due(uv_timer_t *t)
+{
+    tw_worker_t  *w = t->data;
+
+    w->claim.want = 1;        /* the turn that follows claims */
+}
+
+int
+tw_claim_init(tw_worker_t *w)
+{
+    w->claim.due.data = w;
+
+    return uv_timer_init(&w->loop, &w->claim.due);
+}
+
+void
+tw_claim_close(tw_worker_t *w)
+{
+    uv_close((uv_handle_t *) &w->claim.due, NULL);
+}
+
+/* Ends the reservations; the ask's memory goes, too. */
+static void
+unreserve(ask_t *a)
+{
+    unsigned      i;
+    tw_worker_t  *w = a->w;
+
+    for (i = 0; i < a->n; i++) {
+        a->want[i].pool->asked -= a->want[i].free;
+    }
+
+    w->claim.asked -= a->total;
+    w->claim.in_flight--;
+    free(a);
+}
+
+static void
+refused(tw_worker_t *w, const char *text)
+{
+    int64_t  ms;
+
+    ms = REFUSED_MIN_MS << (w->claim.refusals > 6 ? 6 : w->claim.refusals);
+    ms = ms > REFUSED_MAX_MS ? REFUSED_MAX_MS : ms;
+
+    if (w->claim.refusals++ == 0) {
+        TW_LOG(TW_WARN, "Redis refuses claims", tw_fs("error", text));
+    }
+
+    w->claim.hungry = 0;
+    w->claim.want = 1;
+    w->claim.wait_until_ms = tw_now(w) + ms;
+    (void) uv_timer_start(&w->claim.due, on_due, (uint64_t) ms, 0);
+}
+
+static void
+noop(tw_worker_t *w, const tq_claimed_t *job)
+{
+    tq_outcome_t  o = { .id = job->id, .token = job->token, .wait_ms = -1 };
+
+    w->counts.succeeded++;
+    tw_done_add(w, TW_DONE_COMPLETE, &o);
+}
+
+static void
+give_back(tw_worker_t *w, const tq_claimed_t *job)
+{
+    tq_outcome_t  o = { .id = job->id, .token = job->token, .wait_ms = -1 };
+
+    w->counts.released++;
+    tw_done_add(w, TW_DONE_RELEASE, &o);
+}
+
+static void
+take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n)
+{
+    unsigned       i;
+    tw_pool_t     *pool = NULL;
+    tq_claimed_t   job;
+
+    for (i = 0; i < n; i++) {
+        if (tq_claim_job(reply, w->id, i, &job) != 0) {
+            /* its lease runs out and it counts as a crash: say so */
+            TW_LOG(TW_ERROR, "a claimed job cannot be read");
+            continue;
+        }
+
+        if (pool == NULL || pool->name_len != job.job.handler_len
+            || memcmp(pool->conf->name, job.job.handler, pool->name_len) != 0)
+        {
+            pool = tw_pool_find(w, job.job.handler, job.job.handler_len);
+        }
+
+        w->counts.claimed++;
+
+        if (pool == NULL || w->phase != TW_RUNNING) {
+            give_back(w, &job);
+        } else if (pool->n == 0) {
+            noop(w, &job);
+        } else {
+            tw_slot_take(w, pool, &job);
+        }
+    }
+}
+
+/* A claim exactly when the earliest scheduled job falls due. */
+static void
+set_due(tw_worker_t *w, const tq_claim_head_t *head)
+{
+    int64_t  wait;
+
+    if (head->due_ms == 0) {
+        (void) uv_timer_stop(&w->claim.due);
+        return;
+    }
+
+    wait = head->due_ms - head->now_ms;
+    if (wait <= 0) {
+        w->claim.want = 1;    /* more were due than one call promotes */
+    } else {
+        /* the loop's clock may be a moment behind */
+        uv_update_time(&w->loop);
+        (void) uv_timer_start(&w->claim.due, on_due, (uint64_t) wait, 0);
+    }
+}
+
+static void
+on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    ask_t            *a = call->data;
+    unsigned          total = a->total;
+    tw_worker_t      *w = a->w;
+    tq_claim_head_t   head;
+
+    unreserve(a);
+
+    if (result != TQ_CALL_REPLY) {
+        w->claim.hungry = 0;
+        w->claim.want = 1;
+        return;
+    }
+
+    if (tq_claim_head(reply, &head) != 0) {
+        refused(w, reply->type == REDIS_REPLY_ERROR ? reply->str
+                   : "unexpected reply");
+        return;
+    }
+
+    if (w->claim.refusals != 0) {
+        w->claim.refusals = 0;
+        TW_LOG(TW_INFO, "claiming works again");
+    }
+
+    w->claim.last_ok_ms = tw_now(w);
+    w->claim.hungry = head.jobs == total;
+    set_due(w, &head);
+    take_jobs(w, reply, head.jobs);
+}
+
+/* One more call. 0, or -1: nothing to ask for, or not possible now. */
+static int
+claim(tw_worker_t *w)
+{
+    static tq_claim_want_t   want[TQ_HANDLERS_MAX];
+    unsigned                 i, n = 0, free_slots, total, k;
+    ask_t                   *a;
+    tw_pool_t               *p;
+
+    free_slots = w->o->concurrency - w->busy;
+    if (free_slots <= w->claim.asked) {
+        return -1;
+    }
+
+    total = free_slots - w->claim.asked;
+    total = total < w->o->batch ? total : w->o->batch;
+
+    a = malloc(sizeof(*a) + w->npools * sizeof(a->want[0]));
+    if (a == NULL) {
+        return -1;
+    }
+
+    for (i = 0; i < w->npools; i++) {
+        p = w->pools[i];
+        k = tw_pool_free(p);
+        if (k != 0) {
+            k = k < total ? k : total;
+            want[n].handler = (tq_str_t) { p->conf->name, p->name_len };
+            want[n].free = k;
+            a->want[n].pool = p;
+            a->want[n].free = k;
+            n++;
+        }
+    }
+
+    a->w = w;
+    a->n = n;
+    a->total = total;
+
+    if (n == 0 || tw_rconn_call(w->redis, tq_claim_call(&w->ns, w->id,
+        w->name, w->o->lease_ms, total, want, n, on_claimed, a)) != 0)
+    {
+        free(a);
+        return -1;
+    }
+
+    for (i = 0; i < n; i++) {
+        a->want[i].pool->asked += a->want[i].free;
+    }
+    w->claim.asked += total;
+    w->claim.in_flight++;
+
+    return 0;
+}
+
+void
+tw_claim_turn(tw_worker_t *w)
+{
+    if (w->phase != TW_RUNNING || w->session.gate != 0
+        || !tw_rconn_ready(w->redis) || tw_now(w) < w->claim.wait_until_ms)
+    {
+        return;
+    }
+
+    while (w->claim.in_flight < (w->claim.hungry ? 2 : 1)
+           && (w->claim.want || w->claim.hungry))
+    {
+        if (claim(w) != 0) {
+            return;
+        }
+        w->claim.want = 0;
+    }
+}

@@ -1,0 +1,56 @@
+/*
+ * config.h: handlers.toml as plain structs. Reading is two steps so that it
+ * can be tested without files: TOML to JSON with line numbers (toml.cc), and
+ * JSON to structs with every mistake named by file, line and what was
+ * expected (here).
+ */
+
+#ifndef TW_CONFIG_H
+#define TW_CONFIG_H
+
+#include "tq_buf.h"
+#include "tq_limits.h"
+
+typedef enum {
+    TW_KIND_COMMAND,          /* a child process */
+    TW_KIND_NOOP              /* builtin: succeeds at once, in the worker */
+} tw_kind_t;
+
+typedef enum {
+    TW_PICK_ROUND_ROBIN, TW_PICK_FIRST, TW_PICK_RANDOM
+} tw_pick_t;
+
+typedef struct {
+    char        name[TQ_HANDLER_MAX + 1];
+    int         line;
+    tw_kind_t   kind;
+    char      **argv;         /* NULL-terminated; NULL: none */
+    unsigned    instances;
+    int64_t     timeout_s;    /* 0: DAEMON_TASK_TIMEOUT */
+    tw_pick_t   pick;
+    char      **env;          /* "NAME=value", NULL-terminated, sorted by the
+                                 file; NULL: none */
+    int64_t     max_tasks;    /* per child; 0: no bound */
+    int         extended;     /* protocol = "taskmq" */
+    char       *workdir;      /* NULL: the worker's */
+} tw_handler_conf_t;
+
+typedef struct {
+    tw_handler_conf_t  *h;
+    unsigned            n;
+} tw_conf_t;
+
+/*
+ * Reads handlers.toml. 0, or -1 with a line per mistake in errors,
+ * "FILE:LINE: PLACE: what was expected\n" (never empty then). conf must be
+ * freed in both cases.
+ */
+int tw_conf_load(tw_conf_t *conf, const char *path, tq_buf_t *errors);
+
+/* The second step alone: json is what tw_toml_to_json() returned. */
+int tw_conf_read(tw_conf_t *conf, const char *path, tq_str_t json,
+    tq_buf_t *errors);
+
+void tw_conf_free(tw_conf_t *conf);
+
+#endif /* TW_CONFIG_H */

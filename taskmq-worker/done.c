@@ -1,0 +1,369 @@
+/*
+ * done.c: outcomes on their way to Redis. The outcomes of one turn of the loop
+ * are one call per kind, and a call is repeated until Redis has answered it:
+ * the scripts apply an outcome once and answer `already` after that.
+ *
+ * A batch keeps its outcomes in two blocks (records, bytes) that are used
+ * again, so that a job that is done costs no allocation.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "worker.h"
+
+#define BATCH_BYTES   (4 * 1024 * 1024)   /* then the batch is closed */
+#define KEEP_BYTES    (256 * 1024)        /* of a spare batch */
+#define WAIT_MIN_MS   100
+#define WAIT_MAX_MS   2000
+
+/* One outcome; its texts follow each other in the batch's bytes. */
+typedef struct {
+    int64_t     id;
+    tq_token_t  token;
+    int         retryable;
+    int64_t     wait_ms;
+    size_t      result, error, log;       /* lengths */
+} rec_t;
+
+struct tw_batch_s {
+    tw_worker_t     *w;
+    tw_done_kind_t   kind;
+    rec_t            recs[TQ_CLAIM_MAX];
+    unsigned         n;
+    tq_buf_t         bytes;
+    int              sent;
+    unsigned         tries;               /* refused for no passing reason */
+    unsigned         refusals;
+    tw_batch_t      *next;
+};
+
+static const char  *kinds[] = { "complete", "fail", "release" };
+
+static void
+on_retry(uv_timer_t *t)
+{
+    (void) t;                 /* the turn that follows sends */
+}
+
+int
+tw_done_init(tw_worker_t *w)
+{
+    w->done.last = &w->done.first;
+    w->done.retry.data = w;
+
+    return uv_timer_init(&w->loop, &w->done.retry);
+}
+
+static tw_batch_t *
+new_batch(tw_worker_t *w, tw_done_kind_t kind)
+{
+    tw_batch_t  *b = w->done.spare;
+
+    if (b != NULL) {
+        w->done.spare = b->next;
+    } else {
+        b = malloc(sizeof(*b));
+        if (b == NULL) {
+            return NULL;
+        }
+        memset(&b->bytes, 0, sizeof(b->bytes));
+    }
+
+    b->w = w;
+    b->kind = kind;
+    b->n = 0;
+    b->sent = 0;
+    b->tries = 0;
+    b->refusals = 0;
+    b->next = NULL;
+    tq_buf_reset(&b->bytes);
+
+    return b;
+}
+
+static void
+spare_batch(tw_worker_t *w, tw_batch_t *b)
+{
+    if (b->bytes.cap > KEEP_BYTES) {
+        tq_buf_free(&b->bytes);
+    }
+
+    b->next = w->done.spare;
+    w->done.spare = b;
+}
+
+static void
+close_open(tw_worker_t *w, tw_done_kind_t kind)
+{
+    tw_batch_t  *b = w->done.open[kind];
+
+    if (b != NULL) {
+        w->done.open[kind] = NULL;
+        *w->done.last = b;
+        w->done.last = &b->next;
+        w->done.batches++;
+    }
+}
+
+void
+tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o)
+{
+    rec_t       *r;
+    size_t       before;
+    tw_batch_t  *b = w->done.open[kind];
+
+    if (b != NULL && (b->n == TQ_CLAIM_MAX || b->bytes.len > BATCH_BYTES)) {
+        close_open(w, kind);
+        b = NULL;
+    }
+
+    if (b == NULL) {
+        b = w->done.open[kind] = new_batch(w, kind);
+    }
+
+    if (b == NULL) {
+        /* nothing more can be done: the lease runs out, somebody reaps */
+        TW_LOG(TW_ERROR, "out of memory, outcome lost", tw_fi("job", o->id));
+        return;
+    }
+
+    before = b->bytes.len;
+    tq_buf_add(&b->bytes, o->result.p, o->result.len);
+    tq_buf_add(&b->bytes, o->error.p, o->error.len);
+    tq_buf_add(&b->bytes, o->log.p, o->log.len);
+
+    if (b->bytes.failed) {
+        b->bytes.failed = 0;
+        b->bytes.len = before;
+        TW_LOG(TW_ERROR, "out of memory, outcome lost", tw_fi("job", o->id));
+        return;
+    }
+
+    r = &b->recs[b->n++];
+    r->id = o->id;
+    r->token = o->token;
+    r->retryable = o->retryable;
+    r->wait_ms = o->wait_ms;
+    r->result = o->result.len;
+    r->error = o->error.len;
+    r->log = o->log.len;
+}
+
+/* The batch is over: unlinks it and keeps its memory. */
+static void
+finish(tw_worker_t *w, tw_batch_t *b)
+{
+    tw_batch_t  **p;
+
+    for (p = &w->done.first; *p != b; p = &(*p)->next) {
+        /* void */
+    }
+
+    *p = b->next;
+    if (w->done.last == &b->next) {
+        w->done.last = p;
+    }
+
+    w->done.batches--;
+    spare_batch(w, b);
+}
+
+static void
+read_verdicts(tw_worker_t *w, const tw_batch_t *b, const redisReply *reply)
+{
+    unsigned      i;
+    tq_verdict_t  v;
+
+    for (i = 0; i < b->n; i++) {
+        if (tq_verdict(reply, i, &v) != 0) {
+            TW_LOG(TW_ERROR, "unreadable verdict", tw_fs("call",
+                kinds[b->kind]), tw_fi("job", b->recs[i].id));
+
+        } else if (v == TQ_VERDICT_STALE || v == TQ_VERDICT_GONE) {
+            w->counts.refused++;
+            TW_LOG(TW_WARN, "outcome dropped, the job is no longer ours",
+                tw_fs("call", kinds[b->kind]), tw_fi("job", b->recs[i].id),
+                tw_fs("why", v == TQ_VERDICT_GONE ? "gone" : "stale"));
+        }
+    }
+}
+
+/* Not before a little while; the text is Redis' own. */
+static void
+wait_after(tw_worker_t *w, tw_batch_t *b, const char *text)
+{
+    int64_t  ms = WAIT_MIN_MS << (b->refusals > 5 ? 5 : b->refusals);
+
+    ms = ms > WAIT_MAX_MS ? WAIT_MAX_MS : ms;
+    if (b->refusals++ == 0) {
+        TW_LOG(TW_WARN, "Redis refuses outcomes, they are repeated",
+            tw_fs("call", kinds[b->kind]), tw_fs("error", text));
+    }
+
+    w->done.wait_until_ms = tw_now(w) + ms;
+    (void) uv_timer_start(&w->done.retry, on_retry, (uint64_t) ms, 0);
+}
+
+static void
+on_answer(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    tw_batch_t      *b = call->data;
+    tw_worker_t     *w = b->w;
+    tq_redis_err_t   err;
+
+    b->sent = 0;
+
+    if (result != TQ_CALL_REPLY) {
+        return;               /* sent again when Redis is back */
+    }
+
+    err = tq_redis_err(reply);
+
+    if (err == TQ_ERR_NONE) {
+        read_verdicts(w, b, reply);
+        finish(w, b);
+
+    } else if (err == TQ_ERR_OTHER && ++b->tries >= TQ_DONE_TRIES) {
+        TW_LOG(TW_ERROR, "Redis refuses outcomes for good, they are lost",
+            tw_fs("call", kinds[b->kind]), tw_fi("jobs", b->n),
+            tw_fi("first_job", b->recs[0].id), tw_fs("error", reply->str));
+        finish(w, b);
+
+    } else {
+        wait_after(w, b, reply->str);
+    }
+}
+
+static tq_call_t *
+build(const tw_worker_t *w, tw_batch_t *b)
+{
+    static tq_outcome_t   o[TQ_CLAIM_MAX];
+    unsigned              i;
+    const char           *p = b->bytes.p;
+    uint64_t              jitter = uv_hrtime() / 1000;
+
+    for (i = 0; i < b->n; i++) {
+        const rec_t  *r = &b->recs[i];
+
+        o[i].id = r->id;
+        o[i].token = r->token;
+        o[i].result = (tq_str_t) { p, r->result };
+        p += r->result;
+        o[i].error = (tq_str_t) { p, r->error };
+        p += r->error;
+        o[i].log = (tq_str_t) { p, r->log };
+        p += r->log;
+        o[i].retryable = r->retryable;
+        o[i].wait_ms = r->wait_ms;
+    }
+
+    switch (b->kind) {
+    case TW_DONE_COMPLETE:
+        return tq_complete_call(&w->ns, o, b->n, on_answer, b);
+    case TW_DONE_FAIL:
+        return tq_fail_call(&w->ns, o, b->n, jitter, on_answer, b);
+    case TW_DONE_RELEASE:
+        break;
+    }
+
+    return tq_release_call(&w->ns, o, b->n, on_answer, b);
+}
+
+void
+tw_done_turn(tw_worker_t *w)
+{
+    int          k;
+    tw_batch_t  *b;
+
+    for (k = TW_DONE_COMPLETE; k <= TW_DONE_RELEASE; k++) {
+        close_open(w, k);
+    }
+
+    if (w->done.first == NULL || !tw_rconn_ready(w->redis)
+        || tw_now(w) < w->done.wait_until_ms)
+    {
+        return;
+    }
+
+    for (b = w->done.first; b != NULL; b = b->next) {
+        if (b->sent) {
+            continue;
+        }
+
+        b->sent = 1;
+        if (tw_rconn_call(w->redis, build(w, b)) != 0) {
+            b->sent = 0;
+            w->done.wait_until_ms = tw_now(w) + WAIT_MIN_MS;
+            (void) uv_timer_start(&w->done.retry, on_retry, WAIT_MIN_MS, 0);
+            return;
+        }
+    }
+}
+
+void
+tw_done_ready(tw_worker_t *w)
+{
+    w->done.wait_until_ms = 0;
+}
+
+void
+tw_done_each(tw_worker_t *w,
+    void (*f)(void *data, int64_t id, const tq_token_t *token), void *data)
+{
+    int          k;
+    unsigned     i;
+    tw_batch_t  *b;
+
+    for (k = TW_DONE_COMPLETE; k <= TW_DONE_RELEASE; k++) {
+        close_open(w, k);
+    }
+
+    for (b = w->done.first; b != NULL; b = b->next) {
+        for (i = 0; i < b->n; i++) {
+            f(data, b->recs[i].id, &b->recs[i].token);
+        }
+    }
+}
+
+static void
+count_one(void *data, int64_t id, const tq_token_t *token)
+{
+    (void) id;
+    (void) token;
+    (*(unsigned *) data)++;
+}
+
+unsigned
+tw_done_count(tw_worker_t *w)
+{
+    unsigned  n = 0;
+
+    tw_done_each(w, count_one, &n);
+
+    return n;
+}
+
+void
+tw_done_close(tw_worker_t *w)
+{
+    int          k;
+    tw_batch_t  *b;
+
+    for (k = TW_DONE_COMPLETE; k <= TW_DONE_RELEASE; k++) {
+        close_open(w, k);
+    }
+
+    while ((b = w->done.first) != NULL) {
+        finish(w, b);
+    }
+
+    while ((b = w->done.spare) != NULL) {
+        w->done.spare = b->next;
+        tq_buf_free(&b->bytes);
+        free(b);
+    }
+
+    uv_close((uv_handle_t *) &w->done.retry, NULL);
+}

@@ -1,0 +1,510 @@
+/* inst.c: one instance of a handler: its child, its replacement, the task in
+ * flight and its timeout. See pool.h. */
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "log.h"
+#include "pool.h"
+
+static const tw_child_events_t  child_events;
+
+static void
+set_state(tw_inst_t *inst, tw_inst_state_t to)
+{
+    static const unsigned  allowed[] = {
+        [TW_INST_DOWN] = 1 << TW_INST_STARTING,
+        [TW_INST_STARTING] = 1 << TW_INST_IDLE | 1 << TW_INST_ENDING
+                             | 1 << TW_INST_DOWN,
+        [TW_INST_IDLE] = 1 << TW_INST_BUSY | 1 << TW_INST_ENDING
+                         | 1 << TW_INST_DOWN,
+        [TW_INST_BUSY] = 1 << TW_INST_IDLE | 1 << TW_INST_ENDING
+                         | 1 << TW_INST_DOWN,
+        [TW_INST_ENDING] = 1 << TW_INST_DOWN,
+    };
+
+    assert(allowed[inst->state] & 1U << to);
+
+    if (inst->state == TW_INST_IDLE) {
+        inst->pool->idle--;
+    }
+
+    inst->state = to;
+
+    if (to == TW_INST_IDLE) {
+        inst->pool->idle++;
+        inst->pool->w->claim.want = 1;
+    }
+}
+
+void
+tw_inst_init(tw_pool_t *p, tw_inst_t *inst, unsigned no)
+{
+    inst->pool = p;
+    inst->no = no;
+    inst->state = TW_INST_DOWN;
+    (void) uv_timer_init(&p->w->loop, &inst->timer);
+    inst->timer.data = inst;
+}
+
+static tw_child_t *
+start_child(tw_inst_t *inst)
+{
+    int          err;
+    char         why[128];
+    tw_pool_t   *p = inst->pool;
+    tw_spawn_t   spec = {
+        .argv = p->conf->argv, .envp = p->envp, .workdir = p->conf->workdir
+    };
+    tw_child_t  *c;
+
+    c = tw_child_start(&p->w->loop, &spec, &child_events, inst, &err);
+    if (c == NULL) {
+        (void) snprintf(why, sizeof(why), "fork: %s", strerror(err));
+        tw_pool_start_failed(p, why);
+        return NULL;
+    }
+
+    TW_LOG(TW_DEBUG, "child started", tw_fs("handler", p->conf->name),
+        tw_fi("instance", inst->no), tw_fi("pid", tw_child_pid(c)));
+
+    return c;
+}
+
+int
+tw_inst_start(tw_inst_t *inst)
+{
+    tw_child_t  *c = start_child(inst);
+
+    if (c == NULL) {
+        return -1;
+    }
+
+    inst->child = c;
+    inst->born_ms = tw_now(inst->pool->w);
+    inst->tasks = 0;
+    set_state(inst, TW_INST_STARTING);
+
+    return 0;
+}
+
+/* A planned replacement: the next child is running before this one is told to
+ * end. */
+static void
+replace_if_due(tw_inst_t *inst)
+{
+    int64_t  max = inst->pool->conf->max_tasks;
+
+    if (inst->next_ready) {
+        tw_child_set_data(inst->child, NULL);
+        tw_child_stop(inst->child, TW_STOP_EOF);
+        inst->child = inst->next;
+        inst->next = NULL;
+        inst->next_ready = 0;
+        inst->born_ms = tw_now(inst->pool->w);
+        inst->tasks = 0;
+
+    } else if (max != 0 && inst->tasks >= (uint64_t) max && inst->next == NULL
+               && inst->pool->fails == 0 && !inst->pool->stopping)
+    {
+        inst->next = start_child(inst);
+    }
+}
+
+static void
+on_timeout(uv_timer_t *t)
+{
+    tq_buf_t    text = {0};
+    tw_inst_t  *inst = t->data;
+    tw_slot_t  *s = inst->slot;
+    size_t      half;
+
+    tq_buf_addf(&text, "timed out after %lld s",
+        (long long) (s->timeout_ms / 1000));
+
+    if (inst->skipped != 0) {
+        tq_buf_addf(&text, "; %u stdout %s no answer (the last: %s)",
+            inst->skipped, inst->skipped == 1 ? "line was" : "lines were",
+            inst->skipped_why);
+    }
+
+    half = tw_child_half_line(inst->child);
+    if (half != 0) {
+        tq_buf_addf(&text, "; %zu bytes of an unfinished line", half);
+    }
+
+    tw_slot_end(s, TW_END_FAIL, tq_buf_cstr(&text) ? text.p : "timed out");
+    tq_buf_free(&text);
+    tw_inst_kill(inst, 0);
+}
+
+int
+tw_inst_run(tw_inst_t *inst, tw_slot_t *slot)
+{
+    /* an answer to a task that was already answered may lie in the pipe */
+    tw_child_poll(inst->child);
+    if (inst->state != TW_INST_IDLE) {
+        return -1;
+    }
+
+    inst->slot = slot;
+    inst->skipped = 0;
+    set_state(inst, TW_INST_BUSY);
+    (void) uv_timer_start(&inst->timer, on_timeout,
+        (uint64_t) slot->timeout_ms, 0);
+    tw_child_send(inst->child, slot->line.p, slot->line.len);
+
+    return 0;
+}
+
+void
+tw_inst_kill(tw_inst_t *inst, int hard)
+{
+    if (inst->state != TW_INST_ENDING) {
+        set_state(inst, TW_INST_ENDING);
+    }
+
+    (void) uv_timer_stop(&inst->timer);
+    tw_child_stop(inst->child, hard ? TW_STOP_KILL : TW_STOP_TERM);
+}
+
+void
+tw_inst_stop(tw_inst_t *inst, tw_stop_t how)
+{
+    if (inst->next != NULL) {
+        tw_child_set_data(inst->next, NULL);
+        tw_child_stop(inst->next, how);
+        inst->next = NULL;
+        inst->next_ready = 0;
+    }
+
+    if (inst->state == TW_INST_DOWN) {
+        return;
+    }
+
+    if (inst->state != TW_INST_ENDING) {
+        set_state(inst, TW_INST_ENDING);
+    }
+
+    tw_child_stop(inst->child, how);
+}
+
+void
+tw_inst_close(tw_inst_t *inst)
+{
+    uv_close((uv_handle_t *) &inst->timer, NULL);
+}
+
+/* ---- what the child does ---- */
+
+static void
+on_started(tw_child_t *c, void *data)
+{
+    tw_inst_t  *inst = data;
+
+    if (inst == NULL) {
+        return;
+    }
+
+    if (c == inst->next) {
+        inst->next_ready = 1;
+        if (inst->state == TW_INST_IDLE) {
+            replace_if_due(inst);
+        }
+
+    } else if (inst->state == TW_INST_STARTING) {
+        set_state(inst, TW_INST_IDLE);
+    }
+}
+
+static void
+skip_line(tw_inst_t *inst, tq_str_t line, const char *why)
+{
+    inst->skipped++;
+    inst->skipped_why = why;
+    TW_LOG(TW_WARN, "stdout line skipped",
+        tw_fs("handler", inst->pool->conf->name), tw_fs("why", why),
+        tw_fi("job", inst->slot ? inst->slot->id : 0),
+        tw_fi("bytes", (int64_t) line.len), tw_fz("line", line));
+}
+
+static void
+on_line(tw_child_t *c, void *data, tq_str_t line)
+{
+    tw_slot_t    *s;
+    tw_inst_t    *inst = data;
+    tw_answer_t   a;
+
+    if (inst == NULL || inst->state == TW_INST_ENDING || line.len == 0) {
+        return;
+    }
+
+    tw_proto_answer(line, &a);
+
+    if (a.kind == TW_ANSWER_NONE) {
+        if (line.len != strspn(line.p, " \t\r")) {
+            skip_line(inst, line, a.why);
+        }
+
+    } else if (c != inst->child || inst->state != TW_INST_BUSY) {
+        /* answers carry no id: a stream that is off by one stays so */
+        TW_LOG(TW_ERROR, "an answer without a task, instance is replaced",
+            tw_fs("handler", inst->pool->conf->name));
+        if (c == inst->child) {
+            tw_inst_kill(inst, 0);
+        } else {
+            tw_child_stop(c, TW_STOP_TERM);
+        }
+
+    } else {
+        tw_child_poll_stderr(c);
+        s = inst->slot;
+        inst->slot = NULL;
+        inst->tasks++;
+        (void) uv_timer_stop(&inst->timer);
+        set_state(inst, TW_INST_IDLE);
+        tw_slot_answer(inst->pool->w, s, &a);
+        tw_pool_started_well(inst->pool);
+        replace_if_due(inst);
+    }
+
+    tq_buf_free(&a.error);
+}
+
+static void
+on_long_line(tw_child_t *c, void *data, char first, size_t len)
+{
+    char        why[128];
+    tw_inst_t  *inst = data;
+
+    if (inst == NULL || inst->state == TW_INST_ENDING) {
+        return;
+    }
+
+    if (first == '{' && c == inst->child && inst->state == TW_INST_BUSY) {
+        (void) snprintf(why, sizeof(why),
+            "the answer line has %zu bytes, the limit is %d", len,
+            TQ_ANSWER_LINE_BYTES);
+        tw_slot_end(inst->slot, TW_END_FAIL_FOR_GOOD, why);
+        tw_inst_kill(inst, 0);
+        return;
+    }
+
+    inst->skipped++;
+    inst->skipped_why = "longer than the limit";
+    TW_LOG(TW_WARN, "stdout line skipped",
+        tw_fs("handler", inst->pool->conf->name),
+        tw_fs("why", inst->skipped_why), tw_fi("bytes", (int64_t) len));
+}
+
+/* One line of stderr into the worker's log, a named number a second. */
+static void
+log_stderr(tw_inst_t *inst, tw_child_t *c, tq_str_t line)
+{
+    int64_t  now = tw_now(inst->pool->w);
+
+    if (now - inst->err_since_ms >= 1000) {
+        if (inst->err_dropped != 0) {
+            TW_LOG(TW_WARN, "stderr lines not logged",
+                tw_fs("handler", inst->pool->conf->name),
+                tw_fi("lines", inst->err_dropped));
+        }
+        inst->err_since_ms = now;
+        inst->err_lines = 0;
+        inst->err_dropped = 0;
+    }
+
+    if (++inst->err_lines > TQ_STDERR_LINES_PER_S) {
+        inst->err_dropped++;
+        return;
+    }
+
+    TW_LOG(TW_INFO, "stderr", tw_fs("handler", inst->pool->conf->name),
+        tw_fi("pid", tw_child_pid(c)),
+        tw_fi("job", inst->slot ? inst->slot->id : 0), tw_fz("line", line));
+}
+
+static void
+on_err(tw_child_t *c, void *data, const char *p, size_t len)
+{
+    size_t       n;
+    tq_buf_t    *b;
+    tw_inst_t   *inst = data;
+    const char  *nl;
+
+    if (inst == NULL) {
+        return;
+    }
+
+    if (inst->slot != NULL && c == inst->child) {
+        tw_slot_stderr(inst->slot, p, len);
+    }
+
+    for (b = &inst->err_line; len != 0; p += n, len -= n) {
+        nl = memchr(p, '\n', len);
+        n = nl != NULL ? (size_t) (nl - p) + 1 : len;
+
+        if (b->len + n < TQ_STDERR_LINE_BYTES) {
+            tq_buf_add(b, p, nl != NULL ? n - 1 : n);
+            if (nl == NULL) {
+                continue;
+            }
+            log_stderr(inst, c, (tq_str_t) { b->p, b->len });
+        } else {
+            if (b->len != 0) {
+                log_stderr(inst, c, (tq_str_t) { b->p, b->len });
+            }
+            log_stderr(inst, c, (tq_str_t) { p, n });
+        }
+
+        tq_buf_reset(b);
+    }
+}
+
+static void
+on_closed_pipe(tw_child_t *c, void *data, const char *which)
+{
+    char        why[64];
+    tw_inst_t  *inst = data;
+
+    if (inst == NULL || inst->state == TW_INST_ENDING) {
+        return;
+    }
+
+    if (c != inst->child) {
+        tw_child_stop(c, TW_STOP_TERM);
+        return;
+    }
+
+    (void) snprintf(why, sizeof(why), "handler closed its %s", which);
+    TW_LOG(TW_ERROR, why, tw_fs("handler", inst->pool->conf->name),
+        tw_fi("pid", tw_child_pid(c)));
+
+    if (inst->state == TW_INST_BUSY) {
+        tw_slot_end(inst->slot, TW_END_FAIL, why);
+    }
+
+    tw_inst_kill(inst, 0);
+}
+
+/* How it ended, for the job's error. */
+static void
+say_exit(tq_buf_t *out, const tw_inst_t *inst, const tw_exit_t *e)
+{
+    int  sig;
+
+    if (e->start_step != NULL) {
+        tq_buf_addf(out, "%s: %s: %s", e->start_step,
+            inst->pool->conf->argv[0], strerror(e->start_errno));
+        return;
+    }
+
+    if (WIFSIGNALED(e->status)) {
+        sig = WTERMSIG(e->status);
+        tq_buf_addf(out, "handler was killed by signal %d (%s)", sig,
+            strsignal(sig));
+    } else {
+        tq_buf_addf(out, "handler exited with status %d",
+            WEXITSTATUS(e->status));
+    }
+
+    if (inst->slot != NULL && !e->untouched) {
+        tq_buf_adds(out, " without an answer");
+    }
+
+    if (e->half_line != 0) {
+        tq_buf_addf(out, "; %zu bytes of an unfinished line", e->half_line);
+    }
+
+    if (inst->slot != NULL && inst->skipped != 0) {
+        tq_buf_addf(out, "; %u stdout %s no answer (the last: %s)",
+            inst->skipped, inst->skipped == 1 ? "line was" : "lines were",
+            inst->skipped_why);
+    }
+}
+
+static void
+replacement_died(tw_inst_t *inst, const char *why)
+{
+    inst->next = NULL;
+    inst->next_ready = 0;
+    tw_pool_start_failed(inst->pool, why);
+}
+
+static void
+on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
+{
+    tq_buf_t          text = {0};
+    tw_inst_t        *inst = data;
+    tw_slot_t        *s;
+    tw_pool_t        *p;
+    const char       *why;
+    tw_inst_state_t   was;
+    int               young;
+
+    if (inst == NULL) {
+        return;
+    }
+
+    p = inst->pool;
+    say_exit(&text, inst, e);
+    why = tq_buf_cstr(&text) != NULL ? text.p : "handler ended";
+
+    if (c == inst->next) {
+        replacement_died(inst, why);
+        tq_buf_free(&text);
+        return;
+    }
+
+    s = inst->slot;
+    was = inst->state;
+    young = inst->tasks == 0
+            && tw_now(p->w) - inst->born_ms < TQ_START_WAIT_MAX_MS;
+
+    TW_LOG(was == TW_INST_ENDING || e->status == 0 ? TW_DEBUG : TW_WARN,
+        "child ended", tw_fs("handler", p->conf->name),
+        tw_fi("pid", tw_child_pid(c)), tw_fs("how", why));
+
+    inst->child = NULL;
+    inst->slot = NULL;
+    (void) uv_timer_stop(&inst->timer);
+    set_state(inst, TW_INST_DOWN);
+
+    if (inst->next != NULL) {
+        /* the replacement takes over early */
+        inst->child = inst->next;
+        inst->next = NULL;
+        inst->born_ms = tw_now(p->w);
+        inst->tasks = 0;
+        set_state(inst, TW_INST_STARTING);
+        if (inst->next_ready) {
+            inst->next_ready = 0;
+            set_state(inst, TW_INST_IDLE);
+        }
+    }
+
+    if (s != NULL) {
+        tw_slot_died(p->w, s, e->untouched, why);
+    }
+
+    /* it never did anything: not a crash of a job but of the handler */
+    if (was != TW_INST_ENDING && young && (s == NULL || e->untouched)) {
+        tw_pool_start_failed(p, why);
+    } else {
+        tw_pool_start_soon(p);
+    }
+
+    tq_buf_free(&text);
+}
+
+static const tw_child_events_t  child_events = {
+    .started = on_started,
+    .line = on_line,
+    .long_line = on_long_line,
+    .err = on_err,
+    .closed = on_closed_pipe,
+    .exited = on_exited,
+};

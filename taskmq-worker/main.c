@@ -1,0 +1,55 @@
+/* main.c: taskmq-worker: options, configuration, then worker.c. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+/* Descriptors 0 to 2 exist, so that no socket becomes somebody's stdout. */
+static void
+keep_stdio(void)
+{
+    int  fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= 2);
+
+    if (fd > 2) {
+        (void) close(fd);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    int           code;
+    tw_conf_t     conf;
+    tq_buf_t      errors = {0};
+    tw_options_t  o;
+
+    keep_stdio();
+
+    if (tw_options_read(&o, argc, argv, &code) != 0) {
+        return code;
+    }
+
+    tw_log_init(o.log_level, o.log_json);
+
+    if (tw_conf_load(&conf, o.config, &errors) != 0) {
+        (void) fwrite(errors.p, 1, errors.len, stderr);
+        tq_buf_free(&errors);
+        tw_conf_free(&conf);
+        return 2;
+    }
+
+    if (o.check) {
+        (void) printf("%s: %u handler%s, configuration is fine\n", o.config,
+            conf.n, conf.n == 1 ? "" : "s");
+        tw_conf_free(&conf);
+        return 0;
+    }
+
+    return tw_run(&o, &conf);
+}

@@ -1,0 +1,289 @@
+/* pool.c: see pool.h. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "pool.h"
+
+static void on_timer(uv_timer_t *t);
+
+static int64_t
+backoff_ms(const tw_pool_t *p)
+{
+    int64_t   ms = TQ_START_WAIT_MIN_MS;
+    unsigned  i;
+
+    for (i = 1; i < p->fails && ms < TQ_START_WAIT_MAX_MS; i++) {
+        ms *= 2;
+    }
+
+    return ms < TQ_START_WAIT_MAX_MS ? ms : TQ_START_WAIT_MAX_MS;
+}
+
+static tw_inst_t *
+find_down(tw_pool_t *p)
+{
+    unsigned  i;
+
+    for (i = 0; i < p->n; i++) {
+        if (p->inst[i].state == TW_INST_DOWN) {
+            return &p->inst[i];
+        }
+    }
+
+    return NULL;
+}
+
+/* All of them; after a failure one at a time, so that a broken handler does
+ * not cost a process per instance and try. */
+static void
+start_down(tw_pool_t *p)
+{
+    tw_inst_t  *inst;
+
+    while (!p->stopping && (inst = find_down(p)) != NULL) {
+        if (tw_inst_start(inst) != 0) {
+            return;
+        }
+
+        if (p->fails != 0) {
+            if (find_down(p) != NULL) {
+                (void) uv_timer_start(&p->timer, on_timer, TQ_START_OK_MS,
+                    0);
+            }
+            return;
+        }
+    }
+}
+
+static void
+on_timer(uv_timer_t *t)
+{
+    start_down(t->data);
+}
+
+void
+tw_pool_start_soon(tw_pool_t *p)
+{
+    int64_t  wait;
+
+    if (p->stopping || uv_is_active((uv_handle_t *) &p->timer)) {
+        return;
+    }
+
+    wait = p->fails ? backoff_ms(p) : 0;
+    (void) uv_timer_start(&p->timer, on_timer, (uint64_t) wait, 0);
+}
+
+static int
+has_live(const tw_pool_t *p)
+{
+    unsigned  i;
+
+    for (i = 0; i < p->n; i++) {
+        if (p->inst[i].state == TW_INST_IDLE
+            || p->inst[i].state == TW_INST_BUSY
+            || p->inst[i].state == TW_INST_STARTING)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+void
+tw_pool_start_failed(tw_pool_t *p, const char *why)
+{
+    if (p->stopping) {
+        return;
+    }
+
+    p->fails++;
+    TW_LOG(TW_ERROR, "handler cannot start, its jobs wait",
+        tw_fs("handler", p->conf->name), tw_fs("error", why),
+        tw_fi("retry_in_ms", backoff_ms(p)));
+
+    (void) uv_timer_stop(&p->timer);
+    tw_pool_start_soon(p);
+
+    if (!has_live(p)) {
+        tw_slots_release_waiting(p->w, p);
+    }
+}
+
+void
+tw_pool_started_well(tw_pool_t *p)
+{
+    if (p->fails != 0) {
+        p->fails = 0;
+        (void) uv_timer_stop(&p->timer);
+        TW_LOG(TW_INFO, "handler works again",
+            tw_fs("handler", p->conf->name));
+        tw_pool_start_soon(p);
+    }
+}
+
+tw_pool_t *
+tw_pool_new(tw_worker_t *w, const tw_handler_conf_t *conf)
+{
+    unsigned    i;
+    tw_pool_t  *p = calloc(1, sizeof(*p));
+
+    if (p == NULL) {
+        return NULL;
+    }
+
+    p->w = w;
+    p->conf = conf;
+    p->name_len = strlen(conf->name);
+    p->n = conf->kind == TW_KIND_NOOP ? 0 : conf->instances;
+    p->envp = tw_spawn_env(conf->env);
+    p->inst = calloc(p->n + 1, sizeof(tw_inst_t));
+
+    if (p->envp == NULL || p->inst == NULL) {
+        tw_pool_free_memory(p);
+        return NULL;
+    }
+
+    (void) uv_timer_init(&w->loop, &p->timer);
+    p->timer.data = p;
+
+    for (i = 0; i < p->n; i++) {
+        tw_inst_init(p, &p->inst[i], i);
+    }
+
+    start_down(p);
+
+    return p;
+}
+
+unsigned
+tw_pool_free(const tw_pool_t *p)
+{
+    unsigned  taken;
+
+    if (p->n == 0) {
+        return p->stopping ? 0 : TQ_CLAIM_MAX;
+    }
+
+    taken = p->waiting + p->asked;
+
+    return p->idle > taken ? p->idle - taken : 0;
+}
+
+tw_pool_t *
+tw_pool_find(tw_worker_t *w, const char *name, size_t len)
+{
+    unsigned  i;
+
+    for (i = 0; i < w->npools; i++) {
+        if (w->pools[i]->name_len == len
+            && memcmp(w->pools[i]->conf->name, name, len) == 0)
+        {
+            return w->pools[i];
+        }
+    }
+
+    return NULL;
+}
+
+static unsigned
+random_below(unsigned n)
+{
+    static uint64_t  state;
+
+    /* xorshift: spreads load, decides nothing else */
+    if (state == 0) {
+        state = uv_hrtime() | 1;
+    }
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+
+    return (unsigned) (state % n);
+}
+
+tw_inst_t *
+tw_pool_pick(tw_pool_t *p)
+{
+    unsigned  i, at, first = 0;
+
+    if (p->idle == 0) {
+        return NULL;
+    }
+
+    if (p->conf->pick == TW_PICK_ROUND_ROBIN) {
+        first = p->last + 1;
+    } else if (p->conf->pick == TW_PICK_RANDOM) {
+        first = random_below(p->n);
+    }
+
+    for (i = 0; i < p->n; i++) {
+        at = (first + i) % p->n;
+        if (p->inst[at].state == TW_INST_IDLE) {
+            p->last = at;
+            return &p->inst[at];
+        }
+    }
+
+    return NULL;
+}
+
+void
+tw_pools_turn(tw_worker_t *w)
+{
+    unsigned    i;
+    tw_pool_t  *p;
+    tw_inst_t  *inst;
+
+    for (i = 0; i < w->npools; i++) {
+        p = w->pools[i];
+        while (p->waiting != 0 && (inst = tw_pool_pick(p)) != NULL) {
+            tw_slot_assign(w, inst);
+        }
+    }
+}
+
+void
+tw_pools_stop(tw_worker_t *w, tw_stop_t how)
+{
+    unsigned    i, j;
+    tw_pool_t  *p;
+
+    for (i = 0; i < w->npools; i++) {
+        p = w->pools[i];
+        p->stopping = 1;
+        (void) uv_timer_stop(&p->timer);
+        for (j = 0; j < p->n; j++) {
+            tw_inst_stop(&p->inst[j], how);
+        }
+    }
+}
+
+void
+tw_pool_close(tw_pool_t *p)
+{
+    unsigned  i;
+
+    uv_close((uv_handle_t *) &p->timer, NULL);
+    for (i = 0; i < p->n; i++) {
+        tw_inst_close(&p->inst[i]);
+    }
+}
+
+void
+tw_pool_free_memory(tw_pool_t *p)
+{
+    unsigned  i;
+
+    for (i = 0; p->inst != NULL && i < p->n; i++) {
+        tq_buf_free(&p->inst[i].err_line);
+    }
+
+    free(p->inst);
+    free(p->envp);
+    free(p);
+}

@@ -1,0 +1,110 @@
+/*
+ * pool.h: the places ("instances") at which one handler runs jobs, and which
+ * of them is next. pool.c chooses and starts, inst.c is the life of one.
+ *
+ * An instance keeps its place when its child is replaced. A handler that
+ * cannot start (exec fails, or the child dies without ever having read a
+ * task) backs off and claims nothing meanwhile: its jobs stay in Redis.
+ */
+
+#ifndef TW_POOL_H
+#define TW_POOL_H
+
+#include "child.h"
+#include "slot.h"
+#include "worker.h"
+
+typedef enum {
+    TW_INST_DOWN,             /* no child; the pool starts one */
+    TW_INST_STARTING,         /* forked, exec not seen yet */
+    TW_INST_IDLE,             /* may be given a task */
+    TW_INST_BUSY,             /* one task in flight */
+    TW_INST_ENDING            /* its child is being killed */
+} tw_inst_state_t;
+
+struct tw_inst_s {
+    tw_inst_state_t  state;
+    unsigned         no;              /* place in the pool */
+    tw_pool_t       *pool;
+    tw_child_t      *child;           /* not in DOWN */
+    tw_child_t      *next;            /* planned replacement, starting */
+    int              next_ready;
+    int64_t          born_ms;         /* of child */
+    uint64_t         tasks;           /* answered by child */
+    tw_slot_t       *slot;            /* BUSY, maybe ENDING */
+    uv_timer_t       timer;           /* the task's timeout */
+
+    unsigned         skipped;         /* stdout lines during this task */
+    const char      *skipped_why;     /* of the last; static text */
+
+    tq_buf_t         err_line;        /* unfinished stderr line */
+    int64_t          err_since_ms;    /* the second of the rate cap */
+    unsigned         err_lines, err_dropped;
+};
+
+struct tw_pool_s {
+    tw_worker_t             *w;
+    const tw_handler_conf_t *conf;
+    size_t                   name_len;
+    tw_inst_t               *inst;
+    unsigned                 n;       /* instances; 0: builtin */
+    unsigned                 idle;    /* of them IDLE */
+    unsigned                 waiting; /* slots WAITING for one */
+    unsigned                 asked;   /* slots of claims in flight */
+    unsigned                 last;    /* round-robin */
+    unsigned                 fails;   /* starts that failed in a row */
+    int                      watched; /* in the blocking read's keys */
+    char                   **envp;
+    uv_timer_t               timer;   /* the next start */
+    int                      stopping;
+};
+
+/* NULL: out of memory. conf must outlive it. Starts its children. */
+tw_pool_t *tw_pool_new(tw_worker_t *w, const tw_handler_conf_t *conf);
+
+/* How many more jobs it could run, not counting those already asked for. */
+unsigned tw_pool_free(const tw_pool_t *p);
+
+/* A handler's pool by name; NULL: not served. */
+tw_pool_t *tw_pool_find(tw_worker_t *w, const char *name, size_t len);
+
+/* The idle instance that is next, or NULL. */
+tw_inst_t *tw_pool_pick(tw_pool_t *p);
+
+/* Gives waiting jobs the places that became idle. */
+void tw_pools_turn(tw_worker_t *w);
+
+/* Stops all children; no new ones are started. */
+void tw_pools_stop(tw_worker_t *w, tw_stop_t how);
+
+/* After the last child is gone: closes the timers. */
+void tw_pool_close(tw_pool_t *p);
+void tw_pool_free_memory(tw_pool_t *p);
+
+/* ---- pool.c for inst.c ---- */
+
+/* The child of inst never became useful: why, for people. */
+void tw_pool_start_failed(tw_pool_t *p, const char *why);
+void tw_pool_started_well(tw_pool_t *p);
+
+/* Wants the instances that are DOWN started again, now or after the
+ * back-off. */
+void tw_pool_start_soon(tw_pool_t *p);
+
+/* ---- inst.c ---- */
+
+void tw_inst_init(tw_pool_t *p, tw_inst_t *inst, unsigned no);
+
+/* DOWN: starts a child. 0, or -1 (the pool was told). */
+int tw_inst_start(tw_inst_t *inst);
+
+/* Runs the slot's task. -1: this instance turned out to be no longer IDLE. */
+int tw_inst_run(tw_inst_t *inst, tw_slot_t *slot);
+
+/* Ends the child of a task whose outcome is decided (slot.h). */
+void tw_inst_kill(tw_inst_t *inst, int hard);
+
+void tw_inst_stop(tw_inst_t *inst, tw_stop_t how);
+void tw_inst_close(tw_inst_t *inst);
+
+#endif /* TW_POOL_H */

@@ -1,0 +1,310 @@
+/* proto.c: see proto.h. */
+
+#include <string.h>
+
+#include "proto.h"
+#include "tq_utf8.h"
+
+void
+tw_proto_task(tq_buf_t *out, const tw_task_t *t)
+{
+    /* a handler's name needs no escapes: [A-Za-z0-9_.-] */
+    tq_buf_adds(out, "{\"task_id\":\"");
+    tq_buf_adds(out, t->task_id);
+    tq_buf_adds(out, "\",\"task_type\":\"");
+    tq_buf_add(out, t->handler.p, t->handler.len);
+    tq_buf_adds(out, "\",\"task_data\":");
+
+    if (t->payload.len == 0) {
+        tq_buf_adds(out, "{}");
+    } else {
+        tq_json_add_line(out, t->payload);
+    }
+
+    tq_buf_adds(out, ",\"attempt\":");
+    tq_buf_addi(out, t->attempt);
+
+    if (t->extended) {
+        tq_buf_adds(out, ",\"job_id\":");
+        tq_buf_addi(out, t->job_id);
+        tq_buf_adds(out, ",\"priority\":");
+        tq_buf_addi(out, t->priority);
+        tq_buf_adds(out, ",\"retries\":");
+        tq_buf_addi(out, t->retries);
+        tq_buf_adds(out, ",\"handler\":\"");
+        tq_buf_add(out, t->handler.p, t->handler.len);
+        tq_buf_addc(out, '"');
+    }
+
+    tq_buf_adds(out, "}\n");
+}
+
+/* The error's text: a string unescaped, anything else as its JSON. */
+static void
+read_error(const tq_json_val_t *v, tq_buf_t *out)
+{
+    long  n;
+
+    if (v->type != TQ_JSON_STRING) {
+        tq_buf_add(out, v->raw.p, v->raw.len);
+
+    } else if (tq_buf_reserve(out, v->raw.len) == 0) {
+        n = tq_json_unescape(v->raw, out->p, v->raw.len);
+        out->len = n > 0 ? (size_t) n : 0;
+    }
+
+    out->len = tw_utf8_cut(out->p, out->len, TQ_ERROR_MAX_BYTES);
+}
+
+void
+tw_proto_answer(tq_str_t line, tw_answer_t *out)
+{
+    tq_json_err_t  err;
+    tq_json_val_t  top, status, v;
+
+    memset(out, 0, sizeof(*out));
+    out->kind = TW_ANSWER_NONE;
+
+    if (tq_json_parse(line.p, line.len, &top, &err) != 0) {
+        out->why = err.nomem ? "out of memory" : "not JSON";
+        return;
+    }
+
+    if (top.type != TQ_JSON_OBJECT) {
+        out->why = "not an object";
+        return;
+    }
+
+    if (!tq_json_find(top.raw, "status", &status)
+        || status.type != TQ_JSON_STRING)
+    {
+        out->why = "no \"status\"";
+        return;
+    }
+
+    if (tq_str_eq(status.raw, "\"success\"")) {
+        out->kind = TW_ANSWER_SUCCESS;
+        if (tq_json_find(top.raw, "result", &v)) {
+            out->result = v.raw;
+        }
+        return;
+    }
+
+    if (!tq_str_eq(status.raw, "\"error\"")) {
+        out->why = "\"status\" is neither \"success\" nor \"error\"";
+        return;
+    }
+
+    out->kind = TW_ANSWER_ERROR;
+
+    if (tq_json_find(top.raw, "error", &v) && v.type != TQ_JSON_NULL) {
+        read_error(&v, &out->error);
+    } else {
+        tq_buf_adds(&out->error, "handler reported an error without a text");
+    }
+
+    if (tq_json_find(top.raw, "retryable", &v)) {
+        out->retryable = v.type == TQ_JSON_TRUE;
+    }
+}
+
+static char
+first_char(const char *p, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        if (p[i] != ' ' && p[i] != '\t' && p[i] != '\r') {
+            return p[i];
+        }
+    }
+
+    return '\0';
+}
+
+/* Adds the start of a line, or drops it when the line is over the cap. */
+static void
+keep(tw_lines_t *l, const char *p, size_t len)
+{
+    if (l->skipped != 0) {
+        l->skipped += len;
+        return;
+    }
+
+    if (l->part.len + len <= l->cap) {
+        tq_buf_add(&l->part, p, len);
+        if (!l->part.failed) {
+            return;
+        }
+    }
+
+    /* too long, or no memory for it: the same to its writer */
+    l->first = first_char(l->part.p, l->part.len);
+    if (l->first == '\0') {
+        l->first = first_char(p, len);
+    }
+
+    l->skipped = l->part.len + len;
+    tq_buf_free(&l->part);
+}
+
+tw_line_t
+tw_lines_next(tw_lines_t *l, const char **p, size_t *len, tq_str_t *line)
+{
+    size_t       n;
+    const char  *nl;
+
+    /* the line handed out by the last call is no longer needed */
+    if (l->part.len != 0 && l->part.p[l->part.len - 1] == '\n') {
+        if (l->part.cap > 64 * 1024) {
+            tq_buf_free(&l->part);
+        } else {
+            tq_buf_reset(&l->part);
+        }
+    }
+
+    if (*len == 0) {
+        return TW_LINE_NONE;
+    }
+
+    nl = memchr(*p, '\n', *len);
+    if (nl == NULL) {
+        keep(l, *p, *len);
+        *p += *len;
+        *len = 0;
+        return TW_LINE_NONE;
+    }
+
+    n = (size_t) (nl - *p);
+
+    if (l->part.len == 0 && l->skipped == 0 && n <= l->cap) {
+        line->p = *p;
+        line->len = n;
+        *p += n + 1;
+        *len -= n + 1;
+        return TW_LINE_OK;
+    }
+
+    if (n > 0 || l->skipped == 0) {
+        keep(l, *p, n);
+    }
+
+    *p += n + 1;
+    *len -= n + 1;
+
+    if (l->skipped != 0) {
+        line->p = &l->first;
+        line->len = l->skipped;
+        l->skipped = 0;
+        return TW_LINE_TOO_LONG;
+    }
+
+    tq_buf_addc(&l->part, '\n');
+    if (l->part.failed) {
+        tq_buf_free(&l->part);
+        line->p = &l->first;
+        line->len = 0;
+        l->first = '\0';
+        return TW_LINE_TOO_LONG;
+    }
+
+    line->p = l->part.p;
+    line->len = l->part.len - 1;
+
+    return TW_LINE_OK;
+}
+
+size_t
+tw_lines_pending(const tw_lines_t *l)
+{
+    if (l->skipped != 0) {
+        return l->skipped;
+    }
+
+    if (l->part.len != 0 && l->part.p[l->part.len - 1] == '\n') {
+        return 0;
+    }
+
+    return l->part.len;
+}
+
+void
+tw_lines_free(tw_lines_t *l)
+{
+    tq_buf_free(&l->part);
+    l->skipped = 0;
+}
+
+void
+tw_tail_add(tq_buf_t *tail, size_t cap, const char *p, size_t len)
+{
+    if (len >= cap) {
+        p += len - cap;
+        len = cap;
+        tail->len = 0;
+    }
+
+    /* moved only once per `cap` bytes, so a flood costs one copy each */
+    if (tail->len + len > 2 * cap) {
+        memmove(tail->p, tail->p + tail->len - cap, cap);
+        tail->len = cap;
+    }
+
+    tq_buf_add(tail, p, len);
+    tail->failed = 0;
+}
+
+tq_str_t
+tw_tail_get(const tq_buf_t *tail, size_t cap)
+{
+    size_t    skip = tail->len > cap ? tail->len - cap : 0;
+    tq_str_t  s = { tail->p + skip, tail->len - skip };
+
+    if (skip == 0) {
+        return s;
+    }
+
+    /* not from the middle of a character */
+    while (s.len != 0 && ((unsigned char) *s.p & 0xc0) == 0x80) {
+        s.p++;
+        s.len--;
+    }
+
+    return s;
+}
+
+size_t
+tw_utf8_cut(const char *s, size_t len, size_t max)
+{
+    if (len <= max) {
+        return len;
+    }
+
+    while (max > 0 && ((unsigned char) s[max] & 0xc0) == 0x80) {
+        max--;
+    }
+
+    return max;
+}
+
+void
+tw_utf8_add(tq_buf_t *out, const char *s, size_t len)
+{
+    int     n;
+    size_t  i = 0, from = 0;
+
+    while (i < len) {
+        n = s[i] == '\0' ? -1 : tq_utf8_seq(s + i, len - i);
+        if (n > 0) {
+            i += (size_t) n;
+            continue;
+        }
+
+        tq_buf_add(out, s + from, i - from);
+        tq_buf_adds(out, "\xef\xbf\xbd");
+        i += (size_t) -n;
+        from = i;
+    }
+
+    tq_buf_add(out, s + from, len - from);
+}

@@ -1,0 +1,281 @@
+/*
+ * session.c: what must have happened on a connection before the worker claims
+ * on it: the eviction policy is one that keeps jobs, the key of the task ids
+ * is known, and leases of a claim whose reply was lost are given back. What
+ * Redis refuses for now (it is loading, busy, read-only) is asked again.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "pool.h"
+
+#define RETRY_MS  500
+
+static void ask(tw_worker_t *w);
+
+typedef struct {
+    int64_t   *ids;
+    unsigned   n;
+} held_t;
+
+static void
+on_retry(uv_timer_t *t)
+{
+    ask(t->data);
+}
+
+static void
+retry(tw_worker_t *w, const char *what, const redisReply *reply)
+{
+    if (!uv_is_active((uv_handle_t *) &w->session.retry)) {
+        TW_LOG(TW_WARN, "Redis is not ready for work", tw_fs("call", what),
+            tw_fs("error", reply->type == REDIS_REPLY_ERROR ? reply->str
+                  : "unexpected reply"));
+        (void) uv_timer_start(&w->session.retry, on_retry, RETRY_MS, 0);
+    }
+}
+
+static void
+open_gate(tw_worker_t *w, unsigned gate)
+{
+    w->session.gate &= ~gate;
+
+    if (w->session.gate == 0) {
+        w->claim.want = 1;
+    }
+}
+
+static void
+on_probe(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    int           noeviction;
+    int64_t       waiting, workers;
+    tw_worker_t  *w = call->data;
+
+    if (result != TQ_CALL_REPLY) {
+        return;
+    }
+
+    if (tq_redis_err(reply) == TQ_ERR_OOM) {
+        /* full: work makes room, and a full Redis that refuses evicts not */
+        TW_LOG(TW_WARN, "Redis is full: no job can be added");
+
+    } else if (tq_probe_result(reply, &waiting, &workers, &noeviction) != 0) {
+        retry(w, "probe", reply);
+        return;
+
+    } else if (noeviction == 0) {
+        TW_LOG(TW_ERROR, "Redis' maxmemory-policy is not noeviction: it "
+            "would drop jobs. Set it: CONFIG SET maxmemory-policy "
+            "noeviction");
+        tw_die(w);
+        return;
+
+    } else if (noeviction < 0) {
+        TW_LOG(TW_WARN, "Redis' maxmemory-policy cannot be read; it must be "
+            "noeviction");
+    }
+
+    open_gate(w, TW_GATE_POLICY);
+}
+
+static void
+on_uuid_key(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    tw_worker_t  *w = call->data;
+
+    if (result != TQ_CALL_REPLY) {
+        return;
+    }
+
+    if (tq_uuid_key_result(reply, w->uuid_key) != 0) {
+        retry(w, "uuid key", reply);
+    } else {
+        open_gate(w, TW_GATE_UUID);
+    }
+}
+
+static void
+hold(void *data, int64_t id, const tq_token_t *token)
+{
+    held_t  *h = data;
+
+    (void) token;
+    h->ids[h->n++] = id;
+}
+
+static void on_recovered(tq_call_t *call, tq_call_result_t result,
+    const redisReply *reply);
+
+static void
+recover(tw_worker_t *w)
+{
+    unsigned  i;
+    held_t    h = { NULL, 0 };
+
+    h.ids = calloc(w->busy + tw_done_count(w) + 1, sizeof(int64_t));
+    if (h.ids == NULL) {
+        (void) uv_timer_start(&w->session.retry, on_retry, RETRY_MS, 0);
+        return;
+    }
+
+    for (i = 0; i < w->o->concurrency; i++) {
+        if (w->slots[i].state != TW_SLOT_FREE) {
+            hold(&h, w->slots[i].id, NULL);
+        }
+    }
+
+    tw_done_each(w, hold, &h);
+
+    if (tw_rconn_call(w->redis, tq_recover_call(&w->ns, w->id,
+        w->session.cursor, h.ids, h.n, on_recovered, w)) != 0)
+    {
+        (void) uv_timer_start(&w->session.retry, on_retry, RETRY_MS, 0);
+    }
+
+    free(h.ids);
+}
+
+static void
+on_recovered(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    unsigned      released;
+    tw_worker_t  *w = call->data;
+
+    if (result != TQ_CALL_REPLY) {
+        return;
+    }
+
+    if (tq_recover_result(reply, &w->session.cursor, &released) != 0) {
+        w->session.cursor = 0;
+        retry(w, "recover", reply);
+        return;
+    }
+
+    if (released != 0) {
+        TW_LOG(TW_INFO, "gave back jobs of a claim whose reply was lost",
+            tw_fi("jobs", released));
+    }
+
+    if (w->session.cursor != 0) {
+        recover(w);
+    } else {
+        open_gate(w, TW_GATE_RECOVER);
+    }
+}
+
+/* Seeds were only set where the namespace had no value: say where it has
+ * another one. */
+static void
+on_config(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    unsigned      i;
+    tq_str_t      name, value;
+    const char   *ours;
+    tw_worker_t  *w = call->data;
+
+    if (result != TQ_CALL_REPLY || tq_redis_err(reply) != TQ_ERR_NONE) {
+        return;
+    }
+
+    w->session.seeded = 1;
+
+    for (i = 0; tq_config_pair(reply, i, &name, &value) == 1; i++) {
+        ours = NULL;
+        if (tq_str_eq(name, "selection")) {
+            ours = w->o->selection;
+        } else if (tq_str_eq(name, "daemon_max_retries")) {
+            ours = w->o->daemon_max_retries;
+        }
+
+        if (ours != NULL && !tq_str_eq(value, ours)) {
+            TW_LOG(TW_WARN, "the namespace's setting differs from this "
+                "worker's environment and wins", tw_fz("setting", name),
+                tw_fz("namespace", value), tw_fs("environment", ours));
+        }
+    }
+}
+
+static void
+seed(tw_worker_t *w)
+{
+    if (w->o->selection == NULL && w->o->daemon_max_retries == NULL) {
+        w->session.seeded = 1;
+        return;
+    }
+
+    if (w->o->selection != NULL) {
+        (void) tw_rconn_call(w->redis, tq_config_set_call(&w->ns, "selection",
+            w->o->selection, 1, NULL, NULL));
+    }
+
+    if (w->o->daemon_max_retries != NULL) {
+        (void) tw_rconn_call(w->redis, tq_config_set_call(&w->ns,
+            "daemon_max_retries", w->o->daemon_max_retries, 1, NULL, NULL));
+    }
+
+    (void) tw_rconn_call(w->redis, tq_config_get_call(&w->ns, on_config, w));
+}
+
+/* Asks for everything that is still open; the answers come in this order. */
+static void
+ask(tw_worker_t *w)
+{
+    unsigned char  fresh[TQ_UUID_KEY_LEN];
+
+    if (!tw_rconn_ready(w->redis)) {
+        return;
+    }
+
+    if (w->session.gate & TW_GATE_POLICY) {
+        (void) tw_rconn_call(w->redis, tq_probe_call(&w->ns, on_probe, w));
+    }
+
+    if (!w->session.seeded) {
+        seed(w);
+    }
+
+    if ((w->session.gate & TW_GATE_UUID)
+        && uv_random(NULL, NULL, fresh, sizeof(fresh), 0, NULL) == 0)
+    {
+        (void) tw_rconn_call(w->redis, tq_uuid_key_call(&w->ns, fresh,
+            on_uuid_key, w));
+    }
+
+    if (w->session.gate & TW_GATE_RECOVER) {
+        w->session.cursor = 0;
+        recover(w);
+    }
+}
+
+int
+tw_session_init(tw_worker_t *w)
+{
+    w->session.gate = TW_GATE_POLICY | TW_GATE_UUID | TW_GATE_RECOVER;
+    w->session.retry.data = w;
+
+    return uv_timer_init(&w->loop, &w->session.retry);
+}
+
+void
+tw_session_ready(tw_worker_t *w)
+{
+    w->session.gate |= TW_GATE_RECOVER;
+    ask(w);
+}
+
+void
+tw_session_lost(tw_worker_t *w)
+{
+    /* before the next claim, whatever this connection's claims did is seen */
+    w->session.gate |= TW_GATE_RECOVER;
+    (void) uv_timer_stop(&w->session.retry);
+}
+
+void
+tw_session_close(tw_worker_t *w)
+{
+    uv_close((uv_handle_t *) &w->session.retry, NULL);
+}

@@ -1,0 +1,360 @@
+/* slot.c: see slot.h. */
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "pool.h"
+#include "slot.h"
+
+static void
+set_state(tw_slot_t *s, tw_slot_state_t to)
+{
+    static const unsigned  allowed[] = {
+        [TW_SLOT_FREE] = 1 << TW_SLOT_WAITING,
+        [TW_SLOT_WAITING] = 1 << TW_SLOT_RUNNING | 1 << TW_SLOT_FREE,
+        [TW_SLOT_RUNNING] = 1 << TW_SLOT_WAITING | 1 << TW_SLOT_FREE
+                            | 1 << TW_SLOT_ENDING,
+        [TW_SLOT_ENDING] = 1 << TW_SLOT_FREE,
+    };
+
+    assert(allowed[s->state] & 1U << to);
+
+    if (s->state == TW_SLOT_WAITING) {
+        s->pool->waiting--;
+    }
+
+    s->state = to;
+
+    if (to == TW_SLOT_WAITING) {
+        s->pool->waiting++;
+        s->inst = NULL;
+    }
+}
+
+int
+tw_slots_init(tw_worker_t *w)
+{
+    unsigned  i;
+
+    w->slots = calloc(w->o->concurrency, sizeof(tw_slot_t));
+    if (w->slots == NULL) {
+        return -1;
+    }
+
+    for (i = w->o->concurrency; i-- > 0; ) {
+        w->slots[i].next_free = w->free_slots;
+        w->free_slots = &w->slots[i];
+    }
+
+    return 0;
+}
+
+void
+tw_slots_close(tw_worker_t *w)
+{
+    unsigned  i;
+
+    for (i = 0; w->slots != NULL && i < w->o->concurrency; i++) {
+        tq_buf_free(&w->slots[i].line);
+        tq_buf_free(&w->slots[i].log);
+        tq_buf_free(&w->slots[i].error);
+    }
+
+    free(w->slots);
+    w->slots = NULL;
+}
+
+/* Big buffers go back, small ones stay for the next job. */
+static void
+empty(tq_buf_t *b)
+{
+    if (b->cap > 16384) {
+        tq_buf_free(b);
+    } else {
+        tq_buf_reset(b);
+    }
+}
+
+/* The job leaves this worker: its outcome was handed over, or dropped. */
+static void
+free_slot(tw_worker_t *w, tw_slot_t *s)
+{
+    set_state(s, TW_SLOT_FREE);
+    s->pool = NULL;
+    s->inst = NULL;
+    s->end = TW_END_NONE;
+    s->generation++;
+    empty(&s->line);
+    empty(&s->log);
+    empty(&s->error);
+
+    s->next_free = w->free_slots;
+    w->free_slots = s;
+    w->busy--;
+    w->claim.want = 1;
+}
+
+/* Hands the outcome to done.c, with the tail of stderr as whole characters. */
+static void
+finish(tw_worker_t *w, tw_slot_t *s, tw_done_kind_t kind, tq_outcome_t *o)
+{
+    tq_buf_t  log = {0};
+    tq_str_t  tail = tw_tail_get(&s->log, TQ_LOG_MAX_BYTES);
+
+    o->id = s->id;
+    o->token = s->token;
+    o->wait_ms = -1;
+
+    if (tail.len != 0) {
+        tw_utf8_add(&log, tail.p, tail.len);
+        tail = tw_tail_get(&log, TQ_LOG_MAX_BYTES);
+        o->log = tail;
+    }
+
+    tw_done_add(w, kind, o);
+    tq_buf_free(&log);
+    free_slot(w, s);
+}
+
+static void
+fail(tw_worker_t *w, tw_slot_t *s, tq_str_t error, int retryable)
+{
+    tq_outcome_t  o = {0};
+
+    o.error = error;
+    o.error.len = tw_utf8_cut(error.p, error.len, TQ_ERROR_MAX_BYTES);
+    o.retryable = retryable;
+
+    w->counts.failed++;
+    TW_LOG(TW_WARN, "job failed", tw_fi("job", s->id),
+        tw_fs("handler", s->pool->conf->name), tw_fi("attempt", s->attempt),
+        tw_fi("ms", tw_now(w) - s->started_ms),
+        tw_fi("retryable", retryable), tw_fz("error", o.error));
+
+    finish(w, s, TW_DONE_FAIL, &o);
+}
+
+static void
+give_back(tw_worker_t *w, tw_slot_t *s)
+{
+    tq_outcome_t  o = {0};
+
+    w->counts.released++;
+    TW_LOG(TW_INFO, "job given back", tw_fi("job", s->id),
+        tw_fs("handler", s->pool->conf->name));
+
+    finish(w, s, TW_DONE_RELEASE, &o);
+}
+
+static void
+run(tw_worker_t *w, tw_slot_t *s, tw_inst_t *inst)
+{
+    if (tw_inst_run(inst, s) == 0) {
+        s->inst = inst;
+        s->started_ms = tw_now(w);
+        set_state(s, TW_SLOT_RUNNING);
+    }
+}
+
+void
+tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
+{
+    char        uuid[TQ_UUID_LEN + 1];
+    int64_t     timeout_s = job->job.timeout_s;
+    tw_slot_t  *s = w->free_slots;
+    tw_inst_t  *inst;
+    tw_task_t   t = {0};
+
+    w->free_slots = s->next_free;
+    w->busy++;
+
+    s->id = job->id;
+    s->token = job->token;
+    s->attempt = job->attempts + 1;
+    s->pool = pool;
+
+    if (timeout_s == 0) {
+        timeout_s = pool->conf->timeout_s ? pool->conf->timeout_s
+                                          : w->o->timeout_s;
+    }
+    s->timeout_ms = timeout_s * 1000;
+
+    tq_uuid_format(w->uuid_key, job->id, uuid);
+    t.task_id = uuid;
+    t.handler.p = pool->conf->name;
+    t.handler.len = pool->name_len;
+    t.payload = job->job.payload;
+    t.attempt = s->attempt;
+    t.extended = pool->conf->extended;
+    t.job_id = job->id;
+    t.priority = job->job.priority;
+    t.retries = job->attempts;
+    tw_proto_task(&s->line, &t);
+
+    set_state(s, TW_SLOT_WAITING);
+    s->started_ms = tw_now(w);
+
+    if (s->line.failed) {
+        TW_LOG(TW_ERROR, "out of memory for a task", tw_fi("job", s->id));
+        give_back(w, s);
+        return;
+    }
+
+    while (s->state == TW_SLOT_WAITING
+           && (inst = tw_pool_pick(pool)) != NULL)
+    {
+        run(w, s, inst);
+    }
+}
+
+void
+tw_slot_assign(tw_worker_t *w, tw_inst_t *inst)
+{
+    unsigned    i;
+    tw_slot_t  *s;
+
+    for (i = 0; i < w->o->concurrency; i++) {
+        s = &w->slots[i];
+        if (s->state == TW_SLOT_WAITING && s->pool == inst->pool) {
+            run(w, s, inst);
+            return;
+        }
+    }
+}
+
+void
+tw_slots_release_waiting(tw_worker_t *w, tw_pool_t *pool)
+{
+    unsigned  i;
+
+    for (i = 0; pool->waiting != 0 && i < w->o->concurrency; i++) {
+        if (w->slots[i].state == TW_SLOT_WAITING
+            && w->slots[i].pool == pool)
+        {
+            give_back(w, &w->slots[i]);
+        }
+    }
+}
+
+void
+tw_slot_answer(tw_worker_t *w, tw_slot_t *s, const tw_answer_t *a)
+{
+    char          why[96];
+    tq_outcome_t  o = {0};
+    tq_str_t      text = { a->error.p, a->error.len };
+
+    if (a->kind == TW_ANSWER_ERROR) {
+        fail(w, s, text, a->retryable);
+        return;
+    }
+
+    if (a->result.len > TQ_RESULT_MAX_BYTES) {
+        (void) snprintf(why, sizeof(why),
+            "the result has %zu bytes, the limit is %d", a->result.len,
+            TQ_RESULT_MAX_BYTES);
+        fail(w, s, (tq_str_t) { why, strlen(why) }, 0);
+        return;
+    }
+
+    w->counts.succeeded++;
+    TW_LOG(TW_DEBUG, "job succeeded", tw_fi("job", s->id),
+        tw_fs("handler", s->pool->conf->name),
+        tw_fi("ms", tw_now(w) - s->started_ms));
+
+    o.result = a->result;
+    finish(w, s, TW_DONE_COMPLETE, &o);
+}
+
+void
+tw_slot_end(tw_slot_t *s, tw_end_t end, const char *text)
+{
+    set_state(s, TW_SLOT_ENDING);
+    s->end = end;
+    tq_buf_reset(&s->error);
+    if (text != NULL) {
+        tq_buf_adds(&s->error, text);
+    }
+}
+
+static void
+drop(tw_worker_t *w, tw_slot_t *s)
+{
+    w->counts.lost++;
+    free_slot(w, s);
+}
+
+void
+tw_slot_died(tw_worker_t *w, tw_slot_t *s, int untouched, const char *why)
+{
+    tq_str_t  text = { s->error.p, s->error.len };
+
+    if (s->state == TW_SLOT_RUNNING) {
+        if (untouched) {
+            set_state(s, TW_SLOT_WAITING);
+            if (w->phase >= TW_DRAINING) {
+                give_back(w, s);
+            }
+        } else {
+            fail(w, s, (tq_str_t) { why, strlen(why) }, 1);
+        }
+        return;
+    }
+
+    switch (s->end) {
+    case TW_END_FAIL:
+        fail(w, s, text, 1);
+        break;
+    case TW_END_FAIL_FOR_GOOD:
+        fail(w, s, text, 0);
+        break;
+    case TW_END_RELEASE:
+        give_back(w, s);
+        break;
+    case TW_END_DROP:
+    case TW_END_NONE:
+        drop(w, s);
+        break;
+    }
+}
+
+void
+tw_slot_stderr(tw_slot_t *s, const char *p, size_t len)
+{
+    tw_tail_add(&s->log, TQ_LOG_MAX_BYTES, p, len);
+}
+
+void
+tw_slot_abort(tw_worker_t *w, tw_slot_t *s, tw_end_t end, int hard)
+{
+    switch (s->state) {
+
+    case TW_SLOT_FREE:
+        break;
+
+    case TW_SLOT_WAITING:
+        if (end == TW_END_DROP) {
+            drop(w, s);
+        } else {
+            give_back(w, s);
+        }
+        break;
+
+    case TW_SLOT_RUNNING:
+        tw_slot_end(s, end, NULL);
+        tw_inst_kill(s->inst, hard);
+        break;
+
+    case TW_SLOT_ENDING:
+        /* decided before; a lost lease drops that, too */
+        if (end == TW_END_DROP) {
+            s->end = end;
+        }
+        if (hard) {
+            tw_inst_kill(s->inst, 1);
+        }
+        break;
+    }
+}

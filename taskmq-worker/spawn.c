@@ -1,0 +1,293 @@
+/*
+ * spawn.c: see spawn.h.
+ *
+ * Why not uv_spawn(): it has no parent-death signal, no way to act between
+ * fork and exec, and it waits for the exec. Why fork() and not vfork(): the
+ * child changes signal handlers, limits and credentials, and must do so
+ * without the parent's memory under it; the worker is small, so the copied
+ * page tables cost less than the exec that follows.
+ *
+ * Between fork and exec only async-signal-safe calls are made: libuv's thread
+ * pool (DNS) may hold the allocator's lock at the moment of the fork.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "spawn.h"
+
+enum { STEP_SETUP, STEP_WORKDIR, STEP_EXEC };
+
+static const char  *steps[] = { "setting up", "workdir", "exec" };
+
+#define REPORT_FD  3
+
+const char *
+tw_spawn_step(int step)
+{
+    return step >= 0 && step <= STEP_EXEC ? steps[step] : "starting";
+}
+
+static const char  *kept[] = {
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ",
+    "TMPDIR", NULL
+};
+
+static int
+same_name(const char *a, const char *b)
+{
+    size_t  n = strcspn(a, "=");
+
+    return strncmp(a, b, n) == 0 && (b[n] == '=' || b[n] == '\0');
+}
+
+static int
+is_kept(const char *pair)
+{
+    int  i;
+
+    if (strncmp(pair, "LC_", 3) == 0) {
+        return 1;
+    }
+
+    for (i = 0; kept[i] != NULL; i++) {
+        if (same_name(pair, kept[i])) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+char **
+tw_spawn_env(char *const *own)
+{
+    char    **out;
+    size_t    i, j, n = 0, nown = 0;
+
+    while (environ[n] != NULL) {
+        n++;
+    }
+
+    while (own != NULL && own[nown] != NULL) {
+        nown++;
+    }
+
+    out = calloc(n + nown + 2, sizeof(char *));
+    if (out == NULL) {
+        return NULL;
+    }
+
+    n = 0;
+    for (i = 0; environ[i] != NULL; i++) {
+        if (!is_kept(environ[i])) {
+            continue;
+        }
+
+        for (j = 0; j < nown && !same_name(own[j], environ[i]); j++) {
+            /* void */
+        }
+
+        if (j == nown) {
+            out[n++] = environ[i];
+        }
+    }
+
+    for (j = 0; j < nown; j++) {
+        out[n++] = own[j];
+    }
+
+    return out;
+}
+
+static void
+give_up(int step)
+{
+    tw_report_t  r = { step, errno };
+
+    /* an int pair is under PIPE_BUF: whole or not at all */
+    if (write(REPORT_FD, &r, sizeof(r)) < 0) {
+        _exit(126);
+    }
+
+    _exit(127);
+}
+
+/* argv[0] of the new PATH: execvpe() would look in the old one. */
+static void
+exec_path(const tw_spawn_t *spec)
+{
+    char         file[4096];
+    int          denied = 0, i;
+    size_t       n, len = strlen(spec->argv[0]);
+    const char  *path = "/usr/local/bin:/usr/bin:/bin";
+
+    for (i = 0; spec->envp[i] != NULL; i++) {
+        if (strncmp(spec->envp[i], "PATH=", 5) == 0) {
+            path = spec->envp[i] + 5;
+        }
+    }
+
+    for ( ;; ) {
+        n = strcspn(path, ":");
+
+        if (n + len + 3 <= sizeof(file)) {
+            memcpy(file, n ? path : ".", n ? n : 1);
+            file[n ? n : 1] = '/';
+            memcpy(file + (n ? n : 1) + 1, spec->argv[0], len + 1);
+            (void) execve(file, spec->argv, spec->envp);
+            denied |= errno == EACCES;
+        }
+
+        if (path[n] == '\0') {
+            break;
+        }
+
+        path += n + 1;
+    }
+
+    errno = denied ? EACCES : ENOENT;
+}
+
+static void
+reset_signals(void)
+{
+    int               sig;
+    sigset_t          none;
+    struct sigaction  dfl;
+
+    memset(&dfl, 0, sizeof(dfl));
+    dfl.sa_handler = SIG_DFL;
+
+    for (sig = 1; sig < NSIG; sig++) {
+        (void) sigaction(sig, &dfl, NULL);
+    }
+
+    (void) sigemptyset(&none);
+    (void) sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void
+run_child(const tw_spawn_t *spec, int in, int out, int err, int report,
+    pid_t parent)
+{
+    /* our pipes are above 2 (main() keeps 0 to 2 open), so no dup2() here
+     * covers an end that is still needed */
+    if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) {
+        _exit(126);
+    }
+
+    if (report != REPORT_FD && dup3(report, REPORT_FD, O_CLOEXEC) < 0) {
+        _exit(126);
+    }
+
+    if (syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0) != 0) {
+        int  fd, max = (int) sysconf(_SC_OPEN_MAX);
+
+        for (fd = REPORT_FD + 1; fd < max; fd++) {
+            (void) close(fd);
+        }
+    }
+
+    if (setpgid(0, 0) != 0
+        || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+        || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+    {
+        give_up(STEP_SETUP);
+    }
+
+    /* the worker may have died before the line above */
+    if (getppid() != parent) {
+        _exit(126);
+    }
+
+    if (spec->workdir != NULL && chdir(spec->workdir) != 0) {
+        give_up(STEP_WORKDIR);
+    }
+
+    reset_signals();
+
+    if (strchr(spec->argv[0], '/') != NULL) {
+        (void) execve(spec->argv[0], spec->argv, spec->envp);
+    } else {
+        exec_path(spec);
+    }
+
+    give_up(STEP_EXEC);
+}
+
+static void
+close_all(int fd[8])
+{
+    int  i;
+
+    for (i = 0; i < 8; i++) {
+        if (fd[i] >= 0) {
+            (void) close(fd[i]);
+        }
+    }
+}
+
+int
+tw_spawn(const tw_spawn_t *spec, tw_spawned_t *out)
+{
+    int       fd[8] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+    int       i, err, ours[4];
+    pid_t     pid, parent = getpid();
+    sigset_t  all, old;
+
+    for (i = 0; i < 8; i += 2) {
+        if (pipe2(fd + i, O_CLOEXEC) != 0) {
+            err = errno;
+            close_all(fd);
+            return err;
+        }
+    }
+
+    ours[0] = fd[1];
+    ours[1] = fd[2];
+    ours[2] = fd[4];
+    ours[3] = fd[6];
+    for (i = 0; i < 4; i++) {
+        (void) fcntl(ours[i], F_SETFL, O_NONBLOCK);
+    }
+
+    /* no handler of ours may run in the child */
+    (void) sigfillset(&all);
+    (void) sigprocmask(SIG_SETMASK, &all, &old);
+
+    pid = fork();
+    if (pid == 0) {
+        run_child(spec, fd[0], fd[3], fd[5], fd[7], parent);
+    }
+
+    err = errno;
+    (void) sigprocmask(SIG_SETMASK, &old, NULL);
+
+    if (pid < 0) {
+        close_all(fd);
+        return err;
+    }
+
+    /* both sides, so that a kill of the group works from now on */
+    (void) setpgid(pid, pid);
+
+    (void) close(fd[0]);
+    (void) close(fd[3]);
+    (void) close(fd[5]);
+    (void) close(fd[7]);
+
+    out->pid = pid;
+    out->in = fd[1];
+    out->out = fd[2];
+    out->err = fd[4];
+    out->report = fd[6];
+
+    return 0;
+}

@@ -1,0 +1,42 @@
+/*
+ * spawn.h: fork and exec of one handler process. Blocks only for the fork.
+ */
+
+#ifndef TW_SPAWN_H
+#define TW_SPAWN_H
+
+#include <sys/types.h>
+
+typedef struct {
+    char *const  *argv;       /* NULL-terminated; argv[0] looked up in PATH of
+                                 envp when it has no slash */
+    char *const  *envp;
+    const char   *workdir;    /* NULL: stay */
+} tw_spawn_t;
+
+typedef struct {
+    pid_t  pid;
+    int    in, out, err;      /* our ends, non-blocking, close-on-exec */
+    int    report;            /* end of file: exec worked; else tw_report_t */
+} tw_spawned_t;
+
+/* What the child writes when it could not exec. */
+typedef struct {
+    int  step;                /* index for tw_spawn_step() */
+    int  err;                 /* errno */
+} tw_report_t;
+
+/* 0, or an errno. */
+int tw_spawn(const tw_spawn_t *spec, tw_spawned_t *out);
+
+const char *tw_spawn_step(int step);
+
+/*
+ * The environment of a handler: the few variables that a program needs, and
+ * the handler's own, which win. Nothing of the worker's (TASKMQ_*, DAEMON_*)
+ * gets through. One malloc'ed block of pointers to strings that are own's or
+ * the worker's environment's; free() it. NULL: out of memory.
+ */
+char **tw_spawn_env(char *const *own);
+
+#endif /* TW_SPAWN_H */

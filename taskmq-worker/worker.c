@@ -1,0 +1,425 @@
+/*
+ * worker.c: the worker's life: start, the turn of the loop, signals, draining
+ * and leaving. See worker.h for the map.
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "pool.h"
+
+#define IDLE_PING_MS  15000
+#define LEAVE_MS      1000    /* for the goodbye */
+
+static void
+set_phase(tw_worker_t *w, tw_phase_t to)
+{
+    static const char  *names[] = { "starting", "running", "draining",
+                                    "stopping", "leaving", "closed" };
+
+    if (to > w->phase) {
+        w->phase = to;
+        TW_LOG(TW_INFO, names[to], tw_fi("running_jobs", w->busy));
+    }
+}
+
+/* ---- the connection ---- */
+
+static void
+on_state(void *data, int ready, const char *why)
+{
+    char          where[512];
+    tw_worker_t  *w = data;
+
+    (void) tq_url_show(&w->o->url, where, sizeof(where));
+
+    if (!ready) {
+        /* once, not for every attempt to come back */
+        TW_LOG(w->away ? TW_DEBUG : TW_WARN, "Redis is away",
+            tw_fs("redis", where), tw_fs("why", why),
+            tw_fi("running_jobs", w->busy));
+        w->away = 1;
+        tw_session_lost(w);
+        return;
+    }
+
+    w->away = 0;
+    TW_LOG(TW_INFO, "connected", tw_fs("redis", where));
+    if (w->phase == TW_STARTING) {
+        set_phase(w, TW_RUNNING);
+    }
+
+    tw_lease_ready(w);
+    tw_done_ready(w);
+    /* outcomes and leases first: they are older than anything asked below */
+    tw_done_turn(w);
+    tw_lease_turn(w);
+    tw_session_ready(w);
+}
+
+/* ---- the end ---- */
+
+static void
+close_all(tw_worker_t *w)
+{
+    unsigned  i;
+
+    if (w->phase == TW_CLOSED) {
+        return;
+    }
+
+    set_phase(w, TW_CLOSED);
+
+    /* ends all calls: their callbacks still find the worker whole */
+    if (w->redis != NULL) {
+        tw_rconn_close(w->redis);
+    }
+    tw_wake_close(w);
+    tw_claim_close(w);
+    tw_lease_close(w);
+    tw_session_close(w);
+    tw_done_close(w);
+
+    for (i = 0; i < w->npools; i++) {
+        tw_pool_close(w->pools[i]);
+    }
+
+    tw_children_close();
+    uv_close((uv_handle_t *) &w->prepare, NULL);
+    uv_close((uv_handle_t *) &w->check, NULL);
+    uv_close((uv_handle_t *) &w->term, NULL);
+    uv_close((uv_handle_t *) &w->intr, NULL);
+    uv_close((uv_handle_t *) &w->grace, NULL);
+}
+
+static void
+on_leave_timeout(uv_timer_t *t)
+{
+    close_all(t->data);
+}
+
+static void
+on_goodbye(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    tw_worker_t  *w = call->data;
+
+    (void) result;
+    (void) reply;
+
+    /* not from inside the connection's callback */
+    (void) uv_timer_start(&w->grace, on_leave_timeout, 0, 0);
+}
+
+/* Everything is done, or given up: says goodbye and goes. */
+static void
+leave(tw_worker_t *w)
+{
+    unsigned  n = tw_done_count(w);
+
+    if (n != 0) {
+        TW_LOG(TW_ERROR, "leaving with outcomes that Redis does not know; "
+            "these jobs will run again", tw_fi("jobs", n));
+    }
+
+    set_phase(w, TW_LEAVING);
+    (void) uv_timer_start(&w->grace, on_leave_timeout, LEAVE_MS, 0);
+
+    if (tw_rconn_ready(w->redis)) {
+        tw_lease_goodbye(w, on_goodbye);
+    } else {
+        (void) uv_timer_start(&w->grace, on_leave_timeout, 0, 0);
+    }
+}
+
+/* Children that have nothing to do see the end of their input. */
+static void
+check_stop(tw_worker_t *w)
+{
+    if (w->phase == TW_DRAINING && w->busy == 0) {
+        tw_pools_stop(w, TW_STOP_EOF);
+        if (tw_children_count() == 0 && tw_done_count(w) == 0) {
+            leave(w);
+        }
+
+    } else if (w->phase == TW_STOPPING && w->busy == 0) {
+        tw_pools_stop(w, TW_STOP_KILL);
+        if (tw_children_count() == 0
+            && (tw_done_count(w) == 0 || !tw_rconn_ready(w->redis)))
+        {
+            leave(w);
+        }
+    }
+}
+
+static void
+abort_all(tw_worker_t *w, int hard)
+{
+    unsigned  i;
+
+    for (i = 0; i < w->o->concurrency; i++) {
+        tw_slot_abort(w, &w->slots[i], TW_END_RELEASE, hard);
+    }
+}
+
+static void
+on_grace(uv_timer_t *t)
+{
+    tw_worker_t  *w = t->data;
+
+    TW_LOG(TW_WARN, "grace time is over, running jobs are given back",
+        tw_fi("running_jobs", w->busy));
+    set_phase(w, TW_STOPPING);
+    abort_all(w, 0);
+}
+
+static void
+release_waiting(tw_worker_t *w)
+{
+    unsigned  i;
+
+    for (i = 0; i < w->npools; i++) {
+        tw_slots_release_waiting(w, w->pools[i]);
+    }
+}
+
+void
+tw_stop(tw_worker_t *w, int now)
+{
+    if (w->phase >= TW_LEAVING) {
+        return;
+    }
+
+    if (now || w->phase >= TW_DRAINING) {
+        (void) uv_timer_stop(&w->grace);
+        set_phase(w, TW_STOPPING);
+        abort_all(w, 1);
+        return;
+    }
+
+    set_phase(w, TW_DRAINING);
+    release_waiting(w);
+    (void) uv_timer_start(&w->grace, on_grace, (uint64_t) w->o->grace_ms, 0);
+}
+
+void
+tw_die(tw_worker_t *w)
+{
+    w->exit_code = 1;
+    tw_stop(w, 1);
+}
+
+static void
+on_signal(uv_signal_t *s, int signum)
+{
+    tw_worker_t  *w = s->data;
+
+    TW_LOG(TW_INFO, "signal", tw_fs("signal", strsignal(signum)));
+    tw_stop(w, 0);
+}
+
+/* ---- the turn ---- */
+
+static void
+turn(tw_worker_t *w)
+{
+    if (w->phase == TW_CLOSED) {
+        return;
+    }
+
+    tw_pools_turn(w);
+    tw_done_turn(w);
+    tw_lease_turn(w);
+    tw_claim_turn(w);
+    tw_wake_turn(w);
+    check_stop(w);
+
+    tw_rconn_flush(w->redis);
+    tw_rconn_flush(w->wake.conn);
+}
+
+static void
+on_prepare(uv_prepare_t *h)
+{
+    turn(h->data);
+}
+
+static void
+on_check(uv_check_t *h)
+{
+    turn(h->data);
+}
+
+/* ---- the start ---- */
+
+static int
+make_identity(tw_worker_t *w)
+{
+    unsigned char  r[TQ_WORKER_ID_LEN / 2];
+    char           host[TQ_WORKER_NAME_MAX - 12];
+    unsigned       i;
+
+    if (uv_random(NULL, NULL, r, sizeof(r), 0, NULL) != 0) {
+        return -1;
+    }
+
+    for (i = 0; i < sizeof(r); i++) {
+        (void) snprintf(w->id + 2 * i, 3, "%02x", r[i]);
+    }
+
+    if (gethostname(host, sizeof(host)) != 0) {
+        (void) snprintf(host, sizeof(host), "localhost");
+    }
+    host[sizeof(host) - 1] = '\0';
+
+    for (i = 0; host[i] != '\0'; i++) {
+        if ((unsigned char) host[i] <= ' ' || (unsigned char) host[i] > '~') {
+            host[i] = '-';
+        }
+    }
+
+    (void) snprintf(w->name, sizeof(w->name), "%s:%d", host, (int) getpid());
+
+    return 0;
+}
+
+static int
+start_signals(tw_worker_t *w)
+{
+    (void) signal(SIGPIPE, SIG_IGN);
+
+    if (uv_signal_init(&w->loop, &w->term) != 0
+        || uv_signal_init(&w->loop, &w->intr) != 0
+        || uv_signal_start(&w->term, on_signal, SIGTERM) != 0
+        || uv_signal_start(&w->intr, on_signal, SIGINT) != 0)
+    {
+        return -1;
+    }
+
+    w->term.data = w;
+    w->intr.data = w;
+
+    return tw_children_init(&w->loop);
+}
+
+static int
+start_loop(tw_worker_t *w)
+{
+    if (uv_loop_init(&w->loop) != 0
+        || uv_prepare_init(&w->loop, &w->prepare) != 0
+        || uv_check_init(&w->loop, &w->check) != 0
+        || uv_timer_init(&w->loop, &w->grace) != 0)
+    {
+        return -1;
+    }
+
+    w->prepare.data = w;
+    w->check.data = w;
+    w->grace.data = w;
+    (void) uv_prepare_start(&w->prepare, on_prepare);
+    (void) uv_check_start(&w->check, on_check);
+
+    return start_signals(w);
+}
+
+static int
+start_redis(tw_worker_t *w)
+{
+    tw_rconn_conf_t  conf = {0};
+
+    conf.url = &w->o->url;
+    conf.client_name = w->name;
+    conf.scripts = tq_ops_scripts;
+    conf.timeout_ms = TQ_REDIS_TIMEOUT_MS;
+    conf.idle_ping_ms = IDLE_PING_MS;
+    conf.on_state = on_state;
+    conf.data = w;
+
+    w->redis = tw_rconn_new(&w->loop, &conf);
+
+    return w->redis == NULL ? -1 : 0;
+}
+
+static int
+start_pools(tw_worker_t *w)
+{
+    unsigned  i;
+
+    w->pools = calloc(w->conf.n + 1, sizeof(*w->pools));
+    if (w->pools == NULL) {
+        return -1;
+    }
+
+    for (i = 0; i < w->conf.n; i++) {
+        w->pools[i] = tw_pool_new(w, &w->conf.h[i]);
+        if (w->pools[i] == NULL) {
+            return -1;
+        }
+        w->npools++;
+    }
+
+    return 0;
+}
+
+static int
+start(tw_worker_t *w)
+{
+    if (tq_ns_init(&w->ns, w->o->ns, strlen(w->o->ns)) != 0
+        || make_identity(w) != 0 || start_loop(w) != 0
+        || tw_slots_init(w) != 0 || tw_session_init(w) != 0
+        || tw_claim_init(w) != 0 || tw_lease_init(w) != 0
+        || tw_done_init(w) != 0 || start_redis(w) != 0
+        || tw_wake_init(w) != 0 || start_pools(w) != 0)
+    {
+        return -1;
+    }
+
+    TW_LOG(TW_INFO, "worker starts", tw_fs("name", w->name),
+        tw_fs("id", w->id), tw_fs("namespace", w->o->ns),
+        tw_fi("handlers", w->npools), tw_fi("concurrency",
+        w->o->concurrency), tw_fi("lease_ms", w->o->lease_ms));
+
+    return 0;
+}
+
+int
+tw_run(tw_options_t *o, tw_conf_t *conf)
+{
+    int                 code;
+    unsigned            i;
+    static tw_worker_t  worker;
+    tw_worker_t        *w = &worker;
+
+    w->o = o;
+    w->conf = *conf;
+    memset(conf, 0, sizeof(*conf));
+
+    if (start(w) != 0) {
+        /* only memory or descriptors: the process ends, nothing to save */
+        TW_LOG(TW_ERROR, "cannot start: out of memory or descriptors");
+        return 1;
+    }
+
+    (void) uv_run(&w->loop, UV_RUN_DEFAULT);
+
+    code = w->exit_code;
+    TW_LOG(TW_INFO, "ended", tw_fi("claimed", (int64_t) w->counts.claimed),
+        tw_fi("succeeded", (int64_t) w->counts.succeeded),
+        tw_fi("failed", (int64_t) w->counts.failed),
+        tw_fi("given_back", (int64_t) w->counts.released));
+
+    for (i = 0; i < w->npools; i++) {
+        tw_pool_free_memory(w->pools[i]);
+    }
+
+    free(w->pools);
+    tw_slots_close(w);
+    tw_conf_free(&w->conf);
+    (void) uv_loop_close(&w->loop);
+    uv_library_shutdown();
+
+    return code;
+}

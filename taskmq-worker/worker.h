@@ -1,0 +1,206 @@
+/*
+ * worker.h: the map of the worker: its types, who owns what, and the one
+ * order in which a turn of the loop does things.
+ *
+ *   Redis ── redis_uv ──┬── session   what must be true before claiming
+ *                       ├── lease     extend, heartbeat, reap, recover
+ *                       ├── claim     asks for as many jobs as are free
+ *                       ├── wake      blocks until there may be some
+ *                       └── done      outcomes, repeated until taken
+ *                             ▲
+ *   claim ──► slot (a job) ───┘
+ *               │
+ *             inst (a handler's place) ── child (a process) ── spawn
+ *               │
+ *             pool (all places of one handler)
+ *
+ * Everything runs on one thread. tw_turn() runs before the loop sleeps and
+ * after it woke: outcomes, then claims, then the wake-up, then one write per
+ * connection. So what one turn finished leaves in the same write as the claim
+ * for what it freed.
+ */
+
+#ifndef TW_WORKER_H
+#define TW_WORKER_H
+
+#include <uv.h>
+
+#include "config.h"
+#include "options.h"
+#include "redis_uv.h"
+#include "tq_ops.h"
+#include "tq_uuid.h"
+
+typedef struct tw_worker_s  tw_worker_t;
+typedef struct tw_pool_s    tw_pool_t;
+typedef struct tw_inst_s    tw_inst_t;
+typedef struct tw_slot_s    tw_slot_t;
+typedef struct tw_child_s   tw_child_t;
+typedef struct tw_batch_s   tw_batch_t;
+
+/* The worker's life; only forward. */
+typedef enum {
+    TW_STARTING,              /* never connected yet */
+    TW_RUNNING,
+    TW_DRAINING,              /* TERM: no claims, running jobs may finish */
+    TW_STOPPING,              /* grace is over: jobs are given back */
+    TW_LEAVING,               /* nothing left: says goodbye to Redis */
+    TW_CLOSED
+} tw_phase_t;
+
+/* Why claiming waits: bits of tw_session_t.gate. */
+#define TW_GATE_POLICY   1    /* eviction policy not checked yet */
+#define TW_GATE_UUID     2    /* key of the task ids not known yet */
+#define TW_GATE_RECOVER  4    /* leases of a lost claim not given back yet */
+
+typedef struct {
+    unsigned       gate;
+    int            seeded;    /* namespace settings were set and compared */
+    uv_timer_t     retry;
+    int64_t        cursor;    /* of recover */
+} tw_session_t;
+
+typedef struct {
+    unsigned       in_flight; /* calls; two when the queue is deep */
+    unsigned       asked;     /* jobs asked for by them */
+    int            want;      /* something changed: claim when possible */
+    int            hungry;    /* the last reply was full */
+    int64_t        wait_until_ms;     /* Redis refused: not before this */
+    unsigned       refusals;  /* in a row */
+    uv_timer_t     due;       /* the earliest scheduled job; also refusals */
+    int64_t        last_ok_ms;        /* claiming works: seen by health */
+} tw_claim_t;
+
+typedef struct {
+    tw_rconn_t    *conn;
+    int64_t        client_id; /* 0: not known */
+    int            blocked;   /* a blocking read is under way */
+    unsigned       keys;      /* handlers it waits for */
+    int            unblocking;
+    int64_t        idle_since_ms;     /* not blocked since */
+} tw_wake_t;
+
+typedef struct {
+    uv_timer_t     beat;
+    uv_timer_t     reap;
+    int64_t        connected_ms;      /* since when nobody could reap us */
+    int            extend_soon;       /* a cancel may wait */
+    int            extending;         /* one call at a time */
+    int            reaping;
+} tw_lease_t;
+
+typedef struct {
+    tw_batch_t    *open[3];   /* being filled in this turn, per kind */
+    tw_batch_t    *first, **last;     /* complete: waiting or sent */
+    tw_batch_t    *spare;
+    unsigned       batches;
+    int64_t        wait_until_ms;
+    uv_timer_t     retry;
+} tw_done_t;
+
+typedef struct {
+    uint64_t       claimed, succeeded, failed, released, lost, refused;
+} tw_counts_t;
+
+struct tw_worker_s {
+    uv_loop_t      loop;
+    tw_options_t  *o;
+    tw_conf_t      conf;
+
+    tq_ns_t        ns;
+    char           id[TQ_WORKER_ID_LEN + 1];
+    char           name[TQ_WORKER_NAME_MAX + 1];
+    unsigned char  uuid_key[TQ_UUID_KEY_LEN];
+
+    tw_phase_t     phase;
+    int            exit_code;
+    tw_rconn_t    *redis;
+    int            away;      /* Redis is, and that was logged */
+    tw_session_t   session;
+    tw_claim_t     claim;
+    tw_wake_t      wake;
+    tw_lease_t     lease;
+    tw_done_t      done;
+    tw_counts_t    counts;
+
+    tw_slot_t     *slots;     /* o->concurrency of them */
+    tw_slot_t     *free_slots;
+    unsigned       busy;      /* slots in use */
+
+    tw_pool_t    **pools;
+    unsigned       npools;
+
+    uv_prepare_t   prepare;
+    uv_check_t     check;
+    uv_signal_t    term, intr;
+    uv_timer_t     grace;     /* end of draining; then of leaving */
+};
+
+static inline int64_t
+tw_now(const tw_worker_t *w)
+{
+    return (int64_t) uv_now(&w->loop);
+}
+
+/* ---- worker.c ---- */
+
+/* Runs until the worker has stopped; returns the exit code. */
+int tw_run(tw_options_t *o, tw_conf_t *conf);
+
+/* The first TERM (drain) and what comes after (stop now). */
+void tw_stop(tw_worker_t *w, int now);
+
+/* Ends the worker with exit code 1 because it cannot do its work. */
+void tw_die(tw_worker_t *w);
+
+/* ---- session.c ---- */
+
+int tw_session_init(tw_worker_t *w);
+void tw_session_ready(tw_worker_t *w);
+void tw_session_lost(tw_worker_t *w);
+void tw_session_close(tw_worker_t *w);
+
+/* ---- claim.c ---- */
+
+int tw_claim_init(tw_worker_t *w);
+void tw_claim_turn(tw_worker_t *w);
+void tw_claim_close(tw_worker_t *w);
+
+/* ---- wake.c ---- */
+
+int tw_wake_init(tw_worker_t *w);
+void tw_wake_turn(tw_worker_t *w);
+void tw_wake_close(tw_worker_t *w);
+
+/* ---- lease.c ---- */
+
+int tw_lease_init(tw_worker_t *w);
+void tw_lease_ready(tw_worker_t *w);
+void tw_lease_turn(tw_worker_t *w);
+void tw_lease_goodbye(tw_worker_t *w, tq_call_cb cb);
+void tw_lease_close(tw_worker_t *w);
+
+/* ---- done.c ---- */
+
+typedef enum { TW_DONE_COMPLETE, TW_DONE_FAIL, TW_DONE_RELEASE } tw_done_kind_t;
+
+int tw_done_init(tw_worker_t *w);
+
+/* Takes a copy of the outcome and of everything it points at. */
+void tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o);
+
+void tw_done_turn(tw_worker_t *w);
+
+/* The connection was lost: what was sent without an answer is sent again. */
+void tw_done_ready(tw_worker_t *w);
+
+/* Calls f for every outcome that Redis has not answered. */
+void tw_done_each(tw_worker_t *w,
+    void (*f)(void *data, int64_t id, const tq_token_t *token), void *data);
+
+/* Outcomes not answered yet, as jobs. */
+unsigned tw_done_count(tw_worker_t *w);
+
+void tw_done_close(tw_worker_t *w);
+
+#endif /* TW_WORKER_H */
