@@ -5,7 +5,8 @@
 #                          LUADIR/NAME.lua, and tq_ops_scripts[]
 #   embed.sh LUADIR NAME   prints one script's text as it is sent to Redis
 #
-# A line `--@include NAME` is replaced by LUADIR/lib/NAME.lua, once per script.
+# A line `--@include NAME` is replaced by LUADIR/lib/NAME.lua, which includes
+# nothing itself.
 # Indentation, blank lines and lines that are only a comment are left out: what
 # is sent is small. That is safe because nothing that spans lines is allowed:
 # long brackets, a backslash at the end of a line and bytes outside printable
@@ -28,7 +29,6 @@ text() {
     awk -v dir="$dir" '
         function bad(file, n, why) {
             printf "%s:%d: %s\n", file, n, why > "/dev/stderr"
-            failed = 1
             exit 1
         }
         function take(file, top,    line, n, rc, name) {
@@ -43,15 +43,15 @@ text() {
                     continue
                 }
                 gsub(/^[ \t]+|[ \t]+$/, "", line)
-                if (line ~ /^--@include /) {
+                if (line ~ /^--@include/) {
+                    if (!top) {
+                        bad(file, n, "an include inside an include")
+                    }
                     name = substr(line, 12)
                     if (name !~ /^[a-z_]+$/) {
                         bad(file, n, "bad name to include: " name)
                     }
-                    if (!(name in seen)) {
-                        seen[name] = 1
-                        take(dir "/lib/" name ".lua", 0)
-                    }
+                    take(dir "/lib/" name ".lua", 0)
                     continue
                 }
                 if (line ~ /[^ -~]/) {
@@ -72,9 +72,7 @@ text() {
         }
         BEGIN {
             take(ARGV[1], 1)
-        }
-        END {
-            exit failed
+            exit 0
         }' "$1"
 }
 

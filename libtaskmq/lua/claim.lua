@@ -10,3 +10,277 @@
 --          follows), then per job: id (string), attempts (integer), record.
 --          A lease token is the counter followed by the worker id.
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
+
+
+-- The hot path has no functions (a closure costs as much as a command); rarer
+-- work has them in its own branch.
+
+--@include base
+--@include now
+
+local CLAIM_MAX, PROMOTE_MAX, MOVE_MAX, SWEEP_MAX = 1000, 1000, 1000, 100
+-- A reply stops growing here; the jobs after it go back.
+local REPLY_BYTES, PER_GET = 16777216, 100
+local FIRST_RUN = ' 000 0 0000000000 0000000000000 00000 '
+local AGAIN = '0000000000000 '
+
+local worker, name = argv[1], argv[2]
+local lease, total = tonumber(argv[3]), tonumber(argv[4])
+if not lease or not total or #worker ~= 16 or #argv % 2 ~= 0 then
+    return redis.error_reply('ERR TASKMQ claim: arguments')
+end
+total = min(total, CLAIM_MAX)
+local nfree, sets = 0, {}
+for i = 5, #argv, 2 do
+    local free = tonumber(argv[i + 1])
+    if not free then
+        return redis.error_reply('ERR TASKMQ claim: free slots')
+    end
+    nfree = nfree + free
+end
+
+local config = call('HMGET', P .. 'config', 'selection', 'moving')
+local mode = sub(config[1] or 'p', 1, 1)
+local moving = config[2]
+for i = 5, #argv, 2 do
+    sets[i] = P .. 'h:' .. argv[i] .. ':ready:' .. mode
+end
+
+-- As many as are claimed, so that the sets of a steady queue do not grow.
+local sweep_limit = max(SWEEP_MAX, total)
+--@include sweep
+
+if moving then
+--@include order
+--@include bulk
+    -- The jobs of another mode's set get the same place in the new order. The
+    -- asked handlers' first.
+    local handlers, budget = {}, MOVE_MAX
+    for i = 5, #argv, 2 do
+        handlers[#handlers + 1] = argv[i]
+    end
+    local all = call('HKEYS', P .. 'handlers')
+    for i = 1, #all do
+        handlers[#handlers + 1] = all[i]
+    end
+    for _, handler in ipairs(handlers) do
+        for _, from in ipairs({ 'p', 'f', 'l' }) do
+            local got = {}
+            if from ~= mode and budget > 0 then
+                got = call('ZPOPMIN', ready_key(handler, from), budget)
+            end
+            local list = {}
+            for i = 1, #got, 2 do
+                local id, n = got[i], place_of(from, tonumber(got[i + 1]))
+                local priority = mode == 'p' and call('GETRANGE', J .. id, 3, 5)
+                                 or '0'
+                if priority ~= '' then
+                    list[#list + 1] = score_of(mode, tonumber(priority), n)
+                    list[#list + 1] = id
+                end
+            end
+            bulk('ZADD', ready_key(handler, mode), list)
+            budget = budget - #got / 2
+        end
+    end
+    if budget > 0 then
+        call('HDEL', P .. 'config', 'moving')
+        moving = false
+    end
+end
+
+local due = tonumber(call('ZRANGE', P .. 'scheduled', 0, 0, 'WITHSCORES')[2])
+if due and due <= now then
+--@include order
+--@include bulk
+    -- Due jobs get a fresh place, in the order of their times.
+    local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now, 'LIMIT',
+                     0, PROMOTE_MAX)
+    local lists, counts = {}, {}
+    local place = call('INCRBY', P .. 'order', #ids) - #ids
+    for i = 1, #ids do
+        local id, handler = ids[i], nil
+        local head = call('GETRANGE', J .. id, 0, 95)
+        if head ~= '' then
+            handler = match(head, '^[^ \n]+', 28)
+            local list = lists[handler]
+            if not list then
+                list = {}
+                lists[handler] = list
+            end
+            local n = #list
+            list[n + 1] = score_of(mode, tonumber(sub(head, 4, 6)), place + i)
+            list[n + 2] = id
+        else
+            -- evicted
+            local run = call('GETRANGE', R .. id, 0, 299)
+            if run ~= '' then
+                handler = match(run, '^[^ \n]+',
+                                find(run, '\n', 100, true) + 28)
+            end
+            call('UNLINK', R .. id, P .. 'l:' .. id)
+        end
+        if handler then
+            counts[handler] = (counts[handler] or 0) + 1
+        end
+    end
+    call('ZREM', P .. 'scheduled', unpack(ids))
+    for handler, n in pairs(counts) do
+        call('HINCRBY', P .. 'stats', 'sch:' .. handler, -n)
+    end
+    for handler, list in pairs(lists) do
+        if call('ZCARD', ready_key(handler, mode)) == 0 then
+            arm(handler)
+        end
+        bulk('ZADD', ready_key(handler, mode), list)
+    end
+    due = tonumber(call('ZRANGE', P .. 'scheduled', 0, 0, 'WITHSCORES')[2])
+end
+
+-- The best jobs: ids, their scores (text), their handlers' places in argv.
+-- rest: handlers that may have more.
+local ids, scores, owners, n, rest = {}, {}, {}, 0, {}
+
+if nfree <= total then
+    for i = 5, #argv, 2 do
+        local free = tonumber(argv[i + 1])
+        if free > 0 then
+            local got = call('ZPOPMIN', sets[i], free)
+            for k = 1, #got, 2 do
+                n = n + 1
+                ids[n], scores[n], owners[n] = got[k], got[k + 1], i
+            end
+            rest[i] = #got == 2 * free
+        end
+    end
+else
+    -- More slots than jobs may be taken: the best of all handlers, a stretch
+    -- of one handler's line at a time, up to the next best handler's first.
+    local heads, left = {}, {}
+    for i = 5, #argv, 2 do
+        left[i] = tonumber(argv[i + 1])
+        if left[i] > 0 then
+            heads[i] = tonumber(call('ZRANGE', sets[i], 0, 0,
+                                     'WITHSCORES')[2])
+            rest[i] = heads[i] ~= nil
+        end
+    end
+    while n < total and next(heads) do
+        local best, score, second = nil, math.huge, math.huge
+        for i, first in pairs(heads) do
+            if first < score then
+                best, score, second = i, first, score
+            elseif first < second then
+                second = first
+            end
+        end
+        local count = min(total - n, left[best])
+        if count > 1 and second < math.huge then
+            count = min(count, max(1, call('ZCOUNT', sets[best], '-inf',
+                                           second)))
+        end
+        local got = call('ZPOPMIN', sets[best], count)
+        for k = 1, #got, 2 do
+            n = n + 1
+            ids[n], scores[n], owners[n] = got[k], got[k + 1], best
+        end
+        left[best] = left[best] - count
+        heads[best] = nil
+        if left[best] > 0 and n < total then
+            heads[best] = tonumber(call('ZRANGE', sets[best], 0, 0,
+                                        'WITHSCORES')[2])
+        end
+    end
+end
+
+-- Their records and runs.
+local out, nout = { now, due or 0, NO_COUNTER }, 3
+
+if n > 0 then
+    local counter = fmt('%012x', call('INCR', P .. 'claims'))
+    out[3] = counter
+    local lead = 'R' .. counter .. worker .. ' ' .. now13 .. ' '
+    local tail = mode .. FIRST_RUN .. name .. '\n'
+    local writes, nw, leases, nl = {}, 0, {}, 0
+    local expiry, lost, running = fmt('%.0f', now + lease), nil, {}
+    local bytes, done = 0, 0
+
+    while done < n and bytes < REPLY_BYTES do
+        local m = min(PER_GET, n - done)
+        local keys = {}
+        for i = 1, m do
+            local id = ids[done + i]
+            keys[i] = J .. id
+            keys[m + i] = R .. id
+        end
+        local got = call('MGET', unpack(keys))
+        for i = 1, m do
+            local id, record, run = ids[done + i], got[i], got[m + i]
+            local score = scores[done + i]
+            if record then
+                local header = sub(record, 1, find(record, '\n', 28, true))
+                local attempts = 0
+                if #score < 16 then
+                    score = fmt('%016.0f', tonumber(score))
+                end
+                if run then
+                    local e = find(run, '\n', find(run, '\n', 100, true) + 28,
+                                   true)
+                    attempts = tonumber(sub(run, 63, 65))
+                    run = lead .. score .. mode .. ' ' .. sub(run, 63, 79)
+                          .. AGAIN .. sub(run, 94, 99) .. name .. '\n'
+                          .. header
+                          .. sub(run, e + 1, e + tonumber(sub(run, 94, 98)))
+                else
+                    run = lead .. score .. tail .. header
+                end
+                writes[nw + 1], writes[nw + 2] = keys[m + i], run
+                nw = nw + 2
+                leases[nl + 1], leases[nl + 2] = expiry, id
+                nl = nl + 2
+                out[nout + 1], out[nout + 2], out[nout + 3] = id, attempts,
+                                                              record
+                nout = nout + 3
+                bytes = bytes + #record
+                local owner = owners[done + i]
+                running[owner] = (running[owner] or 0) + 1
+            else
+                lost = lost or {}
+                lost[#lost + 1] = R .. id
+                lost[#lost + 1] = P .. 'l:' .. id
+            end
+        end
+        done = done + m
+    end
+
+    for i = 1, nw, CHUNK do
+        call('MSET', unpack(writes, i, min(i + CHUNK - 1, nw)))
+        call('ZADD', P .. 'leased', unpack(leases, i, min(i + CHUNK - 1, nl)))
+    end
+    for owner, k in pairs(running) do
+        call('HINCRBY', P .. 'stats', 'run:' .. argv[owner], k)
+    end
+    if lost then
+        call('UNLINK', unpack(lost))
+    end
+    for i = done + 1, n do
+        call('ZADD', sets[owners[i]], scores[i], ids[i])
+        rest[owners[i]] = true
+    end
+end
+
+-- Whoever looks next: jobs are left.
+for i = 5, #argv, 2 do
+    if rest[i] or moving then
+        local handler = argv[i]
+        local more = call('EXISTS', sets[i]) == 1
+        if moving and not more then
+            local set = P .. 'h:' .. handler .. ':ready:'
+            more = call('EXISTS', set .. 'p', set .. 'f', set .. 'l') > 0
+        end
+        if more then
+            call('ZADD', P .. 'h:' .. handler .. ':wake', 0, 'w')
+        end
+    end
+end
+return out

@@ -7,3 +7,127 @@
 -- Returns  per job a verdict (integer): 0 ok, 1 already (this token completed
 --          it before), 2 stale (not leased under this token), 3 gone (no job)
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
+
+
+-- The hot path has no functions (a closure costs as much as a command);
+-- periodic jobs take the branch at the end.
+
+--@include base
+--@include now
+
+local RETENTION_S = 86400
+local BOUNDS = { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000,
+                 60000, 300000 }
+
+local n = #argv / 4
+if n ~= floor(n) then
+    return redis.error_reply('ERR TASKMQ complete: number of arguments')
+end
+local retention = call('HGET', P .. 'config', 'retention_s') or RETENTION_S
+local expiry = now + retention * 1000
+
+local answer, seen, periodic = {}, {}, nil
+local writes, nw, fin, nf, ids = {}, 0, {}, 0, {}
+local success, took_sum, buckets, handlers = 0, 0, {}, {}
+
+for from = 0, n - 1, 1000 do
+    local keys, m = {}, min(1000, n - from)
+    for i = 1, m do
+        keys[i] = R .. argv[4 * (from + i) - 3]
+    end
+    local runs = call('MGET', unpack(keys))
+    for i = 1, m do
+        local a = 4 * (from + i) - 3
+        local id, run, verdict = argv[a], runs[i], 0
+        if not run then
+            verdict = call('EXISTS', J .. id) == 1 and 2 or 3
+        elseif sub(run, 2, 29) ~= argv[a + 1] then
+            verdict = 2
+        elseif seen[id] then
+            verdict = 1
+        else
+            local state = sub(run, 1, 1)
+            local h = find(run, '\n', 100, true) + 1
+            local kind = sub(run, h + 1, h + 1)
+            if state ~= 'R' and state ~= 'E' then
+                verdict = (state == 'S' or state == 'C'
+                           or state == 'W' and kind == 'p') and 1 or 2
+            else
+                seen[id] = true
+                success = success + 1
+                local took = max(0, now - sub(run, 31, 43))
+                local d = 1
+                while d < 15 and took > BOUNDS[d] do
+                    d = d + 1
+                end
+                buckets[d] = (buckets[d] or 0) + 1
+                took_sum = took_sum + took
+
+                if kind == 'p' then
+                    periodic = periodic or {}
+                    periodic[#periodic + 1] = { id, run, h, argv[a + 2] }
+                else
+                    local e = find(run, '\n', h + 27, true)
+                    local handler, gone = nil, expiry
+                    if kind == '-' then
+                        handler = sub(run, h + 27, e - 1)
+                    else
+                        handler = match(run, '^[^ \n]+', h + 27)
+                        local keep = match(sub(run, h, e), ' k=(%d+)')
+                        gone = keep and now + keep * 1000 or expiry
+                    end
+                    handlers[handler] = (handlers[handler] or 0) + 1
+                    writes[nw + 1] = R .. id
+                    writes[nw + 2] = 'S' .. sub(run, 2, 79) .. now13
+                                     .. sub(run, 93) .. argv[a + 2]
+                    nw = nw + 2
+                    fin[nf + 1], fin[nf + 2] = gone, id
+                    nf = nf + 2
+                    ids[nf / 2] = id
+                end
+                if argv[a + 3] ~= '' then
+                    writes[nw + 1] = P .. 'l:' .. id
+                    writes[nw + 2] = argv[a + 3]
+                    nw = nw + 2
+                end
+            end
+        end
+        answer[from + i] = verdict
+    end
+end
+if success == 0 then
+    return answer
+end
+
+for i = 1, nw, CHUNK do
+    call('MSET', unpack(writes, i, min(i + CHUNK - 1, nw)))
+end
+for i = 1, nf, CHUNK do
+    call('ZREM', P .. 'leased',
+         unpack(ids, (i + 1) / 2, min(i + CHUNK - 1, nf) / 2))
+    call('ZADD', P .. 'finished', unpack(fin, i, min(i + CHUNK - 1, nf)))
+end
+local stats = P .. 'stats'
+for handler, k in pairs(handlers) do
+    call('HINCRBY', stats, 'run:' .. handler, -k)
+end
+for d, k in pairs(buckets) do
+    call('HINCRBY', stats, 'd' .. d - 1, k)
+end
+call('HINCRBY', stats, 'success', success)
+call('HINCRBY', stats, 'duration_ms', took_sum)
+
+if periodic then
+--@include bulk
+--@include order
+--@include header
+--@include batch
+--@include run
+    for _, p in ipairs(periodic) do
+        local id, run, h, result = p[1], p[2], p[3], p[4]
+        end_periodic(id, run, h, (handler_at(run, h)), sub(run, 2, 13),
+                     error_of(run), result, retention)
+    end
+    flush()
+end
+return answer

@@ -5,3 +5,14 @@
 -- KEYS[1]  prefix
 -- ARGV     none
 -- Returns  name, value, ... (strings)
+
+--@include base
+
+local all, out = call('HGETALL', P .. 'config'), {}
+for i = 1, #all, 2 do
+    if all[i] ~= 'moving' then
+        out[#out + 1] = all[i]
+        out[#out + 1] = all[i + 1]
+    end
+end
+return out

@@ -7,3 +7,35 @@
 -- ARGV     name, value, seed "1": only where nothing is set, else "0"
 -- Returns  0 set, 1 kept (seed)
 -- Errors   "ERR TASKMQ ..." for an unknown name or a bad value
+
+--@include base
+--@include bad
+
+local MODES = { priority = true, fifo = true, lifo = true }
+local NUMBERS = { retention_s = true, dead_retention_s = true, dead_max = true,
+                  max_retries = true, daemon_max_retries = true,
+                  retry_wait_ms = true, retry_wait_max_ms = true,
+                  idempotency_ttl_s = true }
+
+local name, value, seed = argv[1], argv[2], argv[3] == '1'
+if name == 'selection' then
+    if not MODES[value] then
+        return bad('config: selection is priority, fifo or lifo')
+    end
+elseif not name or not NUMBERS[name] then
+    return bad('config: no such setting')
+elseif not value or not find(value, '^%d+$') or #value > 12 then
+    return bad('config: ' .. name .. ' is a whole number')
+end
+
+local was = call('HGET', P .. 'config', name)
+if seed and was then
+    return 1
+end
+if name == 'selection' and value ~= (was or 'priority') then
+    -- the waiting jobs are in another mode's sets: claim moves them
+    call('HSET', P .. 'config', name, value, 'moving', '1')
+else
+    call('HSET', P .. 'config', name, value)
+end
+return 0

@@ -4,3 +4,38 @@
 -- KEYS[1]  prefix
 -- ARGV     id
 -- Returns  0 ok, 3 not found
+
+--@include base
+--@include now
+--@include bulk
+--@include order
+--@include header
+--@include place
+
+local id = argv[1]
+local head = call('GETRANGE', J .. id, 0, 95)
+if head == '' then
+    return 3
+end
+local handler = handler_at(head, 1)
+local run = call('GETRANGE', R .. id, 0, 28)
+local state = sub(run, 1, 1)
+
+local function off(set, gauge)
+    if call('ZREM', P .. set, id) == 1 and gauge then
+        call('HINCRBY', P .. 'stats', gauge .. handler, -1)
+    end
+end
+
+if state == 'R' or state == 'E' then
+    off('leased', 'run:')
+    tell_worker(id, run)
+elseif state == 'F' then
+    off('dead', 'dead:')
+elseif state == 'S' or state == 'C' then
+    off('finished')
+else
+    unwait(id, handler)
+end
+unlink({ id })
+return 0

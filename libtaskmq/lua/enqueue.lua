@@ -19,3 +19,293 @@
 --          handlers, -3 no worker serves a handler
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up; nothing is
 --          written then. Without allow-oom: a full Redis refuses it whole.
+
+
+-- The hot path has no functions: in Lua 5.1 a closure costs as much as a
+-- command. Rare work that needs them has them in its own branch.
+
+--@include base
+--@include now
+
+local HANDLERS_MAX, GONE_MS, WAKE_MAX_MS, LOOK_MAX = 1000, 60000, 5000, 50
+local IDEMPOTENCY_TTL_S = 86400
+local BAND, MID = 70368744177664, 35184372088832
+local PLACE_MAX, ID_MAX = 35184372088831, 9007199254740991
+
+-- One read: the counters, and what the idempotency keys hold.
+local ngroups, at, njobs = tonumber(argv[1]), 2, 0
+local reads, nreads = { P .. 'seq', P .. 'order' }, 2
+for g = 1, ngroups or -1 do
+    local n = tonumber(argv[at])
+    if not n or n < 1 or not argv[at + 3] then
+        return redis.error_reply('ERR TASKMQ enqueue: group ' .. g)
+    end
+    if argv[at + 1] ~= '' then
+        nreads = nreads + 1
+        reads[nreads] = P .. 'u:' .. argv[at + 1]
+    end
+    njobs = njobs + n
+    at = at + 4 + 4 * n
+end
+if not ngroups or at ~= #argv + 1 then
+    return redis.error_reply('ERR TASKMQ enqueue: number of arguments')
+end
+
+local config = call('HMGET', P .. 'config', 'selection', 'idempotency_ttl_s')
+local mode = sub(config[1] or 'p', 1, 1)
+
+-- used: idempotency key -> what is known of it: the first id and a body hash
+local used, id, place = nil, nil, nil
+for i = 1, nreads, 4000 do
+    local got = call('MGET', unpack(reads, i, min(i + 3999, nreads)))
+    local from = 1
+    if i == 1 then
+        id, place = tonumber(got[1] or 0), tonumber(got[2] or 0)
+        from = 3
+    end
+    for k = from, #got do
+        used = used or {}
+        if got[k] then
+            local first, hash = match(got[k], '^(%d+) (.*)$')
+            used[reads[i + k - 1]] = { tonumber(first), hash }
+        end
+    end
+end
+if id + njobs > ID_MAX or place + njobs > PLACE_MAX then
+    return redis.error_reply('ERR TASKMQ enqueue: out of numbers')
+end
+local id_was, place_was = id, place
+
+-- Numbers become text 100 at a time: printing each would cost more than
+-- storing it.
+local D, id_hundred, id_text, score_hundred, score_text
+if njobs > 8 then
+    D = { [0] =
+--@include digits
+    }
+end
+
+local answer, names, forget = {}, nil, nil
+local seen, records, nrec = {}, {}, 2
+local sched, nsched, keep = nil, 0, nil
+
+at = 2
+for g = 1, ngroups do
+    local n, key, no = tonumber(argv[at]), argv[at + 1], nil
+    local a, z = at + 4, at + 4 * n
+    local known, last, info = argv[at + 3] == '1', nil, nil
+    local fresh, nfresh = nil, 0
+
+    -- Checks: all before this group's first row.
+    if key ~= '' then
+        local use = used[P .. 'u:' .. key]
+        if use then
+            no = use[2] == argv[at + 2] and use[1] or -1
+        end
+    end
+    if not no then
+        for i = a, z, 4 do
+            local handler = argv[i]
+            if handler ~= last then
+                last = handler
+                info = seen[handler]
+                if not info then
+                    local set = P .. 'h:' .. handler .. ':ready:' .. mode
+                    local waiting = call('ZCARD', set)
+                    info = { set, waiting, {}, n = 0, jobs = 0 }
+                    seen[handler] = info
+                    -- waiting jobs mean that it is registered
+                    info.named = waiting > 0
+                                 or not (forget and forget[handler])
+                                    and call('HEXISTS', P .. 'handlers',
+                                             handler) == 1
+                end
+                if not info.named then
+                    fresh = fresh or {}
+                    if not fresh[handler] then
+                        fresh[handler] = info
+                        nfresh = nfresh + 1
+                    end
+                end
+                if known then
+                    if info.served == nil then
+                        local score = call('ZSCORE', P .. 'served', handler)
+                        info.served = score
+                                      and tonumber(score) > now - GONE_MS
+                                      or false
+                    end
+                    if not info.served then
+                        no = -3
+                        break
+                    end
+                end
+            end
+            if argv[i + 1] ~= '0' and not tonumber(argv[i + 1]) then
+                return redis.error_reply('ERR TASKMQ enqueue: due time')
+            end
+        end
+    end
+    if not no and nfresh > 0 then
+        names = names or call('HLEN', P .. 'handlers')
+        local over, idle = names + nfresh - HANDLERS_MAX, {}
+        if over > 0 then
+            -- Names of which nothing waits, runs or is dead can be forgotten.
+            -- A look at some at random: a registry full of busy names costs
+            -- little.
+            local some = call('HRANDFIELD', P .. 'handlers', LOOK_MAX)
+            for i = 1, #some do
+                local name = some[i]
+                local set = P .. 'h:' .. name .. ':ready:'
+                local sizes = call('HMGET', P .. 'stats', 'sch:' .. name,
+                                   'run:' .. name, 'dead:' .. name)
+                if #idle < over and not seen[name]
+                   and not (forget and forget[name])
+                   and (sizes[1] or '0') == '0' and (sizes[2] or '0') == '0'
+                   and (sizes[3] or '0') == '0'
+                   and call('EXISTS', set .. 'p', set .. 'f', set .. 'l') == 0
+                then
+                    idle[#idle + 1] = name
+                end
+            end
+        end
+        if #idle < over then
+            no = -2
+        else
+            forget = forget or {}
+            for i = 1, #idle do
+                forget[idle[i]] = true
+            end
+            names = names - #idle + nfresh
+            for _, new in pairs(fresh) do
+                new.named = true
+            end
+        end
+    end
+
+    -- Rows.
+    if not no then
+        no = id + 1
+        if key ~= '' then
+            used[P .. 'u:' .. key] = { no, argv[at + 2] }
+            keep = keep or {}
+            keep[P .. 'u:' .. key] = fmt('%.0f ', no) .. argv[at + 2]
+        end
+        local list, k, lead, base, lead_of
+        last = nil
+        for i = a, z, 4 do
+            local handler, due, head = argv[i], argv[i + 1], argv[i + 2]
+            if handler ~= last then
+                if last then
+                    info.n = k
+                end
+                last = handler
+                info = seen[handler]
+                list, k = info[3], info.n
+            end
+            if head ~= lead_of then
+                lead_of = head
+                lead = head .. now13
+                base = mode == 'p'
+                       and (100 - tonumber(sub(head, 4, 6))) * BAND + MID
+                       or MID
+            end
+            id = id + 1
+            local name
+            if D and id > 99 then
+                local low = id % 100
+                if id - low ~= id_hundred then
+                    id_hundred = id - low
+                    id_text = fmt('%.0f', id_hundred / 100)
+                end
+                name = id_text .. D[low]
+            else
+                name = fmt('%.0f', id)
+            end
+            records[nrec + 1] = J .. name
+            records[nrec + 2] = lead .. argv[i + 3]
+            nrec = nrec + 2
+
+            info.jobs = info.jobs + 1
+            if due == '0' or tonumber(due) <= now then
+                place = place + 1
+                local score = mode == 'l' and base - 1 - place or base + place
+                if D then
+                    local low = score % 100
+                    if score - low ~= score_hundred then
+                        score_hundred = score - low
+                        score_text = fmt('%.0f', score_hundred / 100)
+                    end
+                    score = score_text .. D[low]
+                end
+                list[k + 1] = score
+                list[k + 2] = name
+                k = k + 2
+            else
+                sched = sched or {}
+                sched[nsched + 1], sched[nsched + 2] = due, name
+                nsched = nsched + 2
+                due = tonumber(due)
+                info.sched = (info.sched or 0) + 1
+                info.due = min(info.due or due, due)
+            end
+        end
+        info.n = k
+    end
+    answer[g] = no
+    at = z + 4
+end
+
+-- Writes.
+if id > id_was then
+    records[1], records[2] = P .. 'seq', fmt('%.0f', id)
+    if place > place_was then
+        records[nrec + 1], records[nrec + 2] = P .. 'order',
+                                               fmt('%.0f', place)
+        nrec = nrec + 2
+    end
+    for i = 1, nrec, CHUNK do
+        call('MSET', unpack(records, i, min(i + CHUNK - 1, nrec)))
+    end
+end
+local first
+if sched then
+    first = tonumber(call('ZRANGE', P .. 'scheduled', 0, 0,
+                          'WITHSCORES')[2])
+    for i = 1, nsched, CHUNK do
+        call('ZADD', P .. 'scheduled',
+             unpack(sched, i, min(i + CHUNK - 1, nsched)))
+    end
+end
+for handler, info in pairs(seen) do
+    local n, look = info.n, false
+    for i = 1, n, CHUNK do
+        call('ZADD', info[1], unpack(info[3], i, min(i + CHUNK - 1, n)))
+        look = info[2] == 0
+    end
+    if info.due then
+        call('HINCRBY', P .. 'stats', 'sch:' .. handler, info.sched)
+        look = look or not first or info.due < first
+               or info.due < now + WAKE_MAX_MS
+    end
+    if look then
+        call('ZADD', P .. 'h:' .. handler .. ':wake', 0, 'w')
+    end
+    if info.jobs > 0 then
+        call('HINCRBY', P .. 'handlers', handler, info.jobs)
+    end
+end
+if keep then
+    local ttl = fmt('%.0f', (config[2] or IDEMPOTENCY_TTL_S) * 1000)
+    for key, value in pairs(keep) do
+        call('SET', key, value, 'PX', ttl)
+    end
+end
+if forget then
+    for name in pairs(forget) do
+        call('HINCRBY', P .. 'stats', 'forgotten',
+             call('HGET', P .. 'handlers', name))
+        call('HDEL', P .. 'handlers', name)
+        call('DEL', P .. 'h:' .. name .. ':wake')
+    end
+end
+return answer

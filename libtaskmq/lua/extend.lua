@@ -7,3 +7,44 @@
 --          handlers, then per job: id, token (28)
 -- Returns  per job a verdict: 0 ok, 2 stale, 3 gone (deleted), 4 cancelled
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
+
+--@include base
+--@include bad
+--@include now
+--@include bulk
+
+local worker, name, info = argv[1], argv[2], argv[3]
+local lease, nhandlers = tonumber(argv[4]), tonumber(argv[5])
+local n = nhandlers and (#argv - 5 - nhandlers) / 2
+if not lease or not n or n < 0 or n ~= floor(n) then
+    return bad('extend: arguments')
+end
+
+local answer, leases = {}, {}
+for i = 1, n do
+    local a = 4 + nhandlers + 2 * i
+    local id, token = argv[a], argv[a + 1]
+    local run = call('GETRANGE', R .. id, 0, 28)
+    local state, held = sub(run, 1, 1), sub(run, 2)
+    if run == '' then
+        answer[i] = call('EXISTS', J .. id) == 1 and 2 or 3
+    elseif held == token and (state == 'R' or state == 'E') then
+        leases[#leases + 1] = now + lease
+        leases[#leases + 1] = id
+        answer[i] = 0
+    elseif state == 'C' and held == NO_COUNTER .. worker then
+        -- taken away by cancel
+        answer[i] = 4
+    else
+        answer[i] = 2
+    end
+end
+
+bulk('ZADD', P .. 'leased', leases)
+call('HSET', P .. 'workers', worker, now13 .. ' ' .. name .. ' ' .. info)
+local served = {}
+for i = 1, nhandlers do
+    served[2 * i - 1], served[2 * i] = now, argv[5 + i]
+end
+bulk('ZADD', P .. 'served', served)
+return answer

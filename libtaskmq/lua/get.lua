@@ -5,3 +5,13 @@
 -- ARGV     id
 -- Returns  nil, or: record, run ("": never claimed), due (ms, integer; 0: not
 --          scheduled)
+
+--@include base
+
+local id = argv[1]
+local got = call('MGET', J .. id, R .. id)
+if not got[1] then
+    return false
+end
+local due = call('ZSCORE', P .. 'scheduled', id)
+return { got[1], got[2] or '', due and tonumber(due) or 0 }

@@ -7,3 +7,62 @@
 --          pending, R running, S, F, C; "": any), handler ("": any), limit
 -- Returns  next before (integer, 0: the end), then per job: id (string),
 --          record, run ("": never claimed), due (ms, integer; 0: not scheduled)
+
+--@include base
+--@include bad
+
+local WALK_MAX, PAGE_BYTES, ROWS_MAX = 1000, 1048576, 100
+
+local before, state, handler = tonumber(argv[1]), argv[2], argv[3]
+local limit = tonumber(argv[4])
+if not before or not limit then
+    return bad('list: arguments')
+end
+limit = min(limit, ROWS_MAX)
+local last = tonumber(call('GET', P .. 'seq') or 0)
+if before == 0 or before > last + 1 then
+    before = last + 1
+end
+
+-- A run's first letter says the state; no run: pending.
+local letters = ({ [''] = 'WRESFC', P = 'W', R = 'RE', S = 'S', F = 'F',
+                   C = 'C' })[state]
+if not letters then
+    return bad('list: state ' .. state)
+end
+local name_end = 27 + #handler
+
+local out, rows, bytes, walked = { 0 }, 0, 0, 0
+local id = before - 1
+while id >= 1 and walked < WALK_MAX and rows < limit do
+    walked = walked + 1
+    local name = fmt('%.0f', id)
+    local wanted = true
+    if handler ~= '' then
+        local head = call('GETRANGE', J .. name, 27, name_end)
+        wanted = sub(head, 1, #handler) == handler
+                 and find(head, '^[ \n]', #handler + 1)
+    end
+    if wanted and state ~= '' then
+        local letter = call('GETRANGE', R .. name, 0, 0)
+        wanted = find(letters, letter == '' and 'W' or letter, 1, true)
+    end
+    if wanted then
+        local size = call('STRLEN', J .. name)
+        if size > 0 then
+            bytes = bytes + size + call('STRLEN', R .. name)
+            if bytes > PAGE_BYTES and rows > 0 then
+                break
+            end
+            local got = call('MGET', J .. name, R .. name)
+            local due = call('ZSCORE', P .. 'scheduled', name)
+            local k = 4 * rows + 1
+            rows = rows + 1
+            out[k + 1], out[k + 2] = name, got[1]
+            out[k + 3], out[k + 4] = got[2] or '', due and tonumber(due) or 0
+        end
+    end
+    id = id - 1
+end
+out[1] = id >= 1 and id + 1 or 0
+return out

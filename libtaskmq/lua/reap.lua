@@ -6,3 +6,86 @@
 -- ARGV     none
 -- Returns  now (ms), requeued, failed (third crash, or cancelled while
 --          running), swept, more (1: call again soon); all integers
+
+--@include base
+--@include now
+--@include bulk
+--@include order
+--@include header
+--@include batch
+--@include run
+
+local REAP_MAX, SWEEP_MAX, CRASHES_MAX, GONE_MS = 100, 100, 3, 60000
+
+local config = call('HMGET', P .. 'config', 'selection', 'retention_s',
+                    'dead_retention_s', 'dead_max')
+local mode = sub(config[1] or 'p', 1, 1)
+local retention = tonumber(config[2] or 86400)
+local dead_retention = tonumber(config[3] or 2592000)
+local dead_max = tonumber(config[4] or 100000)
+
+local sweep_limit = SWEEP_MAX
+--@include sweep
+local requeued, failed = 0, 0
+
+local ids = call('ZRANGEBYSCORE', P .. 'leased', '-inf', now, 'LIMIT', 0,
+                 REAP_MAX)
+for i = 1, #ids do
+    local id = ids[i]
+    local run = call('GET', R .. id)
+    if not run then
+        -- Evicted. The job may still be there: then it starts anew.
+        unlease[#unlease + 1] = id
+        local head = call('GETRANGE', J .. id, 0, 95)
+        if head ~= '' then
+            local handler = handler_at(head, 1)
+            bump('run:' .. handler, -1)
+            bump('crashes', 1)
+            to_ready(id, score_of(mode, tonumber(sub(head, 4, 6)),
+                                  call('INCR', P .. 'order')), handler)
+            requeued = requeued + 1
+        end
+    elseif not find(run, '^[RE]') then
+        unlease[#unlease + 1] = id
+    else
+        local h = header_at(run)
+        local handler = handler_at(run, h)
+        local crashes = sub(run, 67, 67) + 1
+        bump('crashes', 1)
+        if call('EXISTS', J .. id) == 0 then
+            leave_lease(id, handler)
+            unlink({ id })
+        elseif sub(run, 1, 1) == 'E' then
+            end_cancelled(id, run, h, handler, retention)
+            failed = failed + 1
+        elseif crashes < CRASHES_MAX then
+            give_back(id, run, h, handler, crashes, mode)
+            requeued = requeued + 1
+        else
+            local err = 'worker lost ' .. CRASHES_MAX .. ' times'
+            if is_periodic(run, h) then
+                end_periodic(id, run, h, handler, NO_COUNTER, err, '',
+                             retention)
+                bump('failed', 1)
+            else
+                to_dead(id, run, handler, NO_COUNTER,
+                        tonumber(sub(run, 63, 65)), crashes, err,
+                        dead_retention)
+            end
+            failed = failed + 1
+        end
+    end
+end
+flush(mode, dead_max)
+
+local workers, gone = call('HGETALL', P .. 'workers'), {}
+for i = 1, #workers, 2 do
+    if tonumber(sub(workers[i + 1], 1, 13)) <= now - GONE_MS then
+        gone[#gone + 1] = workers[i]
+    end
+end
+bulk('HDEL', P .. 'workers', gone)
+call('ZREMRANGEBYSCORE', P .. 'served', '-inf', now - GONE_MS)
+
+local more = (#ids == REAP_MAX or swept == SWEEP_MAX) and 1 or 0
+return { now, requeued, failed, swept, more }

@@ -17,3 +17,98 @@
 --                none)
 --          then W times 4: worker id (string), name (string), last seen (ms),
 --                info (string, JSON)
+
+--@include base
+--@include now
+--@include order
+
+local GONE_MS, HOPS_MAX = 60000, 4000
+local MODES = { 'p', 'f', 'l' }
+
+local config = call('HMGET', P .. 'config', 'selection', 'moving')
+local mode = sub(config[1] or 'p', 1, 1)
+local moving = config[2]
+
+local stats, flat = {}, call('HGETALL', P .. 'stats')
+for i = 1, #flat, 2 do
+    stats[flat[i]] = tonumber(flat[i + 1])
+end
+local function stat(name)
+    return stats[name] or 0
+end
+
+-- The job that waits longest is the first of its priority (fifo: of all;
+-- lifo: the last). Ids grow with time: the smallest of them.
+local hops = 0
+local function oldest_id(handler, set)
+    local key = ready_key(handler, set)
+    if set ~= 'p' then
+        local at = set == 'f' and 0 or -1
+        return tonumber(call('ZRANGE', key, at, at)[1])
+    end
+    local from, best = '-inf', nil
+    while hops < HOPS_MAX do
+        hops = hops + 1
+        local got = call('ZRANGEBYSCORE', key, from, '+inf', 'WITHSCORES',
+                         'LIMIT', 0, 1)
+        if #got == 0 then
+            break
+        end
+        best = min(best or math.huge, tonumber(got[1]))
+        from = (floor(tonumber(got[2]) / BAND) + 1) * BAND
+    end
+    return best
+end
+
+local out = {
+    now, stat('forgotten'), stat('success'), stat('failed'), stat('cancelled'),
+    stat('retries'), stat('crashes'), stat('dead_dropped'), stat('duration_ms')
+}
+for d = 0, 14 do
+    out[10 + d] = stat('d' .. d)
+end
+out[25] = 0
+out[26] = call('ZCARD', P .. 'scheduled')
+out[27] = call('ZCARD', P .. 'leased')
+out[28] = call('ZCARD', P .. 'dead')
+out[29] = call('ZCARD', P .. 'finished')
+
+local handlers = call('HGETALL', P .. 'handlers')
+out[30], out[31] = #handlers / 2, 0
+for i = 1, #handlers, 2 do
+    local handler, received = handlers[i], tonumber(handlers[i + 1])
+    local waiting, oldest = 0, nil
+    for k = 1, 3 do
+        if MODES[k] == mode or moving then
+            local n = call('ZCARD', ready_key(handler, MODES[k]))
+            if n > 0 then
+                waiting = waiting + n
+                oldest = min(oldest or math.huge,
+                             oldest_id(handler, MODES[k]) or math.huge)
+            end
+        end
+    end
+    local created = 0
+    if oldest and oldest < math.huge then
+        created = tonumber(call('GETRANGE', J .. fmt('%.0f', oldest), 13, 25)) or 0
+    end
+    out[2] = out[2] + received
+    out[25] = out[25] + waiting
+    local k = #out
+    out[k + 1], out[k + 2], out[k + 3] = handler, received, waiting
+    out[k + 4], out[k + 5] = stat('sch:' .. handler), stat('run:' .. handler)
+    out[k + 6], out[k + 7] = stat('dead:' .. handler), created
+end
+
+local workers = call('HGETALL', P .. 'workers')
+for i = 1, #workers, 2 do
+    local seen = tonumber(sub(workers[i + 1], 1, 13))
+    if seen > now - GONE_MS then
+        local name, info = match(workers[i + 1], '^(%S*) (.*)$', 15)
+        local k = #out
+        out[31] = out[31] + 1
+        out[k + 1], out[k + 2] = workers[i], name
+        out[k + 3], out[k + 4] = seen, info
+    end
+end
+return out
