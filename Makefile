@@ -24,7 +24,7 @@ override CFLAGS += $(OPT) -std=gnu11 -fPIC -fvisibility=hidden $(WARN) \
 LDFLAGS  += -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 
 LIB_SRC    := $(sort $(wildcard libtaskmq/*.c))
-LUA_SRC    := $(sort $(wildcard libtaskmq/lua/*.lua))
+LUA_SRC    := $(sort $(wildcard libtaskmq/lua/*.lua libtaskmq/lua/lib/*.lua))
 WORKER_SRC := $(sort $(wildcard taskmq-worker/*.c))
 CLI_SRC    := $(sort $(wildcard taskmq-cli/*.c))
 MOD_SRC    := $(sort $(wildcard ngx_taskmq_module/*.[ch]))
