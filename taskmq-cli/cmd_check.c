@@ -6,307 +6,15 @@
  * spoil the next.
  */
 
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#include "tc_child.h"
+#include "tc_check.h"
 
-#define QUIET_MS         300     /* no answer may come unasked for this long */
 #define LONG_TEXT_BYTES  100000
-#define ERROR_SHOWN      120
 
 typedef enum { PASS, NOTE, FAIL } verdict_t;
-
-typedef struct {
-    tc_t         *tc;
-    char        **argv;
-    int64_t       wait_s;
-    const char   *type;
-    const char   *data;          /* data that it should succeed with */
-    const char   *bad;           /* data that it should refuse, or NULL */
-    int           taskmq;        /* --protocol taskmq */
-    tc_child_t    child;
-
-    int           rules, failed, noise;
-    int           errors_seen, odd_retryable;
-    int           cannot;        /* be started at all */
-    char          why[512];      /* of the rule being checked */
-    tq_buf_t      json;
-} check_t;
-
-typedef struct {
-    int           success;       /* else an error */
-    int           retryable;     /* 1, 0, or -1: missing */
-    char          error[ERROR_SHOWN + 1];
-} answer_t;
-
-static void because(check_t *k, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-
-static void
-because(check_t *k, const char *fmt, ...)
-{
-    va_list  args;
-
-    va_start(args, fmt);
-    vsnprintf(k->why, sizeof(k->why), fmt, args);
-    va_end(args);
-}
-
-
-static int64_t
-deadline(const check_t *k)
-{
-    return tc_now_ms() + k->wait_s * 1000;
-}
-
-
-/* The last line that the handler wrote to stderr, for an explanation. */
-static void
-add_stderr(check_t *k)
-{
-    size_t     len, used, start;
-    tq_buf_t   shown = { 0 };
-    tq_str_t   s;
-
-    s = (tq_str_t) { k->child.said.p, k->child.said.len };
-
-    while (s.len > 0 && s.p[s.len - 1] == '\n') {
-        s.len--;
-    }
-
-    for (start = s.len; start > 0 && s.p[start - 1] != '\n'; start--) {
-        /* void */
-    }
-
-    s.p += start;
-    s.len -= start;
-
-    used = strlen(k->why);
-    len = sizeof(k->why) - used;
-
-    if (s.len != 0 && len > 32) {
-        tc_add_plain(&shown, s);
-        if (tq_buf_cstr(&shown) != NULL) {
-            snprintf(k->why + used, len, "; stderr: %s", shown.p);
-        }
-        tq_buf_free(&shown);
-    }
-}
-
-
-/* How a process ended, said in k->why. */
-static void
-because_ended(check_t *k)
-{
-    if (!tc_child_finish(&k->child, tc_now_ms() + 1000)) {
-        because(k, "it closed its output but goes on");
-    } else {
-        k->child.pid = 0;
-
-        if (WIFSIGNALED(k->child.status)) {
-            because(k, "it died of signal %d (%s)",
-                    WTERMSIG(k->child.status),
-                    strsignal(WTERMSIG(k->child.status)));
-        } else {
-            because(k, "it ended with status %d",
-                    WEXITSTATUS(k->child.status));
-        }
-    }
-
-    add_stderr(k);
-}
-
-
-static int
-start(check_t *k)
-{
-    int  e;
-
-    e = tc_child_start(&k->child, k->argv);
-    if (e == 0) {
-        return 0;
-    }
-
-    because(k, "%s: %s", k->argv[0], strerror(e));
-    k->cannot = 1;
-    return -1;
-}
-
-
-static int
-send_task(check_t *k, int number, int attempt, tq_str_t data)
-{
-    int       rc;
-    tq_buf_t  b = { 0 };
-
-    tq_buf_addf(&b, "{\"task_id\":\"00000000-0000-8000-8000-%012d\","
-                "\"task_type\":", number);
-    tq_buf_add_json(&b, k->type, strlen(k->type));
-    tq_buf_adds(&b, ",\"task_data\":");
-    tq_json_add_line(&b, data);
-    tq_buf_addf(&b, ",\"attempt\":%d", attempt);
-
-    if (k->taskmq) {
-        tq_buf_addf(&b, ",\"job_id\":%d,\"priority\":10,\"retries\":%d,"
-                    "\"handler\":", number, attempt - 1);
-        tq_buf_add_json(&b, k->type, strlen(k->type));
-    }
-
-    tq_buf_adds(&b, "}\n");
-
-    rc = b.failed ? -1 : tc_child_send(&k->child, b.p, b.len, deadline(k));
-
-    if (rc != 0) {
-        because(k, "it does not read its input");
-        if (k->child.out == -1) {
-            because_ended(k);
-        }
-    }
-
-    tq_buf_free(&b);
-    return rc;
-}
-
-
-/* 1: an answer, 0: not one (the worker would skip it), -1: an answer that is
- * not right; why is said. */
-static int
-read_answer(check_t *k, tq_str_t line, answer_t *a)
-{
-    char            status[16];
-    tq_json_val_t   top, v;
-    tq_json_err_t   err;
-
-    memset(a, 0, sizeof(*a));
-    a->retryable = -1;
-
-    if (tq_json_parse(line.p, line.len, &top, &err) != 0
-        || top.type != TQ_JSON_OBJECT
-        || !tq_json_find(top.raw, "status", &v) || v.type != TQ_JSON_STRING
-        || tq_json_unescape(v.raw, status, sizeof(status)) < 0)
-    {
-        return 0;
-    }
-
-    if (strcmp(status, "success") == 0) {
-        a->success = 1;
-
-        if (tq_json_find(top.raw, "result", &v)
-            && v.raw.len > TQ_RESULT_MAX_BYTES)
-        {
-            because(k, "a result of %zu bytes; the limit is %d", v.raw.len,
-                    TQ_RESULT_MAX_BYTES);
-            return -1;
-        }
-
-        return 1;
-    }
-
-    if (strcmp(status, "error") != 0) {
-        return 0;
-    }
-
-    if (!tq_json_find(top.raw, "error", &v) || v.type != TQ_JSON_STRING) {
-        because(k, "status is \"error\", but \"error\" is not a text");
-        return -1;
-    }
-
-    if (v.raw.len <= ERROR_SHOWN) {
-        (void) tq_json_unescape(v.raw, a->error, sizeof(a->error));
-    } else {
-        snprintf(a->error, sizeof(a->error), "%.*s", ERROR_SHOWN - 4,
-                 v.raw.p + 1);
-    }
-
-    k->errors_seen++;
-
-    if (tq_json_find(top.raw, "retryable", &v)) {
-        if (v.type == TQ_JSON_TRUE || v.type == TQ_JSON_FALSE) {
-            a->retryable = v.type == TQ_JSON_TRUE;
-        } else {
-            k->odd_retryable++;
-        }
-    }
-
-    return 1;
-}
-
-
-/* Waits for the answer; other lines are counted as noise. 0, or -1. */
-static int
-get_answer(check_t *k, answer_t *a)
-{
-    int        rc, others;
-    int64_t    end;
-    tq_str_t   line;
-
-    end = deadline(k);
-    others = k->noise;
-
-    for ( ;; ) {
-        switch (tc_child_line(&k->child, &line, end)) {
-
-        case TC_CHILD_LINE:
-            rc = read_answer(k, line, a);
-            if (rc != 0) {
-                return rc == 1 ? 0 : -1;
-            }
-            k->noise++;
-            continue;
-
-        case TC_CHILD_LATE:
-            others = k->noise - others;
-            because(k, "no answer within %lld s%s", (long long) k->wait_s,
-                    others ? "; what came was no object with a \"status\" "
-                    "of \"success\" or \"error\"" : "");
-            add_stderr(k);
-            return -1;
-
-        case TC_CHILD_END:
-        default:
-            because_ended(k);
-            return -1;
-        }
-    }
-}
-
-
-/* Nothing that looks like an answer may come now. 0, or -1. */
-static int
-stay_quiet(check_t *k, const char *when)
-{
-    int64_t    end;
-    answer_t   a;
-    tq_str_t   line;
-
-    end = tc_now_ms() + QUIET_MS;
-
-    for ( ;; ) {
-        switch (tc_child_line(&k->child, &line, end)) {
-
-        case TC_CHILD_LINE:
-            if (read_answer(k, line, &a) != 0) {
-                because(k, "an answer that nobody asked for, %s", when);
-                return -1;
-            }
-            k->noise++;
-            continue;
-
-        case TC_CHILD_LATE:
-            return 0;
-
-        case TC_CHILD_END:
-        default:
-            because_ended(k);
-            return -1;
-        }
-    }
-}
 
 
 static tq_str_t
@@ -316,20 +24,14 @@ text(const char *s)
 }
 
 
-static int
-ask(check_t *k, tq_str_t data, answer_t *a)
-{
-    return start(k) == 0 && send_task(k, 1, 1, data) == 0
-           && get_answer(k, a) == 0 ? 0 : -1;
-}
-
-
 /* ---- the rules ---- */
 
 static verdict_t
-rule_start(check_t *k)
+rule_start(tc_check_t *k)
 {
-    if (start(k) != 0 || stay_quiet(k, "before the first task") != 0) {
+    if (tc_check_start(k) != 0
+        || tc_check_quiet(k, "before the first task") != 0)
+    {
         return FAIL;
     }
 
@@ -338,11 +40,11 @@ rule_start(check_t *k)
 
 
 static verdict_t
-rule_answer(check_t *k)
+rule_answer(tc_check_t *k)
 {
-    answer_t  a;
+    tc_answer_t  a;
 
-    if (ask(k, text(k->data), &a) != 0) {
+    if (tc_check_ask(k, text(k->data), &a) != 0) {
         return FAIL;
     }
 
@@ -350,70 +52,70 @@ rule_answer(check_t *k)
         return PASS;
     }
 
-    because(k, "it answered with the error \"%s\"; give data that it takes "
-            "with --data", a.error);
+    tc_because(k, "it answered with the error \"%s\"; give data that it takes "
+               "with --data", a.error);
     return NOTE;
 }
 
 
 static verdict_t
-rule_again(check_t *k)
+rule_again(tc_check_t *k)
 {
-    int       i;
-    answer_t  a;
+    int          i;
+    tc_answer_t  a;
 
-    if (start(k) != 0) {
+    if (tc_check_start(k) != 0) {
         return FAIL;
     }
 
     for (i = 1; i <= 3; i++) {
-        if (send_task(k, i, i, text(k->data)) != 0
-            || get_answer(k, &a) != 0)
+        if (tc_check_send(k, i, i, text(k->data)) != 0
+            || tc_check_answer(k, &a) != 0)
         {
             return FAIL;
         }
     }
 
-    return stay_quiet(k, "after the last task") == 0 ? PASS : FAIL;
+    return tc_check_quiet(k, "after the last task") == 0 ? PASS : FAIL;
 }
 
 
 static verdict_t
-rule_error(check_t *k)
+rule_error(tc_check_t *k)
 {
-    answer_t  a;
+    tc_answer_t  a;
 
-    if (ask(k, text(k->bad != NULL ? k->bad : "{}"), &a) != 0) {
+    if (tc_check_ask(k, text(k->bad != NULL ? k->bad : "{}"), &a) != 0) {
         return FAIL;
     }
 
     if (!a.success) {
-        because(k, "\"%s\", retryable %s", a.error, a.retryable == 1 ? "true"
-                : a.retryable == 0 ? "false" : "missing, which is false");
+        tc_because(k, "\"%s\", retryable %s", a.error, a.retryable == 1 ? "true"
+                   : a.retryable == 0 ? "false" : "missing, which is false");
         return PASS;
     }
 
     if (k->bad != NULL) {
-        because(k, "it answered success to the data of --bad");
+        tc_because(k, "it answered success to the data of --bad");
         return FAIL;
     }
 
-    because(k, "{} is fine with it; give data that it refuses with --bad");
+    tc_because(k, "{} is fine with it; give data that it refuses with --bad");
     return NOTE;
 }
 
 
 static verdict_t
-rule_retryable(check_t *k)
+rule_retryable(tc_check_t *k)
 {
     if (k->odd_retryable != 0) {
-        because(k, "\"retryable\" must be true or false; anything else "
-                "counts as false");
+        tc_because(k, "\"retryable\" must be true or false; anything else "
+                   "counts as false");
         return FAIL;
     }
 
     if (k->errors_seen == 0) {
-        because(k, "no error was seen");
+        tc_because(k, "no error was seen");
         return NOTE;
     }
 
@@ -423,7 +125,7 @@ rule_retryable(check_t *k)
 
 /* The data with one more member, at the end of the object. */
 static void
-extend_data(const check_t *k, tq_buf_t *b)
+extend_data(const tc_check_t *k, tq_buf_t *b)
 {
     size_t  len;
 
@@ -448,18 +150,18 @@ extend_data(const check_t *k, tq_buf_t *b)
 
 
 static verdict_t
-rule_with(check_t *k, tq_buf_t *data)
+rule_with(tc_check_t *k, tq_buf_t *data)
 {
-    int       rc;
-    answer_t  a;
+    int          rc;
+    tc_answer_t  a;
 
     tq_buf_addc(data, '}');
     rc = data->failed ? -1
-         : ask(k, (tq_str_t) { data->p, data->len }, &a);
+         : tc_check_ask(k, (tq_str_t) { data->p, data->len }, &a);
     tq_buf_free(data);
 
     if (rc == 0 && !a.success) {
-        because(k, "it answered with the error \"%s\"", a.error);
+        tc_because(k, "it answered with the error \"%s\"", a.error);
         return NOTE;
     }
 
@@ -468,7 +170,7 @@ rule_with(check_t *k, tq_buf_t *data)
 
 
 static verdict_t
-rule_long(check_t *k)
+rule_long(tc_check_t *k)
 {
     int       i;
     tq_buf_t  b = { 0 };
@@ -486,7 +188,7 @@ rule_long(check_t *k)
 
 
 static verdict_t
-rule_text(check_t *k)
+rule_text(tc_check_t *k)
 {
     tq_buf_t  b = { 0 };
 
@@ -499,35 +201,35 @@ rule_text(check_t *k)
 
 
 static verdict_t
-rule_noise(check_t *k)
+rule_noise(tc_check_t *k)
 {
     if (k->noise == 0) {
         return PASS;
     }
 
-    because(k, "%d lines on stdout were no answers; the worker logs and skips "
-            "them, write them to stderr", k->noise);
+    tc_because(k, "%d lines on stdout were no answers; the worker logs and "
+               "skips them, write them to stderr", k->noise);
     return NOTE;
 }
 
 
 static verdict_t
-ends_well(check_t *k)
+ends_well(tc_check_t *k)
 {
-    if (!tc_child_finish(&k->child, deadline(k))) {
-        because(k, "it goes on %lld s after the end of its input",
-                (long long) k->wait_s);
+    if (!tc_child_finish(&k->child, tc_now_ms() + k->wait_s * 1000)) {
+        tc_because(k, "it goes on %lld s after the end of its input",
+                   (long long) k->wait_s);
         return FAIL;
     }
 
     k->child.pid = 0;
 
     if (!WIFEXITED(k->child.status) || WEXITSTATUS(k->child.status) != 0) {
-        because(k, "%s %d instead of exit status 0",
-                WIFEXITED(k->child.status) ? "exit status" : "signal",
-                WIFEXITED(k->child.status) ? WEXITSTATUS(k->child.status)
-                : WTERMSIG(k->child.status));
-        add_stderr(k);
+        tc_because(k, "%s %d instead of exit status 0",
+                   WIFEXITED(k->child.status) ? "exit status" : "signal",
+                   WIFEXITED(k->child.status) ? WEXITSTATUS(k->child.status)
+                   : WTERMSIG(k->child.status));
+        tc_because_stderr(k);
         return FAIL;
     }
 
@@ -536,25 +238,25 @@ ends_well(check_t *k)
 
 
 static verdict_t
-rule_end(check_t *k)
+rule_end(tc_check_t *k)
 {
-    answer_t  a;
+    tc_answer_t  a;
 
-    return ask(k, text(k->data), &a) == 0 ? ends_well(k) : FAIL;
+    return tc_check_ask(k, text(k->data), &a) == 0 ? ends_well(k) : FAIL;
 }
 
 
 static verdict_t
-rule_end_idle(check_t *k)
+rule_end_idle(tc_check_t *k)
 {
-    return start(k) == 0 ? ends_well(k) : FAIL;
+    return tc_check_start(k) == 0 ? ends_well(k) : FAIL;
 }
 
 
 static const struct {
     const char   *name;
     const char   *text;
-    verdict_t   (*check)(check_t *k);
+    verdict_t   (*check)(tc_check_t *k);
 } rules[] = {
     { "start", "starts, and waits for a task in silence", rule_start },
     { "answer", "answers a task with one JSON line", rule_answer },
@@ -573,7 +275,7 @@ static const struct {
 
 
 static void
-report(check_t *k, unsigned i, verdict_t v)
+report(tc_check_t *k, unsigned i, verdict_t v)
 {
     static const char  *const words[] = { "ok", "note", "FAIL" };
 
@@ -602,7 +304,7 @@ report(check_t *k, unsigned i, verdict_t v)
 
 
 static int
-check_all(check_t *k)
+check_all(tc_check_t *k)
 {
     unsigned   i;
     verdict_t  v;
@@ -648,7 +350,7 @@ static int
 cmd_check(tc_t *tc, int argc, char **argv)
 {
     int          n;
-    check_t      k = { .tc = tc, .wait_s = 10, .type = "check",
+    tc_check_t   k = { .tc = tc, .wait_s = 10, .type = "check",
                        .data = "{}" };
     const char  *protocol = "taskdaemon";
 

@@ -1,0 +1,283 @@
+/*
+ * check_talk.c: tasks to the program that is checked, and its answers.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "tc_check.h"
+
+#define QUIET_MS  300            /* no answer may come unasked this long */
+
+
+
+void
+tc_because(tc_check_t *k, const char *fmt, ...)
+{
+    va_list  args;
+
+    va_start(args, fmt);
+    vsnprintf(k->why, sizeof(k->why), fmt, args);
+    va_end(args);
+}
+
+
+static int64_t
+deadline(const tc_check_t *k)
+{
+    return tc_now_ms() + k->wait_s * 1000;
+}
+
+
+/* The last line that the handler wrote to stderr, for an explanation. */
+void
+tc_because_stderr(tc_check_t *k)
+{
+    size_t     len, used, start;
+    tq_buf_t   shown = { 0 };
+    tq_str_t   s;
+
+    s = (tq_str_t) { k->child.said.p, k->child.said.len };
+
+    while (s.len > 0 && s.p[s.len - 1] == '\n') {
+        s.len--;
+    }
+
+    for (start = s.len; start > 0 && s.p[start - 1] != '\n'; start--) {
+        /* void */
+    }
+
+    s.p += start;
+    s.len -= start;
+
+    used = strlen(k->why);
+    len = sizeof(k->why) - used;
+
+    if (s.len != 0 && len > 32) {
+        tc_add_plain(&shown, s);
+        if (tq_buf_cstr(&shown) != NULL) {
+            snprintf(k->why + used, len, "; stderr: %s", shown.p);
+        }
+        tq_buf_free(&shown);
+    }
+}
+
+
+/* How a process ended, said in k->why. */
+static void
+because_ended(tc_check_t *k)
+{
+    if (!tc_child_finish(&k->child, tc_now_ms() + 1000)) {
+        tc_because(k, "it closed its output but goes on");
+    } else {
+        k->child.pid = 0;
+
+        if (WIFSIGNALED(k->child.status)) {
+            tc_because(k, "it died of signal %d (%s)",
+                       WTERMSIG(k->child.status),
+                       strsignal(WTERMSIG(k->child.status)));
+        } else {
+            tc_because(k, "it ended with status %d",
+                       WEXITSTATUS(k->child.status));
+        }
+    }
+
+    tc_because_stderr(k);
+}
+
+
+int
+tc_check_start(tc_check_t *k)
+{
+    int  e;
+
+    e = tc_child_start(&k->child, k->argv);
+    if (e == 0) {
+        return 0;
+    }
+
+    tc_because(k, "%s: %s", k->argv[0], strerror(e));
+    k->cannot = 1;
+    return -1;
+}
+
+
+int
+tc_check_send(tc_check_t *k, int number, int attempt, tq_str_t data)
+{
+    int       rc;
+    tq_buf_t  b = { 0 };
+
+    tq_buf_addf(&b, "{\"task_id\":\"00000000-0000-8000-8000-%012d\","
+                "\"task_type\":", number);
+    tq_buf_add_json(&b, k->type, strlen(k->type));
+    tq_buf_adds(&b, ",\"task_data\":");
+    tq_json_add_line(&b, data);
+    tq_buf_addf(&b, ",\"attempt\":%d", attempt);
+
+    if (k->taskmq) {
+        tq_buf_addf(&b, ",\"job_id\":%d,\"priority\":10,\"retries\":%d,"
+                    "\"handler\":", number, attempt - 1);
+        tq_buf_add_json(&b, k->type, strlen(k->type));
+    }
+
+    tq_buf_adds(&b, "}\n");
+
+    rc = b.failed ? -1 : tc_child_send(&k->child, b.p, b.len, deadline(k));
+
+    if (rc != 0) {
+        tc_because(k, "it does not read its input");
+        if (k->child.out == -1) {
+            because_ended(k);
+        }
+    }
+
+    tq_buf_free(&b);
+    return rc;
+}
+
+
+/* 1: an answer, 0: not one (the worker would skip it), -1: an answer that is
+ * not right; why is said. */
+static int
+read_answer(tc_check_t *k, tq_str_t line, tc_answer_t *a)
+{
+    char            status[16];
+    tq_json_val_t   top, v;
+    tq_json_err_t   err;
+
+    memset(a, 0, sizeof(*a));
+    a->retryable = -1;
+
+    if (tq_json_parse(line.p, line.len, &top, &err) != 0
+        || top.type != TQ_JSON_OBJECT
+        || !tq_json_find(top.raw, "status", &v) || v.type != TQ_JSON_STRING
+        || tq_json_unescape(v.raw, status, sizeof(status)) < 0)
+    {
+        return 0;
+    }
+
+    if (strcmp(status, "success") == 0) {
+        a->success = 1;
+
+        if (tq_json_find(top.raw, "result", &v)
+            && v.raw.len > TQ_RESULT_MAX_BYTES)
+        {
+            tc_because(k, "a result of %zu bytes; the limit is %d", v.raw.len,
+                       TQ_RESULT_MAX_BYTES);
+            return -1;
+        }
+
+        return 1;
+    }
+
+    if (strcmp(status, "error") != 0) {
+        return 0;
+    }
+
+    if (!tq_json_find(top.raw, "error", &v) || v.type != TQ_JSON_STRING) {
+        tc_because(k, "status is \"error\", but \"error\" is not a text");
+        return -1;
+    }
+
+    if (v.raw.len <= TC_ERROR_SHOWN) {
+        (void) tq_json_unescape(v.raw, a->error, sizeof(a->error));
+    } else {
+        snprintf(a->error, sizeof(a->error), "%.*s", TC_ERROR_SHOWN - 4,
+                 v.raw.p + 1);
+    }
+
+    k->errors_seen++;
+
+    if (tq_json_find(top.raw, "retryable", &v)) {
+        if (v.type == TQ_JSON_TRUE || v.type == TQ_JSON_FALSE) {
+            a->retryable = v.type == TQ_JSON_TRUE;
+        } else {
+            k->odd_retryable++;
+        }
+    }
+
+    return 1;
+}
+
+
+/* Waits for the answer; other lines are counted as noise. 0, or -1. */
+int
+tc_check_answer(tc_check_t *k, tc_answer_t *a)
+{
+    int        rc, others;
+    int64_t    end;
+    tq_str_t   line;
+
+    end = deadline(k);
+    others = k->noise;
+
+    for ( ;; ) {
+        switch (tc_child_line(&k->child, &line, end)) {
+
+        case TC_CHILD_LINE:
+            rc = read_answer(k, line, a);
+            if (rc != 0) {
+                return rc == 1 ? 0 : -1;
+            }
+            k->noise++;
+            continue;
+
+        case TC_CHILD_LATE:
+            others = k->noise - others;
+            tc_because(k, "no answer within %lld s%s", (long long) k->wait_s,
+                       others ? "; what came was no object with a \"status\" "
+                       "of \"success\" or \"error\"" : "");
+            tc_because_stderr(k);
+            return -1;
+
+        case TC_CHILD_END:
+        default:
+            because_ended(k);
+            return -1;
+        }
+    }
+}
+
+
+/* Nothing that looks like an answer may come now. 0, or -1. */
+int
+tc_check_quiet(tc_check_t *k, const char *when)
+{
+    int64_t    end;
+    tc_answer_t   a;
+    tq_str_t   line;
+
+    end = tc_now_ms() + QUIET_MS;
+
+    for ( ;; ) {
+        switch (tc_child_line(&k->child, &line, end)) {
+
+        case TC_CHILD_LINE:
+            if (read_answer(k, line, &a) != 0) {
+                tc_because(k, "an answer that nobody asked for, %s", when);
+                return -1;
+            }
+            k->noise++;
+            continue;
+
+        case TC_CHILD_LATE:
+            return 0;
+
+        case TC_CHILD_END:
+        default:
+            because_ended(k);
+            return -1;
+        }
+    }
+}
+
+
+int
+tc_check_ask(tc_check_t *k, tq_str_t data, tc_answer_t *a)
+{
+    return tc_check_start(k) == 0 && tc_check_send(k, 1, 1, data) == 0
+           && tc_check_answer(k, a) == 0 ? 0 : -1;
+}

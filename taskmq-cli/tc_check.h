@@ -1,0 +1,59 @@
+/*
+ * tc_check.h: the two halves of `taskmq check-handler`: cmd_check.c has the
+ * rules, check_talk.c speaks the handler protocol with the program checked.
+ *
+ * What returns 0 or -1 here leaves the reason for -1 in k->why.
+ */
+
+#ifndef TC_CHECK_H
+#define TC_CHECK_H
+
+#include "tc_child.h"
+
+#define TC_ERROR_SHOWN  120
+
+typedef struct {
+    tc_t         *tc;
+    char        **argv;
+    int64_t       wait_s;
+    const char   *type;
+    const char   *data;          /* data that it should succeed with */
+    const char   *bad;           /* data that it should refuse, or NULL */
+    int           taskmq;        /* --protocol taskmq */
+    tc_child_t    child;
+
+    int           failed;        /* rules */
+    int           noise;         /* lines that were no answers */
+    int           errors_seen, odd_retryable;
+    int           cannot;        /* be started at all */
+    char          why[512];      /* of the rule being checked */
+    tq_buf_t      json;
+} tc_check_t;
+
+typedef struct {
+    int           success;       /* else an error */
+    int           retryable;     /* 1, 0, or -1: missing */
+    char          error[TC_ERROR_SHOWN + 1];
+} tc_answer_t;
+
+void tc_because(tc_check_t *k, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Adds the last line that the handler wrote to stderr to the reason. */
+void tc_because_stderr(tc_check_t *k);
+
+int tc_check_start(tc_check_t *k);
+
+/* Sends one task; number makes its id. */
+int tc_check_send(tc_check_t *k, int number, int attempt, tq_str_t data);
+
+/* Waits for the answer; other lines are counted as noise. */
+int tc_check_answer(tc_check_t *k, tc_answer_t *a);
+
+/* Start, one task, its answer. */
+int tc_check_ask(tc_check_t *k, tq_str_t data, tc_answer_t *a);
+
+/* For a short time nothing that looks like an answer may come. */
+int tc_check_quiet(tc_check_t *k, const char *when);
+
+#endif /* TC_CHECK_H */
