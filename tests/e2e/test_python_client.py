@@ -19,6 +19,7 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 CLIENT = os.path.join(ROOT, "clients", "python")
+BUILD = os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD", "build")))
 WAIT_S = 20
 
 MODULE = '''
@@ -90,6 +91,13 @@ def stay(job):
 def signal_wait():
     import signal
     signal.sigtimedwait([signal.SIGUSR1], 60)
+
+@register_handler("strict")
+def strict(job):
+    print("working on", job.payload)
+    if job.payload.get("fail"):
+        raise ValueError("refused")
+    return job.payload
 
 @register_handler("chain")
 def chain(job):
@@ -349,6 +357,18 @@ class PythonClient(unittest.TestCase):
             """)
         subprocess.run([sys.executable, "unit.py"], cwd=self.dir, check=True,
                        env={"PYTHONPATH": CLIENT})
+
+    @unittest.skipUnless(os.access(os.path.join(BUILD, "taskmq"), os.X_OK),
+                         "build/taskmq is not built")
+    def test_check_handler(self):
+        out = subprocess.run(
+            [os.path.join(BUILD, "taskmq"), "check-handler", "--protocol",
+             "taskmq", "--type", "strict", "--bad", '{"fail": true}', "--",
+             sys.executable, "-m", "taskmq.worker", "my_handlers"],
+            cwd=self.dir, env=dict(os.environ, PYTHONPATH=CLIENT),
+            capture_output=True, text=True, timeout=120)
+        self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+        self.assertNotRegex(out.stdout, "(?m)^note", out.stdout)
 
     def test_chaining_jobs_through_the_api(self):
         seen = []
