@@ -1,0 +1,486 @@
+/*
+ * test_ops_shapes.c: decoders of tq_ops.h against replies that are not what
+ * the scripts return. A good reply of each kind is cut short and has each of
+ * its elements replaced in turn: a decoder then refuses it, or (an element it
+ * does not need) answers as before; it never reads what is not there.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tq_ops.h"
+
+#define W1      "00000000000000a1"
+#define RECORD  "1- 010 f t-- 1763800000000 email\n{\"to\":\"a\"}"
+#define RUN     "R00000000001f" W1 " 1763800000123 " \
+                "6368371348078593p 001 0 0000000000 0000000000000 " \
+                "00002 host:4242\n1- 010 f t-- 1763800000000 email\nno[1]"
+
+static tq_ns_t  ns;
+
+/* 0 when the whole reply was understood. */
+typedef int (*decode_t)(const redisReply *reply);
+
+
+static redisReply *
+parse(const char *resp)
+{
+    void         *reply;
+    redisReader  *reader;
+
+    reader = redisReaderCreate();
+    assert_non_null(reader);
+    assert_int_equal(redisReaderFeed(reader, resp, strlen(resp)), REDIS_OK);
+    assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
+    assert_non_null(reply);
+    redisReaderFree(reader);
+
+    return reply;
+}
+
+
+/* RESP of an array of words: ":1" integer, "-" nil, else a string. */
+static redisReply *
+array(const char *const *words, size_t n)
+{
+    char         *text;
+    size_t        i, len;
+    redisReply   *reply;
+
+    text = test_malloc(65536);
+    len = (size_t) sprintf(text, "*%zu\r\n", n);
+
+    for (i = 0; i < n; i++) {
+        if (words[i][0] == ':') {
+            len += (size_t) sprintf(text + len, "%s\r\n", words[i]);
+        } else if (strcmp(words[i], "-") == 0) {
+            len += (size_t) sprintf(text + len, "$-1\r\n");
+        } else {
+            len += (size_t) sprintf(text + len, "$%zu\r\n%s\r\n",
+                strlen(words[i]), words[i]);
+        }
+    }
+
+    reply = parse(text);
+    test_free(text);
+
+    return reply;
+}
+
+
+static int
+decode_enqueue(const redisReply *reply)
+{
+    int64_t  v;
+
+    return tq_enqueue_result(reply, 0, &v) | tq_enqueue_result(reply, 1, &v);
+}
+
+
+static int
+decode_claim(const redisReply *reply)
+{
+    tq_claimed_t     c;
+    tq_claim_head_t  head;
+
+    if (tq_claim_job(reply, W1, 0, &c) == 0) {
+        assert_in_range(c.id, 1, TQ_ID_MAX);
+        assert_memory_equal(c.token.t, "00000000001f" W1, TQ_LEASE_TOKEN_LEN);
+        assert_string_equal(c.job.handler, "email");
+    }
+
+    return tq_claim_head(reply, &head) | tq_claim_job(reply, W1, 0, &c)
+           | tq_claim_job(reply, W1, 1, &c) | (head.jobs == 2 ? 0 : -1);
+}
+
+
+static int
+decode_verdict(const redisReply *reply)
+{
+    tq_verdict_t  v;
+
+    return tq_verdict(reply, 0, &v) | tq_verdict(reply, 1, &v);
+}
+
+
+static int
+decode_reap(const redisReply *reply)
+{
+    tq_reaped_t  r;
+
+    return tq_reap_result(reply, &r);
+}
+
+
+static int
+decode_recover(const redisReply *reply)
+{
+    int64_t   cursor;
+    unsigned  n;
+
+    return tq_recover_result(reply, &cursor, &n);
+}
+
+
+static int
+decode_get(const redisReply *reply)
+{
+    tq_job_info_t  info;
+
+    return tq_get_result(reply, 7, &info) == 1 ? 0 : -1;
+}
+
+
+static int
+decode_list(const redisReply *reply)
+{
+    int64_t        cursor;
+    unsigned       n;
+    tq_job_info_t  info;
+
+    return tq_list_head(reply, &cursor, &n) | tq_list_job(reply, 0, &info)
+           | tq_list_job(reply, 1, &info) | (n == 2 ? 0 : -1);
+}
+
+
+static int
+decode_stats(const redisReply *reply)
+{
+    int64_t           seen;
+    tq_str_t          id, name, info;
+    tq_stats_t        s;
+    tq_queue_stats_t  q;
+
+    return tq_stats_result(reply, &s) | tq_stats_queue(reply, 0, &q)
+           | tq_stats_worker(reply, 0, &id, &name, &seen, &info);
+}
+
+
+static int
+decode_change(const redisReply *reply)
+{
+    int64_t      id;
+    tq_change_t  c;
+
+    return tq_change_result(reply, &c, &id) | tq_change_result(reply, &c, NULL);
+}
+
+
+static int
+decode_config(const redisReply *reply)
+{
+    int       rc;
+    tq_str_t  name, value;
+    unsigned  i;
+
+    for (i = 0; (rc = tq_config_pair(reply, i, &name, &value)) == 1; i++) {
+        assert_true(name.len != 0);
+    }
+
+    return rc;
+}
+
+
+static int
+decode_probe(const redisReply *reply)
+{
+    int      noeviction;
+    int64_t  waiting, workers;
+
+    return tq_probe_result(reply, &waiting, &workers, &noeviction);
+}
+
+
+static int
+decode_wake(const redisReply *reply)
+{
+    tq_str_t  handler;
+
+    return tq_wake_result(reply, &ns, &handler) == 1 ? 0 : -1;
+}
+
+
+static int
+decode_logs(const redisReply *reply)
+{
+    tq_str_t  log;
+
+    return tq_logs_result(reply, &log) == 1 ? 0 : -1;
+}
+
+
+static int
+decode_kept(const redisReply *reply)
+{
+    int  kept;
+
+    return tq_config_set_result(reply, &kept);
+}
+
+
+static int
+decode_uuid(const redisReply *reply)
+{
+    unsigned char  key[32];
+
+    return tq_uuid_key_result(reply, key);
+}
+
+
+#define STATS_ZEROS  ":0", ":0", ":0", ":0", ":0", ":0", ":0", ":0", ":0", \
+                     ":0", ":0", ":0", ":0", ":0", ":0"
+
+typedef struct {
+    const char          *name;
+    decode_t             decode;
+    unsigned             spare;     /* elements that may be anything */
+    size_t               n;
+    const char          *words[48];
+} shape_t;
+
+#define WORDS(...) \
+    sizeof((const char *[]) { __VA_ARGS__ }) / sizeof(char *), { __VA_ARGS__ }
+
+static const shape_t  shapes[] = {
+    { "enqueue", decode_enqueue, 0, WORDS(":1", ":-3") },
+    { "claim", decode_claim, 0, WORDS(":1763800000000", ":0", "00000000001f",
+        "1", ":0", RECORD, "9007199254740991", ":999", RECORD) },
+    { "verdict", decode_verdict, 0, WORDS(":0", ":4") },
+    { "reap", decode_reap, 0, WORDS(":1763800000000", ":0", ":1", ":2", ":1") },
+    { "recover", decode_recover, 0, WORDS(":0", ":12") },
+    { "get", decode_get, 0, WORDS(RECORD, RUN, ":0") },
+    { "list", decode_list, 0, WORDS(":5", "6", RECORD, RUN, ":0", "5", RECORD,
+        "", ":1763800000000") },
+    { "stats", decode_stats, 0, WORDS(":1763800000000", ":0", ":0", ":0", ":0",
+        ":0", ":0", ":0", ":0", STATS_ZEROS, ":0", ":0", ":0", ":0", ":0", ":1",
+        ":1", "email", ":1", ":2", ":3", ":4", ":5", ":0", W1, "host:1",
+        ":1763800000000", "{}") },
+    { "replay", decode_change, 0, WORDS(":0", ":9") },
+    { "config", decode_config, 0, WORDS("selection", "fifo", "max_retries",
+        "1") },
+    { "probe", decode_probe, 0, WORDS(":5", ":1", ":-1") },
+    { "wake", decode_wake, 2, WORDS("{shapes}:h:email:wake", "w", "0") },
+};
+
+#define SHAPES  (sizeof(shapes) / sizeof(shapes[0]))
+
+
+static void
+good(void **state)
+{
+    size_t       i;
+    redisReply  *reply;
+
+    (void) state;
+
+    for (i = 0; i < SHAPES; i++) {
+        reply = array(shapes[i].words, shapes[i].n);
+        if (shapes[i].decode(reply) != 0) {
+            fail_msg("%s: the good reply is refused", shapes[i].name);
+        }
+        freeReplyObject(reply);
+    }
+}
+
+
+static void
+cut(void **state)
+{
+    size_t       i, n;
+    redisReply  *reply;
+
+    (void) state;
+
+    for (i = 0; i < SHAPES; i++) {
+        for (n = 0; n < shapes[i].n; n++) {
+            reply = array(shapes[i].words, n);
+
+            /* settings come in pairs and none need be there; a change is the
+             * change alone */
+            if ((shapes[i].decode == decode_config && n % 2 == 0)
+                || (shapes[i].decode == decode_change && n == 1))
+            {
+                (void) shapes[i].decode(reply);
+
+            } else if (shapes[i].decode(reply) == 0) {
+                fail_msg("%s: accepted with %zu elements", shapes[i].name, n);
+            }
+            freeReplyObject(reply);
+        }
+    }
+}
+
+
+/* Each element in turn becomes something else. */
+static void
+replaced(void **state)
+{
+    size_t        i, n, k;
+    const char   *words[48];
+    redisReply   *reply, *odd;
+
+    (void) state;
+
+    static const char *const  odds[] = {
+        "$-1\r\n", "*0\r\n", "*1\r\n:1\r\n", "-ERR no\r\n",
+        ":-9223372036854775808\r\n",
+    };
+
+    for (i = 0; i < SHAPES; i++) {
+        memcpy(words, shapes[i].words, sizeof(words));
+
+        for (n = 0; n < shapes[i].n; n++) {
+            for (k = 0; k < sizeof(odds) / sizeof(odds[0]); k++) {
+                reply = array(words, shapes[i].n);
+                odd = parse(odds[k]);
+                freeReplyObject(reply->element[n]);
+                reply->element[n] = odd;
+
+                if (shapes[i].decode(reply) == 0
+                    && n < shapes[i].n - shapes[i].spare)
+                {
+                    fail_msg("%s: accepted with element %zu as %s",
+                        shapes[i].name, n, odds[k]);
+                }
+                freeReplyObject(reply);
+            }
+        }
+    }
+}
+
+
+/* Numbers as strings are as good as integers; other texts are not. */
+static void
+numbers(void **state)
+{
+    size_t       i;
+    int64_t      v;
+    redisReply  *reply;
+
+    (void) state;
+
+    static const struct {
+        const char  *text;
+        int64_t      v;         /* 0: refused */
+    } texts[] = {
+        { "1", 1 }, { "9007199254740991", TQ_ID_MAX }, { "-1", -1 },
+        { "9007199254740992", 0 }, { "99999999999999999999", 0 }, { "", 0 },
+        { "--1", 0 }, { "x", 0 }, { "1x", 0 }, { " 1", 0 }, { "1.0", 0 },
+        { "-4", 0 }, { "0", 0 }, { "+1", 0 },
+    };
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        /* "-" alone is nil in array()'s words; here it is never alone */
+        reply = array(&texts[i].text, 1);
+        v = 0;
+        assert_int_equal(tq_enqueue_result(reply, 0, &v),
+            texts[i].v != 0 ? 0 : -1);
+        assert_int_equal(v, texts[i].v);
+        freeReplyObject(reply);
+    }
+}
+
+
+/* Replies that are no array at all, for every decoder. */
+static void
+scalars(void **state)
+{
+    size_t       i, k;
+    redisReply  *reply;
+
+    (void) state;
+
+    static const decode_t  all[] = {
+        decode_enqueue, decode_claim, decode_verdict, decode_reap,
+        decode_recover, decode_get, decode_list, decode_stats, decode_config,
+        decode_probe, decode_wake, decode_logs, decode_kept, decode_uuid,
+        decode_change
+    };
+    static const char *const  odds[] = {
+        "$-1\r\n", "*0\r\n", "*-1\r\n", ":77\r\n", "-ERR no\r\n",
+        "-OOM command not allowed\r\n", "*3\r\n*0\r\n*0\r\n*0\r\n",
+        "*1\r\n$-1\r\n", ":-1\r\n",
+    };
+
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        assert_int_equal(all[i](NULL), -1);
+
+        for (k = 0; k < sizeof(odds) / sizeof(odds[0]); k++) {
+            reply = parse(odds[k]);
+            if (all[i](reply) == 0 && !(all[i] == decode_config && k == 1)) {
+                fail_msg("decoder %zu accepts %s", i, odds[k]);
+            }
+            freeReplyObject(reply);
+        }
+    }
+}
+
+
+static void
+records_and_keys(void **state)
+{
+    size_t             i;
+    int64_t            id;
+    tq_change_t        c;
+    tq_claimed_t       job;
+    redisReply        *reply;
+
+    (void) state;
+
+    static const char *const  bad_keys[][3] = {
+        { "{shapes}:h::wake", "w", "0" }, { "{shapes}:x:a:wake", "w", "0" },
+        { "{other}:h:email:wake", "w", "0" }, { "{shapes}:h:email", "w", "0" },
+        { "{shapes}::wake", "w", "0" }, { "", "w", "0" },
+        { "{shapes}:wake", "w", "0" },
+    };
+    static const char *const  bad_record[] = {
+        ":1", ":0", "00000000001f", "5", ":0", "9- newer version"
+    };
+    static const char *const  no_id[] = { ":0", ":0" };
+
+    for (i = 0; i < sizeof(bad_keys) / sizeof(bad_keys[0]); i++) {
+        reply = array(bad_keys[i], 3);
+        assert_int_equal(decode_wake(reply), -1);
+        freeReplyObject(reply);
+    }
+
+    /* a job whose record cannot be read can still be failed: id and token */
+    reply = array(bad_record, 6);
+    memset(&job, 0, sizeof(job));
+    assert_int_equal(tq_claim_job(reply, W1, 0, &job), -1);
+    assert_int_equal(job.id, 5);
+    assert_memory_equal(job.token.t, "00000000001f" W1, TQ_LEASE_TOKEN_LEN);
+    assert_int_equal(tq_claim_job(reply, "short", 0, &job), -1);
+    freeReplyObject(reply);
+
+    /* a replay that went well has an id */
+    reply = array(no_id, 2);
+    assert_int_equal(tq_change_result(reply, &c, &id), -1);
+    freeReplyObject(reply);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(good),
+        cmocka_unit_test(cut),
+        cmocka_unit_test(replaced),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(scalars),
+        cmocka_unit_test(records_and_keys),
+    };
+
+    if (tq_ns_init(&ns, "shapes", 6) != 0) {
+        return 1;
+    }
+
+    return cmocka_run_group_tests_name("ops_shapes", tests, NULL, NULL);
+}

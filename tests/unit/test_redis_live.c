@@ -1,0 +1,552 @@
+/*
+ * test_redis_live.c: tq_redis, and its blocking host, with a real redis-server
+ * on a unix socket: scripts flushed in the middle of a pipeline, a server that
+ * is killed and comes back, passwords, a connection that is cut.
+ */
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "redis_loop.h"
+#include "tq_conn_sync.h"
+#include "tq_ops.h"
+
+#define CALLS  2000
+
+static redis_server_t  server;
+static tq_ns_t         ns;
+
+typedef struct {
+    int  ended;
+    int  replies;
+    int  not_sent;
+    int  unknown;
+    int  wrong;         /* a reply that is not this call's */
+    int  all;           /* ended == expected */
+    int  expected;
+} count_t;
+
+typedef struct {
+    count_t  *count;
+    int       n;
+} numbered_t;
+
+
+static void
+numbered_cb(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    char         text[16];
+    count_t     *c;
+    numbered_t  *m = call->data;
+
+    c = m->count;
+    c->replies += (result == TQ_CALL_REPLY);
+    c->not_sent += (result == TQ_CALL_NOT_SENT);
+    c->unknown += (result == TQ_CALL_UNKNOWN);
+
+    if (result == TQ_CALL_REPLY) {
+        /* odd: an ECHO of its number; even: what the probe script says */
+        snprintf(text, sizeof(text), "%d", m->n);
+        if (m->n % 2) {
+            c->wrong += (reply->type != REDIS_REPLY_STRING
+                         || strcmp(reply->str, text) != 0);
+        } else {
+            c->wrong += (reply->type != REDIS_REPLY_ARRAY);
+        }
+    }
+
+    c->all = (++c->ended == c->expected);
+}
+
+
+static tq_call_t *
+numbered(numbered_t *m)
+{
+    tq_call_t  *call;
+
+    if (m->n % 2 == 0) {
+        return tq_probe_call(&ns, numbered_cb, m);
+    }
+
+    call = tq_call_new(NULL, numbered_cb, m);
+    assert_non_null(call);
+    tq_call_args(call, "ECHO");
+    tq_call_argi(call, m->n);
+
+    return call;
+}
+
+
+/* Pipelines CALLS calls, with a SCRIPT FLUSH every 100. */
+static void
+flush_in_pipeline(void **state)
+{
+    int            i;
+    count_t        c;
+    tq_call_t     *call;
+    numbered_t    *m;
+    redis_loop_t   l;
+
+    (void) state;
+
+    memset(&c, 0, sizeof(c));
+    c.expected = CALLS;
+    m = test_calloc(CALLS, sizeof(numbered_t));
+    redis_loop_open(&l, server.sock, NULL);
+    redis_loop_ready(&l);
+
+    for (i = 0; i < CALLS; i++) {
+        m[i].count = &c;
+        m[i].n = i;
+        assert_int_equal(
+            tq_redis_call(l.r, numbered(&m[i]), redis_loop_now()), 0);
+
+        if (i % 100 == 50) {
+            call = tq_call_new(NULL, NULL, NULL);
+            assert_non_null(call);
+            tq_call_args(call, "SCRIPT");
+            tq_call_args(call, "FLUSH");
+            assert_int_equal(tq_redis_call(l.r, call, redis_loop_now()), 0);
+        }
+    }
+
+    redis_loop_until(&l, &c.all);
+    assert_int_equal(c.replies, CALLS);
+    assert_int_equal(c.wrong, 0);
+    assert_int_equal(tq_redis_state(l.r), TQ_REDIS_READY);
+
+    redis_loop_close(&l);
+    test_free(m);
+}
+
+
+/* kill -9 with a pipeline under way: every call ends once; those that wait for
+ * the next connection get their reply from the server that came back, and a job
+ * that was answered for is still there. */
+static void
+killed_and_back(void **state)
+{
+    int                i;
+    int64_t            id;
+    count_t            c;
+    tq_job_t           job;
+    tq_call_t         *call;
+    numbered_t        *m;
+    tq_enqueue_t       e;
+    redis_loop_t       l;
+    tq_job_info_t      info;
+
+    (void) state;
+
+    memset(&c, 0, sizeof(c));
+    c.expected = CALLS;
+    m = test_calloc(CALLS, sizeof(numbered_t));
+    redis_loop_open(&l, server.sock, NULL);
+
+    memset(&job, 0, sizeof(job));
+    strcpy(job.handler, "h");
+    job.handler_len = 1;
+    job.policy = 'f';
+    job.max_retries = -1;
+    job.payload = tq_str("{\"kept\": 1.10}");
+    memset(&e, 0, sizeof(e));
+    assert_int_equal(
+        tq_enqueue_add(&e, tq_str(""), tq_str(""), 0, 0, &job, 1), 0);
+    assert_int_equal(tq_enqueue_result(redis_loop_run(&l,
+        tq_enqueue_call(&e, &ns, NULL, NULL)), 0, &id), 0);
+
+    /* a sleeping script of half a minute: what is behind it cannot be answered
+     * before the kill */
+    call = tq_call_new(NULL, NULL, NULL);
+    assert_non_null(call);
+    tq_call_args(call, "BLPOP");
+    tq_call_args(call, "never");
+    tq_call_args(call, "30");
+    call->timeout_ms = 60000;
+    assert_int_equal(tq_redis_call(l.r, call, redis_loop_now()), 0);
+
+    for (i = 0; i < CALLS; i++) {
+        m[i].count = &c;
+        m[i].n = i;
+
+        if (i == CALLS / 2) {
+            /* the first half is sent */
+            while (tq_redis_want(l.r) == TQ_WANT_WRITE) {
+                redis_loop_step(&l, 100);
+            }
+            redis_server_kill(&server);
+        }
+
+        call = numbered(&m[i]);
+        call->wait = (i >= CALLS / 2);
+        call->timeout_ms = call->wait ? -1 : 0;
+        assert_int_equal(tq_redis_call(l.r, call, redis_loop_now()), 0);
+    }
+
+    while (tq_redis_state(l.r) == TQ_REDIS_READY) {
+        redis_loop_step(&l, 100);
+    }
+    assert_string_not_equal(tq_redis_why(l.r), "");
+    assert_int_equal(c.unknown, CALLS / 2);
+    assert_int_equal(c.replies, 0);
+    assert_int_equal(tq_redis_pending(l.r), CALLS / 2);
+
+    /* a few attempts find nobody */
+    for (i = 0; i < 5; i++) {
+        redis_loop_step(&l, 50);
+        assert_int_not_equal(tq_redis_state(l.r), TQ_REDIS_READY);
+    }
+
+    redis_server_restart(&server);
+    redis_loop_until(&l, &c.all);
+    assert_int_equal(c.replies, CALLS / 2);
+    assert_int_equal(c.unknown, CALLS / 2);
+    assert_int_equal(c.not_sent, 0);
+    assert_int_equal(c.wrong, 0);
+
+    assert_int_equal(tq_get_result(redis_loop_run(&l,
+        tq_get_call(&ns, id, NULL, NULL)), id, &info), 1);
+    assert_int_equal(info.job.payload.len, strlen("{\"kept\": 1.10}"));
+
+    redis_loop_close(&l);
+    test_free(m);
+}
+
+
+/* CLIENT KILL from another connection: lost while idle, READY again. */
+static void
+cut_by_redis(void **state)
+{
+    redis_loop_t       l, other;
+    const redisReply  *reply;
+
+    (void) state;
+
+    redis_loop_open(&l, server.sock, NULL);
+    redis_loop_ready(&l);
+    redis_loop_open(&other, server.sock, NULL);
+    reply = redis_loop_cmd(&other, "CLIENT", "KILL", "TYPE", "normal",
+        "SKIPME", "yes", NULL);
+    assert_non_null(reply);
+    assert_true(reply->integer >= 1);
+
+    while (tq_redis_state(l.r) == TQ_REDIS_READY) {
+        redis_loop_step(&l, 100);
+    }
+    redis_loop_ready(&l);
+    reply = redis_loop_cmd(&l, "CLIENT", "GETNAME", NULL);
+    assert_string_equal(reply->str, "unit");
+
+    redis_loop_close(&other);
+    redis_loop_close(&l);
+}
+
+
+static void
+passwords(void **state)
+{
+    redis_loop_t       l, admin;
+    tq_redis_conf_t    conf;
+    const redisReply  *reply;
+
+    (void) state;
+
+    redis_loop_open(&admin, server.sock, NULL);
+    redis_loop_ready(&admin);
+    reply = redis_loop_cmd(&admin, "ACL", "SETUSER", "joe", "on", ">se same",
+        "~*", "+@all", NULL);
+    assert_string_equal(reply->str, "OK");
+
+    memset(&conf, 0, sizeof(conf));
+    conf.user = "joe";
+    conf.password = "se same";
+    conf.db = 5;
+    conf.timeout_ms = 5000;
+    conf.scripts = tq_ops_scripts;
+    redis_loop_open(&l, server.sock, &conf);
+    redis_loop_ready(&l);
+    reply = redis_loop_cmd(&l, "ACL", "WHOAMI", NULL);
+    assert_string_equal(reply->str, "joe");
+    redis_loop_close(&l);
+
+    conf.password = "wrong";
+    redis_loop_open(&l, server.sock, &conf);
+    while (tq_redis_state(l.r) != TQ_REDIS_CLOSING) {
+        assert_int_not_equal(tq_redis_state(l.r), TQ_REDIS_READY);
+        redis_loop_step(&l, 100);
+    }
+    assert_string_equal(tq_redis_why(l.r),
+        "AUTH was refused: Redis wants another password");
+    redis_loop_close(&l);
+
+    redis_loop_cmd(&admin, "ACL", "DELUSER", "joe", NULL);
+    redis_loop_close(&admin);
+}
+
+
+static tq_sync_t *
+open_sync(char err[TQ_SYNC_ERR_BYTES])
+{
+    tq_url_t  url;
+
+    memset(&url, 0, sizeof(url));
+    snprintf(url.path, sizeof(url.path), "%s", server.sock);
+
+    return tq_sync_open(&url, "unit-sync", 5000, err);
+}
+
+
+static void
+sync_host(void **state)
+{
+    int                i;
+    char               err[TQ_SYNC_ERR_BYTES];
+    int64_t            waiting, workers;
+    count_t            c;
+    tq_sync_t         *s;
+    tq_call_t         *call;
+    numbered_t        *m;
+    const redisReply  *reply;
+
+    (void) state;
+
+    s = open_sync(err);
+    if (s == NULL) {
+        fail_msg("%s", err);
+    }
+
+    reply = tq_sync_run(s, tq_probe_call(&ns, NULL, NULL));
+    assert_non_null(reply);
+    assert_int_equal(tq_probe_result(reply, &waiting, &workers, &i), 0);
+
+    /* an error reply is no reply, with a reason */
+    call = tq_call_new(NULL, NULL, NULL);
+    tq_call_args(call, "NONSENSE");
+    assert_null(tq_sync_run(s, call));
+    assert_int_equal(tq_sync_result(s), TQ_CALL_REPLY);
+    assert_int_equal(tq_sync_err(s), TQ_ERR_OTHER);
+    assert_non_null(strstr(tq_sync_why(s), "unknown command"));
+
+    /* no memory for a call is an error like any other */
+    assert_null(tq_sync_run(s, NULL));
+    assert_int_equal(tq_sync_result(s), TQ_CALL_NOT_SENT);
+    assert_int_equal(tq_sync_start(s, NULL), -1);
+
+    memset(&c, 0, sizeof(c));
+    c.expected = CALLS;
+    m = test_calloc(CALLS, sizeof(numbered_t));
+    for (i = 0; i < CALLS; i++) {
+        m[i].count = &c;
+        m[i].n = i;
+        assert_int_equal(tq_sync_start(s, numbered(&m[i])), 0);
+    }
+    assert_int_equal(tq_sync_wait_all(s), 0);
+    assert_int_equal(c.replies, CALLS);
+    assert_int_equal(c.wrong, 0);
+    assert_int_equal(tq_sync_wait_all(s), 0);
+
+    /* the connection is lost: each call ends, later ones are refused */
+    c.expected = 2 * CALLS;
+    call = tq_call_new(NULL, NULL, NULL);
+    tq_call_args(call, "CLIENT");
+    tq_call_args(call, "KILL");
+    tq_call_args(call, "SKIPME");
+    tq_call_args(call, "no");
+    call->cb = NULL;
+    assert_int_equal(tq_sync_start(s, call), 0);
+    for (i = 0; i < 10; i++) {
+        assert_int_equal(tq_sync_start(s, numbered(&m[i])), 0);
+    }
+    assert_int_equal(tq_sync_wait_all(s), -1);
+    assert_int_equal(c.ended, CALLS + 10);
+    assert_null(tq_sync_run(s, tq_probe_call(&ns, NULL, NULL)));
+    assert_string_not_equal(tq_sync_why(s), "");
+    assert_int_equal(tq_sync_start(s, numbered(&m[0])), -1);
+    tq_sync_close(s);
+    tq_sync_close(NULL);
+    test_free(m);
+}
+
+
+static void
+sync_refused(void **state)
+{
+    char      err[TQ_SYNC_ERR_BYTES];
+    tq_url_t  url;
+
+    (void) state;
+
+    memset(&url, 0, sizeof(url));
+    snprintf(url.path, sizeof(url.path), "%s/nobody.sock", server.dir);
+    snprintf(url.password, sizeof(url.password), "sesame");
+    assert_null(tq_sync_open(&url, NULL, 1000, err));
+    assert_non_null(strstr(err, "nobody.sock"));
+    assert_non_null(strstr(err, "No such file"));
+    assert_null(strstr(err, "sesame"));
+
+    /* a password where none is set */
+    snprintf(url.path, sizeof(url.path), "%s", server.sock);
+    assert_null(tq_sync_open(&url, NULL, 1000, err));
+    assert_non_null(strstr(err, "AUTH was refused"));
+    assert_null(strstr(err, "sesame"));
+
+    /* TCP, nobody there: port 1 of loopback */
+    memset(&url, 0, sizeof(url));
+    strcpy(url.host, "127.0.0.1");
+    url.port = 1;
+    assert_null(tq_sync_open(&url, NULL, 1000, err));
+    assert_non_null(strstr(err, "refused"));
+}
+
+
+/* A TCP port that nobody has at this moment. */
+static int
+free_port(void)
+{
+    int                 fd;
+    socklen_t           len;
+    struct sockaddr_in  sin;
+
+    memset(&sin, 0, sizeof(sin));
+    sin.sin_family = AF_INET;
+    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    len = sizeof(sin);
+
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *) &sin, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *) &sin, &len), 0);
+    close(fd);
+
+    return ntohs(sin.sin_port);
+}
+
+
+static void
+sync_tcp(void **state)
+{
+    int                i, n, fds, before[64];
+    char               err[TQ_SYNC_ERR_BYTES], port[16];
+    tq_url_t           url;
+    tq_sync_t         *s;
+    redis_loop_t       l;
+    const redisReply  *reply;
+
+    (void) state;
+
+    memset(&url, 0, sizeof(url));
+    strcpy(url.host, "localhost");
+    redis_loop_open(&l, server.sock, NULL);
+    reply = NULL;
+
+    /* somebody else may take it in between */
+    for (i = 0; i < 10; i++) {
+        url.port = free_port();
+        snprintf(port, sizeof(port), "%d", url.port);
+        reply = redis_loop_cmd(&l, "CONFIG", "SET", "port", port, NULL);
+        if (reply->type == REDIS_REPLY_STATUS) {
+            break;
+        }
+    }
+    assert_int_equal(reply->type, REDIS_REPLY_STATUS);
+
+    for (n = 3; n < 64; n++) {
+        before[n] = fcntl(n, F_GETFD);
+    }
+
+    s = tq_sync_open(&url, "unit-tcp", 5000, err);
+    if (s == NULL) {
+        fail_msg("%s", err);
+    }
+    assert_non_null(tq_sync_run(s, tq_probe_call(&ns, NULL, NULL)));
+
+    /* its socket is not inherited by a child */
+    fds = 0;
+    for (n = 3; n < 64; n++) {
+        i = fcntl(n, F_GETFD);
+        if (i != -1 && before[n] == -1) {
+            fds++;
+            assert_true(i & FD_CLOEXEC);
+        }
+    }
+    assert_int_equal(fds, 1);
+
+    tq_sync_close(s);
+    redis_loop_cmd(&l, "CONFIG", "SET", "port", "0", NULL);
+    redis_loop_close(&l);
+}
+
+
+static void
+sync_timeout(void **state)
+{
+    char         err[TQ_SYNC_ERR_BYTES];
+    tq_sync_t   *s;
+    tq_call_t   *call;
+
+    (void) state;
+
+    s = open_sync(err);
+    assert_non_null(s);
+    call = tq_call_new(NULL, NULL, NULL);
+    tq_call_args(call, "BLPOP");
+    tq_call_args(call, "never");
+    tq_call_args(call, "60");
+    call->timeout_ms = 50;
+    assert_null(tq_sync_run(s, call));
+    assert_int_equal(tq_sync_result(s), TQ_CALL_UNKNOWN);
+    assert_string_equal(tq_sync_why(s), "Redis did not answer in time");
+    assert_null(tq_sync_run(s, tq_probe_call(&ns, NULL, NULL)));
+    tq_sync_close(s);
+}
+
+
+static int
+setup(void **state)
+{
+    (void) state;
+
+    redis_server_start(&server);
+
+    return tq_ns_init(&ns, "live", 4);
+}
+
+
+static int
+teardown(void **state)
+{
+    (void) state;
+
+    redis_server_stop(&server);
+
+    return 0;
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(flush_in_pipeline),
+        cmocka_unit_test(killed_and_back),
+        cmocka_unit_test(cut_by_redis),
+        cmocka_unit_test(passwords),
+        cmocka_unit_test(sync_host),
+        cmocka_unit_test(sync_refused),
+        cmocka_unit_test(sync_tcp),
+        cmocka_unit_test(sync_timeout),
+    };
+
+    return cmocka_run_group_tests_name("redis_live", tests, setup, teardown);
+}
