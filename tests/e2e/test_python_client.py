@@ -97,7 +97,7 @@ def strict(job):
     print("working on", job.payload)
     if job.payload.get("fail"):
         raise ValueError("refused")
-    return job.payload
+    return sorted(job.payload)
 
 @register_handler("chain")
 def chain(job):
