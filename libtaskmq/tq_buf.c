@@ -129,6 +129,9 @@ tq_buf_add_escape(tq_buf_t *b, unsigned char c)
                                 hex[c & 15] };
 
     switch (c) {
+    case '\0':
+        tq_buf_add(b, "\xef\xbf\xbd", 3);
+        break;
     case '"':
         tq_buf_add(b, "\\\"", 2);
         break;

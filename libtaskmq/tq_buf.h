@@ -40,8 +40,9 @@ void tq_buf_addf(tq_buf_t *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Appends s as a JSON string with its quotes. Bytes that are not UTF-8 come
- * out as U+FFFD (one per ill-formed sequence), control characters as \n, \r,
- * \t or \u00xx. */
+ * out as U+FFFD (one per ill-formed sequence), NUL as well (tq_json and others
+ * refuse \u0000 or stop there), control characters as \n, \r, \t or
+ * \u00xx. */
 void tq_buf_add_json(tq_buf_t *b, const char *s, size_t n);
 
 /* NUL-terminates (not counted in len). NULL when memory ran out. */

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <arpa/inet.h>
 
 #include "tq_url.h"
 
@@ -119,18 +120,42 @@ tq_url_userinfo(const char *p, const char *end, tq_url_t *out,
 }
 
 static int
-tq_url_host_ok(const char *p, const char *end, int v6)
+tq_url_name_ok(const char *p, const char *end)
 {
     for (; p < end; p++) {
-        if ((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z')
-            || (*p >= 'A' && *p <= 'Z') || *p == '.' || *p == '-'
-            || *p == '_' || (v6 && (*p == ':' || *p == '%'))) {
-            continue;
+        if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z')
+              || (*p >= 'A' && *p <= 'Z') || *p == '.' || *p == '-'
+              || *p == '_')) {
+            return 0;
         }
-        return 0;
     }
 
     return 1;
+}
+
+/* tq_url_v6_ok: host, NUL-terminated, is an IPv6 address, maybe with a zone. */
+static int
+tq_url_v6_ok(char *host)
+{
+    int              ok;
+    char            *zone = strchr(host, '%');
+    struct in6_addr  addr;
+
+    if (zone) {
+        if (zone[1] == '\0'
+            || !tq_url_name_ok(zone + 1, zone + strlen(zone))) {
+            return 0;
+        }
+        *zone = '\0';
+    }
+
+    ok = (inet_pton(AF_INET6, host, &addr) == 1);
+
+    if (zone) {
+        *zone = '%';
+    }
+
+    return ok;
 }
 
 static int
@@ -164,13 +189,18 @@ tq_url_hostport(const char *p, const char *end, tq_url_t *out,
         return tq_url_fail(why, "the host name is too long");
     }
 
-    if (!tq_url_host_ok(p, stop, v6)) {
+    memcpy(out->host, p, (size_t) (stop - p));
+    out->host[stop - p] = '\0';
+
+    if (v6 && !tq_url_v6_ok(out->host)) {
+        return tq_url_fail(why, "what stands between [ and ] is not an IPv6 "
+            "address");
+    }
+
+    if (!v6 && !tq_url_name_ok(p, stop)) {
         return tq_url_fail(why, "the host name has a character that is not "
             "allowed");
     }
-
-    memcpy(out->host, p, (size_t) (stop - p));
-    out->host[stop - p] = '\0';
 
     out->port = TQ_URL_PORT;
 

@@ -18,6 +18,14 @@ UNIT_HELP_OBJ := $(UNIT_HELP_SRC:%.c=$(BUILD)/unit/obj/%.o)
 UNIT_LINK_test_redis_oom = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
                            -Wl,--wrap=strdup -l:libhiredis.a
 
+# Tests that include fail_alloc.h: our allocations only.
+UNIT_WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+UNIT_LINK_test_buf = $(UNIT_WRAP)
+UNIT_LINK_test_job = $(UNIT_WRAP)
+UNIT_LINK_test_job_record = $(UNIT_WRAP)
+UNIT_LINK_test_json_keys = $(UNIT_WRAP)
+UNIT_LINK_test_json_read = $(UNIT_WRAP)
+
 .PHONY: unit scripts e2e t specs
 
 $(BUILD)/unit/obj/%.o: %.c
@@ -62,4 +70,36 @@ specs: t
 
 check: unit scripts
 
--include $(shell find $(BUILD)/unit -name '*.d' 2>/dev/null)
+# libFuzzer targets, FUZZ_SECONDS each, with what they found in earlier runs
+# kept under $(BUILD)/fuzz. FUZZ_TARGETS="json url" runs only these.
+FUZZ_CC      ?= clang
+FUZZ_SECONDS ?= 20
+FUZZ_SRC     := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_TARGETS ?= $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
+FUZZ_BIN      = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+FUZZ_CFLAGS   = -g -O1 -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilibtaskmq \
+                -fsanitize=address,undefined -fno-sanitize-recover=all \
+                -fno-omit-frame-pointer
+FUZZ_LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/fuzz/obj/%.o) \
+                $(BUILD)/fuzz/obj/gen/tq_scripts.o
+
+$(BUILD)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/obj/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(BUILD)/fuzz/libtaskmq.a: $(FUZZ_LIB_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h \
+        $(BUILD)/fuzz/libtaskmq.a
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< \
+	    $(BUILD)/fuzz/libtaskmq.a -lhiredis -lcjson -lm
+
+fuzz: $(FUZZ_BIN)
+	@sh tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+-include $(shell find $(BUILD)/unit $(BUILD)/fuzz -name '*.d' 2>/dev/null)

@@ -1,0 +1,229 @@
+/*
+ * fuzz_json.c: the scanner and everything that reads what it accepted.
+ *
+ * Put together again from its members and items, a text is what it was without
+ * the space between its tokens; no object has a key twice; cJSON, which is
+ * laxer, takes the text as well.
+ */
+
+#include <cjson/cJSON.h>
+
+#include "fuzz.h"
+#include "tq_json.h"
+#include "tq_limits.h"
+
+static tq_buf_t  joined;
+
+static void rejoin(const tq_json_val_t *v, tq_str_t text, int depth);
+
+static void
+must_be_inside(tq_str_t s, tq_str_t text)
+{
+    MUST(s.p >= text.p && s.p + s.len <= text.p + text.len);
+}
+
+static void
+check_string(tq_str_t raw)
+{
+    long    n;
+    char   *text = malloc(raw.len);
+    size_t  cut;
+
+    MUST(text != NULL && raw.len >= 2);
+
+    n = tq_json_unescape(raw, text, raw.len);
+    MUST(n >= 0 && (size_t) n <= raw.len - 2);
+    MUST(strlen(text) == (size_t) n);
+    MUST(tq_json_key_eq((tq_str_t) { raw.p + 1, raw.len - 2 }, text));
+
+    if (n > 0) {
+        MUST(tq_json_unescape(raw, text, (size_t) n) == -1);
+        cut = tq_json_key_text((tq_str_t) { raw.p + 1, raw.len - 2 }, text,
+            (size_t) n);
+        MUST(cut < (size_t) n);
+    }
+
+    free(text);
+}
+
+static void
+check_key(tq_str_t object, size_t before, const tq_json_member_t *m)
+{
+    char              *name = malloc(m->key.len + 1);
+    size_t             pos = 0;
+    tq_json_val_t      found;
+    tq_json_member_t   other;
+
+    MUST(name != NULL);
+    (void) tq_json_key_text(m->key, name, m->key.len + 1);
+
+    MUST(tq_json_find(object, name, &found));
+    MUST(found.raw.p == m->val.raw.p);
+
+    /* the plainest search for a duplicate, kept short */
+    while (before-- > 0 && tq_json_next_member(object, &pos, &other)) {
+        MUST(!tq_json_key_eq(other.key, name));
+    }
+
+    free(name);
+}
+
+static void
+check_integer(tq_str_t raw, int64_t i)
+{
+    tq_buf_t  b = { 0 };
+
+    tq_buf_addi(&b, i);
+    MUST((b.len == raw.len && memcmp(b.p, raw.p, raw.len) == 0)
+         || (i == 0 && tq_str_eq(raw, "-0")));
+    tq_buf_free(&b);
+}
+
+static void
+rejoin_object(const tq_json_val_t *v, tq_str_t text, int depth)
+{
+    size_t            pos = 0, n = 0;
+    tq_str_t          quoted;
+    tq_json_member_t  m;
+
+    tq_buf_addc(&joined, '{');
+
+    while (tq_json_next_member(v->raw, &pos, &m)) {
+        must_be_inside(m.key, text);
+        quoted.p = m.key.p - 1;
+        quoted.len = m.key.len + 2;
+        check_string(quoted);
+
+        if (n < 40) {
+            check_key(v->raw, n, &m);
+        }
+
+        tq_buf_adds(&joined, n++ ? "," : "");
+        tq_buf_add(&joined, quoted.p, quoted.len);
+        tq_buf_addc(&joined, ':');
+        rejoin(&m.val, text, depth + 1);
+    }
+
+    tq_buf_addc(&joined, '}');
+}
+
+static void
+rejoin(const tq_json_val_t *v, tq_str_t text, int depth)
+{
+    size_t         pos = 0, n = 0;
+    int64_t        i;
+    tq_json_val_t  item;
+
+    MUST(depth <= TQ_JSON_DEPTH_MAX);
+    MUST(v->raw.len > 0);
+    must_be_inside(v->raw, text);
+
+    if (v->type == TQ_JSON_OBJECT) {
+        rejoin_object(v, text, depth);
+        return;
+    }
+
+    if (v->type != TQ_JSON_ARRAY) {
+        if (v->type == TQ_JSON_STRING) {
+            check_string(v->raw);
+        }
+
+        if (tq_json_int64(v, &i) == 0) {
+            check_integer(v->raw, i);
+        }
+
+        tq_buf_add(&joined, v->raw.p, v->raw.len);
+        return;
+    }
+
+    tq_buf_addc(&joined, '[');
+    while (tq_json_next_item(v->raw, &pos, &item)) {
+        tq_buf_adds(&joined, n++ ? "," : "");
+        rejoin(&item, text, depth + 1);
+    }
+    tq_buf_addc(&joined, ']');
+}
+
+/* The text without the space outside of strings. */
+static void
+strip(tq_str_t text, tq_buf_t *out)
+{
+    size_t  i;
+    int     in = 0;
+
+    for (i = 0; i < text.len; i++) {
+        if (in && text.p[i] == '\\') {
+            tq_buf_addc(out, text.p[i++]);
+        } else if (text.p[i] == '"') {
+            in = !in;
+        } else if (!in && strchr(" \t\r\n", text.p[i]) != NULL) {
+            continue;
+        }
+        tq_buf_addc(out, text.p[i]);
+    }
+}
+
+/* cJSON cuts numbers at 63 characters, and then refuses what follows. */
+static int
+has_long_number(tq_str_t text)
+{
+    size_t  i, n = 0;
+
+    for (i = 0; i < text.len; i++) {
+        n = strchr("0123456789+-.eE", text.p[i]) != NULL ? n + 1 : 0;
+        if (n > 60) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+static void
+check_line(tq_str_t text)
+{
+    tq_buf_t       line = { 0 };
+    tq_json_val_t  v;
+    tq_json_err_t  err;
+
+    tq_json_add_line(&line, text);
+    MUST(line.len == text.len);
+    MUST(memchr(line.p, '\n', line.len) == NULL);
+    MUST(memchr(line.p, '\r', line.len) == NULL);
+    MUST(tq_json_parse(line.p, line.len, &v, &err) == 0);
+    tq_buf_free(&line);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    cJSON          *tree;
+    tq_buf_t        bare = { 0 };
+    tq_str_t        text = { (const char *) data, size };
+    tq_json_val_t   v;
+    tq_json_err_t   err;
+
+    if (tq_json_parse(text.p, text.len, &v, &err) != 0) {
+        MUST(err.offset <= size);
+        MUST(err.msg[0] != '\0' && !err.nomem);
+        return 0;
+    }
+
+    tq_buf_reset(&joined);
+    rejoin(&v, text, 0);
+    strip(text, &bare);
+    MUST(!joined.failed && !bare.failed);
+    MUST(joined.len == bare.len);
+    MUST(memcmp(joined.p, bare.p, bare.len) == 0);
+
+    if (!has_long_number(text)) {
+        tree = cJSON_Parse(tq_buf_cstr(&joined));
+        MUST(tree != NULL);
+        cJSON_Delete(tree);
+    }
+
+    check_line(text);
+    tq_buf_free(&bare);
+
+    return 0;
+}
