@@ -26,8 +26,8 @@ use TaskMQ::Redis;
 use TaskMQ::Token;
 use TaskMQ::Worker;
 
-our @EXPORT = (qw(planned defaults queue ready get scratch write_file
-                  wait_until),
+our @EXPORT = (qw(planned defaults queue ready get send_raw begin_request
+                  reload_nginx workers_of_nginx scratch write_file wait_until),
                @TaskMQ::Redis::EXPORT, @TaskMQ::Token::EXPORT,
                @TaskMQ::Worker::EXPORT);
 
@@ -70,9 +70,9 @@ sub write_file {
 
 # Asks until the code returns true; returns that, or dies after 10 s.
 sub wait_until {
-    my ($what, $code) = @_;
+    my ($what, $code, $seconds) = @_;
 
-    my $deadline = time + 10;
+    my $deadline = time + ($seconds // 10);
 
     while (time < $deadline) {
         my $got = $code->();
@@ -119,17 +119,69 @@ sub ready {
 
 # One plain GET; the reply's bytes.
 sub get {
-    my ($path) = @_;
+    my ($path, @headers) = @_;
+
+    return send_raw(join "\r\n", "GET $path HTTP/1.1", 'Host: localhost',
+                    'Connection: close', @headers, '', '');
+}
+
+# Sends bytes and reads until nginx closes; '' when it does not answer.
+sub send_raw {
+    my ($bytes, $port) = @_;
+
+    my $finish = begin_request($bytes, $port) or return '';
+
+    return $finish->();
+}
+
+# Sends bytes, and returns a sub that reads the reply.
+sub begin_request {
+    my ($bytes, $port) = @_;
 
     my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-        PeerPort => $ENV{TEST_NGINX_SERVER_PORT}, Timeout => 2)
-        or return '';
+        PeerPort => $port // $ENV{TEST_NGINX_SERVER_PORT}, Timeout => 2)
+        or return undef;
 
-    print $sock "GET $path HTTP/1.1\r\nHost: localhost\r\n"
-                . "Connection: close\r\n\r\n";
-    local $/;
+    local $SIG{PIPE} = 'IGNORE';
+    print $sock $bytes;
+    $sock->flush;
 
-    return <$sock> // '';
+    return sub {
+        local $/;
+        return <$sock> // '';
+    };
+}
+
+sub workers_of_nginx {
+    my $root = Test::Nginx::Socket::server_root();
+
+    open my $fh, '<', "$root/logs/nginx.pid" or die "no nginx.pid: $!\n";
+    my $master = <$fh> + 0;
+    open $fh, '<', "/proc/$master/task/$master/children"
+        or die "nginx is gone\n";
+
+    return ($master, split ' ', <$fh> // '');
+}
+
+# Reloads nginx, and returns when the old workers take no new connections.
+sub reload_nginx {
+    my ($master, @old) = workers_of_nginx();
+
+    kill 'HUP', $master;
+
+    wait_until('nginx to reload', sub {
+        my (undef, @now) = workers_of_nginx();
+        my %is = map { $_ => 1 } @now;
+
+        return 0 if !grep { my $w = $_; !grep { $_ == $w } @old } @now;
+
+        for my $worker (grep { $is{$_} } @old) {
+            open my $fh, '<', "/proc/$worker/cmdline" or next;
+            return 0 if (<$fh> // '') !~ /shutting down/;
+        }
+
+        return 1;
+    });
 }
 
 # How many tests the blocks of this file make.
@@ -289,7 +341,7 @@ sub _logged {
                 $text = <$fh> // '';
                 $read{$block} = tell $fh;
                 !defined $want || $text =~ $want;
-            });
+            }, Test::Nginx::Socket::timeout());
         };
 
         Test::More::like($text, $want, $name) if defined $want;

@@ -106,6 +106,9 @@ sub _run {
 
     my $dies = defined $block->must_die;
     my $http2 = _use_http2($block);
+
+    local $server->{valgrind} = $dies ? undef : $server->{valgrind};
+
     my $pos = _start($block, $http2, $dies);
 
     my $c = {
@@ -258,7 +261,9 @@ sub _exchange {
     if (!$c->{skip}) {
         ($bytes, $error) = _send($exchange, $limit, $http2);
 
-        if (defined $error && !($error eq 'timeout' && defined $block->abort)) {
+        if (defined $error
+            && !($error =~ /^timeout|^curl: .*\(28\)/ && defined $block->abort))
+        {
             Test::More::fail("$c->{name} - $error");
         }
     }
@@ -364,7 +369,7 @@ sub _leak_check {
 
         for my $worker ($server->workers) {
             open my $fh, '<', "/proc/$worker/status" or next;
-            $kb += $1 for map { /^VmRSS:\s*(\d+)/ ? $1 : () } <$fh>;
+            $kb += $_ for map { /^VmRSS:\s*(\d+)/ ? $1 : () } <$fh>;
         }
 
         $gone = 1, last if $kb == 0;

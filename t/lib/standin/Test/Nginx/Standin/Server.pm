@@ -213,7 +213,8 @@ sub start {
 
     unshift @cmd, 'valgrind', '-q', "--log-file=$root/logs/valgrind.%p",
         '--num-callers=30', '--leak-check=full', '--show-possibly-lost=no',
-        '--errors-for-leak-kinds=definite', split(' ', $self->{valgrind_opts})
+        map({ "--suppressions=$_" } grep { -f } 't/valgrind.suppress'),
+        split(' ', $self->{valgrind_opts})
         if $self->{valgrind};
 
     my $pid = fork // die "cannot fork: $!\n";
