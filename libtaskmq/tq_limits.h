@@ -83,6 +83,8 @@
 #define TQ_TASK_TIMEOUT_S         30
 #define TQ_KILL_WAIT_MS           5000    /* TERM to KILL */
 #define TQ_WAKE_MAX_MS            5000    /* a blocking read's longest wait */
+#define TQ_REAP_FRESH_MS          150     /* from learning the time to reaping;
+                                             well under TQ_LEASE_MIN_MS / 3 */
 #define TQ_WORKER_GONE_MS         60000   /* not seen: dropped from the list */
 #define TQ_GRACE_DEFAULT_S        30      /* TERM: running jobs may finish */
 #define TQ_GRACE_MAX_S            86400

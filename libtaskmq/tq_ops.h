@@ -147,7 +147,15 @@ typedef struct {
     int       more;           /* call again soon */
 } tq_reaped_t;
 
-tq_call_t *tq_reap_call(const tq_ns_t *ns, tq_call_cb cb, void *data);
+/*
+ * not_after_ms (Redis' clock): run later than that, it does nothing and only
+ * tells the time; -1: no bound. A call may wait in the socket of a Redis that
+ * is stopped and run when that goes on, before the living could extend. So a
+ * worker calls twice: with 0 to learn the time, then with that time and
+ * TQ_REAP_FRESH_MS.
+ */
+tq_call_t *tq_reap_call(const tq_ns_t *ns, int64_t not_after_ms,
+    tq_call_cb cb, void *data);
 int tq_reap_result(const redisReply *reply, tq_reaped_t *out);
 
 /* After a reconnect: gives back leases of this worker id that it does not hold

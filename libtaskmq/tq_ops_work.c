@@ -254,9 +254,16 @@ tq_goodbye_call(const tq_ns_t *ns, const char *worker_id, tq_call_cb cb,
 
 
 tq_call_t *
-tq_reap_call(const tq_ns_t *ns, tq_call_cb cb, void *data)
+tq_reap_call(const tq_ns_t *ns, int64_t not_after_ms, tq_call_cb cb,
+    void *data)
 {
-    return tq_op_done(tq_op_new(&tq_script_reap, ns, cb, data));
+    tq_call_t  *call = tq_op_new(&tq_script_reap, ns, cb, data);
+
+    if (call != NULL && not_after_ms >= 0) {
+        tq_call_argi(call, not_after_ms);
+    }
+
+    return tq_op_done(call);
 }
 
 

@@ -180,6 +180,20 @@ on_beat(uv_timer_t *t)
 
 static void on_reap(uv_timer_t *t);
 
+/* Redis was slow, or stopped, for a good part of a lease: the others may not
+ * have been able to extend. */
+static int
+stalled(tw_worker_t *w)
+{
+    if (tw_now(w) - w->lease.asked_ms <= w->o->lease_ms / 3) {
+        return 0;
+    }
+
+    w->lease.connected_ms = tw_now(w);
+
+    return 1;
+}
+
 static void
 on_reaped(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 {
@@ -212,6 +226,33 @@ on_reaped(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     }
 }
 
+/* The time, from Redis itself, just now: reaps, unless that call is held up on
+ * its way to Redis. */
+static void
+on_time(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    tw_worker_t  *w = call->data;
+    tq_reaped_t   r;
+
+    w->lease.reaping = 0;
+
+    if (result != TQ_CALL_REPLY || stalled(w) || w->phase != TW_RUNNING) {
+        return;
+    }
+
+    if (tq_reap_result(reply, &r) != 0) {
+        on_reaped(call, result, reply);
+        return;
+    }
+
+    w->lease.asked_ms = tw_now(w);
+    if (tw_rconn_call(w->redis, tq_reap_call(&w->ns,
+        r.now_ms + TQ_REAP_FRESH_MS, on_reaped, w)) == 0)
+    {
+        w->lease.reaping = 1;
+    }
+}
+
 static void
 on_reap(uv_timer_t *t)
 {
@@ -224,7 +265,8 @@ on_reap(uv_timer_t *t)
         return;
     }
 
-    if (tw_rconn_call(w->redis, tq_reap_call(&w->ns, on_reaped, w)) == 0) {
+    w->lease.asked_ms = tw_now(w);
+    if (tw_rconn_call(w->redis, tq_reap_call(&w->ns, 0, on_time, w)) == 0) {
         w->lease.reaping = 1;
     }
 }

@@ -52,7 +52,16 @@ free_handle(uv_handle_t *h)
 static void
 close_socket(tw_rconn_t *c)
 {
+    /* RST: what Redis has not read yet must not reach it later, after another
+     * connection has sorted out what became of it */
+    static const struct linger  now_or_never = { 1, 0 };
+
     if (c->poll != NULL) {
+        if (c->conf.url->host[0] != '\0') {
+            (void) setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now_or_never,
+                sizeof(now_or_never));
+        }
+
         (void) uv_poll_stop(c->poll);
         c->poll->data = NULL;
         uv_close((uv_handle_t *) c->poll, free_handle);

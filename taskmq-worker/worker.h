@@ -87,6 +87,7 @@ typedef struct {
     int            extend_soon;       /* a cancel may wait */
     int            extending;         /* one call at a time */
     int            reaping;
+    int64_t        asked_ms;          /* when the call under way left */
 } tw_lease_t;
 
 typedef struct {

@@ -3,12 +3,19 @@
 -- workers not seen for a minute.
 --
 -- KEYS[1]  prefix
--- ARGV     none
+-- ARGV     optional: not after (ms); later than that nothing is done (a call
+--          that waited in the socket of a stopped Redis must not run)
 -- Returns  now (ms), requeued, failed (third crash, or cancelled while
 --          running), swept, more (1: call again soon); all integers
 
 --@include base
 --@include now
+
+local latest = tonumber(argv[1] or '')
+if latest and now > latest then
+    return { now, 0, 0, 0, 0 }
+end
+
 --@include bulk
 --@include order
 --@include header

@@ -308,17 +308,20 @@ class RedisAway(unittest.TestCase):
     is run twice or counted as a crash."""
 
     def outage(self, stop, back):
-        with Stack(handlers={"t": {"instances": 4}}, lease=1) as s:
-            s.worker()
-            s.worker()
+        with Stack(handlers={"t": {"instances": 4}}, lease=2) as s:
+            s.worker("--concurrency", 2)
+            s.worker("--concurrency", 2)
+            # both have been connected for a lease: they reap by now
+            reaping = time.monotonic() + 2.5
+            wait_for(lambda: time.monotonic() > reaping, 5)
             # two that are still running when it is back, and two whose
             # result has to wait for it
-            sleeps = [1.5, 1.5, 6, 6]
+            sleeps = [1.5, 1.5, 8, 8]
             ids = [s.add("t", {"name": "o%d" % n, "sleep": t, "result": n})
                    for n, t in enumerate(sleeps)]
             wait_for(lambda: len(s.marks()) == 4, 10, "four are running")
             stop(s)
-            end = time.monotonic() + 3.5
+            end = time.monotonic() + 4.5
             wait_for(lambda: time.monotonic() > end, 10)
             back(s)
             for n, i in enumerate(ids):
@@ -360,7 +363,7 @@ class Places(unittest.TestCase):
                     ('[handlers."a b"]\nbuiltin = "noop"\n', "a b"),
                     ('[handlers.x]\nbuiltin = "noop"\nurl = "http://a"\n',
                      "x"),
-                    ('[handlers.x\n', "line 1"),
+                    ('[handlers.x\n', "handlers.toml:1:"),
                     ('', "handlers")):
                 s.path("handlers.toml", text.encode())
                 w = s.worker(wait=False)

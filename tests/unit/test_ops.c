@@ -528,7 +528,7 @@ reaping(void **state)
     /* the lease is Redis' clock's: wait for it, not for ours */
     requeued = 0;
     do {
-        assert_int_equal(tq_reap_result(run(tq_reap_call(&ns, NULL, NULL)),
+        assert_int_equal(tq_reap_result(run(tq_reap_call(&ns, -1, NULL, NULL)),
             &r), 0);
         now = r.now_ms;
         requeued += r.requeued;

@@ -201,7 +201,7 @@ scenario(char *big)
     give(r, tq_get_call(&ns, 2, count_cb, NULL), now);
     drive(r, &now, "?\r\n");
     drive(r, &now, hello);
-    give(r, tq_reap_call(&ns, count_cb, NULL), now);
+    give(r, tq_reap_call(&ns, -1, count_cb, NULL), now);
 
     tq_redis_free(r);
 }
