@@ -23,6 +23,8 @@ local CLAIM_MAX, PROMOTE_MAX, MOVE_MAX, SWEEP_MAX = 1000, 1000, 1000, 100
 local REPLY_BYTES, PER_GET = 16777216, 100
 local FIRST_RUN = ' 000 0 0000000000 0000000000000 00000 '
 local AGAIN = '0000000000000 '
+local LONG = string.rep('-', 129)
+
 
 local worker, name = argv[1], argv[2]
 local lease, total = tonumber(argv[3]), tonumber(argv[4])
@@ -255,7 +257,15 @@ if n > 0 then
 
     for i = 1, nw, CHUNK do
         call('MSET', unpack(writes, i, min(i + CHUNK - 1, nw)))
-        call('ZADD', P .. 'leased', unpack(leases, i, min(i + CHUNK - 1, nl)))
+    end
+    if nl > 16 then
+        -- A set of up to 128 short members is a packed list, where each of a
+        -- batch's inserts walks past all the others. One long member makes it
+        -- a skip list for as long as it lives.
+        call('ZADD', P .. 'leased', 0, LONG, unpack(leases))
+        call('ZREM', P .. 'leased', LONG)
+    elseif nl > 0 then
+        call('ZADD', P .. 'leased', unpack(leases))
     end
     for owner, k in pairs(running) do
         call('HINCRBY', P .. 'stats', 'run:' .. argv[owner], k)

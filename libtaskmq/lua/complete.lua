@@ -19,16 +19,21 @@ local RETENTION_S = 86400
 local BOUNDS = { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000,
                  60000, 300000 }
 
+-- states and kinds
+local RUNNING, ENDING, WAITING, SUCCEEDED, CANCELLED = 82, 69, 87, 83, 67
+local OPTIONS, PERIODIC = 111, 112
+
 local n = #argv / 4
 if n ~= floor(n) then
     return redis.error_reply('ERR TASKMQ complete: number of arguments')
 end
 local retention = call('HGET', P .. 'config', 'retention_s') or RETENTION_S
-local expiry = now + retention * 1000
+local expiry = fmt('%.0f', now + retention * 1000)
 
 local answer, seen, periodic = {}, {}, nil
 local writes, nw, fin, nf, ids = {}, 0, {}, 0, {}
 local success, took_sum, buckets, handlers = 0, 0, {}, {}
+local started, took, bucket, handler, name
 
 for from = 0, n - 1, 1000 do
     local keys, m = {}, min(1000, n - from)
@@ -41,43 +46,53 @@ for from = 0, n - 1, 1000 do
         local id, run, verdict = argv[a], runs[i], 0
         if not run then
             verdict = call('EXISTS', J .. id) == 1 and 2 or 3
-        elseif sub(run, 2, 29) ~= argv[a + 1] then
+        elseif #argv[a + 1] ~= 28 or find(run, argv[a + 1], 2, true) ~= 2 then
             verdict = 2
         elseif seen[id] then
             verdict = 1
         else
-            local state = sub(run, 1, 1)
+            local state = byte(run)
             local h = find(run, '\n', 100, true) + 1
-            local kind = sub(run, h + 1, h + 1)
-            if state ~= 'R' and state ~= 'E' then
-                verdict = (state == 'S' or state == 'C'
-                           or state == 'W' and kind == 'p') and 1 or 2
+            local kind = byte(run, h + 1)
+            if state ~= RUNNING and state ~= ENDING then
+                verdict = (state == SUCCEEDED or state == CANCELLED
+                           or state == WAITING and kind == PERIODIC)
+                          and 1 or 2
             else
                 seen[id] = true
                 success = success + 1
-                local took = max(0, now - sub(run, 31, 43))
-                local d = 1
-                while d < 15 and took > BOUNDS[d] do
-                    d = d + 1
+                -- neighbours were mostly started together
+                if started and find(run, started, 31, true) == 31 then
+                    buckets[bucket] = buckets[bucket] + 1
+                else
+                    started = sub(run, 31, 43)
+                    took = max(0, now - started)
+                    bucket = 1
+                    while bucket < 15 and took > BOUNDS[bucket] do
+                        bucket = bucket + 1
+                    end
+                    buckets[bucket] = (buckets[bucket] or 0) + 1
                 end
-                buckets[d] = (buckets[d] or 0) + 1
                 took_sum = took_sum + took
 
-                if kind == 'p' then
+                if kind == PERIODIC then
                     periodic = periodic or {}
                     periodic[#periodic + 1] = { id, run, h, argv[a + 2] }
                 else
-                    local e = find(run, '\n', h + 27, true)
-                    local handler, gone = nil, expiry
-                    if kind == '-' then
-                        handler = sub(run, h + 27, e - 1)
-                    else
+                    local gone = expiry
+                    if not name or find(run, name, h + 27, true) ~= h + 27 then
                         handler = match(run, '^[^ \n]+', h + 27)
-                        local keep = match(sub(run, h, e), ' k=(%d+)')
-                        gone = keep and now + keep * 1000 or expiry
+                        name = handler .. '\n'
+                        handlers[handler] = handlers[handler] or 0
                     end
-                    handlers[handler] = (handlers[handler] or 0) + 1
-                    writes[nw + 1] = R .. id
+                    handlers[handler] = handlers[handler] + 1
+                    if kind == OPTIONS then
+                        local keep = match(run, '^[^\n]* k=(%d+)', h)
+                        if keep then
+                            gone = fmt('%.0f', now + keep * 1000)
+                        end
+                    end
+                    writes[nw + 1] = keys[i]
                     writes[nw + 2] = 'S' .. sub(run, 2, 79) .. now13
                                      .. sub(run, 93) .. argv[a + 2]
                     nw = nw + 2

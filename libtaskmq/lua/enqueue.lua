@@ -85,15 +85,22 @@ if njobs > 8 then
     }
 end
 
-local answer, names, forget = {}, nil, nil
-local seen, records, nrec = {}, {}, 2
+local answer, names, forget = { false }, nil, nil
+local seen, records, nrec = {}, { false, false, false, false, false, false }, 2
 local sched, nsched, keep = nil, 0, nil
+
+-- The last row's handler, what is known of it, its set's rows; the last row's
+-- head, record so far and score without its place.
+local last, info, list, k
+local lead_of, lead, base
 
 at = 2
 for g = 1, ngroups do
-    local n, key, no = tonumber(argv[at]), argv[at + 1], nil
-    local a, z = at + 4, at + 4 * n
-    local known, last, info = argv[at + 3] == '1', nil, nil
+    local key, known, no = argv[at + 1], argv[at + 3] == '1', nil
+    local a, z = at + 4, at + 4
+    if argv[at] ~= '1' then
+        z = at + 4 * argv[at]
+    end
     local fresh, nfresh = nil, 0
 
     -- Checks: all before this group's first row.
@@ -103,16 +110,19 @@ for g = 1, ngroups do
             no = use[2] == argv[at + 2] and use[1] or -1
         end
     end
-    if not no then
+    if not no and (known or z > a or argv[a] ~= last) then
+        local same, info
         for i = a, z, 4 do
             local handler = argv[i]
-            if handler ~= last then
-                last = handler
+            if handler ~= same then
+                same = handler
                 info = seen[handler]
                 if not info then
                     local set = P .. 'h:' .. handler .. ':ready:' .. mode
                     local waiting = call('ZCARD', set)
-                    info = { set, waiting, {}, n = 0, jobs = 0 }
+                    info = { set, waiting, { false, false, false, false },
+                             n = 0, jobs = 0, named = false, served = nil,
+                             due = nil, sched = 0 }
                     seen[handler] = info
                     -- waiting jobs mean that it is registered
                     info.named = waiting > 0
@@ -139,9 +149,6 @@ for g = 1, ngroups do
                         break
                     end
                 end
-            end
-            if argv[i + 1] ~= '0' and not tonumber(argv[i + 1]) then
-                return redis.error_reply('ERR TASKMQ enqueue: due time')
             end
         end
     end
@@ -190,12 +197,10 @@ for g = 1, ngroups do
             keep = keep or {}
             keep[P .. 'u:' .. key] = fmt('%.0f ', no) .. argv[at + 2]
         end
-        local list, k, lead, base, lead_of
-        last = nil
         for i = a, z, 4 do
             local handler, due, head = argv[i], argv[i + 1], argv[i + 2]
             if handler ~= last then
-                if last then
+                if info then
                     info.n = k
                 end
                 last = handler
@@ -226,7 +231,13 @@ for g = 1, ngroups do
             nrec = nrec + 2
 
             info.jobs = info.jobs + 1
-            if due == '0' or tonumber(due) <= now then
+            if due ~= '0' then
+                due = tonumber(due)
+                if not due then
+                    return redis.error_reply('ERR TASKMQ enqueue: due time')
+                end
+            end
+            if due == '0' or due <= now then
                 place = place + 1
                 local score = mode == 'l' and base - 1 - place or base + place
                 if D then
@@ -236,26 +247,29 @@ for g = 1, ngroups do
                         score_text = fmt('%.0f', score_hundred / 100)
                     end
                     score = score_text .. D[low]
+                else
+                    score = fmt('%d%08d', floor(score / 1e8), score % 1e8)
                 end
                 list[k + 1] = score
                 list[k + 2] = name
                 k = k + 2
             else
                 sched = sched or {}
-                sched[nsched + 1], sched[nsched + 2] = due, name
+                sched[nsched + 1], sched[nsched + 2] = argv[i + 1], name
                 nsched = nsched + 2
-                due = tonumber(due)
-                info.sched = (info.sched or 0) + 1
+                info.sched = info.sched + 1
                 info.due = min(info.due or due, due)
             end
         end
-        info.n = k
     end
     answer[g] = no
     at = z + 4
 end
 
 -- Writes.
+if info then
+    info.n = k
+end
 if id > id_was then
     records[1], records[2] = P .. 'seq', fmt('%.0f', id)
     if place > place_was then

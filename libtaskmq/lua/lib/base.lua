@@ -1,8 +1,8 @@
 -- base: names every script uses.
 
 local call = redis.call
-local sub, find, match, fmt = string.sub, string.find, string.match,
-                              string.format
+local byte, sub, find = string.byte, string.sub, string.find
+local match, fmt = string.match, string.format
 local floor, min, max = math.floor, math.min, math.max
 local P, argv = KEYS[1], ARGV
 local J, R = P .. 'j:', P .. 'r:'

@@ -1,5 +1,5 @@
 -- now: Redis' clock in ms, read once per script, also as 13 digits.
 
 local time = call('TIME')
-local now = time[1] * 1000 + floor(time[2] / 1000)
-local now13 = fmt('%013.0f', now)
+local now13 = time[1] .. sub('00000' .. time[2], -6, -4)
+local now = tonumber(now13)
