@@ -6,12 +6,15 @@ difference.
 """
 
 import functools
+import os
+import subprocess
 import sys
 
-from api_table_edges import (OK, fields, iter_body, memory, odd_input,
-                             open_paths, parked, prefix, redis_in_trouble)
+from api_table_edges import (OK, busy, fields, iter_body, memory,
+                             odd_input, open_paths, parked, prefix,
+                             redis_in_trouble)
 from api_tokens import tokens
-from harness import BUILD, Stack
+from harness import BUILD, ROOT, Stack
 from table import ANY, Has, ID, Match, Some, TEXT, TIME, Table
 
 JOB = {"id": ID, "status": "PENDING", "handler": "parked", "priority": 0,
@@ -395,15 +398,20 @@ def table(s, out=None):
     listing(t)
     open_paths(t)
     prefix(t)
+    busy(t)
     redis_in_trouble(t)
     t.end()
     return t
 
 
-def stack():
+def stack(docs_root=None):
+    if docs_root is None:
+        docs_root = os.path.join(BUILD, "web")
+        subprocess.run(["make", "-s", "-C", ROOT, "BUILD=" + BUILD, "web"],
+                       check=True)
     return Stack(
         handlers={"work": {}, "slow": {"timeout": 600}},
-        http="taskmq_docs_root %s/web; taskmq_redis_timeout 400ms;" % BUILD,
+        http="taskmq_docs_root %s; taskmq_redis_timeout 400ms;" % docs_root,
         server="location /jobs-api/ { taskmq_api taskmq; }"
                " location /busy/ { taskmq_api taskmq; taskmq_max_pending 1; }")
 

@@ -7,12 +7,13 @@ any difference.
 
 import functools
 import re
-import signal
 import os
+import signal
+import subprocess
 import sys
 
 from api_table_edges import iter_body
-from harness import BUILD, Stack, wait_for
+from harness import BUILD, ROOT, Stack, wait_for
 from table import (ANY, INT, Match, Re, Some, TEXT, TIME, Table,
                    UUID, allows)
 
@@ -310,6 +311,8 @@ def redis_in_trouble(t):
 
 
 def stack():
+    subprocess.run(["make", "-s", "-C", ROOT, "BUILD=" + BUILD, "web"],
+                   check=True)
     return Stack(
         api="taskdaemon", location="taskmq_auth off;",
         handlers={"work": {}, "slow": {"timeout": 600}},
