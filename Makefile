@@ -38,7 +38,7 @@ LIBTASKMQ  := $(BUILD)/libtaskmq.a
 SCRIPTS_C  := $(BUILD)/gen/tq_scripts.c
 
 .PHONY: all module worker cli lib check test bench fuzz lint format install \
-        clean
+        clean force
 
 all: module worker cli
 
@@ -74,21 +74,37 @@ $(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
 	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis -lcjson -ljwt -lcrypto -lm
 
 # The module is built the way Debian builds its own: with the installed
-# nginx's configure flags, so that its binary signature matches.
-$(BUILD)/nginx/Makefile: config $(NGX_SRC)/conf_flags
-	@mkdir -p $(BUILD)/nginx
-	cd $(NGX_SRC) && \
+# nginx's configure flags, so that its binary signature matches. configure
+# writes into its own folder, so it gets one of ours, full of links. It knows
+# the sources by name: a list of them says when it must run again.
+NGX_BUILD  := $(abspath $(BUILD))/nginx
+NGX_TREE   := $(abspath $(BUILD))/nginx-src
+MOD_LIB    := $(filter-out libtaskmq/tq_conn_sync.c,$(LIB_SRC))
+
+$(BUILD)/nginx.sources: force
+	@mkdir -p $(@D)
+	@echo '$(CURDIR) $(sort $(MOD_SRC) $(MOD_LIB)) $(OPT) $(SAN)' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/nginx/Makefile: config $(NGX_SRC)/conf_flags $(BUILD)/nginx.sources \
+        | $(SCRIPTS_C)
+	rm -rf $(NGX_BUILD) $(NGX_TREE)
+	mkdir -p $(NGX_BUILD) $(NGX_TREE)
+	ln -s $(NGX_SRC)/* $(NGX_TREE)
+	cd $(NGX_TREE) && TASKMQ_SCRIPTS_C=$(abspath $(SCRIPTS_C)) \
 	    bash -c '. ./conf_flags; ./configure "$${NGX_CONF_FLAGS[@]}" \
 	    --with-cc-opt="$(OPT) -g $(HARDEN)" \
 	    --with-ld-opt="$(LDFLAGS)" \
 	    --add-dynamic-module=$(CURDIR) \
-	    --builddir=$(abspath $(BUILD))/nginx' > $(abspath $(BUILD))/nginx.configure.log 2>&1 \
-	    || { cat $(abspath $(BUILD))/nginx.configure.log; exit 1; }
+	    --builddir=$(NGX_BUILD)' > $(NGX_BUILD).configure.log 2>&1 \
+	    || { cat $(NGX_BUILD).configure.log; exit 1; }
 
 $(BUILD)/ngx_http_taskmq_module.so: $(BUILD)/nginx/Makefile $(MOD_SRC) \
-        $(LIB_SRC) $(wildcard libtaskmq/*.h) $(SCRIPTS_C)
-	$(MAKE) -C $(NGX_SRC) -f $(abspath $(BUILD))/nginx/Makefile modules
-	cp $(BUILD)/nginx/ngx_http_taskmq_module.so $@
+        $(MOD_LIB) $(wildcard libtaskmq/*.h) $(SCRIPTS_C) \
+        ngx_taskmq_module/exports.map
+	$(MAKE) -C $(NGX_TREE) -f $(NGX_BUILD)/Makefile modules
+	cp $(NGX_BUILD)/ngx_http_taskmq_module.so $@.new
+	mv $@.new $@
 
 include tests/tests.mk
 include web/web.mk

@@ -39,6 +39,8 @@
 #define TQ_LOG_MAX_BYTES          (64 * 1024)   /* tail of stderr per job */
 #define TQ_LINE_EXTRA_BYTES       (64 * 1024)   /* protocol line: payload + */
 #define TQ_TOKEN_MAX_BYTES        8192          /* a JWT */
+#define TQ_ENVELOPE_BYTES         (64 * 1024)   /* a body but for its payload */
+#define TQ_SECRET_FILE_BYTES      (16 * 1024)   /* secret, password, key */
 
 /* JSON (libtaskmq/tq_json.h). */
 #define TQ_JSON_DEPTH_MAX         128
@@ -102,5 +104,17 @@
 #define TQ_CONFIG_FILE_BYTES      (1024 * 1024)   /* handlers.toml */
 #define TQ_DONE_TRIES             5       /* of a call that Redis refuses for
                                              no reason that passes */
+
+/* nginx module. */
+#define TQ_JWT_SECRETS_MAX        2       /* new, previous */
+#define TQ_JWT_SECRET_WARN_BYTES  32
+#define TQ_JWT_RSA_MIN_BITS       2048
+#define TQ_TOKEN_SETS             256     /* cache of verified tokens: sets */
+#define TQ_TOKEN_WAYS             4       /* … and entries of each */
+#define TQ_REDIS_TIMEOUT_MAX_MS   60000
+#define TQ_NGINX_PING_MS          10000   /* PING a silent Redis */
+#define TQ_HEALTH_MS              1000    /* a probe's answer is good so long */
+#define TQ_BATCH_BYTES            (1024 * 1024)  /* a batch this large leaves */
+#define TQ_CALLS_KEEP             4096    /* free call contexts kept */
 
 #endif /* TQ_LIMITS_H */

@@ -179,9 +179,11 @@ tq_call_t *tq_logs_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb,
 /* 1 found (log may be empty), 0 no such job, -1 bad reply. */
 int tq_logs_result(const redisReply *reply, tq_str_t *log);
 
+#define TQ_LIST_NOT_SUCCESS  100    /* failed or cancelled */
+
 typedef struct {
     int64_t     before;       /* ids below this; 0: from the newest */
-    int         status;       /* a tq_state_t, or -1: any */
+    int         status;       /* a tq_state_t, TQ_LIST_…, or -1: any */
     tq_str_t    handler;      /* empty: any */
     unsigned    limit;        /* 1..TQ_LIST_MAX */
 } tq_list_t;

@@ -117,10 +117,10 @@ ngx_http_taskmq_docs_path(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     }
 
     if (ctx->conf->api == NGX_HTTP_TASKMQ_TASKMQ) {
-        ngx_str_set(&api, "/taskmq");
+        ngx_str_set(&api, "/taskmq/");
 
     } else {
-        ngx_str_set(&api, "/taskdaemon");
+        ngx_str_set(&api, "/taskdaemon/");
     }
 
     if (!ngx_http_taskmq_docs_folder(ctx)) {

@@ -4,7 +4,8 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     before (ids below this; 0: from the newest), state letter (P
---          pending, R running, S, F, C; "": any), handler ("": any), limit
+--          pending, R running, S, F, C, X: F or C; "": any),
+--          handler ("": any), limit
 -- Returns  next before (integer, 0: the end), then per job: id (string),
 --          record, run ("": never claimed), due (ms, integer; 0: not scheduled)
 
@@ -26,7 +27,7 @@ end
 
 -- A run's first letter says the state; no run: pending.
 local letters = ({ [''] = 'WRESFC', P = 'W', R = 'RE', S = 'S', F = 'F',
-                   C = 'C' })[state]
+                   C = 'C', X = 'FC' })[state]
 if not letters then
     return bad('list: state ' .. state)
 end

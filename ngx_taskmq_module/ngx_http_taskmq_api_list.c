@@ -1,0 +1,432 @@
+/*
+ * ngx_http_taskmq_api_list.c: the lists of both APIs, newest first, page by
+ * page.
+ */
+
+#include "ngx_http_taskmq_api.h"
+#include "ngx_http_taskmq_reply.h"
+
+#define NGX_HTTP_TASKMQ_LIST_DEFAULT  20
+
+static ngx_int_t ngx_http_taskmq_list(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx, tq_list_t *list,
+    ngx_http_taskmq_done_pt done);
+static ngx_int_t ngx_http_taskmq_list_limit(ngx_http_request_t *r,
+    tq_list_t *list, ngx_int_t *rc);
+static ngx_int_t ngx_http_taskmq_list_handler(ngx_http_request_t *r,
+    const char *name, tq_list_t *list, ngx_int_t *rc);
+static ngx_int_t ngx_http_taskmq_list_status(ngx_http_request_t *r,
+    tq_list_t *list, ngx_int_t *rc);
+static ngx_int_t ngx_http_taskmq_list_task_status(ngx_http_request_t *r,
+    tq_list_t *list, ngx_int_t *rc);
+static ngx_int_t ngx_http_taskmq_list_next(ngx_http_request_t *r,
+    const char *uuid, unsigned limit);
+static void ngx_http_taskmq_jobs_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_tasks_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+
+/* ---- GET /jobs, GET /api/tasks ---- */
+
+/* The readers of query arguments return NGX_OK, or NGX_DECLINED: answered,
+ * with *rc. */
+
+static ngx_int_t
+ngx_http_taskmq_list_limit(ngx_http_request_t *r, tq_list_t *list,
+    ngx_int_t *rc)
+{
+    ngx_int_t  n;
+    ngx_str_t  value;
+
+    if (ngx_http_taskmq_arg(r, "limit", &value) != NGX_OK) {
+        *rc = NGX_ERROR;
+        return NGX_DECLINED;
+    }
+
+    if (value.data == NULL) {
+        list->limit = NGX_HTTP_TASKMQ_LIST_DEFAULT;
+        return NGX_OK;
+    }
+
+    n = ngx_atoi(value.data, value.len);
+
+    if (n == NGX_ERROR) {
+        *rc = ngx_http_taskmq_error_field(r, "query", "limit",
+                                          "value is not a valid integer",
+                                          "type_error.integer");
+        return NGX_DECLINED;
+    }
+
+    if (n < 1 || n > TQ_LIST_MAX) {
+        *rc = ngx_http_taskmq_error_field(r, "query", "limit",
+                                          "ensure this value is from 1 to 100",
+                                          "value_error");
+        return NGX_DECLINED;
+    }
+
+    list->limit = (unsigned) n;
+
+    return NGX_OK;
+}
+
+static ngx_int_t
+ngx_http_taskmq_list_handler(ngx_http_request_t *r, const char *name,
+    tq_list_t *list, ngx_int_t *rc)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_taskmq_arg(r, name, &value) != NGX_OK) {
+        *rc = NGX_ERROR;
+        return NGX_DECLINED;
+    }
+
+    if (value.data == NULL) {
+        return NGX_OK;
+    }
+
+    if (!tq_handler_name_ok((char *) value.data, value.len)) {
+        *rc = ngx_http_taskmq_error_field(r, "query", name,
+                                          "not a handler's name",
+                                          "value_error.str.regex");
+        return NGX_DECLINED;
+    }
+
+    list->handler.p = (char *) value.data;
+    list->handler.len = value.len;
+
+    return NGX_OK;
+}
+
+static ngx_int_t
+ngx_http_taskmq_list_status(ngx_http_request_t *r, tq_list_t *list,
+    ngx_int_t *rc)
+{
+    int         state;
+    ngx_str_t   value;
+    tq_str_t    text;
+
+    if (ngx_http_taskmq_arg(r, "status", &value) != NGX_OK) {
+        *rc = NGX_ERROR;
+        return NGX_DECLINED;
+    }
+
+    if (value.data == NULL) {
+        return NGX_OK;
+    }
+
+    text.p = (char *) value.data;
+    text.len = value.len;
+
+    for (state = TQ_STATE_PENDING; state <= TQ_STATE_CANCELLED; state++) {
+        if (tq_str_eq(text, tq_state_name((tq_state_t) state))) {
+            list->status = state;
+            return NGX_OK;
+        }
+    }
+
+    *rc = ngx_http_taskmq_error_field(r, "query", "status",
+                                      "value is not a valid enumeration "
+                                      "member; permitted: 'PENDING', "
+                                      "'RUNNING', 'SUCCESS', 'FAILED', "
+                                      "'CANCELLED'", "type_error.enum");
+    return NGX_DECLINED;
+}
+
+static ngx_int_t
+ngx_http_taskmq_list_task_status(ngx_http_request_t *r, tq_list_t *list,
+    ngx_int_t *rc)
+{
+    tq_str_t    text;
+    ngx_str_t   value;
+    ngx_uint_t  i;
+
+    static const struct {
+        const char  *name;
+        int          status;
+    } names[] = {
+        { "pending", TQ_STATE_PENDING },
+        { "processing", TQ_STATE_RUNNING },
+        { "completed", TQ_STATE_SUCCESS },
+        { "failed", TQ_LIST_NOT_SUCCESS },
+    };
+
+    if (ngx_http_taskmq_arg(r, "status", &value) != NGX_OK) {
+        *rc = NGX_ERROR;
+        return NGX_DECLINED;
+    }
+
+    if (value.data == NULL) {
+        return NGX_OK;
+    }
+
+    text.p = (char *) value.data;
+    text.len = value.len;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (tq_str_eq(text, names[i].name)) {
+            list->status = names[i].status;
+            return NGX_OK;
+        }
+    }
+
+    *rc = ngx_http_taskmq_error_field(r, "query", "status",
+                                      "must be pending, processing, completed "
+                                      "or failed", "type_error.enum");
+    return NGX_DECLINED;
+}
+
+static ngx_int_t
+ngx_http_taskmq_list(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_list_t *list, ngx_http_taskmq_done_pt done)
+{
+    tq_call_t                *tq;
+    ngx_http_taskmq_call_t   *call;
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = ctx->conf->redis;
+    call = ngx_http_taskmq_call_new(r, redis, done);
+    tq = NULL;
+
+    if (call) {
+        call->value = list->limit;
+        tq = tq_list_call(&redis->ns, list, ngx_http_taskmq_redis_done, call);
+    }
+
+    return ngx_http_taskmq_ask(r, call, tq);
+}
+
+ngx_int_t
+ngx_http_taskmq_jobs(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    ngx_int_t  rc;
+    ngx_str_t  value;
+    tq_list_t  list;
+
+    ngx_memzero(&list, sizeof(tq_list_t));
+    list.status = -1;
+
+    if (ngx_http_taskmq_list_limit(r, &list, &rc) != NGX_OK
+        || ngx_http_taskmq_list_handler(r, "handler", &list, &rc) != NGX_OK
+        || ngx_http_taskmq_list_status(r, &list, &rc) != NGX_OK)
+    {
+        return rc;
+    }
+
+    if (ngx_http_taskmq_arg(r, "cursor", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (value.data
+        && tq_id_parse((char *) value.data, value.len, &list.before) != 0)
+    {
+        return ngx_http_taskmq_error_field(r, "query", "cursor",
+                                           "not a cursor of this list",
+                                           "value_error");
+    }
+
+    return ngx_http_taskmq_list(r, ctx, &list, ngx_http_taskmq_jobs_done);
+}
+
+static void
+ngx_http_taskmq_jobs_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    int64_t              cursor;
+    tq_buf_t             b;
+    unsigned             i, n;
+    tq_job_info_t        info;
+    ngx_http_request_t  *r;
+
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    ngx_memzero(&b, sizeof(tq_buf_t));
+
+    if (result != TQ_CALL_REPLY || tq_list_head(reply, &cursor, &n) != 0) {
+        goto failed;
+    }
+
+    tq_buf_adds(&b, "{\"jobs\":[");
+
+    for (i = 0; i < n; i++) {
+        if (tq_list_job(reply, i, &info) != 0) {
+            goto failed;
+        }
+
+        if (i) {
+            tq_buf_addc(&b, ',');
+        }
+
+        tq_job_add_json(&b, &info);
+    }
+
+    tq_buf_adds(&b, "],\"next_cursor\":");
+
+    if (cursor) {
+        tq_buf_addc(&b, '"');
+        tq_buf_addi(&b, cursor);
+        tq_buf_adds(&b, "\"}");
+
+    } else {
+        tq_buf_adds(&b, "null}");
+    }
+
+    ngx_http_taskmq_finalize(r,
+        ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b));
+    return;
+
+failed:
+
+    tq_buf_free(&b);
+    ngx_http_taskmq_finalize(r, ngx_http_taskmq_ask_error(r, result, reply));
+}
+
+ngx_int_t
+ngx_http_taskmq_tasks(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    ngx_int_t  rc;
+    ngx_str_t  value;
+    tq_list_t  list;
+
+    ngx_memzero(&list, sizeof(tq_list_t));
+    list.status = -1;
+
+    if (ngx_http_taskmq_list_limit(r, &list, &rc) != NGX_OK
+        || ngx_http_taskmq_list_handler(r, "type", &list, &rc) != NGX_OK
+        || ngx_http_taskmq_list_task_status(r, &list, &rc) != NGX_OK)
+    {
+        return rc;
+    }
+
+    if (ngx_http_taskmq_arg(r, "cursor", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (value.data
+        && tq_uuid_parse(ctx->conf->redis->uuid_key, (char *) value.data,
+                         value.len, &list.before)
+           != 0)
+    {
+        return ngx_http_taskmq_error_field(r, "query", "cursor",
+                                           "not a cursor of this list",
+                                           "value_error");
+    }
+
+    return ngx_http_taskmq_list(r, ctx, &list, ngx_http_taskmq_tasks_done);
+}
+
+static void
+ngx_http_taskmq_tasks_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    char                      uuid[TQ_UUID_LEN + 1];
+    int64_t                   cursor;
+    tq_buf_t                  b;
+    unsigned                  i, n, limit;
+    tq_job_info_t             info;
+    ngx_http_request_t       *r;
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = call->redis;
+    limit = (unsigned) call->value;
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    ngx_memzero(&b, sizeof(tq_buf_t));
+
+    if (result != TQ_CALL_REPLY || tq_list_head(reply, &cursor, &n) != 0) {
+        goto failed;
+    }
+
+    tq_buf_addc(&b, '[');
+
+    for (i = 0; i < n; i++) {
+        if (tq_list_job(reply, i, &info) != 0) {
+            goto failed;
+        }
+
+        if (i) {
+            tq_buf_addc(&b, ',');
+        }
+
+        tq_uuid_format(redis->uuid_key, info.id, uuid);
+        tq_job_add_task_json(&b, &info, uuid);
+    }
+
+    tq_buf_addc(&b, ']');
+
+    if (cursor) {
+        tq_uuid_format(redis->uuid_key, cursor, uuid);
+
+        if (ngx_http_taskmq_list_next(r, uuid, limit) != NGX_OK) {
+            tq_buf_free(&b);
+            ngx_http_taskmq_finalize(r, NGX_ERROR);
+            return;
+        }
+    }
+
+    ngx_http_taskmq_finalize(r,
+        ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b));
+    return;
+
+failed:
+
+    tq_buf_free(&b);
+    ngx_http_taskmq_finalize(r, ngx_http_taskmq_ask_error(r, result, reply));
+}
+
+/* ngx_http_taskmq_list_next adds the next page's Link: this one's, with its
+ * filters, from the cursor on. A cursor is a task id, so that it tells no more
+ * than one. */
+static ngx_int_t
+ngx_http_taskmq_list_next(ngx_http_request_t *r, const char *uuid,
+    unsigned limit)
+{
+    u_char     *p, *value;
+    ngx_str_t   status, type;
+
+    if (ngx_http_taskmq_arg(r, "status", &status) != NGX_OK
+        || ngx_http_taskmq_arg(r, "type", &type) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* both were checked: nothing in them needs escaping */
+
+    value = ngx_pnalloc(r->pool,
+                        sizeof("<?limit=100&status=&type=&cursor=>; "
+                               "rel=\"next\"")
+                        + r->unparsed_uri.len + status.len + type.len
+                        + TQ_UUID_LEN);
+    if (value == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_strlchr(r->unparsed_uri.data,
+                    r->unparsed_uri.data + r->unparsed_uri.len, '?');
+
+    p = ngx_sprintf(value, "<%*s?limit=%ud",
+                    p ? (size_t) (p - r->unparsed_uri.data)
+                      : r->unparsed_uri.len,
+                    r->unparsed_uri.data, limit);
+
+    if (status.len) {
+        p = ngx_sprintf(p, "&status=%V", &status);
+    }
+
+    if (type.len) {
+        p = ngx_sprintf(p, "&type=%V", &type);
+    }
+
+    (void) ngx_sprintf(p, "&cursor=%s>; rel=\"next\"%Z", uuid);
+
+    return ngx_http_taskmq_header(r, "Link", (char *) value);
+}

@@ -1,0 +1,292 @@
+/*
+ * ngx_http_taskmq_api_sums.c: sums over the namespace: queues, metrics, health.
+ */
+
+#include "ngx_http_taskmq_api.h"
+#include "ngx_http_taskmq_reply.h"
+#include "ngx_http_taskmq_stats.h"
+#include "tq_metrics.h"
+#include "tq_time.h"
+
+static ngx_int_t ngx_http_taskmq_stats(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx, ngx_http_taskmq_done_pt done);
+static void ngx_http_taskmq_queues_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_metrics_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_sums_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static ngx_int_t ngx_http_taskmq_health_reply(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, ngx_uint_t taskmq, const char *why);
+static void ngx_http_taskmq_health_answer(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+
+/* ---- GET /queues, the metrics, GET /api/metrics ---- */
+
+static ngx_int_t
+ngx_http_taskmq_stats(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    ngx_http_taskmq_done_pt done)
+{
+    tq_call_t                *tq;
+    ngx_http_taskmq_call_t   *call;
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = ctx->conf->redis;
+    call = ngx_http_taskmq_call_new(r, redis, done);
+    tq = NULL;
+
+    if (call) {
+        tq = tq_stats_call(&redis->ns, ngx_http_taskmq_redis_done, call);
+    }
+
+    return ngx_http_taskmq_ask(r, call, tq);
+}
+
+ngx_int_t
+ngx_http_taskmq_queues(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    return ngx_http_taskmq_stats(r, ctx, ngx_http_taskmq_queues_done);
+}
+
+static void
+ngx_http_taskmq_queues_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    char                 oldest[TQ_TIME_ISO_LEN + 1];
+    tq_buf_t             b;
+    unsigned             i;
+    tq_stats_t           s;
+    tq_queue_stats_t     q;
+    ngx_http_request_t  *r;
+
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    ngx_memzero(&b, sizeof(tq_buf_t));
+
+    if (result != TQ_CALL_REPLY || tq_stats_result(reply, &s) != 0) {
+        goto failed;
+    }
+
+    tq_buf_adds(&b, "{\"queues\":[");
+
+    for (i = 0; i < s.queues; i++) {
+        if (tq_stats_queue(reply, i, &q) != 0) {
+            goto failed;
+        }
+
+        tq_buf_adds(&b, i ? ",{\"handler\":" : "{\"handler\":");
+        tq_buf_add_json(&b, q.name.p, q.name.len);
+        tq_buf_addf(&b, ",\"waiting\":%lld,\"scheduled\":%lld,"
+                        "\"running\":%lld,\"dead\":%lld,\"oldest\":",
+                    (long long) q.waiting, (long long) q.scheduled,
+                    (long long) q.running, (long long) q.dead);
+
+        if (q.oldest_ms > 0) {
+            tq_time_format(q.oldest_ms, oldest);
+            tq_buf_addf(&b, "\"%s\"}", oldest);
+
+        } else {
+            tq_buf_adds(&b, "null}");
+        }
+    }
+
+    tq_buf_adds(&b, "]}");
+
+    ngx_http_taskmq_finalize(r,
+        ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b));
+    return;
+
+failed:
+
+    tq_buf_free(&b);
+    ngx_http_taskmq_finalize(r, ngx_http_taskmq_ask_error(r, result, reply));
+}
+
+ngx_int_t
+ngx_http_taskmq_metrics(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    return ngx_http_taskmq_stats(r, ctx, ngx_http_taskmq_metrics_done);
+}
+
+static void
+ngx_http_taskmq_metrics_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    tq_buf_t             b;
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    ngx_memzero(&b, sizeof(tq_buf_t));
+
+    if (result != TQ_CALL_REPLY || tq_metrics_namespace(&b, reply) != 0) {
+        tq_buf_free(&b);
+        rc = ngx_http_taskmq_ask_error(r, result, reply);
+
+    } else {
+        ngx_http_taskmq_stats_add(&b);
+        rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, TQ_METRICS_TYPE, &b);
+    }
+
+    ngx_http_taskmq_finalize(r, rc);
+}
+
+ngx_int_t
+ngx_http_taskmq_sums(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    return ngx_http_taskmq_stats(r, ctx, ngx_http_taskmq_sums_done);
+}
+
+static void
+ngx_http_taskmq_sums_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    tq_buf_t                  b;
+    ngx_int_t                 rc;
+    tq_stats_t                s;
+    ngx_http_request_t       *r;
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = call->redis;
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    if (result != TQ_CALL_REPLY || tq_stats_result(reply, &s) != 0) {
+        rc = ngx_http_taskmq_ask_error(r, result, reply);
+
+    } else {
+        ngx_memzero(&b, sizeof(tq_buf_t));
+        tq_buf_addf(&b, "{\"tasks_received\":%lld,"
+                        "\"tasks_processed_success\":%lld,"
+                        "\"tasks_processed_failed\":%lld,\"queue_size\":%lld,"
+                        "\"daemon_healthy\":%s}",
+                    (long long) s.received, (long long) s.success,
+                    (long long) s.failed,
+                    (long long) (s.waiting + s.scheduled),
+                    redis->health.known && redis->health.why ? "false"
+                                                             : "true");
+        rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
+    }
+
+    ngx_http_taskmq_finalize(r, rc);
+}
+
+/* ---- GET /health ---- */
+
+static ngx_int_t
+ngx_http_taskmq_health_reply(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, ngx_uint_t taskmq, const char *why)
+{
+    char                       now[TQ_TIME_ISO_LEN + 1];
+    tq_buf_t                   b;
+    ngx_time_t                *tp;
+    ngx_uint_t                 status;
+    ngx_http_taskmq_health_t  *health;
+
+    ngx_memzero(&b, sizeof(tq_buf_t));
+
+    health = &redis->health;
+    status = why ? NGX_HTTP_SERVICE_UNAVAILABLE : NGX_HTTP_OK;
+
+    if (why) {
+        tq_buf_adds(&b, taskmq ? "{\"status\":\"error\",\"detail\":"
+                               : "{\"status\":\"unhealthy\",\"error\":");
+        tq_buf_add_json(&b, why, ngx_strlen(why));
+        tq_buf_addc(&b, '}');
+
+        return ngx_http_taskmq_reply_buf(r, status, NULL, &b);
+    }
+
+    if (taskmq) {
+        tq_buf_addf(&b, "{\"status\":\"ok\",\"waiting\":%lld,\"workers\":%lld",
+                    (long long) health->jobs, (long long) health->workers);
+
+    } else {
+        tp = ngx_timeofday();
+        tq_time_format((int64_t) tp->sec * 1000 + (int64_t) tp->msec, now);
+        tq_buf_addf(&b, "{\"status\":\"healthy\",\"queue_size\":%lld,"
+                        "\"workers\":%lld,\"timestamp\":\"%s\"",
+                    (long long) health->jobs, (long long) health->workers,
+                    now);
+    }
+
+    tq_buf_adds(&b, health->noeviction == 0
+                    ? ",\"warning\":\"Redis may drop jobs when it is full: "
+                      "its maxmemory-policy is not noeviction\"}" : "}");
+
+    return ngx_http_taskmq_reply_buf(r, status, NULL, &b);
+}
+
+ngx_int_t
+ngx_http_taskmq_health(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    ngx_uint_t                taskmq;
+    ngx_http_taskmq_call_t   *call;
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = ctx->conf->redis;
+    taskmq = ctx->conf->api == NGX_HTTP_TASKMQ_TASKMQ;
+
+    if (!ngx_http_taskmq_redis_ready(redis)) {
+        return ngx_http_taskmq_health_reply(r, redis, taskmq,
+                                            ngx_http_taskmq_redis_why(redis));
+    }
+
+    if (ngx_http_taskmq_health_fresh(redis)) {
+        return ngx_http_taskmq_health_reply(r, redis, taskmq,
+                                            redis->health.why);
+    }
+
+    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_health_answer);
+
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->value = taskmq;
+
+    if (ngx_http_taskmq_health_wait(call) != NGX_OK) {
+        (void) ngx_http_taskmq_call_end(call);
+
+        return ngx_http_taskmq_health_reply(r, redis, taskmq,
+                                            "too many calls wait for Redis");
+    }
+
+    return NGX_DONE;
+}
+
+static void
+ngx_http_taskmq_health_answer(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    ngx_uint_t                taskmq;
+    ngx_http_request_t       *r;
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = call->redis;
+    taskmq = call->value;
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    ngx_http_taskmq_finalize(r,
+        ngx_http_taskmq_health_reply(r, redis, taskmq, redis->health.why));
+}

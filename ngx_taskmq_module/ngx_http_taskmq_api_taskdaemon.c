@@ -1,0 +1,236 @@
+/*
+ * ngx_http_taskmq_api_taskdaemon.c: TaskDaemon's endpoints that add, show and
+ * change tasks. A task is a job; its id here is a UUID that only this
+ * namespace's key can make (libtaskmq/tq_uuid.h).
+ */
+
+#include "ngx_http_taskmq_api.h"
+#include "ngx_http_taskmq_reply.h"
+
+static void ngx_http_taskmq_queue_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_get_task_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_delete_task_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_redrive_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+
+/* ---- POST /queue ---- */
+
+ngx_int_t
+ngx_http_taskmq_queue(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    tq_job_t         job;
+    tq_field_errs_t  errs;
+
+    if (tq_job_read(TQ_API_TASKDAEMON, body, ctx->conf->max_payload, &job,
+                    &errs)
+        != 0)
+    {
+        return ngx_http_taskmq_error_fields(r, &errs);
+    }
+
+    return ngx_http_taskmq_enqueue(r, ctx, body, &job, 1,
+                                   ngx_http_taskmq_queue_done);
+}
+
+static void
+ngx_http_taskmq_queue_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    char                        uuid[TQ_UUID_LEN + 1];
+    u_char                      text[64], *p;
+    ngx_int_t                   rc;
+    ngx_http_request_t         *r;
+    ngx_http_taskmq_redis_t    *redis;
+    ngx_http_taskmq_outcome_t   outcome;
+
+    redis = call->redis;
+    r = ngx_http_taskmq_enqueue_end(call, result, reply, &outcome);
+
+    if (r == NULL) {
+        return;
+    }
+
+    if (outcome.id > 0) {
+        tq_uuid_format(redis->uuid_key, outcome.id, uuid);
+        p = ngx_sprintf(text, "{\"task_id\":\"%s\"}", uuid);
+
+        rc = ngx_http_taskmq_reply_copy(r, NGX_HTTP_OK, (char *) text,
+                                        (size_t) (p - text));
+
+    } else {
+        rc = ngx_http_taskmq_enqueue_error(r, &outcome, "type");
+    }
+
+    ngx_http_taskmq_finalize(r, rc);
+}
+
+/* ---- GET and DELETE /api/tasks/{id}, POST /api/tasks/{id}/redrive ---- */
+
+typedef tq_call_t *(*ngx_http_taskmq_task_pt)(const tq_ns_t *ns, int64_t id,
+    tq_call_cb cb, void *data);
+
+static ngx_int_t
+ngx_http_taskmq_task(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    ngx_http_taskmq_task_pt build, ngx_http_taskmq_done_pt done)
+{
+    int64_t                   id;
+    tq_call_t                *tq;
+    ngx_http_taskmq_call_t   *call;
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = ctx->conf->redis;
+
+    if (tq_uuid_parse(redis->uuid_key, (char *) ctx->param.data,
+                      ctx->param.len, &id)
+        != 0)
+    {
+        return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Task not found");
+    }
+
+    call = ngx_http_taskmq_call_new(r, redis, done);
+    tq = NULL;
+
+    if (call) {
+        call->id = id;
+        tq = build(&redis->ns, id, ngx_http_taskmq_redis_done, call);
+    }
+
+    return ngx_http_taskmq_ask(r, call, tq);
+}
+
+ngx_int_t
+ngx_http_taskmq_get_task(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    return ngx_http_taskmq_task(r, ctx, tq_get_call,
+                                ngx_http_taskmq_get_task_done);
+}
+
+ngx_int_t
+ngx_http_taskmq_delete_task(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    return ngx_http_taskmq_task(r, ctx, tq_delete_call,
+                                ngx_http_taskmq_delete_task_done);
+}
+
+ngx_int_t
+ngx_http_taskmq_redrive(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    return ngx_http_taskmq_task(r, ctx, tq_retry_call,
+                                ngx_http_taskmq_redrive_done);
+}
+
+static void
+ngx_http_taskmq_get_task_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    int                       found;
+    char                      uuid[TQ_UUID_LEN + 1];
+    int64_t                   id;
+    tq_buf_t                  b;
+    ngx_int_t                 rc;
+    tq_job_info_t             info;
+    ngx_http_request_t       *r;
+    ngx_http_taskmq_redis_t  *redis;
+
+    id = call->id;
+    redis = call->redis;
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    found = result == TQ_CALL_REPLY ? tq_get_result(reply, id, &info) : -1;
+
+    if (found == 1) {
+        ngx_memzero(&b, sizeof(tq_buf_t));
+        tq_uuid_format(redis->uuid_key, id, uuid);
+        tq_job_add_task_json(&b, &info, uuid);
+        rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
+
+    } else if (found == 0) {
+        rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Task not found");
+
+    } else {
+        rc = ngx_http_taskmq_ask_error(r, result, reply);
+    }
+
+    ngx_http_taskmq_finalize(r, rc);
+}
+
+static void
+ngx_http_taskmq_delete_task_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    ngx_int_t            rc;
+    tq_change_t          change;
+    ngx_http_request_t  *r;
+
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    if (result != TQ_CALL_REPLY || tq_change_result(reply, &change, NULL) != 0)
+    {
+        rc = ngx_http_taskmq_ask_error(r, result, reply);
+
+    } else if (change == TQ_CHANGE_NOT_FOUND) {
+        rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Task not found");
+
+    } else {
+        rc = ngx_http_taskmq_reply_empty(r, NGX_HTTP_NO_CONTENT);
+    }
+
+    ngx_http_taskmq_finalize(r, rc);
+}
+
+static void
+ngx_http_taskmq_redrive_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    char                      uuid[TQ_UUID_LEN + 1];
+    u_char                    text[96], *p;
+    int64_t                   id;
+    ngx_int_t                 rc;
+    tq_change_t               change;
+    ngx_http_request_t       *r;
+    ngx_http_taskmq_redis_t  *redis;
+
+    id = call->id;
+    redis = call->redis;
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    if (result != TQ_CALL_REPLY || tq_change_result(reply, &change, NULL) != 0)
+    {
+        rc = ngx_http_taskmq_ask_error(r, result, reply);
+
+    } else if (change == TQ_CHANGE_NOT_FOUND) {
+        rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Task not found");
+
+    } else if (change == TQ_CHANGE_CONFLICT) {
+        rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND,
+                                   "Task is not failed");
+
+    } else {
+        tq_uuid_format(redis->uuid_key, id, uuid);
+        p = ngx_sprintf(text, "{\"task_id\":\"%s\",\"status\":\"pending\"}",
+                        uuid);
+        rc = ngx_http_taskmq_reply_copy(r, NGX_HTTP_OK, (char *) text,
+                                        (size_t) (p - text));
+    }
+
+    ngx_http_taskmq_finalize(r, rc);
+}

@@ -1,0 +1,354 @@
+/*
+ * ngx_http_taskmq_api_taskmq.c: TaskMQ's endpoints that add, show and change
+ * jobs.
+ */
+
+#include "ngx_http_taskmq_api.h"
+#include "ngx_http_taskmq_reply.h"
+
+static void ngx_http_taskmq_add_job_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_add_jobs_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_get_job_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_cancel_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_retry_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_delete_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+
+/* ---- POST /add-job, POST /add-jobs ---- */
+
+ngx_int_t
+ngx_http_taskmq_add_job(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    tq_job_t         job;
+    tq_field_errs_t  errs;
+
+    if (tq_job_read(TQ_API_TASKMQ, body, ctx->conf->max_payload, &job, &errs)
+        != 0)
+    {
+        return ngx_http_taskmq_error_fields(r, &errs);
+    }
+
+    return ngx_http_taskmq_enqueue(r, ctx, body, &job, 1,
+                                   ngx_http_taskmq_add_job_done);
+}
+
+static void
+ngx_http_taskmq_add_job_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    u_char                     *p;
+    u_char                      text[sizeof("{\"status\":\"ok\",\"job_id\":}")
+                                     + NGX_INT64_LEN];
+    ngx_int_t                   rc;
+    ngx_http_request_t         *r;
+    ngx_http_taskmq_outcome_t   outcome;
+
+    r = ngx_http_taskmq_enqueue_end(call, result, reply, &outcome);
+
+    if (r == NULL) {
+        return;
+    }
+
+    if (outcome.id > 0) {
+        p = ngx_cpymem(text, "{\"status\":\"ok\",\"job_id\":",
+                       sizeof("{\"status\":\"ok\",\"job_id\":") - 1);
+        p = ngx_sprintf(p, "%L}", outcome.id);
+
+        rc = ngx_http_taskmq_reply_copy(r, NGX_HTTP_OK, (char *) text,
+                                        (size_t) (p - text));
+
+    } else {
+        rc = ngx_http_taskmq_enqueue_error(r, &outcome, "handler");
+    }
+
+    ngx_http_taskmq_finalize(r, rc);
+}
+
+ngx_int_t
+ngx_http_taskmq_add_jobs(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    int               n;
+    tq_job_t         *jobs;
+    ngx_int_t         rc;
+    tq_field_errs_t   errs;
+
+    jobs = ngx_alloc(TQ_BULK_MAX_JOBS * sizeof(tq_job_t),
+                     r->connection->log);
+    if (jobs == NULL) {
+        return ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "Out of memory");
+    }
+
+    n = tq_job_read_bulk(body, ctx->conf->max_payload, jobs, TQ_BULK_MAX_JOBS,
+                         &errs);
+
+    if (n < 0) {
+        rc = ngx_http_taskmq_error_fields(r, &errs);
+
+    } else {
+        rc = ngx_http_taskmq_enqueue(r, ctx, body, jobs, (unsigned) n,
+                                     ngx_http_taskmq_add_jobs_done);
+    }
+
+    ngx_free(jobs);
+
+    return rc;
+}
+
+static void
+ngx_http_taskmq_add_jobs_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    tq_buf_t                    b;
+    ngx_int_t                   rc;
+    ngx_uint_t                  i;
+    ngx_http_request_t         *r;
+    ngx_http_taskmq_outcome_t   outcome;
+
+    r = ngx_http_taskmq_enqueue_end(call, result, reply, &outcome);
+
+    if (r == NULL) {
+        return;
+    }
+
+    if (outcome.id > 0) {
+        ngx_memzero(&b, sizeof(tq_buf_t));
+        tq_buf_adds(&b, "{\"status\":\"ok\",\"job_ids\":[");
+
+        for (i = 0; i < outcome.n; i++) {
+            if (i) {
+                tq_buf_addc(&b, ',');
+            }
+            tq_buf_addi(&b, outcome.id + (int64_t) i);
+        }
+
+        tq_buf_adds(&b, "]}");
+        rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
+
+    } else {
+        rc = ngx_http_taskmq_enqueue_error(r, &outcome, "handler");
+    }
+
+    ngx_http_taskmq_finalize(r, rc);
+}
+
+/* ---- GET /job/{id} ---- */
+
+ngx_int_t
+ngx_http_taskmq_get_job(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    int64_t                   id;
+    tq_call_t                *tq;
+    ngx_http_taskmq_call_t   *call;
+    ngx_http_taskmq_redis_t  *redis;
+
+    if (tq_id_parse((char *) ctx->param.data, ctx->param.len, &id) != 0) {
+        return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
+    }
+
+    redis = ctx->conf->redis;
+    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_get_job_done);
+    tq = NULL;
+
+    if (call) {
+        call->id = id;
+        tq = tq_get_call(&redis->ns, id, ngx_http_taskmq_redis_done, call);
+    }
+
+    return ngx_http_taskmq_ask(r, call, tq);
+}
+
+static void
+ngx_http_taskmq_get_job_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    int                  found;
+    int64_t              id;
+    tq_buf_t             b;
+    ngx_int_t            rc;
+    tq_job_info_t        info;
+    ngx_http_request_t  *r;
+
+    id = call->id;
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    found = result == TQ_CALL_REPLY ? tq_get_result(reply, id, &info) : -1;
+
+    if (found == 1) {
+        ngx_memzero(&b, sizeof(tq_buf_t));
+        tq_job_add_json(&b, &info);
+        rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
+
+    } else if (found == 0) {
+        rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
+
+    } else {
+        rc = ngx_http_taskmq_ask_error(r, result, reply);
+    }
+
+    ngx_http_taskmq_finalize(r, rc);
+}
+
+/* ---- POST /cancel, POST /retry, DELETE /job/{id} ---- */
+
+ngx_int_t
+ngx_http_taskmq_cancel(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    int                       force;
+    int64_t                   id;
+    tq_call_t                *tq;
+    tq_field_errs_t           errs;
+    ngx_http_taskmq_call_t   *call;
+    ngx_http_taskmq_redis_t  *redis;
+
+    force = 0;
+
+    if (tq_job_read_id(body, &id, &force, &errs) != 0) {
+        return ngx_http_taskmq_error_fields(r, &errs);
+    }
+
+    redis = ctx->conf->redis;
+    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_cancel_done);
+    tq = NULL;
+
+    if (call) {
+        call->id = id;
+        tq = tq_cancel_call(&redis->ns, id, force, ngx_http_taskmq_redis_done,
+                            call);
+    }
+
+    return ngx_http_taskmq_ask(r, call, tq);
+}
+
+ngx_int_t
+ngx_http_taskmq_retry(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    int64_t                   id;
+    tq_call_t                *tq;
+    tq_field_errs_t           errs;
+    ngx_http_taskmq_call_t   *call;
+    ngx_http_taskmq_redis_t  *redis;
+
+    if (tq_job_read_id(body, &id, NULL, &errs) != 0) {
+        return ngx_http_taskmq_error_fields(r, &errs);
+    }
+
+    redis = ctx->conf->redis;
+    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_retry_done);
+    tq = NULL;
+
+    if (call) {
+        call->id = id;
+        tq = tq_retry_call(&redis->ns, id, ngx_http_taskmq_redis_done, call);
+    }
+
+    return ngx_http_taskmq_ask(r, call, tq);
+}
+
+ngx_int_t
+ngx_http_taskmq_delete(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    int64_t                   id;
+    tq_call_t                *tq;
+    ngx_http_taskmq_call_t   *call;
+    ngx_http_taskmq_redis_t  *redis;
+
+    if (tq_id_parse((char *) ctx->param.data, ctx->param.len, &id) != 0) {
+        return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
+    }
+
+    redis = ctx->conf->redis;
+    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_delete_done);
+    tq = NULL;
+
+    if (call) {
+        call->id = id;
+        tq = tq_delete_call(&redis->ns, id, ngx_http_taskmq_redis_done, call);
+    }
+
+    return ngx_http_taskmq_ask(r, call, tq);
+}
+
+/* ngx_http_taskmq_changed answers all three. done: the word for it; conflict:
+ * what a 409 says. */
+static void
+ngx_http_taskmq_changed(ngx_http_taskmq_call_t *call, tq_call_result_t result,
+    const redisReply *reply, const char *done, const char *conflict)
+{
+    u_char               text[128], *p;
+    int64_t              id;
+    ngx_int_t            rc;
+    tq_change_t          change;
+    ngx_http_request_t  *r;
+
+    id = call->id;
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    if (result != TQ_CALL_REPLY || tq_change_result(reply, &change, NULL) != 0)
+    {
+        ngx_http_taskmq_finalize(r,
+                                 ngx_http_taskmq_ask_error(r, result, reply));
+        return;
+    }
+
+    switch (change) {
+
+    case TQ_CHANGE_NOT_FOUND:
+        rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
+        break;
+
+    case TQ_CHANGE_CONFLICT:
+        rc = ngx_http_taskmq_error(r, NGX_HTTP_CONFLICT, conflict);
+        break;
+
+    default:
+        p = ngx_sprintf(text, "{\"status\":\"%s\",\"job_id\":%L}", done, id);
+        rc = ngx_http_taskmq_reply_copy(r, NGX_HTTP_OK, (char *) text,
+                                        (size_t) (p - text));
+    }
+
+    ngx_http_taskmq_finalize(r, rc);
+}
+
+static void
+ngx_http_taskmq_cancel_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    ngx_http_taskmq_changed(call, result, reply, "cancelled",
+                            "Job is not pending");
+}
+
+static void
+ngx_http_taskmq_retry_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    ngx_http_taskmq_changed(call, result, reply, "retrying",
+                            "Job is not failed");
+}
+
+static void
+ngx_http_taskmq_delete_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    ngx_http_taskmq_changed(call, result, reply, "deleted",
+                            "Job cannot be deleted");
+}

@@ -1,0 +1,188 @@
+/*
+ * ngx_http_taskmq_ask.c: what the handlers of both APIs share: sending a call
+ * for a request, enqueueing, and answering when there was no result.
+ */
+
+#include "ngx_http_taskmq_api.h"
+#include "ngx_http_taskmq_reply.h"
+
+static uint64_t ngx_http_taskmq_hash(tq_str_t body);
+
+ngx_int_t
+ngx_http_taskmq_ask(ngx_http_request_t *r, ngx_http_taskmq_call_t *call,
+    tq_call_t *tq)
+{
+    ngx_http_taskmq_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+
+    if (call
+        && ngx_http_taskmq_redis_send(call, tq, ctx->conf->redis_timeout)
+           == NGX_OK)
+    {
+        return NGX_DONE;
+    }
+
+    if (call) {
+        (void) ngx_http_taskmq_call_end(call);
+
+    } else {
+        tq_call_free(tq);
+    }
+
+    return ngx_http_taskmq_ask_error(r, TQ_CALL_NOT_SENT, NULL);
+}
+
+ngx_int_t
+ngx_http_taskmq_ask_error(ngx_http_request_t *r, tq_call_result_t result,
+    const redisReply *reply)
+{
+    const char             *why;
+    ngx_http_taskmq_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+    why = ngx_http_taskmq_redis_why(ctx->conf->redis);
+
+    return ngx_http_taskmq_error_redis(r, result, reply,
+                                       *why ? why : "too many calls wait");
+}
+
+/* FNV-1a; it tells apart the bodies that one client sends with one key. */
+static uint64_t
+ngx_http_taskmq_hash(tq_str_t body)
+{
+    size_t    i;
+    uint64_t  h;
+
+    h = 0xcbf29ce484222325;
+
+    for (i = 0; i < body.len; i++) {
+        h = (h ^ (u_char) body.p[i]) * 0x100000001b3;
+    }
+
+    return h;
+}
+
+ngx_int_t
+ngx_http_taskmq_enqueue(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body, const tq_job_t *jobs, unsigned n,
+    ngx_http_taskmq_done_pt done)
+{
+    int64_t                      waiting;
+    uint64_t                     hash;
+    ngx_http_taskmq_call_t      *call;
+    ngx_http_taskmq_redis_t     *redis;
+    ngx_http_taskmq_loc_conf_t  *conf;
+
+    conf = ctx->conf;
+    redis = conf->redis;
+
+    if (conf->max_pending) {
+        ngx_http_taskmq_health_refresh(redis);
+
+        waiting = ngx_http_taskmq_health_jobs(redis);
+
+        if (waiting >= 0 && waiting + n > conf->max_pending) {
+            return ngx_http_taskmq_error_later(r, NGX_HTTP_TOO_MANY_REQUESTS,
+                                               "Too many jobs are waiting");
+        }
+    }
+
+    hash = 0;
+
+    if (ctx->idempotency_key.len) {
+        hash = ngx_http_taskmq_hash(body);
+
+    } else {
+        ctx->subject.len = 0;
+    }
+
+    call = ngx_http_taskmq_call_new(r, redis, done);
+
+    if (call
+        && ngx_http_taskmq_batch_add(call, conf, ctx->subject,
+                                     ctx->idempotency_key, hash, jobs, n)
+           == NGX_OK)
+    {
+        return NGX_DONE;
+    }
+
+    if (call) {
+        (void) ngx_http_taskmq_call_end(call);
+    }
+
+    return ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                       "Out of memory");
+}
+
+ngx_http_request_t *
+ngx_http_taskmq_enqueue_end(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply,
+    ngx_http_taskmq_outcome_t *outcome)
+{
+    outcome->result = result;
+    outcome->reply = reply;
+    outcome->id = 0;
+    outcome->n = call->value;
+
+    if (result == TQ_CALL_REPLY
+        && tq_enqueue_result(reply, (unsigned) call->group, &outcome->id) == 0
+        && outcome->id > 0)
+    {
+        call->redis->health.added += (int64_t) call->value;
+    }
+
+    return ngx_http_taskmq_call_end(call);
+}
+
+ngx_int_t
+ngx_http_taskmq_enqueue_error(ngx_http_request_t *r,
+    const ngx_http_taskmq_outcome_t *outcome, const char *field)
+{
+    switch (outcome->id) {
+
+    case TQ_ENQUEUE_CONFLICT:
+        return ngx_http_taskmq_error_field(r, "header", "Idempotency-Key",
+                                           "already used with another body",
+                                           "value_error");
+
+    case TQ_ENQUEUE_HANDLERS:
+        return ngx_http_taskmq_error_field(r, "body", field,
+                                           "too many handler names in use",
+                                           "value_error");
+
+    case TQ_ENQUEUE_UNKNOWN_HANDLER:
+        return ngx_http_taskmq_error_field(r, "body", field,
+                                           "no worker serves this handler",
+                                           "value_error");
+    }
+
+    return ngx_http_taskmq_ask_error(r, outcome->result, outcome->reply);
+}
+
+ngx_int_t
+ngx_http_taskmq_arg(ngx_http_request_t *r, const char *name, ngx_str_t *value)
+{
+    u_char     *p, *dst, *src;
+    ngx_str_t   raw;
+
+    ngx_str_null(value);
+
+    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &raw) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, raw.len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    dst = p;
+    src = raw.data;
+    ngx_unescape_uri(&dst, &src, raw.len, 0);
+
+    value->data = p;
+    value->len = (size_t) (dst - p);
+
+    return NGX_OK;
+}

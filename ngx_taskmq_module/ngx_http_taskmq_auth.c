@@ -1,0 +1,622 @@
+/*
+ * ngx_http_taskmq_auth.c: bearer tokens. The only file that knows libjwt,
+ * which is trusted with signatures alone: it accepts "none" where a key is
+ * empty, ignores "crit" and rounds claims, so the token's shape, its algorithm
+ * and its claims are checked here, by the strict JSON reader.
+ */
+
+#include <jwt.h>
+#include <openssl/bio.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "ngx_http_taskmq_auth.h"
+#include "tq_json.h"
+
+struct ngx_http_taskmq_auth_s {
+    ngx_array_t                    *secrets;     /* ngx_str_t, or NULL */
+    ngx_str_t                       key;         /* PEM, or empty */
+    jwt_alg_t                       key_alg;
+    ngx_str_t                       role_claim;  /* NUL-terminated */
+    ngx_flag_t                      require_exp;
+    ngx_http_taskmq_token_cache_t  *cache;
+    ngx_http_taskmq_identity_t      who;         /* the last one verified */
+};
+
+/* A token cut into its parts. */
+typedef struct {
+    ngx_str_t  text;          /* NUL-terminated copy */
+    ngx_str_t  header;        /* decoded */
+    ngx_str_t  payload;       /* decoded */
+} ngx_http_taskmq_jwt_t;
+
+static jwt_alg_t ngx_http_taskmq_auth_key_alg(ngx_str_t *pem,
+    const char **why);
+static const char *ngx_http_taskmq_auth_verify(ngx_http_taskmq_auth_t *auth,
+    ngx_pool_t *pool, ngx_str_t *token);
+static const char *ngx_http_taskmq_auth_split(ngx_pool_t *pool,
+    ngx_str_t *token, ngx_http_taskmq_jwt_t *jwt);
+static const char *ngx_http_taskmq_auth_header(ngx_http_taskmq_jwt_t *jwt,
+    jwt_alg_t *alg);
+static const char *ngx_http_taskmq_auth_signature(
+    ngx_http_taskmq_auth_t *auth, ngx_http_taskmq_jwt_t *jwt, jwt_alg_t alg);
+static const char *ngx_http_taskmq_auth_claims(ngx_http_taskmq_auth_t *auth,
+    ngx_http_taskmq_jwt_t *jwt, ngx_http_taskmq_identity_t *who);
+static const char *ngx_http_taskmq_auth_roles(tq_json_val_t *v,
+    ngx_uint_t *roles);
+static const char *ngx_http_taskmq_auth_times(
+    const ngx_http_taskmq_identity_t *who);
+
+ngx_http_taskmq_auth_t *
+ngx_http_taskmq_auth_conf(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *conf)
+{
+    const char                    *why;
+    ngx_uint_t                     i;
+    ngx_http_taskmq_auth_t        *auth, **known;
+    ngx_http_taskmq_main_conf_t   *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_taskmq_module);
+    known = mcf->auths.elts;
+
+    /* inherited values are the very same memory */
+
+    for (i = 0; i < mcf->auths.nelts; i++) {
+        auth = known[i];
+
+        if (auth->secrets == conf->secrets
+            && auth->key.data == conf->key.data
+            && auth->require_exp == conf->require_exp
+            && auth->role_claim.len == conf->role_claim.len
+            && ngx_memcmp(auth->role_claim.data, conf->role_claim.data,
+                          conf->role_claim.len) == 0)
+        {
+            return auth;
+        }
+    }
+
+    auth = ngx_pcalloc(cf->pool, sizeof(ngx_http_taskmq_auth_t));
+    known = ngx_array_push(&mcf->auths);
+
+    if (auth == NULL || known == NULL) {
+        return NULL;
+    }
+
+    auth->secrets = conf->secrets;
+    auth->key = conf->key;
+    auth->role_claim = conf->role_claim;
+    auth->require_exp = conf->require_exp;
+    auth->key_alg = JWT_ALG_NONE;
+
+    if (conf->key.len) {
+        auth->key_alg = ngx_http_taskmq_auth_key_alg(&conf->key, &why);
+    }
+
+    *known = auth;
+
+    return auth;
+}
+
+const char *
+ngx_http_taskmq_auth_key_check(ngx_str_t *pem)
+{
+    const char  *why = NULL;
+
+    (void) ngx_http_taskmq_auth_key_alg(pem, &why);
+
+    return why;
+}
+
+/* ngx_http_taskmq_auth_key_alg finds the one algorithm that a public key is
+ * for; JWT_ALG_NONE with *why when there is none. */
+static jwt_alg_t
+ngx_http_taskmq_auth_key_alg(ngx_str_t *pem, const char **why)
+{
+    BIO        *bio;
+    char        group[32];
+    size_t      len;
+    EVP_PKEY   *key;
+    jwt_alg_t   alg;
+
+    alg = JWT_ALG_NONE;
+
+    bio = BIO_new_mem_buf(pem->data, (int) pem->len);
+    if (bio == NULL) {
+        *why = "out of memory";
+        return alg;
+    }
+
+    key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+
+    if (key == NULL) {
+        ERR_clear_error();
+        *why = "it is not a public key in PEM format";
+        return alg;
+    }
+
+    if (EVP_PKEY_base_id(key) == EVP_PKEY_RSA) {
+
+        if (EVP_PKEY_bits(key) < TQ_JWT_RSA_MIN_BITS) {
+            *why = "the RSA key is shorter than 2048 bits";
+
+        } else {
+            alg = JWT_ALG_RS256;
+        }
+
+    } else if (EVP_PKEY_base_id(key) == EVP_PKEY_EC
+               && EVP_PKEY_get_group_name(key, group, sizeof(group), &len)
+               && ngx_strcmp(group, "prime256v1") == 0)
+    {
+        alg = JWT_ALG_ES256;
+
+    } else {
+        *why = "the key is neither RSA nor on the curve P-256";
+    }
+
+    EVP_PKEY_free(key);
+
+    return alg;
+}
+
+ngx_int_t
+ngx_http_taskmq_auth_start(ngx_http_taskmq_auth_t *auth, ngx_cycle_t *cycle)
+{
+    auth->cache = ngx_http_taskmq_token_cache_create(cycle->pool);
+
+    return auth->cache ? NGX_OK : NGX_ERROR;
+}
+
+/* ngx_http_taskmq_auth_token finds the token behind "Bearer". */
+static const char *
+ngx_http_taskmq_auth_token(ngx_http_request_t *r, ngx_str_t *token)
+{
+    ngx_str_t         value;
+    ngx_table_elt_t  *h;
+
+    h = r->headers_in.authorization;
+
+    if (h == NULL) {
+        return "no Authorization header";
+    }
+
+    value = h->value;
+
+    if (value.len < sizeof("Bearer ") - 1
+        || ngx_strncasecmp(value.data, (u_char *) "Bearer ",
+                           sizeof("Bearer ") - 1) != 0)
+    {
+        return "the Authorization header is not \"Bearer\"";
+    }
+
+    value.data += sizeof("Bearer ") - 1;
+    value.len -= sizeof("Bearer ") - 1;
+
+    while (value.len && *value.data == ' ') {
+        value.data++;
+        value.len--;
+    }
+
+    if (value.len > TQ_TOKEN_MAX_BYTES) {
+        return "the token is too long";
+    }
+
+    *token = value;
+
+    return NULL;
+}
+
+ngx_int_t
+ngx_http_taskmq_auth(ngx_http_request_t *r, ngx_http_taskmq_auth_t *auth,
+    const ngx_http_taskmq_identity_t **who)
+{
+    const char  *why;
+    ngx_str_t    token;
+
+    why = ngx_http_taskmq_auth_token(r, &token);
+
+    if (why == NULL) {
+
+        if (auth->cache == NULL
+            && ngx_http_taskmq_auth_start(auth, (ngx_cycle_t *) ngx_cycle)
+               != NGX_OK)
+        {
+            why = "out of memory";
+
+        } else {
+            *who = ngx_http_taskmq_token_cache_find(auth->cache, &token,
+                                                    ngx_time());
+            if (*who) {
+                return NGX_OK;
+            }
+
+            why = ngx_http_taskmq_auth_verify(auth, r->pool, &token);
+        }
+    }
+
+    if (why) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "taskmq: request refused: %s", why);
+        return NGX_DECLINED;
+    }
+
+    *who = &auth->who;
+
+    return NGX_OK;
+}
+
+/* ngx_http_taskmq_auth_verify checks a token that is not in the cache, and
+ * remembers it. NULL: auth->who says who it is; else why it is refused. */
+static const char *
+ngx_http_taskmq_auth_verify(ngx_http_taskmq_auth_t *auth, ngx_pool_t *pool,
+    ngx_str_t *token)
+{
+    jwt_alg_t               alg;
+    const char             *why;
+    ngx_http_taskmq_jwt_t   jwt;
+
+    why = ngx_http_taskmq_auth_split(pool, token, &jwt);
+
+    if (why == NULL) {
+        why = ngx_http_taskmq_auth_header(&jwt, &alg);
+    }
+
+    if (why == NULL) {
+        why = ngx_http_taskmq_auth_signature(auth, &jwt, alg);
+    }
+
+    if (why == NULL) {
+        why = ngx_http_taskmq_auth_claims(auth, &jwt, &auth->who);
+    }
+
+    if (why == NULL) {
+        why = ngx_http_taskmq_auth_times(&auth->who);
+    }
+
+    if (why == NULL) {
+        ngx_http_taskmq_token_cache_add(auth->cache, token, &auth->who);
+    }
+
+    return why;
+}
+
+static ngx_uint_t
+ngx_http_taskmq_auth_base64url(u_char ch)
+{
+    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
+           || (ch >= '0' && ch <= '9') || ch == '-' || ch == '_';
+}
+
+/* ngx_http_taskmq_auth_decode decodes one part of a token. */
+static const char *
+ngx_http_taskmq_auth_decode(ngx_pool_t *pool, u_char *p, u_char *end,
+    ngx_str_t *text)
+{
+    ngx_str_t  part;
+
+    part.data = p;
+    part.len = (size_t) (end - p);
+
+    text->data = ngx_pnalloc(pool, ngx_base64_decoded_length(part.len) + 1);
+    if (text->data == NULL) {
+        return "out of memory";
+    }
+
+    if (ngx_decode_base64url(text, &part) != NGX_OK) {
+        return "the token is not base64url";
+    }
+
+    return NULL;
+}
+
+/* ngx_http_taskmq_auth_split: libjwt stops decoding at an odd byte without
+ * saying so, and wants a NUL; nothing reaches it that is not three non-empty
+ * parts of base64url. */
+static const char *
+ngx_http_taskmq_auth_split(ngx_pool_t *pool, ngx_str_t *token,
+    ngx_http_taskmq_jwt_t *jwt)
+{
+    u_char      *p, *end, *part[4];
+    const char  *why;
+    ngx_uint_t   n;
+
+    jwt->text.data = ngx_pnalloc(pool, token->len + 1);
+    if (jwt->text.data == NULL) {
+        return "out of memory";
+    }
+
+    ngx_memcpy(jwt->text.data, token->data, token->len);
+    jwt->text.data[token->len] = '\0';
+    jwt->text.len = token->len;
+
+    end = jwt->text.data + jwt->text.len;
+    part[0] = jwt->text.data;
+    n = 0;
+
+    for (p = jwt->text.data; p <= end; p++) {
+
+        if (p == end || *p == '.') {
+
+            if (p == part[n] || n == 3) {
+                return "the token does not have three parts";
+            }
+
+            part[++n] = p + 1;
+
+        } else if (!ngx_http_taskmq_auth_base64url(*p)) {
+            return "the token is not base64url";
+        }
+    }
+
+    if (n != 3) {
+        return "the token does not have three parts";
+    }
+
+    why = ngx_http_taskmq_auth_decode(pool, part[0], part[1] - 1,
+                                      &jwt->header);
+    if (why) {
+        return why;
+    }
+
+    return ngx_http_taskmq_auth_decode(pool, part[1], part[2] - 1,
+                                       &jwt->payload);
+}
+
+/* ngx_http_taskmq_auth_object reads a part's JSON, which must be an object. */
+static const char *
+ngx_http_taskmq_auth_object(ngx_str_t *text, tq_str_t *object)
+{
+    tq_json_err_t  err;
+    tq_json_val_t  v;
+
+    if (tq_json_parse((char *) text->data, text->len, &v, &err) != 0
+        || v.type != TQ_JSON_OBJECT)
+    {
+        return "a part of the token is not a valid JSON object";
+    }
+
+    *object = v.raw;
+
+    return NULL;
+}
+
+static ngx_uint_t
+ngx_http_taskmq_auth_is(tq_json_val_t *v, const char *text)
+{
+    /* the inside of the quotes, unescaped */
+
+    return v->type == TQ_JSON_STRING
+           && tq_json_key_eq((tq_str_t) { v->raw.p + 1, v->raw.len - 2 },
+                             text);
+}
+
+static const char *
+ngx_http_taskmq_auth_header(ngx_http_taskmq_jwt_t *jwt, jwt_alg_t *alg)
+{
+    tq_str_t        object;
+    const char     *why;
+    tq_json_val_t   v;
+
+    why = ngx_http_taskmq_auth_object(&jwt->header, &object);
+
+    if (why) {
+        return why;
+    }
+
+    if (tq_json_find(object, "crit", &v)) {
+        return "the token has critical extensions";
+    }
+
+    if (!tq_json_find(object, "alg", &v)) {
+        return "the token does not name its algorithm";
+    }
+
+    if (ngx_http_taskmq_auth_is(&v, "HS256")) {
+        *alg = JWT_ALG_HS256;
+
+    } else if (ngx_http_taskmq_auth_is(&v, "RS256")) {
+        *alg = JWT_ALG_RS256;
+
+    } else if (ngx_http_taskmq_auth_is(&v, "ES256")) {
+        *alg = JWT_ALG_ES256;
+
+    } else {
+        return "the token's algorithm is not accepted";
+    }
+
+    return NULL;
+}
+
+static ngx_uint_t
+ngx_http_taskmq_auth_try(ngx_http_taskmq_jwt_t *jwt, jwt_alg_t alg,
+    ngx_str_t *key)
+{
+    int         rc;
+    jwt_t      *token;
+    ngx_uint_t  ok;
+
+    token = NULL;
+
+    rc = jwt_decode(&token, (char *) jwt->text.data, key->data,
+                    (int) key->len);
+
+    /* out of memory it says 0 and leaves the algorithm "none" */
+
+    ok = rc == 0 && token != NULL && jwt_get_alg(token) == alg;
+
+    if (rc == 0 && token) {
+        jwt_free(token);
+    }
+
+    ERR_clear_error();
+
+    return ok;
+}
+
+/* ngx_http_taskmq_auth_signature: which keys are tried follows from their
+ * kind, never from the token alone: a public key is no HS256 secret. */
+static const char *
+ngx_http_taskmq_auth_signature(ngx_http_taskmq_auth_t *auth,
+    ngx_http_taskmq_jwt_t *jwt, jwt_alg_t alg)
+{
+    ngx_str_t   *secret;
+    ngx_uint_t   i;
+
+    if (alg != JWT_ALG_HS256) {
+
+        if (auth->key.len == 0 || auth->key_alg != alg) {
+            return "the token's algorithm is not accepted";
+        }
+
+        return ngx_http_taskmq_auth_try(jwt, alg, &auth->key)
+               ? NULL : "the signature does not match";
+    }
+
+    if (auth->secrets == NULL) {
+        return "the token's algorithm is not accepted";
+    }
+
+    secret = auth->secrets->elts;
+
+    for (i = 0; i < auth->secrets->nelts; i++) {
+        if (ngx_http_taskmq_auth_try(jwt, alg, &secret[i])) {
+            return NULL;
+        }
+    }
+
+    return "the signature does not match";
+}
+
+/* ngx_http_taskmq_auth_date reads a date claim: 1 there, 0 absent, -1 not a
+ * positive integer. */
+static ngx_int_t
+ngx_http_taskmq_auth_date(tq_str_t object, const char *name, time_t *t)
+{
+    int64_t        n;
+    tq_json_val_t  v;
+
+    *t = 0;
+
+    if (!tq_json_find(object, name, &v)) {
+        return 0;
+    }
+
+    if (tq_json_int64(&v, &n) != 0 || n <= 0) {
+        return -1;
+    }
+
+    *t = (time_t) n;
+
+    return 1;
+}
+
+static const char *
+ngx_http_taskmq_auth_claims(ngx_http_taskmq_auth_t *auth,
+    ngx_http_taskmq_jwt_t *jwt, ngx_http_taskmq_identity_t *who)
+{
+    char            subject[TQ_SUBJECT_MAX + 1];
+    long            len;
+    tq_str_t        object;
+    const char     *why;
+    tq_json_val_t   v;
+
+    why = ngx_http_taskmq_auth_object(&jwt->payload, &object);
+
+    if (why) {
+        return why;
+    }
+
+    ngx_memzero(who, sizeof(ngx_http_taskmq_identity_t));
+
+    switch (ngx_http_taskmq_auth_date(object, "exp", &who->exp)) {
+
+    case 0:
+        if (auth->require_exp) {
+            return "the token never expires";
+        }
+        break;
+
+    case -1:
+        return "the token's exp is not a positive integer";
+    }
+
+    if (ngx_http_taskmq_auth_date(object, "nbf", &who->nbf) == -1) {
+        return "the token's nbf is not a positive integer";
+    }
+
+    if (tq_json_find(object, "sub", &v)) {
+
+        if (v.type != TQ_JSON_STRING) {
+            return "the token's sub is not a string";
+        }
+
+        len = tq_json_unescape(v.raw, subject, sizeof(subject));
+
+        if (len < 0) {
+            return "the token's sub is too long";
+        }
+
+        ngx_memcpy(who->subject, subject, (size_t) len);
+        who->subject_len = (size_t) len;
+    }
+
+    if (tq_json_find(object, (char *) auth->role_claim.data, &v)) {
+        return ngx_http_taskmq_auth_roles(&v, &who->roles);
+    }
+
+    return NULL;
+}
+
+static const char *
+ngx_http_taskmq_auth_roles(tq_json_val_t *v, ngx_uint_t *roles)
+{
+    size_t         pos;
+    tq_json_val_t  item;
+
+    if (v->type == TQ_JSON_STRING) {
+
+        if (ngx_http_taskmq_auth_is(v, "admin")) {
+            *roles |= NGX_HTTP_TASKMQ_ADMIN;
+
+        } else if (ngx_http_taskmq_auth_is(v, "worker")) {
+            *roles |= NGX_HTTP_TASKMQ_WORKER;
+        }
+
+        return NULL;
+    }
+
+    if (v->type != TQ_JSON_ARRAY) {
+        return "the token's role is neither a string nor an array of strings";
+    }
+
+    for (pos = 0; tq_json_next_item(v->raw, &pos, &item); /* void */ ) {
+
+        if (item.type != TQ_JSON_STRING) {
+            return "the token's role is neither a string nor an array of "
+                   "strings";
+        }
+
+        (void) ngx_http_taskmq_auth_roles(&item, roles);
+    }
+
+    return NULL;
+}
+
+static const char *
+ngx_http_taskmq_auth_times(const ngx_http_taskmq_identity_t *who)
+{
+    time_t  now;
+
+    now = ngx_time();
+
+    if (who->exp && who->exp <= now) {
+        return "the token has expired";
+    }
+
+    if (who->nbf > now) {
+        return "the token is not valid yet";
+    }
+
+    return NULL;
+}

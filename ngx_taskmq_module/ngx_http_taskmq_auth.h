@@ -1,0 +1,64 @@
+/*
+ * ngx_http_taskmq_auth.h: who is asking. Owns JWT keys and the cache of
+ * verified tokens. One auth object serves all locations with the same keys,
+ * role claim and rules. Called from one nginx worker's event loop, except the
+ * functions for reading the configuration.
+ */
+
+#ifndef NGX_HTTP_TASKMQ_AUTH_H
+#define NGX_HTTP_TASKMQ_AUTH_H
+
+#include "ngx_http_taskmq_module.h"
+
+typedef struct {
+    ngx_uint_t  roles;        /* NGX_HTTP_TASKMQ_ADMIN | … */
+    time_t      exp;          /* seconds since 1970; 0: never */
+    time_t      nbf;          /* 0: at once */
+    size_t      subject_len;
+    u_char      subject[TQ_SUBJECT_MAX];
+} ngx_http_taskmq_identity_t;
+
+/* ---- while the configuration is read ---- */
+
+/* The auth object of a location, shared with equal ones. NULL: out of memory. */
+ngx_http_taskmq_auth_t *ngx_http_taskmq_auth_conf(ngx_conf_t *cf,
+    ngx_http_taskmq_loc_conf_t *conf);
+
+/* NULL when the PEM text is a public key for RS256 or ES256, else why not. */
+const char *ngx_http_taskmq_auth_key_check(ngx_str_t *pem);
+
+/* ---- in a worker ---- */
+
+/* Makes the token cache. NGX_OK or NGX_ERROR (out of memory). */
+ngx_int_t ngx_http_taskmq_auth_start(ngx_http_taskmq_auth_t *auth,
+    ngx_cycle_t *cycle);
+
+/*
+ * Checks the request's bearer token. *who is valid until the next call.
+ * NGX_OK, or NGX_DECLINED: no token that counts (the reason is in the log at
+ * level info; the client is not told).
+ */
+ngx_int_t ngx_http_taskmq_auth(ngx_http_request_t *r,
+    ngx_http_taskmq_auth_t *auth, const ngx_http_taskmq_identity_t **who);
+
+/* ---- ngx_http_taskmq_token_cache.c ---- */
+
+typedef struct ngx_http_taskmq_token_cache_s  ngx_http_taskmq_token_cache_t;
+
+/*
+ * A bounded set of verified tokens; its memory goes with the pool. New
+ * entries push out the least recently used of their set. NULL: out of memory.
+ */
+ngx_http_taskmq_token_cache_t *ngx_http_taskmq_token_cache_create(
+    ngx_pool_t *pool);
+
+/* The identity of a token that was added and has not expired, or NULL. The
+ * token is compared whole, in constant time. now: seconds since 1970. */
+const ngx_http_taskmq_identity_t *ngx_http_taskmq_token_cache_find(
+    ngx_http_taskmq_token_cache_t *cache, ngx_str_t *token, time_t now);
+
+/* Adds a token; out of memory it is just not remembered. */
+void ngx_http_taskmq_token_cache_add(ngx_http_taskmq_token_cache_t *cache,
+    ngx_str_t *token, const ngx_http_taskmq_identity_t *who);
+
+#endif /* NGX_HTTP_TASKMQ_AUTH_H */

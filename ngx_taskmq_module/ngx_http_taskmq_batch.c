@@ -1,0 +1,148 @@
+/*
+ * ngx_http_taskmq_batch.c: the enqueues of one event-loop turn leave in one
+ * script call, a group per request, each with an outcome of its own. Under
+ * load that saves Redis a call per request; alone, a request waits for nothing
+ * but the end of the turn it came in.
+ */
+
+#include "ngx_http_taskmq_redis.h"
+
+static void ngx_http_taskmq_batch_drop(ngx_http_taskmq_redis_t *redis);
+static void ngx_http_taskmq_batch_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_batch_end(ngx_http_taskmq_call_t *member,
+    tq_call_result_t result, const redisReply *reply);
+
+ngx_int_t
+ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
+    ngx_http_taskmq_loc_conf_t *conf, tq_str_t scope, tq_str_t key,
+    uint64_t body_hash, const tq_job_t *jobs, unsigned n)
+{
+    int                       group;
+    ngx_http_taskmq_batch_t  *batch;
+
+    batch = &call->redis->batch;
+
+    if (batch->first
+        && (batch->enqueue.jobs + n > TQ_BULK_MAX_JOBS
+            || batch->enqueue.args.len > TQ_BATCH_BYTES))
+    {
+        ngx_http_taskmq_batch_flush(call->redis);
+    }
+
+    group = tq_enqueue_add(&batch->enqueue, scope, key, body_hash,
+                           conf->known_handlers ? 1 : 0, jobs, n);
+
+    if (group < 0) {
+
+        ngx_http_taskmq_batch_drop(call->redis);
+        return NGX_ERROR;
+    }
+
+    if (batch->first == NULL) {
+        batch->last = &batch->first;
+        batch->timeout = conf->redis_timeout;
+
+    } else if (conf->redis_timeout < batch->timeout) {
+        batch->timeout = conf->redis_timeout;
+    }
+
+    call->group = group;
+    call->value = n;
+    call->next = NULL;
+
+    *batch->last = call;
+    batch->last = &call->next;
+
+    ngx_http_taskmq_redis_touch(call->redis);
+
+    return NGX_OK;
+}
+
+void
+ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis)
+{
+    tq_call_t                *tq;
+    ngx_http_taskmq_call_t   *call, *members;
+    ngx_http_taskmq_batch_t  *batch;
+
+    batch = &redis->batch;
+    members = batch->first;
+
+    if (members == NULL) {
+        return;
+    }
+
+    call = ngx_http_taskmq_call_new(NULL, redis, ngx_http_taskmq_batch_done);
+
+    if (call == NULL) {
+        ngx_http_taskmq_batch_drop(redis);
+        return;
+    }
+
+    batch->first = NULL;
+    call->members = members;
+
+    tq = tq_enqueue_call(&batch->enqueue, &redis->ns,
+                         ngx_http_taskmq_redis_done, call);
+
+    if (ngx_http_taskmq_redis_send(call, tq, batch->timeout) != NGX_OK) {
+        (void) ngx_http_taskmq_call_end(call);
+        ngx_http_taskmq_batch_end(members, TQ_CALL_NOT_SENT, NULL);
+    }
+}
+
+/* ngx_http_taskmq_batch_drop: memory ran out while the batch was built, so
+ * nobody's jobs can leave with it. */
+static void
+ngx_http_taskmq_batch_drop(ngx_http_taskmq_redis_t *redis)
+{
+    ngx_http_taskmq_call_t   *members;
+    ngx_http_taskmq_batch_t  *batch;
+
+    batch = &redis->batch;
+
+    members = batch->first;
+    batch->first = NULL;
+
+    tq_buf_free(&batch->enqueue.args);
+    ngx_memzero(&batch->enqueue, sizeof(tq_enqueue_t));
+
+    ngx_http_taskmq_batch_end(members, TQ_CALL_NOT_SENT, NULL);
+}
+
+void
+ngx_http_taskmq_batch_stop(ngx_http_taskmq_redis_t *redis)
+{
+    ngx_http_taskmq_call_t  *member;
+
+    for (member = redis->batch.first; member; member = member->next) {
+        ngx_http_taskmq_call_forget(member);
+    }
+
+    ngx_http_taskmq_batch_drop(redis);
+}
+
+static void
+ngx_http_taskmq_batch_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    ngx_http_taskmq_call_t  *members;
+
+    members = call->members;
+    (void) ngx_http_taskmq_call_end(call);
+
+    ngx_http_taskmq_batch_end(members, result, reply);
+}
+
+static void
+ngx_http_taskmq_batch_end(ngx_http_taskmq_call_t *member,
+    tq_call_result_t result, const redisReply *reply)
+{
+    ngx_http_taskmq_call_t  *next;
+
+    for ( /* void */ ; member; member = next) {
+        next = member->next;
+        member->done(member, result, reply);
+    }
+}

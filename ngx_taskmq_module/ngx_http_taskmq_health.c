@@ -1,0 +1,216 @@
+/*
+ * ngx_http_taskmq_health.c: could a job be stored now, and how many wait? One
+ * probe answers all who ask within TQ_HEALTH_MS, and those who ask while it is
+ * under way share it. Also fetches the namespace's key for task ids, because
+ * that, too, is needed once per connection and not per request.
+ *
+ * taskmq_max_pending is measured against the last probe's number plus what
+ * this nginx worker has added since. Jobs that other nginx workers add, and
+ * those that are claimed, show with the next probe; while requests come there
+ * is one every TQ_HEALTH_MS, so the bound may be passed by what others add in
+ * that time.
+ */
+
+#include <openssl/rand.h>
+
+#include "ngx_http_taskmq_redis.h"
+
+static ngx_int_t ngx_http_taskmq_health_ask(ngx_http_taskmq_redis_t *redis);
+static void ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+
+void
+ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis)
+{
+    redis->health.known = 0;
+
+    (void) ngx_http_taskmq_health_ask(redis);
+
+    if (redis->uuid && !redis->uuid_known) {
+        redis->uuid_at = ngx_current_msec - TQ_HEALTH_MS;
+        ngx_http_taskmq_health_uuid(redis);
+    }
+}
+
+ngx_uint_t
+ngx_http_taskmq_health_fresh(ngx_http_taskmq_redis_t *redis)
+{
+    return redis->health.known
+           && ngx_current_msec - redis->health.at < TQ_HEALTH_MS;
+}
+
+ngx_int_t
+ngx_http_taskmq_health_wait(ngx_http_taskmq_call_t *call)
+{
+    ngx_http_taskmq_health_t  *health;
+
+    health = &call->redis->health;
+
+    if (!health->asking && ngx_http_taskmq_health_ask(call->redis) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    call->next = health->waiting;
+    health->waiting = call;
+
+    return NGX_OK;
+}
+
+void
+ngx_http_taskmq_health_refresh(ngx_http_taskmq_redis_t *redis)
+{
+    if (!ngx_http_taskmq_health_fresh(redis) && !redis->health.asking) {
+        (void) ngx_http_taskmq_health_ask(redis);
+    }
+}
+
+int64_t
+ngx_http_taskmq_health_jobs(ngx_http_taskmq_redis_t *redis)
+{
+    return redis->health.jobs < 0 ? -1
+                                  : redis->health.jobs + redis->health.added;
+}
+
+static ngx_int_t
+ngx_http_taskmq_health_ask(ngx_http_taskmq_redis_t *redis)
+{
+    ngx_http_taskmq_call_t  *call;
+
+    call = ngx_http_taskmq_call_new(NULL, redis, ngx_http_taskmq_health_done);
+
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_taskmq_redis_send(call,
+                                   tq_probe_call(&redis->ns,
+                                                 ngx_http_taskmq_redis_done,
+                                                 call),
+                                   redis->timeout)
+        != NGX_OK)
+    {
+        (void) ngx_http_taskmq_call_end(call);
+        return NGX_ERROR;
+    }
+
+    redis->health.asking = 1;
+
+    return NGX_OK;
+}
+
+static void
+ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    int                        noeviction;
+    int64_t                    jobs, workers;
+    ngx_http_taskmq_call_t    *waiting, *next;
+    ngx_http_taskmq_redis_t   *redis;
+    ngx_http_taskmq_health_t  *health;
+
+    redis = call->redis;
+    health = &redis->health;
+
+    (void) ngx_http_taskmq_call_end(call);
+
+    health->asking = 0;
+    health->known = 1;
+    health->at = ngx_current_msec;
+
+    if (result != TQ_CALL_REPLY) {
+        health->why = "Redis did not answer";
+
+    } else if (tq_redis_err(reply) != TQ_ERR_NONE) {
+        health->why = tq_redis_err_text(tq_redis_err(reply));
+
+    } else if (tq_probe_result(reply, &jobs, &workers, &noeviction) != 0) {
+        health->why = "Redis gave an unexpected answer";
+
+    } else {
+        health->why = NULL;
+        health->jobs = jobs;
+        health->workers = workers;
+        health->noeviction = noeviction;
+        health->added = 0;
+    }
+
+    waiting = health->waiting;
+    health->waiting = NULL;
+
+    for ( /* void */ ; waiting; waiting = next) {
+        next = waiting->next;
+
+        if (redis->stopping) {
+            ngx_http_taskmq_call_forget(waiting);
+        }
+
+        waiting->done(waiting, result, reply);
+    }
+}
+
+void
+ngx_http_taskmq_health_uuid(ngx_http_taskmq_redis_t *redis)
+{
+    u_char                   fresh[TQ_UUID_KEY_LEN];
+    ngx_http_taskmq_call_t  *call;
+
+    if (redis->uuid_known || redis->uuid_asking
+        || ngx_current_msec - redis->uuid_at < TQ_HEALTH_MS
+        || RAND_bytes(fresh, sizeof(fresh)) != 1)
+    {
+        return;
+    }
+
+    call = ngx_http_taskmq_call_new(NULL, redis,
+                                    ngx_http_taskmq_health_uuid_done);
+
+    if (call == NULL) {
+        return;
+    }
+
+    redis->uuid_at = ngx_current_msec;
+
+    if (ngx_http_taskmq_redis_send(call,
+                                   tq_uuid_key_call(&redis->ns, fresh,
+                                                    ngx_http_taskmq_redis_done,
+                                                    call),
+                                   redis->timeout)
+        != NGX_OK)
+    {
+        (void) ngx_http_taskmq_call_end(call);
+        return;
+    }
+
+    redis->uuid_asking = 1;
+}
+
+static void
+ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = call->redis;
+    (void) ngx_http_taskmq_call_end(call);
+
+    redis->uuid_asking = 0;
+
+    if (redis->stopping) {
+        return;
+    }
+
+    if (result == TQ_CALL_REPLY
+        && tq_uuid_key_result(reply, redis->uuid_key) == 0)
+    {
+        redis->uuid_known = 1;
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, &redis->log, 0,
+                  "taskmq: the key for task ids could not be read: %s",
+                  result != TQ_CALL_REPLY
+                  ? "Redis did not answer"
+                  : tq_redis_err_text(tq_redis_err(reply)));
+}

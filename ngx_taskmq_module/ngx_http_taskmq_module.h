@@ -1,0 +1,123 @@
+/*
+ * ngx_http_taskmq_module.h: the types that the module's rooms share.
+ *
+ *   main conf ---> redis[]     one connection per nginx worker and distinct
+ *        |                     (address, database, user, namespace)
+ *        +------> auths[]      one set of keys and one token cache each
+ *   loc conf ----> its redis, its auth, its limits
+ *   request -----> ctx         what route and auth found out; request's pool
+ *        ^
+ *        |
+ *   call --------> redis       one wait for Redis; lives outside the request's
+ *                              pool, because a request can end at any time
+ *
+ * Everything here belongs to one nginx worker process and its event loop;
+ * only the counters (ngx_http_taskmq_stats.h) are shared.
+ */
+
+#ifndef NGX_HTTP_TASKMQ_MODULE_H
+#define NGX_HTTP_TASKMQ_MODULE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "tq_job.h"
+#include "tq_limits.h"
+
+typedef struct ngx_http_taskmq_redis_s      ngx_http_taskmq_redis_t;
+typedef struct ngx_http_taskmq_auth_s       ngx_http_taskmq_auth_t;
+typedef struct ngx_http_taskmq_call_s       ngx_http_taskmq_call_t;
+typedef struct ngx_http_taskmq_ctx_s        ngx_http_taskmq_ctx_t;
+typedef struct ngx_http_taskmq_route_s      ngx_http_taskmq_route_t;
+
+/* taskmq_api; 0 is a location that is not ours */
+#define NGX_HTTP_TASKMQ_NONE        0
+#define NGX_HTTP_TASKMQ_TASKMQ      1
+#define NGX_HTTP_TASKMQ_TASKDAEMON  2
+
+/* taskmq_auth */
+#define NGX_HTTP_TASKMQ_AUTH_OFF    0
+#define NGX_HTTP_TASKMQ_AUTH_JWT    1
+
+/* roles, as bits */
+#define NGX_HTTP_TASKMQ_ADMIN       0x01
+#define NGX_HTTP_TASKMQ_WORKER      0x02
+
+typedef struct {
+    ngx_array_t                   redis;    /* ngx_http_taskmq_redis_t * */
+    ngx_array_t                   auths;    /* ngx_http_taskmq_auth_t * */
+    ngx_shm_zone_t               *zone;     /* counters; NULL: no API at all */
+    unsigned                      env_kept:1;
+} ngx_http_taskmq_main_conf_t;
+
+typedef struct {
+    ngx_uint_t                    api;
+    ngx_str_t                     location; /* its name, for paths */
+    ngx_conf_file_t              *place;    /* of taskmq_api, for messages */
+    ngx_http_core_loc_conf_t     *core;     /* the same location's */
+    off_t                         max_body; /* its client_max_body_size, as
+                                               nginx merged it */
+
+    ngx_str_t                     redis_url;
+    ngx_str_t                     redis_password;
+    ngx_str_t                     ns;
+
+    ngx_uint_t                    auth_mode;
+    ngx_array_t                  *secrets;  /* ngx_str_t: new, previous */
+    ngx_str_t                     key;      /* PEM text */
+    ngx_str_t                     role_claim;
+    ngx_flag_t                    require_exp;
+
+    size_t                        max_payload;
+    size_t                        max_bulk;
+    ngx_str_t                     docs_root;
+    ngx_msec_t                    redis_timeout;
+    ngx_int_t                     max_pending;
+    ngx_flag_t                    known_handlers;
+
+    /* of a location with an API */
+    ngx_http_taskmq_redis_t      *redis;
+    ngx_http_taskmq_auth_t       *auth;     /* NULL: off */
+} ngx_http_taskmq_loc_conf_t;
+
+struct ngx_http_taskmq_ctx_s {
+    const ngx_http_taskmq_route_t  *route;
+    ngx_http_taskmq_loc_conf_t     *conf;
+    ngx_str_t                       param;      /* {id} of the path */
+    tq_str_t                        subject;    /* JWT "sub"; to be used only
+                                                   with the next one */
+    tq_str_t                        idempotency_key;
+    size_t                          max_body;
+    tq_buf_t                       *body;       /* of unknown length */
+};
+
+#define NGX_HTTP_TASKMQ_UNPROCESSABLE  422
+
+extern ngx_module_t  ngx_http_taskmq_module;
+
+/* ---- ngx_http_taskmq_conf.c: directive parsers and what merging makes ---- */
+
+char *ngx_http_taskmq_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_taskmq_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_taskmq_conf_password(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_taskmq_conf_namespace(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_taskmq_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_taskmq_conf_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Gives a location with an API its connection and keys. prev: the level
+ * around it. */
+char *ngx_http_taskmq_conf_finish(ngx_conf_t *cf,
+    ngx_http_taskmq_loc_conf_t *prev, ngx_http_taskmq_loc_conf_t *conf);
+
+/* An environment variable while the configuration is read; makes nginx keep
+ * it for its workers and for a binary upgrade. len 0: unset or empty. */
+ngx_int_t ngx_http_taskmq_conf_env(ngx_conf_t *cf, const char *name,
+    ngx_str_t *value);
+
+#endif /* NGX_HTTP_TASKMQ_MODULE_H */

@@ -1,0 +1,176 @@
+/*
+ * ngx_http_taskmq_redis.h: an nginx worker's connection to one Redis and
+ * namespace, and the calls that requests make on it.
+ *
+ * A call is one wait for one reply. It is made for a request (or for none),
+ * handed to _send() or to the batch, and its done() runs exactly once, later,
+ * from the event loop, with what tq_redis found out; done() then calls
+ * ngx_http_taskmq_call_end(), which gives back the request, or NULL when the
+ * client has gone meanwhile. Nothing else may touch the request.
+ */
+
+#ifndef NGX_HTTP_TASKMQ_REDIS_H
+#define NGX_HTTP_TASKMQ_REDIS_H
+
+#include "ngx_http_taskmq_module.h"
+#include "tq_ops.h"
+#include "tq_url.h"
+#include "tq_uuid.h"
+
+typedef void (*ngx_http_taskmq_done_pt)(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
+
+struct ngx_http_taskmq_call_s {
+    ngx_http_request_t       *request;   /* NULL: none, or it has ended */
+    ngx_http_cleanup_t       *cleanup;   /* the request's way to say so */
+    ngx_http_taskmq_redis_t  *redis;
+    ngx_http_taskmq_done_pt   done;
+    ngx_http_taskmq_call_t   *next;      /* list: batch, health, free ones */
+    ngx_http_taskmq_call_t   *members;   /* a batch's call: who is in it */
+    uint64_t                  start_us;  /* monotonic, of a sent call */
+    ngx_int_t                 group;     /* place in the batch */
+    int64_t                   id;        /* done()'s own: a job */
+    ngx_uint_t                value;     /* done()'s own: a count, a flag */
+};
+
+/* The enqueues of one event-loop turn. */
+typedef struct {
+    tq_enqueue_t              enqueue;
+    ngx_http_taskmq_call_t   *first;
+    ngx_http_taskmq_call_t  **last;
+    ngx_msec_t                timeout;   /* the shortest asked for */
+} ngx_http_taskmq_batch_t;
+
+/* What the last probe said: could a job be stored? */
+typedef struct {
+    ngx_msec_t                at;        /* ngx_current_msec of the answer */
+    ngx_http_taskmq_call_t   *waiting;   /* /health requests */
+    int64_t                   jobs;      /* waiting jobs; -1: not known */
+    int64_t                   workers;
+    int64_t                   added;     /* by this nginx worker since */
+    const char               *why;       /* NULL: it could */
+    int                       noeviction;
+    unsigned                  known:1;   /* there was an answer */
+    unsigned                  asking:1;
+} ngx_http_taskmq_health_t;
+
+struct ngx_http_taskmq_redis_s {
+    /* the configuration's; read only */
+    tq_url_t                  url;
+    ngx_str_t                 name;      /* without password, for logs */
+    ngx_addr_t               *addrs;
+    ngx_uint_t                naddrs;
+    tq_ns_t                   ns;
+    ngx_msec_t                timeout;
+    unsigned                  uuid:1;    /* the TaskDaemon API is served */
+
+    /* this worker's */
+    tq_redis_t               *core;      /* NULL: not started, or stopped */
+    ngx_connection_t         *connection;
+    ngx_uint_t                addr;      /* to try next */
+    ngx_log_t                 log;
+    ngx_event_t               timer;     /* for tq_redis_tick() */
+    ngx_event_t               flush;     /* posted: ends the turn */
+    ngx_uint_t                flush_put_off;
+    ngx_http_taskmq_batch_t   batch;
+    ngx_http_taskmq_health_t  health;
+    u_char                    uuid_key[TQ_UUID_KEY_LEN];
+    ngx_msec_t                uuid_at;   /* last asked */
+    unsigned                  uuid_known:1;
+    unsigned                  uuid_asking:1;
+    unsigned                  connecting:1;
+    unsigned                  stopping:1;
+    unsigned                  down_logged:1;
+};
+
+/* ---- while the configuration is read (ngx_http_taskmq_redis_conf.c) ---- */
+
+/* The connection of a location, shared with those that mean the same Redis,
+ * user, database and namespace. Resolves names. NULL: the reason was logged. */
+ngx_http_taskmq_redis_t *ngx_http_taskmq_redis_conf(ngx_conf_t *cf,
+    ngx_http_taskmq_loc_conf_t *conf);
+
+/* ---- in a worker (ngx_http_taskmq_redis.c) ---- */
+
+/* Begins to connect, and keeps connected. NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
+    ngx_cycle_t *cycle);
+
+/* Closes the connection; waiting calls are dropped, not answered. */
+void ngx_http_taskmq_redis_stop(ngx_http_taskmq_redis_t *redis);
+
+/* 1 when calls can be made now. */
+ngx_uint_t ngx_http_taskmq_redis_ready(ngx_http_taskmq_redis_t *redis);
+
+/* Why they cannot, for logs and /health. */
+const char *ngx_http_taskmq_redis_why(ngx_http_taskmq_redis_t *redis);
+
+/*
+ * Hands a Redis call over; it leaves at the end of this event-loop turn.
+ * tq may be NULL (out of memory). NGX_OK: done() will run. NGX_ERROR: refused,
+ * nothing was sent, done() will not run; the call is still the caller's.
+ */
+ngx_int_t ngx_http_taskmq_redis_send(ngx_http_taskmq_call_t *call,
+    tq_call_t *tq, ngx_msec_t timeout);
+
+/* The callback for a tq_call_t whose data is an ngx_http_taskmq_call_t. */
+void ngx_http_taskmq_redis_done(tq_call_t *tq, tq_call_result_t result,
+    const redisReply *reply);
+
+/* Makes sure that the end of this turn looks at the connection. */
+void ngx_http_taskmq_redis_touch(ngx_http_taskmq_redis_t *redis);
+
+/* ---- calls (ngx_http_taskmq_call.c) ---- */
+
+/* r may be NULL. NULL: out of memory. */
+ngx_http_taskmq_call_t *ngx_http_taskmq_call_new(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, ngx_http_taskmq_done_pt done);
+
+/* Ends the call and frees it. The request to answer, or NULL. */
+ngx_http_request_t *ngx_http_taskmq_call_end(ngx_http_taskmq_call_t *call);
+
+/* Cuts a call and its members from their requests, which end otherwise. */
+void ngx_http_taskmq_call_forget(ngx_http_taskmq_call_t *call);
+
+/* ---- the batch (ngx_http_taskmq_batch.c) ---- */
+
+/*
+ * Adds the n jobs of one request, all or none, to this turn's script call.
+ * scope and key: of the Idempotency-Key, key.len 0 without. done() gets the
+ * batch's reply: tq_enqueue_result(reply, call->group, …). NGX_OK, or
+ * NGX_ERROR: as for _redis_send().
+ */
+ngx_int_t ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
+    ngx_http_taskmq_loc_conf_t *conf, tq_str_t scope, tq_str_t key,
+    uint64_t body_hash, const tq_job_t *jobs, unsigned n);
+
+/* Sends what was added. */
+void ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis);
+
+/* The process ends: forgets what was added. */
+void ngx_http_taskmq_batch_stop(ngx_http_taskmq_redis_t *redis);
+
+/* ---- health (ngx_http_taskmq_health.c) ---- */
+
+/* The connection has become READY. */
+void ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis);
+
+/* 1 when the last probe's answer is not older than TQ_HEALTH_MS. */
+ngx_uint_t ngx_http_taskmq_health_fresh(ngx_http_taskmq_redis_t *redis);
+
+/* Waits for the next probe's answer, which is shared: done() runs with the
+ * reply when redis->health has it. NGX_OK or NGX_ERROR as above. */
+ngx_int_t ngx_http_taskmq_health_wait(ngx_http_taskmq_call_t *call);
+
+/* Asks in the background when the answer is old, so that the number of
+ * waiting jobs is known. */
+void ngx_http_taskmq_health_refresh(ngx_http_taskmq_redis_t *redis);
+
+/* Waiting jobs: the last probe's number and what this nginx worker added
+ * since. -1: not known yet. */
+int64_t ngx_http_taskmq_health_jobs(ngx_http_taskmq_redis_t *redis);
+
+/* Fetches the namespace's key for task ids when it is not known yet. */
+void ngx_http_taskmq_health_uuid(ngx_http_taskmq_redis_t *redis);
+
+#endif /* NGX_HTTP_TASKMQ_REDIS_H */

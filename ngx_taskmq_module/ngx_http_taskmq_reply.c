@@ -1,0 +1,333 @@
+/*
+ * ngx_http_taskmq_reply.c: sends answers. Header and body leave in one write,
+ * because the body's one buffer is the last.
+ */
+
+#include "ngx_http_taskmq_api.h"
+#include "ngx_http_taskmq_reply.h"
+#include "ngx_http_taskmq_stats.h"
+
+static ngx_int_t ngx_http_taskmq_send(ngx_http_request_t *r,
+    ngx_uint_t status, const char *type, ngx_buf_t *b);
+static ngx_int_t ngx_http_taskmq_head(ngx_http_request_t *r,
+    ngx_uint_t status);
+static void ngx_http_taskmq_reply_free(void *data);
+static ngx_uint_t ngx_http_taskmq_is_taskmq(ngx_http_request_t *r);
+
+ngx_int_t
+ngx_http_taskmq_reply(ngx_http_request_t *r, ngx_uint_t status, const char *p,
+    size_t len)
+{
+    ngx_buf_t  *b;
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->pos = (u_char *) p;
+    b->last = b->pos + len;
+    b->memory = 1;
+
+    return ngx_http_taskmq_send(r, status, NULL, b);
+}
+
+ngx_int_t
+ngx_http_taskmq_reply_copy(ngx_http_request_t *r, ngx_uint_t status,
+    const char *p, size_t len)
+{
+    ngx_buf_t  *b;
+
+    b = ngx_palloc(r->pool, sizeof(ngx_buf_t) + len);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(b, sizeof(ngx_buf_t));
+
+    b->pos = (u_char *) b + sizeof(ngx_buf_t);
+    b->last = ngx_cpymem(b->pos, p, len);
+    b->memory = 1;
+
+    return ngx_http_taskmq_send(r, status, NULL, b);
+}
+
+ngx_int_t
+ngx_http_taskmq_reply_buf(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, tq_buf_t *buf)
+{
+    ngx_buf_t           *b;
+    ngx_pool_cleanup_t  *cln;
+
+    if (buf->failed) {
+        tq_buf_free(buf);
+        return ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "Out of memory");
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(tq_buf_t));
+
+    if (b == NULL || cln == NULL) {
+        tq_buf_free(buf);
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_taskmq_reply_free;
+    ngx_memcpy(cln->data, buf, sizeof(tq_buf_t));
+
+    b->pos = (u_char *) buf->p;
+    b->last = b->pos + buf->len;
+    b->memory = buf->len ? 1 : 0;
+
+    ngx_memzero(buf, sizeof(tq_buf_t));
+
+    return ngx_http_taskmq_send(r, status, type, b);
+}
+
+static void
+ngx_http_taskmq_reply_free(void *data)
+{
+    tq_buf_free(data);
+}
+
+ngx_int_t
+ngx_http_taskmq_reply_empty(ngx_http_request_t *r, ngx_uint_t status)
+{
+    r->header_only = 1;
+
+    return ngx_http_taskmq_head(r, status);
+}
+
+static ngx_int_t
+ngx_http_taskmq_send(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, ngx_buf_t *b)
+{
+    ngx_int_t    rc;
+    ngx_chain_t  out;
+
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+
+    r->headers_out.content_length_n = b->last - b->pos;
+
+    if (type == NULL) {
+        ngx_str_set(&r->headers_out.content_type, "application/json");
+
+    } else {
+        r->headers_out.content_type.data = (u_char *) type;
+        r->headers_out.content_type.len = ngx_strlen(type);
+    }
+
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_taskmq_head(r, status);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+static ngx_int_t
+ngx_http_taskmq_head(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_http_taskmq_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+
+    ngx_http_taskmq_stats_request(ctx && ctx->route
+                                  ? (ngx_uint_t) ctx->route->endpoint
+                                  : NGX_HTTP_TASKMQ_EP_OTHER, status);
+
+    r->headers_out.status = status;
+    r->disable_not_modified = 1;
+
+    return ngx_http_send_header(r);
+}
+
+static ngx_uint_t
+ngx_http_taskmq_is_taskmq(ngx_http_request_t *r)
+{
+    ngx_http_taskmq_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_taskmq_module);
+
+    return conf->api == NGX_HTTP_TASKMQ_TASKMQ;
+}
+
+ngx_int_t
+ngx_http_taskmq_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
+{
+    tq_buf_t  b;
+
+    ngx_memzero(&b, sizeof(tq_buf_t));
+
+    tq_buf_adds(&b, ngx_http_taskmq_is_taskmq(r) ? "{\"detail\":"
+                                                 : "{\"error\":");
+    tq_buf_add_json(&b, text, ngx_strlen(text));
+    tq_buf_addc(&b, '}');
+
+    if (b.failed) {
+        tq_buf_free(&b);
+        return NGX_ERROR;
+    }
+
+    return ngx_http_taskmq_reply_buf(r, status, NULL, &b);
+}
+
+ngx_int_t
+ngx_http_taskmq_error_later(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
+{
+    if (ngx_http_taskmq_header(r, "Retry-After", "1") != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_taskmq_error(r, status, text);
+}
+
+ngx_int_t
+ngx_http_taskmq_error_fields(ngx_http_request_t *r,
+    const tq_field_errs_t *errs)
+{
+    tq_buf_t    b;
+    ngx_uint_t  status;
+
+    if (errs->nomem) {
+        return ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "Out of memory");
+    }
+
+    if (errs->too_large) {
+        return ngx_http_taskmq_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                     "Payload too large");
+    }
+
+    ngx_memzero(&b, sizeof(tq_buf_t));
+
+    if (ngx_http_taskmq_is_taskmq(r)) {
+        status = NGX_HTTP_TASKMQ_UNPROCESSABLE;
+        tq_field_errs_detail(&b, errs);
+
+    } else {
+        status = NGX_HTTP_BAD_REQUEST;
+        tq_field_errs_error(&b, errs);
+    }
+
+    return ngx_http_taskmq_reply_buf(r, status, NULL, &b);
+}
+
+ngx_int_t
+ngx_http_taskmq_error_field(ngx_http_request_t *r, const char *place,
+    const char *field, const char *msg, const char *type)
+{
+    tq_buf_t    b;
+    ngx_uint_t  status;
+
+    ngx_memzero(&b, sizeof(tq_buf_t));
+
+    if (ngx_http_taskmq_is_taskmq(r)) {
+        status = NGX_HTTP_TASKMQ_UNPROCESSABLE;
+        tq_buf_addf(&b, "{\"detail\":[{\"loc\":[\"%s\",\"%s\"],"
+                        "\"msg\":\"%s\",\"type\":\"%s\"}]}",
+                    place, field, msg, type);
+
+    } else {
+        status = NGX_HTTP_BAD_REQUEST;
+        tq_buf_addf(&b, "{\"error\":\"%s: %s\"}", field, msg);
+    }
+
+    return ngx_http_taskmq_reply_buf(r, status, NULL, &b);
+}
+
+ngx_int_t
+ngx_http_taskmq_error_redis(ngx_http_request_t *r, tq_call_result_t result,
+    const redisReply *reply, const char *why)
+{
+    tq_buf_t               b;
+    ngx_int_t              rc;
+    const char            *text;
+    tq_redis_err_t         err;
+    ngx_http_taskmq_ctx_t  *ctx;
+
+    if (result == TQ_CALL_UNKNOWN) {
+
+        ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+
+        text = ctx->route->flags & NGX_HTTP_TASKMQ_WRITE
+               ? "Redis did not answer: it is not known whether this was done"
+               : "Redis did not answer";
+
+        return ngx_http_taskmq_error(r, NGX_HTTP_GATEWAY_TIME_OUT, text);
+    }
+
+    err = result == TQ_CALL_REPLY ? tq_redis_err(reply) : TQ_ERR_NONE;
+
+    if (result == TQ_CALL_REPLY && (err == TQ_ERR_NONE || err == TQ_ERR_OTHER))
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "taskmq: unexpected reply from Redis: %*s",
+                      (size_t) (err == TQ_ERR_OTHER ? reply->len : 0),
+                      err == TQ_ERR_OTHER ? reply->str : "");
+
+        return ngx_http_taskmq_error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                     "Unexpected reply from Redis");
+    }
+
+    ngx_memzero(&b, sizeof(tq_buf_t));
+
+    tq_buf_addf(&b, "Redis is not available: %s",
+                err != TQ_ERR_NONE ? tq_redis_err_text(err) : why);
+
+    text = tq_buf_cstr(&b);
+
+    rc = ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                     text ? text : "Redis is not available");
+    tq_buf_free(&b);
+
+    return rc;
+}
+
+ngx_int_t
+ngx_http_taskmq_header(ngx_http_request_t *r, const char *name,
+    const char *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value.data = (u_char *) value;
+    h->value.len = ngx_strlen(value);
+    h->lowcase_key = NULL;
+
+    return NGX_OK;
+}
+
+void
+ngx_http_taskmq_finalize(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}

@@ -1,0 +1,32 @@
+/*
+ * ngx_http_taskmq_stats.h: what nginx itself counts, in a small zone of shared
+ * memory: all nginx workers add to it with atomics, no locks, and a reload
+ * keeps it. May be called at any time in a worker.
+ */
+
+#ifndef NGX_HTTP_TASKMQ_STATS_H
+#define NGX_HTTP_TASKMQ_STATS_H
+
+#include "ngx_http_taskmq_module.h"
+#include "tq_redis.h"
+
+/* Adds the zone to the configuration. NULL: out of memory. */
+ngx_shm_zone_t *ngx_http_taskmq_stats_zone(ngx_conf_t *cf);
+
+/* Before anything else in a worker. */
+void ngx_http_taskmq_stats_start(ngx_shm_zone_t *zone);
+
+/* A request was answered. endpoint: ngx_http_taskmq_route_t.endpoint. */
+void ngx_http_taskmq_stats_request(ngx_uint_t endpoint, ngx_uint_t status);
+
+/* The request ended before its answer: counted as 499. */
+void ngx_http_taskmq_stats_gone(ngx_http_request_t *r);
+
+/* A call of Redis ended after us microseconds. */
+void ngx_http_taskmq_stats_call(tq_call_result_t result,
+    const redisReply *reply, uint64_t us);
+
+/* Appends the counters as Prometheus text. */
+void ngx_http_taskmq_stats_add(tq_buf_t *b);
+
+#endif /* NGX_HTTP_TASKMQ_STATS_H */
