@@ -1,0 +1,641 @@
+"""The `taskmq` command on a real Redis: what it prints, exit codes, and that
+it keeps secrets."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+from harness import BUILD, HANDLER, ROOT, SLOW, Process, Stack, free_port
+from harness import wait_for
+
+TASKMQ = os.path.join(BUILD, "taskmq")
+
+
+class Cli(unittest.TestCase):
+
+    handlers = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.s = Stack(nginx=False, handlers=cls.handlers)
+        cls.addClassCleanup(cls.s.close)
+
+    def ok(self, *args, **kw):
+        out = self.s.cli(*args, **kw)
+        self.assertEqual(out.returncode, 0, out)
+        return out.stdout.decode()
+
+    def json(self, *args, **kw):
+        return json.loads(self.ok("--json", *args, **kw))
+
+    def fails(self, code, *args, **kw):
+        """Fails with this exit code, with one sentence on stderr; the same
+        under --json as an object."""
+        out = self.s.cli(*args, **kw)
+        self.assertEqual(out.returncode, code, out)
+        self.assertTrue(out.stderr.startswith(b"taskmq: "), out)
+        as_json = self.s.cli("--json", *args, **kw)
+        self.assertEqual(as_json.returncode, code, as_json)
+        error = json.loads(as_json.stderr.splitlines()[0])
+        self.assertEqual(error["exit"], code)
+        return out.stderr.decode()
+
+
+class Jobs(Cli):
+
+    def test_add_and_get(self):
+        payload = '{"n":12345678901234567890123,"p":1.10}'
+        job = self.ok("add-job", "h", payload).strip()
+        self.assertRegex(job, r"^\d+$")
+        text = self.ok("get-job", job)
+        self.assertIn('"payload":' + payload, text)
+        got = json.loads(text)
+        self.assertEqual((got["id"], got["status"], got["handler"],
+                          got["priority"], got["retry_policy"]),
+                         (int(job), "PENDING", "h", 0, "fixed"))
+
+    def test_add_from_stdin(self):
+        job = self.json("add-job", "h", "-", stdin=b'{ "a" : 1 }\n')["job_id"]
+        self.assertIn('"payload":{ "a" : 1 }', self.ok("get-job", job))
+
+    def test_options_of_add_job(self):
+        job = self.ok("add-job", "--priority=20", "--retry-policy",
+                      "exponential", "h", "--max-retries", "7", "--timeout",
+                      "2m", "--retention", "1h", "--interval", "1d",
+                      "--at", "2099-01-02T03:04:05+01:00").strip()
+        got = self.json("get-job", job)
+        self.assertEqual(
+            (got["priority"], got["retry_policy"], got["max_retries"],
+             got["timeout"], got["retention_seconds"],
+             got["interval_seconds"], got["scheduled_for"], got["payload"]),
+            (20, "exponential", 7, 120, 3600, 86400,
+             "2099-01-02T02:04:05.000Z", {}))
+
+    def test_in(self):
+        before = time.time()
+        got = self.json("get-job", self.ok("add-job", "h", "--in",
+                                           "10m").strip())
+        at = time.mktime(time.strptime(got["scheduled_for"][:19],
+                                       "%Y-%m-%dT%H:%M:%S")) - time.timezone
+        self.assertLess(abs(at - before - 600), 5)
+
+    def test_idempotency_key(self):
+        a = self.ok("add-job", "h", '{"a":1}', "--idempotency-key", "k",
+                    "--in", "1h")
+        b = self.ok("add-job", "h", '{"a":1}', "--idempotency-key", "k",
+                    "--in", "1h")
+        self.assertEqual(a, b)
+        self.assertIn("idempotency key", self.fails(
+            1, "add-job", "h", '{"a":2}', "--idempotency-key", "k"))
+
+    def test_wrong_jobs(self):
+        before = self.json("stats")["totals"]["received"]
+        for args, word in (
+                (("h", "{"), "byte 1"), (("h", "[]"), "payload"),
+                (("h", "1"), "payload"), (("a b", "{}"), "handler"),
+                (("h", '{},"priority":3'), "byte 2"),
+                (("h", '{"a":1,"a":2}'), "duplicate"),
+                (("h", "{}", "{}"), "unexpected"), ((), "HANDLER"),
+                (("h", "--priority", "101"), "--priority"),
+                (("h", "--priority", "x"), "--priority"),
+                (("h", "--retry-policy", "often"), "retry_policy"),
+                (("h", "--at", "tomorrow"), "scheduled_for"),
+                (("h", "--in", "soon"), "--in"),
+                (("h", "--in", "99999999999999999999d"), "--in"),
+                (("h", "--at", "2099-01-01", "--in", "1"), "--at"),
+                (("h", "--timeout", "0"), "--timeout"),
+                (("h", "--nonsense"), "--nonsense"),
+                (("h", "--priority"), "--priority"),
+                (("--from", "/nonexistent"), "/nonexistent"),
+                (("h", "--idempotency-key", "x" * 256), "idempotency")):
+            with self.subTest(args):
+                self.assertIn(word, self.fails(2, "add-job", *args))
+        self.assertEqual(self.json("stats")["totals"]["received"], before)
+
+    def test_get_what_is_not_there(self):
+        self.assertIn("no job", self.fails(1, "get-job", "999999"))
+        self.assertIn("no job", self.fails(1, "logs", "999999"))
+        for bad in ("0", "-1", "01", "x", "", "9007199254740992"):
+            self.fails(2, "get-job", "--", bad)
+        self.fails(2, "get-job")
+        self.fails(2, "get-job", "1", "2")
+
+    def test_wait_gives_up(self):
+        job = self.ok("add-job", "nobody").strip()
+        self.assertIn("PENDING", self.fails(1, "get-job", "--wait",
+                                            "--timeout", "0", job))
+
+    def test_list_and_pages(self):
+        ids = [int(self.ok("add-job", "lister")) for _ in range(7)]
+        seen, cursor = [], None
+        while True:
+            more = ("--before", cursor) if cursor else ()
+            page = self.json("list", "--handler", "lister", "--limit", "3",
+                             *more)
+            self.assertLessEqual(len(page["jobs"]), 3)
+            seen += [j["id"] for j in page["jobs"]]
+            cursor = page["cursor"]
+            if cursor is None:
+                break
+        self.assertEqual(seen, ids[::-1])
+        self.assertIn(str(ids[-1]), self.ok("list", "--limit", "1"))
+        self.fails(2, "list", "--status", "lost")
+        self.fails(2, "list", "--handler", "a b")
+        self.fails(2, "list", "--limit", "0")
+
+    def test_cancel_delete_retry_replay(self):
+        a, b, c = (self.ok("add-job", "x", '{"k":%d}' % i).strip()
+                   for i in range(3))
+        self.assertEqual(self.ok("cancel", a, b),
+                         "%s cancelled\n%s cancelled\n" % (a, b))
+        self.assertEqual(self.ok("cancel", a), a + " cancelled\n")
+        self.assertEqual(self.json("get-job", a)["status"], "CANCELLED")
+        out = self.s.cli("cancel", "999999", c)
+        self.assertEqual((out.returncode, out.stdout.decode()),
+                         (1, c + " cancelled\n"))
+        self.assertIn(b"999999: Job not found", out.stderr)
+        self.assertIn("Job is not failed", self.s.cli(
+            "retry", c).stderr.decode())
+        new = re.match(r"%s replayed as (\d+)\n$" % a,
+                       self.ok("replay", a)).group(1)
+        self.assertEqual(self.json("get-job", new)["payload"], {"k": 0})
+        self.assertEqual(self.json("get-job", new)["status"], "PENDING")
+        out = self.s.cli("--json", "delete", new, new)
+        self.assertEqual(out.returncode, 1)
+        self.assertEqual(
+            [json.loads(line) for line in out.stdout.splitlines()],
+            [{"job_id": int(new), "status": "deleted"},
+             {"job_id": int(new), "error": "Job not found"}])
+        # nothing is touched when one of the ids is no id
+        self.fails(2, "delete", a, "x")
+        self.assertEqual(self.json("get-job", a)["status"], "CANCELLED")
+
+    def test_config(self):
+        self.assertIn("selection", self.ok("config"))
+        self.assertEqual(self.ok("config", "get", "retry_wait_ms"), "2000\n")
+        self.ok("config", "set", "retry_wait_ms", "1500")
+        self.assertEqual(self.json("config")["retry_wait_ms"], "1500")
+        for name, value in (("retry_wait_ms", "-1"), ("retry_wait_ms", "x"),
+                            ("selection", "best"), ("nonsense", "1")):
+            self.assertIn(name, self.fails(2, "config", "set", "--", name,
+                                           value))
+        self.fails(1, "config", "get", "nonsense")
+        self.fails(2, "config", "set", "selection")
+        self.assertEqual(self.ok("config", "get", "retry_wait_ms"), "1500\n")
+
+    def test_inspect(self):
+        job = self.ok("add-job", "h", '{"esc":"\\u001b[31m"}').strip()
+        text = self.ok("inspect", job)
+        self.assertRegex(text, r"(?m)^state +PENDING$")
+        self.assertRegex(text, r"(?m)^handler +h$")
+
+
+class Bulk(Cli):
+
+    def ndjson(self, lines):
+        return "".join(json.dumps(x) + "\n" for x in lines).encode()
+
+    def test_payloads_for_a_handler(self):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(self.ndjson({"n": i} for i in range(2500)))
+            f.flush()
+            first, last = map(int, self.ok(
+                "add-job", "bulk", "--priority", "9", "--from",
+                f.name).strip().split("-"))
+        self.assertEqual(last - first, 2499)
+        for n in (0, 999, 1000, 2499):
+            got = self.json("get-job", first + n)
+            self.assertEqual((got["payload"], got["priority"]),
+                             ({"n": n}, 9))
+
+    def test_whole_jobs(self):
+        out = self.json("add-job", "--from", "-", stdin=self.ndjson(
+            [{"handler": "a", "payload": {}},
+             {"handler": "b", "payload": {}, "priority": 3}])
+            + b"\n  \n" + b'{"handler":"c","payload":{}}')
+        self.assertEqual(out["added"], 3)
+        (first, last), = out["job_ids"]
+        self.assertEqual(last, first + 2)
+        self.assertEqual(self.json("get-job", last)["handler"], "c")
+
+    def test_wrong_line(self):
+        before = self.json("stats")["totals"]["received"]
+        out = self.s.cli("--json", "add-job", "h", "--from", "-",
+                         stdin=b'{"n":1}\n\n{"n":2}\n{"n":}\n{"n":4}\n')
+        self.assertEqual(out.returncode, 2)
+        self.assertIn("line 4: payload: byte 5",
+                      json.loads(out.stderr)["error"])
+        self.assertEqual(json.loads(out.stdout)["added"], 2)
+        self.assertEqual(self.json("stats")["totals"]["received"],
+                         before + 2)
+
+    def test_large_lines(self):
+        big = {"text": "x" * 900_000}
+        out = self.json("add-job", "h", "--from", "-",
+                        stdin=self.ndjson([big] * 12), timeout=60)
+        self.assertEqual(out["added"], 12)
+        self.assertEqual(self.json("get-job", out["job_ids"][0][0])
+                         ["payload"], big)
+
+    def test_options_without_handler(self):
+        self.fails(2, "add-job", "--from", "-", "--priority", "3", stdin=b"")
+
+    def test_nothing(self):
+        self.assertEqual(self.json("add-job", "h", "--from", "-",
+                                   stdin=b"\n"),
+                         {"status": "ok", "added": 0, "job_ids": []})
+
+    def test_redis_full(self):
+        self.s.redis("CONFIG", "SET", "maxmemory", "1")
+        try:
+            out = self.s.cli("add-job", "h", "--from", "-", stdin=b"{}\n" * 9)
+        finally:
+            self.s.redis("CONFIG", "SET", "maxmemory", "0")
+        self.assertEqual(out.returncode, 69, out)
+        self.assertEqual(out.stdout, b"")
+
+    def test_progress_bar_in_a_terminal_only(self):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(self.ndjson({"n": i} for i in range(60000)))
+            f.flush()
+            shown = in_terminal([TASKMQ, "add-job", "h", "--from", f.name],
+                                self.s)
+            self.assertRegex(shown, r"\[#+\.*\] +\d+%")
+            self.assertRegex(shown, r"\d+-\d+\r\n$")
+            quiet = self.s.cli("add-job", "h", "--from", f.name)
+            self.assertEqual(quiet.stderr, b"")
+
+    def test_pretty_in_a_terminal_only(self):
+        job = self.ok("add-job", "h", '{"a":[1.10,{}],"b":"x\\"{"}').strip()
+        shown = in_terminal([TASKMQ, "get-job", job], self.s)
+        self.assertIn('  "payload": {\r\n    "a": [\r\n      1.10,\r\n'
+                      '      {}\r\n    ],\r\n    "b": "x\\"{"\r\n  },', shown)
+        self.assertEqual(self.ok("get-job", job).count("\n"), 1)
+
+
+def in_terminal(argv, stack):
+    """Runs it with a terminal as stdin, stdout and stderr; what it wrote."""
+    env = dict(os.environ, TASKMQ_REDIS_URL="unix:" + stack.sock)
+    master, slave = pty.openpty()
+    p = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave,
+                         env=env)
+    os.close(slave)
+    out = b""
+    while True:
+        ready, _, _ = select.select([master], [], [], 60 * SLOW)
+        if not ready:
+            p.kill()
+            raise AssertionError("no end: %r" % out)
+        try:
+            more = os.read(master, 65536)
+        except OSError:
+            break
+        if not more:
+            break
+        out += more
+    os.close(master)
+    if p.wait() != 0:
+        raise AssertionError(out)
+    return out.decode()
+
+
+class Run(Cli):
+
+    handlers = {"t": {"instances": 2}}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.w = cls.s.worker()
+
+    def test_wait_for_success(self):
+        job = self.ok("add-job", "t", '{"sleep":0.3,"result":[1]}').strip()
+        got = self.json("get-job", "--wait", job)
+        self.assertEqual((got["status"], got["result"]), ("SUCCESS", [1]))
+
+    def test_wait_for_failure(self):
+        job = self.ok("add-job", "t", '{"fail":"no"}').strip()
+        out = self.s.cli("get-job", "--wait", job)
+        self.assertEqual(out.returncode, 1)
+        self.assertEqual(json.loads(out.stdout)["status"], "FAILED")
+
+    def test_logs(self):
+        job = self.ok("add-job", "t", '{"stderr":"first\\nsecond"}').strip()
+        self.ok("get-job", "--wait", job)
+        self.assertIn("first\nsecond", self.ok("logs", job))
+        self.assertIn("first\nsecond", self.json("logs", job)["log"])
+
+    def test_dead_letters(self):
+        ids = [self.ok("add-job", "t", json.dumps({"fail": "broken"}))
+               .strip() for _ in range(3)]
+        for i in ids:
+            self.s.cli("get-job", "--wait", i)
+        text = self.ok("list-dead", "--handler", "t")
+        for i in ids:
+            self.assertRegex(text, r"(?m)^%s +t +\S+ +broken$" % i)
+        self.assertEqual(self.ok("retry", ids[0]), ids[0] + " retrying\n")
+        self.s.cli("get-job", "--wait", ids[0])
+        out = self.s.cli("--json", "replay-dead", "--all")
+        new = {r["job_id"]: r["new_job_id"] for r in
+               map(json.loads, out.stdout.splitlines())}
+        self.assertLessEqual(set(map(int, ids)), set(new))
+        for i in ids:
+            got = self.s.cli("get-job", "--wait", new[int(i)])
+            self.assertEqual(json.loads(got.stdout)["error_log"], "broken")
+        alive = self.ok("add-job", "t", "{}").strip()
+        self.ok("get-job", "--wait", alive)
+        self.assertEqual(self.s.cli("replay-dead", alive).returncode, 1)
+        self.fails(2, "replay-dead")
+        self.fails(2, "replay-dead", "1", "--all")
+
+    def test_force_cancel_of_a_running_job(self):
+        job = self.ok("add-job", "t", '{"sleep":60}').strip()
+        wait_for(lambda: self.json("get-job", job)["status"] == "RUNNING",
+                 10, "it runs")
+        self.assertEqual(self.s.cli("cancel", job).returncode, 1)
+        self.ok("cancel", "--force", job)
+        self.assertEqual(self.json("get-job", job)["status"], "CANCELLED")
+
+    def test_stats(self):
+        self.ok("get-job", "--wait", self.ok("add-job", "t").strip())
+        stats = self.json("stats")
+        self.assertEqual(len(stats["workers"]), 1)
+        queue, = [q for q in stats["queues"] if q["handler"] == "t"]
+        self.assertGreaterEqual(queue["received"], 1)
+        self.assertGreaterEqual(stats["totals"]["success"], 1)
+        self.assertIn("1 worker\n", self.ok("stats"))
+
+
+class Alone(unittest.TestCase):
+
+    def run_cli(self, *args, **env):
+        return subprocess.run(
+            [TASKMQ] + list(args), capture_output=True, text=True,
+            timeout=30 * SLOW, env=dict(
+                {k: v for k, v in os.environ.items()
+                 if not k.startswith("TASKMQ_")}, **env))
+
+
+class Away(Alone):
+
+    def test_no_redis(self):
+        for url in ("unix:/nonexistent.sock",
+                    "redis://127.0.0.1:%d/0" % free_port()):
+            out = self.run_cli("--redis-url", url, "stats")
+            self.assertEqual(out.returncode, 69, out)
+            self.assertEqual(out.stdout, "")
+
+    def test_passwords_are_never_shown(self):
+        port = free_port()
+        for url in ("redis://me:s3cr3t@127.0.0.1:%d" % port,
+                    "redis://:s3cr3t@127.0.0.1:%d/x" % port,
+                    "http://me:s3cr3t@localhost", "rediss://:s3cr3t@h"):
+            for out in (self.run_cli("--redis-url", url, "stats"),
+                        self.run_cli("stats", TASKMQ_REDIS_URL=url),
+                        self.run_cli("serve-api", "--redis-url", url)):
+                self.assertIn(out.returncode, (2, 69), out)
+                self.assertNotIn("s3cr3t", out.stdout + out.stderr)
+
+    def test_wrong_password(self):
+        with Stack(nginx=False) as s:
+            s.redis("CONFIG", "SET", "requirepass", "right")
+            s.redis("AUTH", "right")
+            out = s.cli("stats")
+            self.assertEqual(out.returncode, 69, out)
+            s.redis("CONFIG", "SET", "requirepass", "")
+
+    def test_redis_that_does_not_answer(self):
+        with Stack(nginx=False) as s:
+            s.server.signal(signal.SIGSTOP)
+            start = time.monotonic()
+            out = s.cli("add-job", "h")
+            self.assertLess(time.monotonic() - start, 5 * SLOW)
+            self.assertEqual(out.returncode, 69, out)
+
+    def test_usage(self):
+        for args in ((), ("nonsense",), ("--nonsense",), ("--redis-url",),
+                     ("--namespace", "a b", "stats"), ("stats", "x"),
+                     ("stats", "-x")):
+            out = self.run_cli(*args)
+            self.assertEqual((out.returncode, out.stdout), (2, ""), args)
+            self.assertTrue(out.stderr)
+
+    def test_help(self):
+        text = self.run_cli("--help").stdout
+        commands = re.findall(r"(?m)^  ([a-z-]+) +\S", text)
+        commands = [c for c in commands if not c.startswith("-")]
+        self.assertEqual(len(commands), 17, commands)
+        for c in commands:
+            out = self.run_cli(c, "--help")
+            self.assertEqual(out.returncode, 0)
+            self.assertTrue(out.stdout.startswith("usage: taskmq " + c))
+            for line in out.stdout.splitlines():
+                self.assertLessEqual(len(line), 79, line)
+
+
+class Token(Alone):
+
+    def claims(self, token, secret):
+        head, body, mac = token.strip().split(".")
+        want = hmac.new(secret.encode(), (head + "." + body).encode(),
+                        hashlib.sha256).digest()
+        got = base64.urlsafe_b64decode(mac + "=" * (-len(mac) % 4))
+        self.assertEqual(got, want)
+        part = [json.loads(base64.urlsafe_b64decode(p + "=" * (-len(p) % 4)))
+                for p in (head, body)]
+        self.assertEqual(part[0], {"alg": "HS256", "typ": "JWT"})
+        return part[1]
+
+    def test_environment(self):
+        out = self.run_cli("token", TASKMQ_JWT_SECRET="your-secret-key")
+        claims = self.claims(out.stdout, "your-secret-key")
+        self.assertEqual((claims["sub"], claims["role"]), ("admin", "admin"))
+        self.assertLess(abs(claims["exp"] - time.time() - 86400), 10)
+
+    def test_options(self):
+        out = self.run_cli("token", "--sub", 'a"ü', "--role", "worker",
+                           "--expires", "10m", "--json",
+                           TASKMQ_JWT_SECRET="k" * 40)
+        got = json.loads(out.stdout)
+        claims = self.claims(got["token"], "k" * 40)
+        self.assertEqual((claims["sub"], claims["role"], claims["exp"]),
+                         ('a"ü', "worker", got["expires_at"]))
+        self.assertLess(abs(claims["exp"] - time.time() - 600), 10)
+
+    def test_file(self):
+        for content in (b"from-a-file\n", b"from-a-file"):
+            with tempfile.NamedTemporaryFile() as f:
+                f.write(content)
+                f.flush()
+                out = self.run_cli("token", "--secret-file", f.name,
+                                   TASKMQ_JWT_SECRET="other")
+                self.claims(out.stdout, "from-a-file")
+
+    def test_refused(self):
+        with tempfile.NamedTemporaryFile() as empty:
+            for args, env in (((), {}), ((), {"TASKMQ_JWT_SECRET": ""}),
+                              (("--secret-file", empty.name), {}),
+                              (("--secret-file", "/nonexistent"), {}),
+                              (("--role", "root"), None),
+                              (("--expires", "0"), None),
+                              (("--expires", "x"), None),
+                              (("--sub", ""), None),
+                              (("secret",), None),
+                              (("--secret", "x"), None)):
+                if env is None:
+                    env = {"TASKMQ_JWT_SECRET": "y" * 40}
+                out = self.run_cli("token", *args, **env)
+                self.assertEqual((out.returncode, out.stdout), (2, ""), args)
+                self.assertNotIn("yyyy", out.stderr)
+
+
+class CheckHandler(unittest.TestCase):
+
+    def check(self, *argv, timeout=5):
+        out = subprocess.run(
+            [TASKMQ, "--json", "check-handler", "--timeout", str(timeout)]
+            + list(argv), capture_output=True, timeout=120 * SLOW, cwd=ROOT)
+        got = json.loads(out.stdout)
+        self.assertEqual(out.returncode, 1 if got["failed"] else 0)
+        return {r["rule"]: (r["verdict"], r["why"]) for r in got["rules"]}
+
+    def script(self, body):
+        return ("--", "python3", "-c",
+                "import json,sys,time\n"
+                "def say(x): print(json.dumps(x), flush=True)\n"
+                "OK = {'status': 'success'}\n" + body)
+
+    LOOP = "for line in sys.stdin:\n    t = json.loads(line)\n    "
+
+    def test_a_good_one(self):
+        with tempfile.NamedTemporaryFile() as rec:
+            got = self.check("--bad", '{"fail":"no"}', "--", "python3",
+                             HANDLER, rec.name)
+        self.assertEqual({v for v, _ in got.values()}, {"ok"}, got)
+        self.assertEqual(len(got), 10)
+
+    def test_each_rule_can_fail(self):
+        cases = {
+            "start": self.script("say(OK)\n" + self.LOOP + "say(OK)"),
+            "answer": self.script(self.LOOP + "say([])"),
+            "again": self.script("sys.stdin.readline()\nsay(OK)\n"
+                                 "sys.stdin.read()"),
+            "error": ("--bad", '{"x":1}') + self.script(self.LOOP
+                                                        + "say(OK)"),
+            "retryable": self.script(
+                self.LOOP + "say({'status': 'error', 'error': 'x', "
+                "'retryable': 'yes'})"),
+            "long": self.script(self.LOOP + "assert len(line) < 65536; "
+                                "say(OK)"),
+            "text": self.script(self.LOOP + "line.encode('ascii'); say(OK)"),
+            "noise": self.script(self.LOOP + "print('hi'); say(OK)"),
+            "end": self.script(self.LOOP + "say(OK)\nsys.exit(3)"),
+            "end-idle": self.script(self.LOOP + "say(OK)\ntime.sleep(60)"),
+        }
+        for rule, argv in cases.items():
+            with self.subTest(rule):
+                verdict, why = self.check(*argv, timeout=1)[rule]
+                self.assertEqual(verdict,
+                                 "note" if rule == "noise" else "fail")
+                self.assertTrue(why)
+
+    def test_two_answers_to_one_task(self):
+        got = self.check(*self.script(self.LOOP + "say(OK); say(OK)"))
+        self.assertEqual(got["again"][0], "fail")
+
+    def test_a_death_names_status_and_last_words(self):
+        got = self.check(*self.script(
+            "sys.stdin.readline()\nprint('no lib', file=sys.stderr)\n"
+            "sys.exit(7)"))
+        self.assertRegex(got["answer"][1], "status 7.*no lib")
+
+    def test_not_a_program(self):
+        got = self.check("--", "/nonexistent")
+        self.assertEqual(list(got), ["start"])
+
+
+class Serve(unittest.TestCase):
+    """The reference's commands, as printed there."""
+
+    SECRET = "your-secure-secret-key"
+
+    def setUp(self):
+        self.s = Stack(nginx=False)
+        self.addCleanup(self.s.close)
+        self.env = dict(os.environ, TASKMQ_JWT_SECRET=self.SECRET,
+                        TASKMQ_BACKEND="redis",
+                        TASKMQ_REDIS_URL="unix:" + self.s.sock)
+
+    def start(self, *args, env=None):
+        p = Process("cli", [TASKMQ] + list(args),
+                    self.s.path("cli-%d.log" % len(self.s.processes)),
+                    env=env or self.env, cwd=self.s.dir)
+        self.s.processes.append(p)
+        self.addCleanup(lambda: p.alive() and p.stop())
+        return p
+
+    def test_api_and_worker(self):
+        port, port2 = free_port(), free_port()
+        api = self.start("serve-api", "--port", str(port), "--daemon-port",
+                         str(port2), "--processes", "1")
+        self.s.port = port
+
+        def healthy():
+            self.assertTrue(api.alive(), api.tail())
+            try:
+                return self.s.get("/health", token=None).status == 200
+            except OSError:
+                return False
+
+        wait_for(healthy, 10, "the API is healthy")
+        self.start("run-worker")
+        self.s.secret = self.SECRET.encode()
+        job = self.s.add("dummy", {"task": "test"})
+        self.s.wait_done(job)
+        self.s.port = port2
+        self.assertIn(b'"status":"healthy"',
+                      self.s.get("/health", token=None).body)
+        self.assertEqual(api.stop(), 0)
+        self.assertEqual([n for n in os.listdir(tempfile.gettempdir())
+                          if n.startswith("taskmq-api.")], [])
+
+    def test_sqlite_is_refused_in_one_line(self):
+        for command in ("serve-api", "run-worker"):
+            p = self.start(command, env=dict(self.env,
+                                             TASKMQ_BACKEND="sqlite"))
+            self.assertEqual(p.wait(), 2)
+            self.assertEqual(p.tail().count("\n"), 1)
+            self.assertIn("TASKMQ_BACKEND=sqlite", p.tail())
+
+    def test_no_secret(self):
+        env = dict(self.env)
+        del env["TASKMQ_JWT_SECRET"]
+        p = self.start("serve-api", env=env)
+        self.assertEqual(p.wait(), 2)
+        self.assertIn("TASKMQ_JWT_SECRET", p.tail())
+
+    def test_port_in_use(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            p = self.start("serve-api", "--port", str(port))
+            self.assertNotEqual(p.wait(20), 0)
+            self.assertIn(str(port), p.tail())
+        self.s.allowed.append("Address already in use")
+        self.s.allowed.append("still could not bind")
+
+
+if __name__ == "__main__":
+    unittest.main()
