@@ -81,7 +81,8 @@ redis_server_restart(redis_server_t *s)
         dup2(null, 1);
         execlp("redis-server", "redis-server", "--port", "0", "--bind",
             "127.0.0.1", "--unixsocket", s->sock, "--dir", s->dir, "--save",
-            "", "--appendonly", "yes", "--appendfsync", "always", (char *) NULL);
+            "", "--appendonly", "yes", "--appendfsync", "always",
+            (char *) NULL);
         _exit(127);
     }
 

@@ -2,7 +2,8 @@
  * test_ops_shapes.c: decoders of tq_ops.h against replies that are not what
  * the scripts return. A good reply of each kind is cut short and has each of
  * its elements replaced in turn: a decoder then refuses it, or (an element it
- * does not need) answers as before; it never reads what is not there.
+ * does not need) answers as before; it never reads what is not there. And the
+ * enqueue builder's room.
  */
 
 #include <setjmp.h>
@@ -355,6 +356,94 @@ replaced(void **state)
 }
 
 
+/* What follows the last whole item is no item. */
+static void
+extended(void **state)
+{
+    int64_t            cursor;
+    unsigned           n;
+    redisReply        *reply;
+    tq_stats_t         stats;
+    tq_claim_head_t    head;
+    tq_queue_stats_t   queue;
+
+    (void) state;
+
+    static const char *const  odd_claim[] = { ":1", ":0", "00000000001f",
+        "1", ":0" };
+    static const char *const  odd_list[] = { ":0", "6", RECORD, RUN };
+    static const char *const  workers[] = { ":1", ":0", ":0", ":0", ":0", ":0",
+        ":0", ":0", ":0", STATS_ZEROS, ":0", ":0", ":0", ":0", ":0", ":0",
+        ":2", W1, "n", ":1", "{}", ":2", "n", ":1", "{}", ":5" };
+
+    reply = array(odd_claim, 5);
+    assert_int_equal(tq_claim_head(reply, &head), -1);
+    freeReplyObject(reply);
+
+    reply = array(odd_list, 4);
+    assert_int_equal(tq_list_head(reply, &cursor, &n), -1);
+    freeReplyObject(reply);
+
+    /* two workers take more room than the queue that is not there */
+    reply = array(workers, 39);
+    assert_int_equal(tq_stats_result(reply, &stats), 0);
+    assert_int_equal(stats.workers, 2);
+    assert_int_equal(tq_stats_queue(reply, 0, &queue), -1);
+    freeReplyObject(reply);
+
+    reply = array(workers, 40);
+    assert_int_equal(tq_stats_result(reply, &stats), -1);
+    freeReplyObject(reply);
+}
+
+
+/* The builder reserves once per job: with every length, so that each end of
+ * the buffer is met, what it writes must fit (ASan watches). */
+static void
+enqueue_room(void **state)
+{
+    int            i;
+    char          *payload, key[TQ_SUBJECT_MAX];
+    size_t         len;
+    tq_job_t       job;
+    tq_enqueue_t   e;
+
+    (void) state;
+
+    memset(key, 'k', sizeof(key));
+    memset(&job, 0, sizeof(job));
+    memset(job.handler, 'h', TQ_HANDLER_MAX);
+    job.handler_len = TQ_HANDLER_MAX;
+    job.api = TQ_API_TASKDAEMON;
+    job.policy = 'f';
+    job.priority = 100;
+    job.max_retries = -1;
+    job.due_ms = INT64_MAX;
+    job.interval_s = INT64_MAX;
+    job.timeout_s = INT64_MAX;
+    job.retention_s = INT64_MAX;
+
+    payload = test_malloc(3000);
+    memset(payload, 'p', 3000);
+    memset(&e, 0, sizeof(e));
+
+    for (len = 0; len < 3000; len++) {
+        job.payload = (tq_str_t) { payload, len };
+
+        for (i = 0; i < 3; i++) {
+            assert_int_equal(tq_enqueue_add(&e, (tq_str_t) { key, len % 256 },
+                (tq_str_t) { key, sizeof(key) }, UINT64_MAX, 1, &job, 1), i);
+            assert_true(e.args.len <= e.args.cap);
+        }
+
+        tq_buf_free(&e.args);
+        memset(&e, 0, sizeof(e));
+    }
+
+    test_free(payload);
+}
+
+
 /* Numbers as strings are as good as integers; other texts are not. */
 static void
 numbers(void **state)
@@ -473,6 +562,8 @@ main(void)
         cmocka_unit_test(good),
         cmocka_unit_test(cut),
         cmocka_unit_test(replaced),
+        cmocka_unit_test(extended),
+        cmocka_unit_test(enqueue_room),
         cmocka_unit_test(numbers),
         cmocka_unit_test(scalars),
         cmocka_unit_test(records_and_keys),
