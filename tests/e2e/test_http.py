@@ -19,10 +19,11 @@ GOOD = '{"handler":"h","payload":{}}'
 class Http(unittest.TestCase):
 
     location = "client_body_buffer_size 1k;"
+    server = "large_client_header_buffers 4 32k;"
 
     @classmethod
     def setUpClass(cls):
-        cls.s = Stack(location=cls.location)
+        cls.s = Stack(location=cls.location, server=cls.server)
         cls.addClassCleanup(cls.s.close)
 
     def stored(self):
@@ -131,7 +132,7 @@ class Refused(Http):
         for body, offset in (
                 ("", 0), ("x", 0), ("\ufeff" + GOOD, 0),
                 (GOOD + "x", len(GOOD)), (GOOD + GOOD, len(GOOD)),
-                (head + '"a":007}}', len(head) + 5),
+                (head + '"a":007}}', len(head) + 4),
                 (head + '"a":1.}}', None), (head + '"a":1e}}', None),
                 (head + '"a":+1}}', len(head) + 4),
                 (head + '"a":nul}}', None), (head + '"a":NaN}}', None),

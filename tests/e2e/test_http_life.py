@@ -324,14 +324,14 @@ class Refused(Life):
                 ("location", "taskmq_api other;", "taskmq_api"),
                 ("location", "taskmq_api taskmq;", "duplicate"),
                 ("server", "taskmq_redis rediss://localhost;", "rediss"),
-                ("server", "taskmq_redis http://localhost;", "taskmq_redis"),
+                ("server", "taskmq_redis http://localhost;", "redis://"),
                 ("server", "taskmq_redis redis://localhost:99999;", "port"),
-                ("server", "taskmq_namespace 'a b';", "taskmq_namespace"),
-                ("server", "taskmq_auth maybe;", "taskmq_auth"),
+                ("server", "taskmq_namespace 'a b';", "1 to 64"),
+                ("server", "taskmq_auth maybe;", "jwt"),
                 ("server", "taskmq_max_payload lots;", "taskmq_max_payload"),
                 ("server", "taskmq_redis_timeout -1s;",
                  "taskmq_redis_timeout"),
-                ("server", "taskmq_redis_timeout 0;", "taskmq_redis_timeout"),
+                ("server", "taskmq_redis_timeout 0;", "1ms"),
                 ("server", "taskmq_jwt_secret_file missing;", "missing"),
                 ("server", "taskmq_jwt_secret_file empty;", "empty")):
             with self.subTest(text):
