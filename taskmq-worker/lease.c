@@ -258,6 +258,11 @@ on_reap(uv_timer_t *t)
 {
     tw_worker_t  *w = t->data;
 
+    /* without the blocking read, this timer is what keeps jobs going */
+    if (!w->wake.blocked) {
+        w->claim.want = 1;
+    }
+
     if (w->lease.reaping || w->phase != TW_RUNNING
         || !tw_rconn_ready(w->redis)
         || tw_now(w) - w->lease.connected_ms < w->o->lease_ms)

@@ -38,6 +38,26 @@ unwatched(const tw_worker_t *w)
     return 0;
 }
 
+/* A marker came for a handler whose slots are taken meanwhile: somebody else
+ * may have one. Asking for no job puts it back if there is one. */
+static void
+pass_on(tw_worker_t *w, tq_str_t handler)
+{
+    tq_claim_want_t  want = { handler, 0 };
+
+    (void) tw_rconn_call(w->redis, tq_claim_call(&w->ns, w->id, w->name,
+        w->o->lease_ms, 0, &want, 1, NULL, NULL));
+}
+
+static int
+could_run(tw_worker_t *w, tq_str_t handler)
+{
+    tw_pool_t  *p = tw_pool_find(w, handler.p, handler.len);
+
+    return may_claim(w) && p != NULL && tw_pool_free(p) != 0
+           && w->busy + w->claim.asked < w->o->concurrency;
+}
+
 static void
 on_woken(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 {
@@ -65,6 +85,9 @@ on_woken(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
     } else if (rc == 1 && handler.len == 0) {
         w->lease.extend_soon = 1;
+
+    } else if (rc == 1 && !could_run(w, handler)) {
+        pass_on(w, handler);
 
     } else if (rc == 1 || !ours) {
         w->claim.want = 1;

@@ -4,7 +4,8 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     worker id (16 hex), worker name, lease ms, total (most jobs to
---          take), then pairs: handler, free slots
+--          take), then pairs: handler, free slots (0: only puts the
+--          handler's wake-up marker back when it has ready jobs)
 -- Returns  now (ms, integer), earliest due time of a scheduled job (ms,
 --          integer, 0: none), claim counter (12 hex; zeros when no job
 --          follows), then per job: id (string), attempts (integer), record.
@@ -153,6 +154,8 @@ if nfree <= total then
                 ids[n], scores[n], owners[n] = got[k], got[k + 1], i
             end
             rest[i] = #got == 2 * free
+        else
+            rest[i] = true
         end
     end
 else
@@ -165,6 +168,8 @@ else
             heads[i] = tonumber(call('ZRANGE', sets[i], 0, 0,
                                      'WITHSCORES')[2])
             rest[i] = heads[i] ~= nil
+        else
+            rest[i] = true
         end
     end
     while n < total and next(heads) do

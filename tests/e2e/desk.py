@@ -10,6 +10,15 @@ FLAGS = {"retry_policy": "--retry-policy", "max_retries": "--max-retries",
          "timeout": "--timeout", "interval_seconds": "--interval"}
 
 
+def gone(pid):
+    """The process has ended; nobody may have waited for it yet."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 class Desk(Stack):
 
     def __init__(self, **kw):

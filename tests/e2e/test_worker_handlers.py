@@ -8,20 +8,12 @@ import sys
 import time
 import unittest
 
-from desk import Desk
+from desk import Desk, gone
 from harness import ROOT, SLOW, wait_for
 
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
 LINE_MAX = 1024 * 1024 + 64 * 1024
 RESULT_MAX = 1024 * 1024
-
-
-def gone(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as f:
-            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 class Shared(unittest.TestCase):
