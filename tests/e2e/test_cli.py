@@ -571,7 +571,10 @@ class Serve(unittest.TestCase):
     SECRET = "your-secure-secret-key"
 
     def setUp(self):
-        self.s = Stack(nginx=False)
+        # as root, nginx' workers are another user, who must get at the socket
+        self.s = Stack(nginx=False,
+                       redis_args=("--unixsocketperm", "777"))
+        os.chmod(self.s.dir, 0o755)
         self.addCleanup(self.s.close)
         self.env = dict(os.environ, TASKMQ_JWT_SECRET=self.SECRET,
                         TASKMQ_BACKEND="redis",
@@ -599,6 +602,7 @@ class Serve(unittest.TestCase):
                 return False
 
         wait_for(healthy, 10, "the API is healthy")
+        os.unlink(self.s.toml)
         self.start("run-worker")
         self.s.secret = self.SECRET.encode()
         job = self.s.add("dummy", {"task": "test"})

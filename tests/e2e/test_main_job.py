@@ -324,6 +324,8 @@ class RedisAway(unittest.TestCase):
             end = time.monotonic() + 4.5
             wait_for(lambda: time.monotonic() > end, 10)
             back(s)
+            wait_for(lambda: s.get("/health", token=None).status == 200, 10,
+                     "nginx is connected again")
             for n, i in enumerate(ids):
                 done = s.wait_done(i, 20)
                 self.assertEqual((done["result"], done["retries"]), (n, 0))
