@@ -45,6 +45,10 @@ $(BUILD)/unit/%: tests/unit/%.c $(UNIT_HELP_OBJ) $(BUILD)/unit/libtaskmq.a
 	    $(BUILD)/unit/libtaskmq.a $(UNIT_LINK_$*) \
 	    -lcmocka -lhiredis -lcjson -lm
 
+# these include the worker's sources
+$(filter $(BUILD)/unit/test_worker_%,$(UNIT_BIN)): \
+    $(wildcard taskmq-worker/*.[ch])
+
 unit: $(UNIT_BIN)
 	@rc=0; for t in $(UNIT_BIN); do $$t || { echo "failed: $$t"; rc=1; }; \
 	done; exit $$rc
