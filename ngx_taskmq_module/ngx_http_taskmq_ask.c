@@ -139,9 +139,22 @@ ngx_int_t
 ngx_http_taskmq_enqueue_error(ngx_http_request_t *r,
     const ngx_http_taskmq_outcome_t *outcome, const char *field)
 {
+    ngx_http_taskmq_ctx_t  *ctx;
+
     switch (outcome->id) {
 
     case TQ_ENQUEUE_CONFLICT:
+
+        /* a 422 in both APIs: nothing is wrong with this body alone */
+
+        ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+
+        if (ctx->conf->api == NGX_HTTP_TASKMQ_TASKDAEMON) {
+            return ngx_http_taskmq_error(r, NGX_HTTP_TASKMQ_UNPROCESSABLE,
+                                         "Idempotency-Key: already used with "
+                                         "another body");
+        }
+
         return ngx_http_taskmq_error_field(r, "header", "Idempotency-Key",
                                            "already used with another body",
                                            "value_error");

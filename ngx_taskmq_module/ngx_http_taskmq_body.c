@@ -171,6 +171,14 @@ ngx_http_taskmq_body_part(ngx_http_request_t *r)
         rc = ngx_http_taskmq_body_take(r, ctx);
 
         if (rc == NGX_DECLINED) {
+
+            /* nginx closes when it is finalized before the body's end: say so
+             * in the answer */
+
+            if (r->reading_body) {
+                r->keepalive = 0;
+            }
+
             ngx_http_finalize_request(r, ngx_http_taskmq_body_large(r));
             return;
         }

@@ -411,7 +411,8 @@ def stack(docs_root=None):
                        check=True)
     return Stack(
         handlers={"work": {}, "slow": {"timeout": 600}},
-        http="taskmq_docs_root %s; taskmq_redis_timeout 400ms;" % docs_root,
+        http="taskmq_docs_root %s; taskmq_redis_timeout 400ms;"
+             "large_client_header_buffers 4 16k;" % docs_root,
         server="location /jobs-api/ { taskmq_api taskmq; }"
                " location /busy/ { taskmq_api taskmq; taskmq_max_pending 1; }")
 

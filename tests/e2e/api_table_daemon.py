@@ -200,6 +200,8 @@ def listing(t):
     t("newest first", "GET", "/api/tasks?limit=5", 200, [
         dict(TASK, id=task, task_type="listed", task_data={"n": 4 - n})
         for n, task in enumerate(reversed(mine))])
+    for n in range(20):
+        t.stack.post("/queue", parked(), token=None)
     got = t("20 by default", "GET", "/api/tasks", 200)
     t.check("… 20", 20, len(got or []))
     t("by type", "GET", "/api/tasks?type=listed", 200,

@@ -57,6 +57,8 @@ class Document(unittest.TestCase):
                 if suffix != "NULL":
                     path += "{id}" + suffix.strip('"')
                 routes.add(("/" + path, method.lower()))
+            routes |= {("/" + path, "get") for path in re.findall(
+                r'NGX_HTTP_TASKMQ_DOCS\("([^"]*)", NULL\)', body.group(1))}
             # pages' own files, and redirects to the pages
             routes = {r for r in routes if not re.match(
                 "/(docs|redoc)/|/swagger-ui(/.+)?$", r[0])}
@@ -71,8 +73,8 @@ class Document(unittest.TestCase):
         seen = set()
         for method, path, reply, _ in replies:
             path = PREFIX.sub("", path)
-            if path.startswith("/taskmq/"):
-                continue
+            if re.match("/taskmq/|/(docs|redoc|swagger-ui)/.", path):
+                continue            # the other API's; the pages' own files
             got = spec.answered(method, path, reply)
             if got:
                 seen.add(got)
@@ -159,7 +161,7 @@ class Pages(unittest.TestCase):
             f.write("hidden")
         self.addCleanup(os.unlink, secret)
         for path in ("/docs/.hidden", "/docs/%2ehidden",
-                     "/docs/..%2fopenapi.json", "/docs/..%2f..%2f..",
+                     "/docs/..%2f..%2f..", "/docs/..%2f.hidden",
                      "/redoc/..%5c..%5cetc", "/docs/docs/index.html",
                      "/docs/%2fetc%2fpasswd", "/docs/" + "a" * 5000,
                      "/redoc/init.js%00.png", "/docs//index.html/x"):

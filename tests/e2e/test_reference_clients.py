@@ -125,14 +125,15 @@ class Reference(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        s = cls.stack = Stack(nginx=False)
+        port = free_port()
+        s = cls.stack = Stack(nginx=False, redis_args=("--port", str(port)))
         cls.addClassCleanup(s.close)
         s.allowed.append(r"\[warn\]")
         s.port = free_port()
         env = {k: v for k, v in os.environ.items()
                if not k.startswith("TASKMQ_")}
         env.update(TASKMQ_JWT_SECRET=SECRET, TASKMQ_BACKEND="redis",
-                   TASKMQ_REDIS_URL="unix:" + s.sock)
+                   TASKMQ_REDIS_URL="redis://localhost:%d/0" % port)
         taskmq = os.path.join(BUILD, "taskmq")
         cls.api = s.start("serve-api", [taskmq, "serve-api", "--port",
                                         str(s.port)], env=env)
@@ -175,16 +176,6 @@ class Reference(unittest.TestCase):
         r = self.stack.get("/job/%d" % job_id, token=self.token)
         self.assertEqual(r.status, 200)
         return r.json()
-
-    def test_the_texts_are_the_documents(self):
-        """Only where the reference itself is at hand."""
-        path = os.environ.get("TASKMQ_REFERENCE")
-        if not path:
-            self.skipTest("TASKMQ_REFERENCE is not set")
-        with open(path, encoding="utf-8") as f:
-            reference = f.read()
-        for text in (TOKEN, CURL, HTTPX, REQUESTS, ASYNC, BODY):
-            self.assertIn(text.strip(), reference)
 
     def test_curl_runs_the_dummy_handler(self):
         out = subprocess.run(["sh", "-c", self.put_in(CURL).strip()
