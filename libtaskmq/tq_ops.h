@@ -93,7 +93,9 @@ typedef struct {
 } tq_claim_head_t;
 
 int tq_claim_head(const redisReply *reply, tq_claim_head_t *out);
-/* worker_id: the one the call was made with; it is half of the token. */
+/* worker_id: the one the call was made with; it is half of the token. -1 with
+ * out->id set: only the record could not be read, and with id and token the job
+ * can still be failed; with id 0: the reply is not a claim's. */
 int tq_claim_job(const redisReply *reply, const char *worker_id, unsigned i,
     tq_claimed_t *out);
 

@@ -72,10 +72,12 @@ int
 tq_claim_job(const redisReply *reply, const char *worker_id, unsigned i,
     tq_claimed_t *out)
 {
-    int64_t         attempts;
-    tq_str_t        counter, record, none;
+    int64_t         id, attempts;
+    tq_str_t        counter, record;
     tq_job_info_t   info;
     redisReply    **item;
+
+    memset(out, 0, sizeof(tq_claimed_t));
 
     if (tq_reply_array(reply, TQ_CLAIM_HEAD
                               + ((size_t) i + 1) * TQ_CLAIM_ITEM) != 0)
@@ -84,12 +86,11 @@ tq_claim_job(const redisReply *reply, const char *worker_id, unsigned i,
     }
 
     item = reply->element + TQ_CLAIM_HEAD + (size_t) i * TQ_CLAIM_ITEM;
-    none = tq_str("");
 
     if (tq_reply_str(reply->element[2], &counter) != 0
         || counter.len != TQ_COUNTER_LEN
         || strlen(worker_id) != TQ_WORKER_ID_LEN
-        || tq_reply_id(item[0], &out->id) != 0
+        || tq_reply_id(item[0], &id) != 0
         || tq_reply_count(item[1], 999, &attempts) != 0
         || tq_reply_str(item[2], &record) != 0)
     {
@@ -98,11 +99,10 @@ tq_claim_job(const redisReply *reply, const char *worker_id, unsigned i,
 
     memcpy(out->token.t, counter.p, TQ_COUNTER_LEN);
     memcpy(out->token.t + TQ_COUNTER_LEN, worker_id, TQ_WORKER_ID_LEN);
+    out->id = id;
     out->attempts = (int) attempts;
 
-    /* the id and the token above are good even when the record is not: the
-     * caller can still fail the job */
-    if (tq_job_decode(out->id, record, none, 0, &info) != 0) {
+    if (tq_job_decode(id, record, tq_str(""), 0, &info) != 0) {
         return -1;
     }
 

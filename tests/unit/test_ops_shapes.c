@@ -374,7 +374,7 @@ extended(void **state)
     static const char *const  odd_list[] = { ":0", "6", RECORD, RUN };
     static const char *const  workers[] = { ":1", ":0", ":0", ":0", ":0", ":0",
         ":0", ":0", ":0", STATS_ZEROS, ":0", ":0", ":0", ":0", ":0", ":0",
-        ":2", W1, "n", ":1", "{}", ":2", "n", ":1", "{}", ":5" };
+        ":2", "a", "1", ":1", "1", "2", "1", ":1", "1", ":5" };
 
     reply = array(odd_claim, 5);
     assert_int_equal(tq_claim_head(reply, &head), -1);

@@ -210,6 +210,23 @@ bytes_limit(fake_t *f)
 }
 
 
+/* An argument that had no room: the call is not what was meant. */
+static void
+incomplete_call(fake_t *f)
+{
+    tq_call_t  *call;
+
+    fake_ready(f);
+    call = tq_call_new(NULL, NULL, NULL);
+    assert_non_null(call);
+    tq_call_args(call, "DEL");
+    tq_call_arg(call, "", SIZE_MAX / 2);
+    tq_call_args(call, "more");
+    assert_int_equal(tq_redis_call(f->r, call, f->now), -1);
+    assert_int_equal(tq_redis_want(f->r), TQ_WANT_NOTHING);
+}
+
+
 static void
 freed_with_calls(fake_t *f)
 {
@@ -234,6 +251,7 @@ main(void)
         { "reply taken", reply_taken },
         { "limit of calls", calls_limit },
         { "limit of bytes", bytes_limit },
+        { "incomplete call", incomplete_call },
         { "freed with calls", freed_with_calls },
     };
 
