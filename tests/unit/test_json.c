@@ -418,6 +418,65 @@ test_every_byte(void **state)
     }
 }
 
+/* A byte that matters, at every place of strings of every length: eight bytes
+ * are looked at together where there are eight. */
+static void
+test_every_place(void **state)
+{
+    size_t         len, at, i;
+    char           text[64];
+    tq_json_val_t  v;
+    tq_json_err_t  err;
+    static const struct {
+        char         c;
+        const char  *says;      /* NULL: fine */
+    } t[] = {
+        { '\x1f', "control character" },
+        { '\x01', "control character" },
+        { '\0', "control character" },
+        { '\x80', "UTF-8" },
+        { '\xff', "UTF-8" },
+        { '\\', "unknown escape" },
+        { ' ', NULL },
+        { '!', NULL },
+        { '#', NULL },
+        { '[', NULL },
+        { ']', NULL },
+        { '\x7f', NULL },
+    };
+
+    (void) state;
+
+    for (len = 1; len <= 40; len++) {
+        for (at = 0; at < len; at++) {
+            for (i = 0; i < UNIT_COUNT(t); i++) {
+                memset(text, 'x', sizeof(text));
+                text[0] = text[len + 1] = '"';
+                text[at + 1] = t[i].c;
+
+                if (t[i].c == '\\' && at == len - 1) {
+                    continue;
+                }
+
+                assert_int_equal(parse(text, len + 2, &v, &err),
+                    t[i].says ? -1 : 0);
+                if (t[i].says) {
+                    assert_int_equal(err.offset, at + 1);
+                    assert_non_null(strstr(err.msg, t[i].says));
+                } else {
+                    assert_int_equal(v.raw.len, len + 2);
+                }
+            }
+
+            /* a quote ends the string there */
+            text[at + 1] = '"';
+            assert_int_equal(parse(text, len + 2, &v, &err), -1);
+            assert_int_equal(err.offset, at + 2);
+            assert_non_null(strstr(err.msg, "more text"));
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -429,6 +488,7 @@ main(void)
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_every_prefix),
         cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_every_place),
     };
 
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);

@@ -261,6 +261,18 @@ test_no_memory(void **state)
     assert_int_equal(fail_alloc_calls, 0);
     fail_alloc_from(-1);
 
+    /* nor do many such, one after the other */
+    tq_buf_reset(&b);
+    tq_buf_addc(&b, '[');
+    for (i = 0; i < 1000; i++) {
+        add_object(&b, 60, -1, 0);
+        tq_buf_addc(&b, i < 999 ? ',' : ']');
+    }
+    fail_alloc_from(0);
+    assert_int_equal(parse(&b, &err), 0);
+    assert_int_equal(fail_alloc_calls, 0);
+    fail_alloc_from(-1);
+
     tq_buf_free(&b);
 }
 
