@@ -5,7 +5,9 @@ use lib 't/lib';
 use Test::Nginx::Socket;
 use TaskMQ::Spec;
 
-queue();
+queue(http_config => 'taskmq_redis unix:$TEST_NGINX_REDIS;
+                       taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/secret;
+                       large_client_header_buffers 4 32k;');
 
 my $now = time;
 my $good = token({});
@@ -69,10 +71,11 @@ our @Bad = (
     ['exp with exponent', auth('{"role":"admin","exp":9.9e9}'), 'exp is not'],
     ['exp 0', auth('{"role":"admin","exp":0}'), 'exp is not'],
     ['exp negative', auth('{"role":"admin","exp":-9999999999}'), 'exp is not'],
+    # libjwt refuses these while it verifies
     ['exp 2^63', auth('{"role":"admin","exp":9223372036854775808}'),
-     'exp is not'],
+     'exp is not|signature'],
     ['exp 2^64 + a year', auth('{"role":"admin","exp":18446744075509551616}'),
-     'exp is not'],
+     'exp is not|signature'],
     ['exp an array', auth('{"role":"admin","exp":[9999999999]}'),
      'exp is not'],
     ['exp true', auth('{"role":"admin","exp":true}'), 'exp is not'],
@@ -92,14 +95,14 @@ our @Bad = (
     ['role null', auth('{"role":null,"exp":9999999999}'), 'role'],
     ['roles not all strings', auth('{"role":["admin",1],"exp":9999999999}'),
      'role'],
-    ['claims an array', auth('["admin"]'), 'not a valid JSON'],
-    ['claims a number', auth('1'), 'not a valid JSON'],
-    ['claims not JSON', auth('{'), 'not a valid JSON'],
+    ['claims an array', auth('["admin"]'), 'not a valid JSON|signature'],
+    ['claims a number', auth('1'), 'not a valid JSON|signature'],
+    ['claims not JSON', auth('{'), 'not a valid JSON|signature'],
     ['claims in bad UTF-8',
      auth("{\"role\":\"admin\",\"exp\":9999999999,\"x\":\"\xff\"}"),
-     'not a valid JSON'],
+     'not a valid JSON|signature'],
     ['trailing bytes', auth('{"role":"admin","exp":9999999999} '
-     . "\0"), 'not a valid JSON'],
+     . "\0"), 'not a valid JSON|signature'],
 );
 
 # Tokens that are fine, but for a role that may not do this.
@@ -160,7 +163,7 @@ __DATA__
 --- request eval
 [map { $::Job } @::Bad]
 --- more_headers eval
-[map { $_->[1] . "\nX-Case: $_->[0]" } @::Bad]
+[map { "X-Case: $_->[0]\n$_->[1]" } @::Bad]
 --- error_code eval
 [map { 401 } @::Bad]
 --- no_error_log eval
@@ -220,6 +223,8 @@ my $n = 0; [map { '{"status":"ok","job_id":' . ++$n . '}' } @::Good]
 --- raw_request eval
 "POST /add-job HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 . "Content-Length: 100000\r\n\r\n{"
+--- timeout: 0.2
+--- abort
 --- error_code: 401
 --- response_body chop
 {"detail":"Invalid or missing token"}
@@ -227,17 +232,16 @@ my $n = 0; [map { '{"status":"ok","job_id":' . ++$n . '}' } @::Good]
 
 
 === TEST 8: a token that was good is refused when its time is over
---- request eval
-[("GET /job/1") x 2]
---- more_headers eval
-my $auth = ::auth({ exp => time + 2 });
-[$auth, $auth]
+--- request
+GET /health
 --- after eval
-[sub { my $end = time + 3; select undef, undef, undef, 0.05 while time < $end }]
---- error_code eval
-[404, 401]
+[sub {
+    my $auth = ::auth({ exp => time + 2 });
+    ::get('/job/1', $auth) =~ / 404 / or die 'refused too early';
+    ::wait_until('the token to be refused', sub { ::get('/job/1', $auth) =~ / 401 / });
+}]
 --- logged eval
-[undef, qr/the token has expired/]
+[qr/the token has expired/]
 
 
 

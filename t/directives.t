@@ -183,6 +183,7 @@ invalid value "basic"
 
 
 === TEST 108: a short secret works, with a warning
+--- suppress_stderr
 --- http_config
     taskmq_redis unix:$TEST_NGINX_REDIS;
     taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/short;
@@ -200,6 +201,7 @@ GET /job/1
 
 
 === TEST 109: every directive, in every place where it may stand
+--- suppress_stderr
 --- http_config
     taskmq_redis redis://user:pa%20ss@127.0.0.1:1/15;
     taskmq_redis_password_file $TEST_NGINX_SCRATCH/secret;

@@ -42,7 +42,7 @@ __DATA__
 [$::Add, 'GET /health']
 --- more_headers eval: ::admin()
 --- error_code eval
-[200, 200]
+[403, 403]
 --- response_body eval
 ['page', 'page']
 

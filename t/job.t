@@ -23,7 +23,7 @@ __DATA__
 --- response_headers eval
 [('Content-Type: application/json') x 2]
 --- response_body eval
-[qr/ok/, qr/^\{"id":1,"status":"PENDING","handler":"h","priority":10,"payload":\{"a":\[1,\{"b":null\}\]\},"result":null,"error_log":null,"retries":0,"runs":0,"retry_policy":"fixed","interval_seconds":null,"created_at":$::Time,"scheduled_for":null,"started_at":null,"finished_at":null,"worker":null[,}]/]
+[qr/ok/, qr/^\{"id":1,"status":"PENDING","handler":"h","priority":10,"payload":\{"a":\[1,\{"b":null\}\]\},"result":null,"error_log":null,"retries":0,"runs":0,"retry_policy":"fixed","max_retries":null,"timeout":null,"retention_seconds":null,"interval_seconds":null,"created_at":$::Time,"scheduled_for":null,"started_at":null,"finished_at":null,"worker":null,"crashes":0\}$/]
 
 
 

@@ -26,7 +26,7 @@ __DATA__
 --- response_headers eval
 [('Content-Type: application/json') x 3]
 --- response_body_like eval
-['"ok"', '^\{"detail":"[^"]*1024[^"]*"\}$', '"ok"']
+['"ok"', '^\{"detail":"[^"]+"\}$', '"ok"']
 
 
 
@@ -43,6 +43,8 @@ __DATA__
 --- raw_request eval
 "POST /add-job HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" . ::admin()
 . "\r\nContent-Length: 99999999999\r\n\r\n"
+--- timeout: 0.2
+--- abort
 --- error_code: 413
 --- response_headers
 Content-Type: application/json
@@ -113,5 +115,5 @@ Content-Type: application/json
     location / { taskmq_api taskmq; taskmq_max_payload 1k; }
 --- request eval
 "POST /add-job\n" . '{"handler":"h",' . ' ' x 1_000_000 . '"payload":{}}'
---- more_headers eval: ::admin()
+--- more_headers eval: ::admin() . "\nContent-Length: 1000028"
 --- error_code: 413

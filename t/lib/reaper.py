@@ -15,8 +15,17 @@ PR_SET_CHILD_SUBREAPER = 36
 ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 command = os.spawnvp(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
 
+
+
+def forward(number, frame):
+    try:
+        os.kill(command, number)
+    except ProcessLookupError:
+        pass
+
+
 for name in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(name, lambda number, frame: os.kill(command, number))
+    signal.signal(name, forward)
 
 status = None
 while status is None:

@@ -85,7 +85,8 @@ sub stop {
 
     my $pid = delete $self->{pid} or return;
 
-    kill 'CONT', $pid;
+    # A paused server can be killed, but not asked to end.
+    kill 'CONT', $pid if !defined $signal;
     kill $signal // 'TERM', $pid;
     waitpid $pid, 0;
     delete $self->{conn};

@@ -53,7 +53,7 @@ sub token {
 sub auth {
     my ($token, @options) = @_;
 
-    $token = token($token, @options) if ref $token || !defined $token;
+    $token = token($token, @options) if $token !~ /^[\w-]+\.[\w-]*\.[\w-]*$/;
 
     return "Authorization: Bearer $token";
 }

@@ -130,7 +130,9 @@ sub _render {
     if ($body ne '' && $more !~ /^Transfer-Encoding: chunked\r?$/mi
         && $more !~ /^Content-Length:/m)
     {
-        $sent =~ s/\A\s+|\s+\z//g;
+        # (a pattern for the end would be slow on long bodies)
+        $sent =~ s/\A\s+//;
+        chop $sent while substr($sent, -1) =~ /\s/;
         $headers .= 'Content-Length: ' . length($sent) . "\r\n";
     }
 
