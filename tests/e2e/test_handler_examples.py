@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -150,6 +152,55 @@ class Shell(Examples, unittest.TestCase):
                                  text=True, stdin=subprocess.DEVNULL)
         self.assertEqual((out.returncode, out.stdout), (127, ""))
         self.assertIn("jq", out.stderr)
+
+
+@unittest.skipUnless(os.access(os.path.join(BUILD, "taskmq-worker"), os.X_OK),
+                     "build/taskmq-worker is not built")
+class LoadCheck(unittest.TestCase):
+    """100 tasks from 4 clients, each of which polls its ids every 0.2 s, as
+    TaskDaemon's own sample does: every result is exact."""
+
+    def test_primes(self):
+        from harness import Stack
+        with tempfile.TemporaryDirectory() as tmp:
+            binary = os.path.join(tmp, "primes")
+            subprocess.run(["cc", "-O2", "-o", binary, C.path, "-lcjson"],
+                           check=True)
+            with Stack(api="taskdaemon", location="taskmq_auth off;",
+                       handlers={
+                           "python": {"command": [sys.executable,
+                                                  Python.path]},
+                           "node": {"command": ["node", Node.path]},
+                           "c": {"command": [binary]},
+                           "shell": {"command": ["sh", Shell.path],
+                                     "instances": 1}}) as s:
+                s.worker()
+                with ThreadPoolExecutor(4) as pool:
+                    counts = list(pool.map(lambda _: self.client(s),
+                                           range(4)))
+        self.assertEqual(counts, [25] * 4)
+
+    def client(self, s):
+        types = ["python", "node", "c", "c", "c"]
+        ids = []
+        for n in range(25):
+            r = s.post("/queue", {"type": types[n % 5] if n else "shell",
+                                  "data": {"limit": 1000000}}, token=None)
+            self.assertEqual(r.status, 200, r)
+            ids.append(r.json()["task_id"])
+        done, end = 0, time.monotonic() + 120
+        while ids:
+            self.assertLess(time.monotonic(), end, "%d not done" % len(ids))
+            task = s.get("/api/tasks/" + ids[0], token=None).json()
+            if task["status"] in ("pending", "processing"):
+                time.sleep(0.2)
+                continue
+            self.assertEqual((task["status"], task["result"]), (
+                "completed", {"limit": 1000000, "count": 78498,
+                              "largest": 999983}))
+            ids.pop(0)
+            done += 1
+        return done
 
 
 if __name__ == "__main__":
