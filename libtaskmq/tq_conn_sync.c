@@ -63,6 +63,7 @@ static void tq_sync_write(tq_sync_t *s);
 static void tq_sync_read(tq_sync_t *s);
 static void tq_sync_step(tq_sync_t *s);
 static int tq_sync_give(tq_sync_t *s, tq_call_t *call);
+static void tq_sync_ended(tq_sync_t *s);
 static void tq_sync_run_cb(tq_call_t *call, tq_call_result_t result,
     const redisReply *reply);
 static void tq_sync_started_cb(tq_call_t *call, tq_call_result_t result,
@@ -404,6 +405,18 @@ tq_sync_give(tq_sync_t *s, tq_call_t *call)
 }
 
 
+/* A call ended without a reply: keeps the reason. */
+static void
+tq_sync_ended(tq_sync_t *s)
+{
+    const char  *why;
+
+    why = tq_redis_why(s->redis);
+    snprintf(s->why, sizeof(s->why), "%s",
+        why[0] != '\0' ? why : "the call took too long");
+}
+
+
 static void
 tq_sync_run_cb(tq_call_t *call, tq_call_result_t result,
     const redisReply *reply)
@@ -416,6 +429,8 @@ tq_sync_run_cb(tq_call_t *call, tq_call_result_t result,
 
     if (reply != NULL) {
         s->reply = tq_redis_take_reply(s->redis);
+    } else {
+        tq_sync_ended(s);
     }
 }
 
@@ -446,9 +461,6 @@ tq_sync_run(tq_sync_t *s, tq_call_t *call)
     }
 
     if (s->result != TQ_CALL_REPLY) {
-        snprintf(s->why, sizeof(s->why), "%s",
-            tq_redis_why(s->redis)[0] != '\0' ? tq_redis_why(s->redis)
-                                              : "the call took too long");
         return NULL;
     }
 
@@ -476,7 +488,11 @@ tq_sync_started_cb(tq_call_t *call, tq_call_result_t result,
     tq_sync_started_t  *own;
 
     own = call->data;
-    own->sync->unanswered += (result != TQ_CALL_REPLY);
+
+    if (result != TQ_CALL_REPLY) {
+        own->sync->unanswered++;
+        tq_sync_ended(own->sync);
+    }
 
     call->cb = own->cb;
     call->data = own->data;

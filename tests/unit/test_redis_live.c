@@ -524,15 +524,22 @@ sync_timeout(void **state)
 
     s = open_sync(err);
     assert_non_null(s);
-    call = tq_call_new(NULL, NULL, NULL);
-    tq_call_args(call, "BLPOP");
-    tq_call_args(call, "never");
-    tq_call_args(call, "60");
+    call = stuck_call();
     call->timeout_ms = 50;
     assert_null(tq_sync_run(s, call));
     assert_int_equal(tq_sync_result(s), TQ_CALL_UNKNOWN);
     assert_string_equal(tq_sync_why(s), "Redis did not answer in time");
     assert_null(tq_sync_run(s, tq_probe_call(&ns, NULL, NULL)));
+    tq_sync_close(s);
+
+    /* the same of a started call: wait_all has the reason */
+    s = open_sync(err);
+    assert_non_null(s);
+    call = stuck_call();
+    call->timeout_ms = 50;
+    assert_int_equal(tq_sync_start(s, call), 0);
+    assert_int_equal(tq_sync_wait_all(s), -1);
+    assert_string_equal(tq_sync_why(s), "Redis did not answer in time");
     tq_sync_close(s);
 }
 
