@@ -115,6 +115,12 @@ install: all
 	install -D -m 0755 $(BUILD)/taskmq-worker \
 	    $(DESTDIR)$(PREFIX)/bin/taskmq-worker
 	install -D -m 0755 $(BUILD)/taskmq $(DESTDIR)$(PREFIX)/bin/taskmq
+	install -D -m 0644 docs/man/taskmq.1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/taskmq.1
+	install -D -m 0644 docs/man/taskmq-worker.8 \
+	    $(DESTDIR)$(PREFIX)/share/man/man8/taskmq-worker.8
+	install -D -m 0644 taskmq-cli/taskmq.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/taskmq
 
 format:
 	clang-format -i libtaskmq/*.[ch] ngx_taskmq_module/*.[ch] \

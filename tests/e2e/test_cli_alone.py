@@ -1,0 +1,282 @@
+"""The `taskmq` command without a queue: errors, help, papers, tokens,
+check-handler."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from harness import BUILD, HANDLER, ROOT, SLOW, Stack, free_port
+
+TASKMQ = os.path.join(BUILD, "taskmq")
+
+
+class Alone(unittest.TestCase):
+
+    def run_cli(self, *args, **env):
+        return subprocess.run(
+            [TASKMQ] + list(args), capture_output=True, text=True,
+            timeout=30 * SLOW, env=dict(
+                {k: v for k, v in os.environ.items()
+                 if not k.startswith("TASKMQ_")}, **env))
+
+
+class Away(Alone):
+
+    def test_no_redis(self):
+        for url in ("unix:/nonexistent.sock",
+                    "redis://127.0.0.1:%d/0" % free_port()):
+            out = self.run_cli("--redis-url", url, "stats")
+            self.assertEqual(out.returncode, 69, out)
+            self.assertEqual(out.stdout, "")
+
+    def test_passwords_are_never_shown(self):
+        port = free_port()
+        for url in ("redis://me:s3cr3t@127.0.0.1:%d" % port,
+                    "redis://:s3cr3t@127.0.0.1:%d/x" % port,
+                    "http://me:s3cr3t@localhost", "rediss://:s3cr3t@h"):
+            for out in (self.run_cli("--redis-url", url, "stats"),
+                        self.run_cli("stats", TASKMQ_REDIS_URL=url),
+                        self.run_cli("serve-api", "--redis-url", url)):
+                self.assertIn(out.returncode, (2, 69), out)
+                self.assertNotIn("s3cr3t", out.stdout + out.stderr)
+
+    def test_wrong_password(self):
+        with Stack(nginx=False) as s:
+            s.redis("CONFIG", "SET", "requirepass", "right")
+            s.redis("AUTH", "right")
+            out = s.cli("stats")
+            self.assertEqual(out.returncode, 69, out)
+            s.redis("CONFIG", "SET", "requirepass", "")
+
+    def test_redis_that_does_not_answer(self):
+        with Stack(nginx=False) as s:
+            s.server.signal(signal.SIGSTOP)
+            start = time.monotonic()
+            out = s.cli("add-job", "h")
+            self.assertLess(time.monotonic() - start, 5 * SLOW)
+            self.assertEqual(out.returncode, 69, out)
+
+    def test_usage(self):
+        for args in ((), ("nonsense",), ("--nonsense",), ("--redis-url",),
+                     ("--namespace", "a b", "stats"), ("stats", "x"),
+                     ("stats", "-x")):
+            out = self.run_cli(*args)
+            self.assertEqual((out.returncode, out.stdout), (2, ""), args)
+            self.assertTrue(out.stderr)
+
+    def test_help(self):
+        text = self.run_cli("--help").stdout
+        commands = re.findall(r"(?m)^  ([a-z-]+) +\S", text)
+        commands = [c for c in commands if not c.startswith("-")]
+        self.assertEqual(len(commands), 17, commands)
+        for c in commands:
+            out = self.run_cli(c, "--help")
+            self.assertEqual(out.returncode, 0)
+            self.assertTrue(out.stdout.startswith("usage: taskmq " + c))
+            for line in out.stdout.splitlines():
+                self.assertLessEqual(len(line), 79, line)
+
+
+class Papers(Alone):
+    """The manual pages and the completion know what --help knows."""
+
+    def help(self):
+        """{command: its options}, from --help."""
+        found = {}
+        top = self.run_cli("--help").stdout
+        for c in re.findall(r"(?m)^  ([a-z][a-z-]+) +\S", top):
+            text = self.run_cli(c, "--help").stdout
+            found[c] = set(re.findall(r"--[a-z][a-z-]+", text))
+            found[c] |= {"--redis-url", "--namespace", "--json", "--help"}
+        return found
+
+    def page(self, name):
+        with open(os.path.join(ROOT, "docs", "man", name)) as f:
+            return f.read().replace("\\-", "-")
+
+    def test_taskmq_1(self):
+        page = self.page("taskmq.1")
+        sections = dict(zip(re.findall(r"(?m)^\.SS (.*)$", page),
+                            re.split(r"(?m)^\.SS .*$", page)[1:]))
+        found = self.help()
+        self.assertEqual(set(sections), set(found))
+        for c, options in found.items():
+            for o in options - {"--redis-url", "--namespace", "--json",
+                                "--help"}:
+                self.assertIn(o, sections[c])
+        for code in (0, 1, 2, 69, 75):
+            self.assertIn(".B %d\n" % code, page)
+
+    def test_taskmq_worker_8(self):
+        page = self.page("taskmq-worker.8")
+        text = subprocess.run([os.path.join(BUILD, "taskmq-worker"),
+                               "--help"], capture_output=True,
+                              text=True).stdout
+        options = set(re.findall(r"--[a-z][a-z-]+", text))
+        self.assertGreater(len(options), 5)
+        for word in options | set(re.findall(r"DAEMON_[A-Z_]+", text)):
+            self.assertIn(word, page)
+
+    def complete(self, *words):
+        script = ("source %s/taskmq-cli/taskmq.bash; COMP_WORDS=(\"$@\"); "
+                  "COMP_CWORD=$(($# - 1)); _taskmq; "
+                  "printf '%%s\\n' \"${COMPREPLY[@]}\"" % ROOT)
+        out = subprocess.run(["bash", "-c", script, "bash", "taskmq", *words],
+                             capture_output=True, text=True, cwd=ROOT)
+        self.assertEqual((out.returncode, out.stderr), (0, ""))
+        return set(out.stdout.split())
+
+    def test_completion(self):
+        found = self.help()
+        self.assertEqual(self.complete(""), set(found))
+        self.assertEqual(self.complete("re"),
+                         {"retry", "replay", "replay-dead"})
+        for c, options in found.items():
+            self.assertEqual(self.complete(c, "--"), options, c)
+        self.assertEqual(self.complete("--namespace", "list", "tok"),
+                         {"token"})
+        self.assertEqual(self.complete("token", "--role", ""),
+                         {"admin", "worker"})
+        self.assertEqual(self.complete("config", "set", "selection", "f"),
+                         {"fifo"})
+        self.assertIn("README.md", self.complete("add-job", "--from", "REA"))
+        self.assertIn("README.md", self.complete("check-handler", "--",
+                                                 "REA"))
+
+    def test_completion_knows_all_settings(self):
+        with Stack(nginx=False) as s:
+            settings = json.loads(s.cli("--json", "config").stdout)
+        self.assertEqual(self.complete("config", "get", ""), set(settings))
+
+
+class Token(Alone):
+
+    def claims(self, token, secret):
+        head, body, mac = token.strip().split(".")
+        want = hmac.new(secret.encode(), (head + "." + body).encode(),
+                        hashlib.sha256).digest()
+        got = base64.urlsafe_b64decode(mac + "=" * (-len(mac) % 4))
+        self.assertEqual(got, want)
+        part = [json.loads(base64.urlsafe_b64decode(p + "=" * (-len(p) % 4)))
+                for p in (head, body)]
+        self.assertEqual(part[0], {"alg": "HS256", "typ": "JWT"})
+        return part[1]
+
+    def test_environment(self):
+        out = self.run_cli("token", TASKMQ_JWT_SECRET="your-secret-key")
+        claims = self.claims(out.stdout, "your-secret-key")
+        self.assertEqual((claims["sub"], claims["role"]), ("admin", "admin"))
+        self.assertLess(abs(claims["exp"] - time.time() - 86400), 10)
+
+    def test_options(self):
+        out = self.run_cli("token", "--sub", 'a"ü', "--role", "worker",
+                           "--expires", "10m", "--json",
+                           TASKMQ_JWT_SECRET="k" * 40)
+        got = json.loads(out.stdout)
+        claims = self.claims(got["token"], "k" * 40)
+        self.assertEqual((claims["sub"], claims["role"], claims["exp"]),
+                         ('a"ü', "worker", got["expires_at"]))
+        self.assertLess(abs(claims["exp"] - time.time() - 600), 10)
+
+    def test_file(self):
+        for content in (b"from-a-file\n", b"from-a-file"):
+            with tempfile.NamedTemporaryFile() as f:
+                f.write(content)
+                f.flush()
+                out = self.run_cli("token", "--secret-file", f.name,
+                                   TASKMQ_JWT_SECRET="other")
+                self.claims(out.stdout, "from-a-file")
+
+    def test_refused(self):
+        with tempfile.NamedTemporaryFile() as empty:
+            for args, env in (((), {}), ((), {"TASKMQ_JWT_SECRET": ""}),
+                              (("--secret-file", empty.name), {}),
+                              (("--secret-file", "/nonexistent"), {}),
+                              (("--role", "root"), None),
+                              (("--expires", "0"), None),
+                              (("--expires", "x"), None),
+                              (("--sub", ""), None),
+                              (("secret",), None),
+                              (("--secret", "x"), None)):
+                if env is None:
+                    env = {"TASKMQ_JWT_SECRET": "y" * 40}
+                out = self.run_cli("token", *args, **env)
+                self.assertEqual((out.returncode, out.stdout), (2, ""), args)
+                self.assertNotIn("yyyy", out.stderr)
+
+
+class CheckHandler(unittest.TestCase):
+
+    def check(self, *argv, timeout=5):
+        out = subprocess.run(
+            [TASKMQ, "--json", "check-handler", "--timeout", str(timeout)]
+            + list(argv), capture_output=True, timeout=120 * SLOW, cwd=ROOT)
+        got = json.loads(out.stdout)
+        self.assertEqual(out.returncode, 1 if got["failed"] else 0)
+        return {r["rule"]: (r["verdict"], r["why"]) for r in got["rules"]}
+
+    def script(self, body):
+        return ("--", "python3", "-c",
+                "import json,sys,time\n"
+                "def say(x): print(json.dumps(x), flush=True)\n"
+                "OK = {'status': 'success'}\n" + body)
+
+    LOOP = "for line in sys.stdin:\n    t = json.loads(line)\n    "
+
+    def test_a_good_one(self):
+        with tempfile.NamedTemporaryFile() as rec:
+            got = self.check("--bad", '{"fail":"no"}', "--", "python3",
+                             HANDLER, rec.name)
+        self.assertEqual({v for v, _ in got.values()}, {"ok"}, got)
+        self.assertEqual(len(got), 10)
+
+    def test_each_rule_can_fail(self):
+        cases = {
+            "start": self.script("say(OK)\n" + self.LOOP + "say(OK)"),
+            "answer": self.script(self.LOOP + "say([])"),
+            "again": self.script("sys.stdin.readline()\nsay(OK)\n"
+                                 "sys.stdin.read()"),
+            "error": ("--bad", '{"x":1}') + self.script(self.LOOP
+                                                        + "say(OK)"),
+            "retryable": self.script(
+                self.LOOP + "say({'status': 'error', 'error': 'x', "
+                "'retryable': 'yes'})"),
+            "long": self.script(self.LOOP + "assert len(line) < 65536; "
+                                "say(OK)"),
+            "text": self.script(self.LOOP + "line.encode('ascii'); say(OK)"),
+            "noise": self.script(self.LOOP + "print('hi'); say(OK)"),
+            "end": self.script(self.LOOP + "say(OK)\nsys.exit(3)"),
+            "end-idle": self.script(self.LOOP + "say(OK)\ntime.sleep(60)"),
+        }
+        for rule, argv in cases.items():
+            with self.subTest(rule):
+                verdict, why = self.check(*argv, timeout=1)[rule]
+                self.assertEqual(verdict,
+                                 "note" if rule == "noise" else "fail")
+                self.assertTrue(why)
+
+    def test_two_answers_to_one_task(self):
+        got = self.check(*self.script(self.LOOP + "say(OK); say(OK)"))
+        self.assertEqual(got["again"][0], "fail")
+
+    def test_a_death_names_status_and_last_words(self):
+        got = self.check(*self.script(
+            "sys.stdin.readline()\nprint('no lib', file=sys.stderr)\n"
+            "sys.exit(7)"))
+        self.assertRegex(got["answer"][1], "status 7.*no lib")
+
+    def test_not_a_program(self):
+        got = self.check("--", "/nonexistent")
+        self.assertEqual(list(got), ["start"])
+
+
+if __name__ == "__main__":
+    unittest.main()
