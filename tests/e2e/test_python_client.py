@@ -16,6 +16,8 @@ import textwrap
 import threading
 import unittest
 
+from harness import Stack
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 CLIENT = os.path.join(ROOT, "clients", "python")
@@ -413,6 +415,52 @@ class PythonClient(unittest.TestCase):
 
         with self.runner(TASKMQ_API_URL=url) as child:
             self.assertIn("TASKMQ_JWT_SECRET", child.ask("chain")["error"])
+
+
+@unittest.skipUnless(os.access(os.path.join(BUILD, "taskmq-worker"), os.X_OK),
+                     "build/taskmq-worker is not built")
+class UnderTheWorker(unittest.TestCase):
+    """The same module, as handlers.toml's command."""
+
+    def test_jobs(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            with open(os.path.join(tmp, "my_handlers.py"), "w") as f:
+                f.write(MODULE)
+            common = {"command": [sys.executable, "-m", "taskmq.worker",
+                                  "my_handlers"],
+                      "protocol": "taskmq", "instances": 1,
+                      "env": {"PYTHONPATH": CLIENT + ":" + tmp}}
+            with Stack(handlers={name: common for name in (
+                    "show", "later", "noisy", "boom", "bad", "dummy")}) as s:
+                s.worker()
+                self.jobs(s)
+
+    def jobs(self, s):
+        show = s.add("show", {"a": [1]}, priority=20)
+        job = s.wait_done(show)
+        self.assertEqual(job["result"], {
+            "id": show, "payload": {"a": [1]}, "handler": "show",
+            "priority": 20, "retries": 0, "status": "RUNNING"})
+        self.assertEqual(s.wait_done(s.add("later", {"name": "x"}))["result"],
+                         "async x")
+        self.assertIsNone(s.wait_done(s.add("dummy"))["result"])
+
+        noisy = s.add("noisy")
+        self.assertEqual(s.wait_done(noisy)["result"], "done")
+        log = s.cli("logs", noisy).stdout.decode()
+        for text in ("printed, not returned", "from a child", "from logging"):
+            self.assertIn(text, log)
+
+        boom = s.add("boom", retry_policy="none")
+        self.assertEqual(s.wait_status(boom, "FAILED")["error_log"],
+                         "Something went wrong")
+        self.assertIn("Traceback", s.cli("logs", boom).stdout.decode())
+        s.cli("config", "set", "retry_wait_ms", "20")
+        boom = s.add("boom")
+        self.assertEqual(s.wait_status(boom, "FAILED")["retries"], 3)
+        bad = s.wait_status(s.add("bad", {"what": "set"}), "FAILED")
+        self.assertIn("cannot be a result", bad["error_log"])
+        self.assertEqual(bad["retries"], 1)
 
 
 if __name__ == "__main__":
