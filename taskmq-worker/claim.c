@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "pool.h"
+#include "tq_fail.h"
 
 #define REFUSED_MIN_MS  100
 #define REFUSED_MAX_MS  5000
@@ -126,6 +127,7 @@ take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n)
             noop(w, &job);
         } else {
             tw_slot_take(w, pool, &job);
+            TQ_FAIL("job-taken");
         }
     }
 }
@@ -178,6 +180,7 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         TW_LOG(TW_INFO, "claiming works again");
     }
 
+    TQ_FAIL("claim-replied");
     w->claim.last_ok_ms = tw_now(w);
     w->claim.hungry = head.jobs == total;
     set_due(w, &head);
@@ -235,6 +238,7 @@ claim(tw_worker_t *w)
     }
     w->claim.asked += total;
     w->claim.in_flight++;
+    TQ_FAIL("claim-queued");
 
     return 0;
 }

@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "worker.h"
+#include "tq_fail.h"
 
 #define BATCH_BYTES   (4 * 1024 * 1024)   /* then the batch is closed */
 #define KEEP_BYTES    (256 * 1024)        /* of a spare batch */
@@ -149,6 +150,7 @@ tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o)
     r->result = o->result.len;
     r->error = o->error.len;
     r->log = o->log.len;
+    TQ_FAIL("outcome-added");
 }
 
 /* The batch is over: unlinks it and keeps its memory. */
@@ -222,6 +224,7 @@ on_answer(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     err = tq_redis_err(reply);
 
     if (err == TQ_ERR_NONE) {
+        TQ_FAIL("outcomes-answered");
         read_verdicts(w, b, reply);
         finish(w, b);
 
@@ -299,6 +302,7 @@ tw_done_turn(tw_worker_t *w)
             (void) uv_timer_start(&w->done.retry, on_retry, WAIT_MIN_MS, 0);
             return;
         }
+        TQ_FAIL("outcomes-queued");
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "pool.h"
+#include "tq_fail.h"
 
 static const tw_child_events_t  child_events;
 
@@ -68,6 +69,7 @@ start_child(tw_inst_t *inst)
         return NULL;
     }
 
+    TQ_FAIL("child-started");
     TW_LOG(TW_DEBUG, "child started", tw_fs("handler", p->conf->name),
         tw_fi("instance", inst->no), tw_fi("pid", tw_child_pid(c)));
 
@@ -156,6 +158,7 @@ tw_inst_run(tw_inst_t *inst, tw_slot_t *slot)
     (void) uv_timer_start(&inst->timer, on_timeout,
         (uint64_t) slot->timeout_ms, 0);
     tw_child_send(inst->child, slot->line.p, slot->line.len);
+    TQ_FAIL("task-sent");
 
     return 0;
 }
@@ -260,6 +263,7 @@ on_line(tw_child_t *c, void *data, tq_str_t line)
         }
 
     } else {
+        TQ_FAIL("answer-read");
         tw_child_poll_stderr(c);
         s = inst->slot;
         inst->slot = NULL;

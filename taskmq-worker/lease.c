@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "pool.h"
+#include "tq_fail.h"
 
 #define BEAT_MAX_MS  20000    /* well under TQ_WORKER_GONE_MS */
 #define REAP_MAX_MS  5000
@@ -67,6 +68,7 @@ on_extended(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
             tw_fs("error", reply->str));
 
     } else if (result == TQ_CALL_REPLY) {
+        TQ_FAIL("extend-answered");
         for (i = 0; i < x->n; i++) {
             s = x->job[i].slot;
             if (s->generation == x->job[i].generation
@@ -165,6 +167,7 @@ extend(tw_worker_t *w)
 
     if (tw_rconn_call(w->redis, build_extend(w, x, &list)) == 0) {
         w->lease.extending = 1;
+        TQ_FAIL("extend-queued");
     } else {
         free(x);
     }
@@ -214,6 +217,7 @@ on_reaped(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         return;
     }
 
+    TQ_FAIL("reaped");
     if (r.requeued + r.failed != 0) {
         TW_LOG(TW_WARN, "jobs of lost workers", tw_fi("requeued", r.requeued),
             tw_fi("failed", r.failed));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "redis_uv.h"
+#include "tq_fail.h"
 
 #define READ_BYTES   (256 * 1024)
 #define READS_MAX    16       /* per event: other handles want a turn, too */
@@ -324,6 +325,7 @@ write_socket(tw_rconn_t *c)
             return;
         }
 
+        TQ_FAIL("bytes-sent");
         tq_redis_sent(c->core, (size_t) sent, now(c));
     }
 

@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "pool.h"
+#include "tq_fail.h"
 
 #define RETRY_MS  500
 
@@ -154,6 +155,7 @@ on_recovered(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         return;
     }
 
+    TQ_FAIL("recovered");
     if (released != 0) {
         TW_LOG(TW_INFO, "gave back jobs of a claim whose reply was lost",
             tw_fi("jobs", released));

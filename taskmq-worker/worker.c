@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "pool.h"
+#include "tq_fail.h"
 
 #define IDLE_PING_MS  15000
 #define LEAVE_MS      1000    /* for the goodbye */
@@ -201,6 +202,7 @@ tw_stop(tw_worker_t *w, int now)
     }
 
     set_phase(w, TW_DRAINING);
+    TQ_FAIL("draining");
     release_waiting(w);
     (void) uv_timer_start(&w->grace, on_grace, (uint64_t) w->o->grace_ms, 0);
 }

@@ -1,0 +1,96 @@
+"""kill -9 of the worker at every named failure point (tq_fail.h): every job
+ends, and none is finished twice. The worker is built with its failure points
+for this, beside the normal build."""
+
+import glob
+import os
+import re
+import signal
+import subprocess
+import unittest
+
+import harness
+from desk import Desk
+from harness import ROOT, wait_for
+
+JOBS, CHILD_JOBS = 1000, 250
+FAIL_BUILD = harness.BUILD + "-fail"
+
+
+def points():
+    found = []
+    for path in sorted(glob.glob(os.path.join(ROOT, "taskmq-worker/*.c"))):
+        with open(path) as f:
+            found += re.findall(r'TQ_FAIL\("([a-z-]+)"\)', f.read())
+    return found
+
+
+class Kill(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        subprocess.run(
+            ["make", "-s", "-C", ROOT, "BUILD=" + FAIL_BUILD,
+             "CFLAGS=-g -DTQ_FAIL_POINTS", "worker"], check=True,
+            stdout=subprocess.DEVNULL)
+
+    def victim(self, s, point, count):
+        """A worker that kills itself at the point."""
+        normal, harness.BUILD = harness.BUILD, FAIL_BUILD
+        try:
+            w = s.worker("--concurrency", 20, wait=False, env={
+                "TASKMQ_FAIL": "%s:%d" % (point, count)})
+        finally:
+            harness.BUILD = normal
+        if point == "draining":
+            wait_for(lambda: "connected" in w.tail(), 10)
+            w.signal(signal.SIGTERM)
+        wait_for(lambda: not w.alive(), 20, "the point is passed")
+        self.assertEqual(w.proc.returncode, -signal.SIGKILL, w.tail())
+
+    def kill_at(self, point, count):
+        handlers = {"c": {"instances": 4}, "n": {"builtin": "noop"}}
+        with Desk(handlers=handlers, lease=1, aof=False) as s:
+            s.add_many("c", [{"name": str(i), "sleep": 0.01}
+                             for i in range(CHILD_JOBS)])
+            s.add_many("n", [{}] * (JOBS - CHILD_JOBS))
+            # one that leaves leases behind
+            first = s.worker("--concurrency", 20)
+            wait_for(lambda: len(s.marks()) > 8, 10)
+            first.kill()
+            self.victim(s, point, count)
+            s.worker("--concurrency", 20)
+            wait_for(lambda: s.stat("success") >= JOBS, 30,
+                     "all jobs: %s" % point)
+            self.assertEqual(s.stat("success"), JOBS)
+            self.assertEqual(s.stat("failed"), 0)
+            self.assertEqual(s.redis("ZCARD", s.key("finished")), JOBS)
+            for name in ("leased", "scheduled", "dead", "h:c:ready:p",
+                         "h:n:ready:p"):
+                self.assertEqual(s.redis("ZCARD", s.key(name)), 0, name)
+            # a job that ran to its end more than once was one of those whose
+            # worker was lost before it could say so
+            ends = [m["name"] for m in s.marks() if m["what"] == "end"]
+            self.assertEqual(len(set(ends)), CHILD_JOBS)
+            self.assertLessEqual(len(ends) - CHILD_JOBS, s.stat("crashes"))
+            self.assertLessEqual(s.stat("crashes"), 40)
+
+    def test_every_point(self):
+        names = points()
+        self.assertGreater(len(names), 10)
+        self.assertEqual(len(set(names)), len(names))
+        for point in names:
+            with self.subTest(point=point):
+                self.kill_at(point, 1)
+
+    def test_later(self):
+        """The same, when some work is done already."""
+        for point, count in (("bytes-sent", 7), ("claim-replied", 3),
+                             ("outcomes-queued", 5), ("answer-read", 40),
+                             ("outcome-added", 100), ("job-taken", 30)):
+            with self.subTest(point=point):
+                self.kill_at(point, count)
+
+
+if __name__ == "__main__":
+    unittest.main()
