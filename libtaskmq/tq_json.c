@@ -131,36 +131,6 @@ tq_json_escape(tq_json_scan_t *s)
     return -1;
 }
 
-/* tq_json_plain steps over bytes that need no look, eight at a time: ASCII
- * without quotes, backslashes and control characters. */
-static inline const char *
-tq_json_plain(const char *p, const char *end)
-{
-    const uint64_t  ones = UINT64_C(0x0101010101010101);
-    uint64_t        w, q, b;
-
-    while (end - p >= 8) {
-        memcpy(&w, p, 8);
-        q = w ^ ones * '"';
-        b = w ^ ones * '\\';
-
-        if (((w | (w - ones * 0x20) | (q - ones) | (b - ones)) & ones * 0x80)
-            == 0) {
-            p += 8;
-            continue;
-        }
-
-        break;
-    }
-
-    while (p < end && (unsigned char) *p >= 0x20 && (unsigned char) *p < 0x80
-           && *p != '"' && *p != '\\') {
-        p++;
-    }
-
-    return p;
-}
-
 /* tq_json_string steps over the string that starts at p; *escaped tells
  * whether it has escapes. 0, or -1. */
 static int

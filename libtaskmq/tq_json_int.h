@@ -5,8 +5,40 @@
 #ifndef TQ_JSON_INT_H
 #define TQ_JSON_INT_H
 
+#include <string.h>
+
 #include "tq_json.h"
 #include "tq_limits.h"
+
+/* tq_json_plain steps over bytes that need no look, eight at a time: ASCII
+ * without quotes, backslashes and control characters. */
+static inline const char *
+tq_json_plain(const char *p, const char *end)
+{
+    const uint64_t  ones = UINT64_C(0x0101010101010101);
+    uint64_t        w, q, b;
+
+    while (end - p >= 8) {
+        memcpy(&w, p, 8);
+        q = w ^ ones * '"';
+        b = w ^ ones * '\\';
+
+        if (((w | (w - ones * 0x20) | (q - ones) | (b - ones)) & ones * 0x80)
+            == 0) {
+            p += 8;
+            continue;
+        }
+
+        break;
+    }
+
+    while (p < end && (unsigned char) *p >= 0x20 && (unsigned char) *p < 0x80
+           && *p != '"' && *p != '\\') {
+        p++;
+    }
+
+    return p;
+}
 
 /*
  * Decodes the character at p, inside a string that the scanner accepted, into
@@ -21,13 +53,13 @@ tq_json_type_t tq_json_type(char first);
 /* ---- duplicate keys ---- */
 
 #define TQ_JSON_KEYS_LOCAL  64
+#define TQ_JSON_ESCAPED     0x80000000u
 
 /* A key of an object that is still open. 16 bytes, because a hostile body may
  * hold one for every six bytes of its own. */
 typedef struct {
     uint32_t  off;              /* in the text */
-    uint32_t  len:31;
-    uint32_t  escaped:1;
+    uint32_t  len;              /* and TQ_JSON_ESCAPED */
     uint32_t  hash;             /* a quick tag, until the object is indexed */
     uint32_t  slot;             /* in the index, TQ_JSON_NO_SLOT: none */
 } tq_json_key_t;

@@ -104,6 +104,12 @@ tq_json_seed_once(void)
     tq_json_seeded = 1;
 }
 
+static inline uint32_t
+tq_json_key_len(const tq_json_key_t *key)
+{
+    return key->len & ~TQ_JSON_ESCAPED;
+}
+
 /* tq_json_key_hash hashes the key as it reads after unescaping. base keeps
  * equal keys of nested objects apart. */
 static uint32_t
@@ -112,7 +118,7 @@ tq_json_key_hash(const char *text, const tq_json_key_t *key, uint32_t base)
     int            i, n;
     char           c[4];
     uint64_t       h;
-    const char    *p = text + key->off, *end = p + key->len;
+    const char    *p = text + key->off, *end = p + tq_json_key_len(key);
     tq_json_sip_t  s = { 0 };
 
     s.v0 = tq_json_seed[0] ^ UINT64_C(0x736f6d6570736575);
@@ -125,7 +131,7 @@ tq_json_key_hash(const char *text, const tq_json_key_t *key, uint32_t base)
     }
 
     while (p < end) {
-        if (!key->escaped) {
+        if (!(key->len & TQ_JSON_ESCAPED)) {
             tq_json_sip_byte(&s, (unsigned char) *p++);
             continue;
         }
@@ -148,9 +154,9 @@ tq_json_same_key(const char *text, const tq_json_key_t *a,
     int          na, nb;
     char         ca[4], cb[4];
     const char  *pa = text + a->off, *pb = text + b->off;
-    const char  *ea = pa + a->len, *eb = pb + b->len;
+    const char  *ea = pa + tq_json_key_len(a), *eb = pb + tq_json_key_len(b);
 
-    if (!a->escaped && !b->escaped) {
+    if (!((a->len | b->len) & TQ_JSON_ESCAPED)) {
         return a->len == b->len && memcmp(pa, pb, a->len) == 0;
     }
 
@@ -303,35 +309,29 @@ tq_json_keys_index(tq_json_keys_t *k, tq_json_frame_t *f)
     return 0;
 }
 
-/* tq_json_keys_tag makes most comparisons of a plain search one of integers;
- * key is short and has no escapes. */
-static uint32_t
-tq_json_keys_tag(const char *text, const tq_json_key_t *key)
-{
-    const unsigned char  *p = (const unsigned char *) text + key->off;
-
-    if (key->len == 0) {
-        return 0;
-    }
-
-    return (uint32_t) key->len << 16 | (uint32_t) p[0] << 8 | p[key->len - 1];
-}
-
+/* tq_json_keys_plain looks for a short key without escapes among the others of
+ * its object. Their tags make most comparisons one of integers. */
 static int
-tq_json_keys_plain(const tq_json_keys_t *k, uint32_t base,
-    const tq_json_key_t *key)
+tq_json_keys_plain(const tq_json_keys_t *k, uint32_t base, const char *p,
+    uint32_t len, uint32_t tag)
 {
     uint32_t  i;
 
     for (i = base; i < k->n; i++) {
-        if (k->key[i].hash == key->hash
-            && memcmp(k->text + k->key[i].off, k->text + key->off, key->len)
-               == 0) {
+        if (k->key[i].hash == tag
+            && memcmp(k->text + k->key[i].off, p, len) == 0) {
             return 1;
         }
     }
 
     return 0;
+}
+
+/* tq_json_keys_tag: the length, the first and the last byte. */
+static inline uint32_t
+tq_json_keys_tag(const unsigned char *p, uint32_t len)
+{
+    return len ? len << 16 | (uint32_t) p[0] << 8 | p[len - 1] : 0;
 }
 
 static int
@@ -357,6 +357,8 @@ int
 tq_json_keys_add(tq_json_keys_t *k, tq_json_frame_t *f, size_t off,
     size_t len, int escaped)
 {
+    uint32_t        tag;
+    const char     *p = k->text + off;
     tq_json_key_t  *key;
 
     if (!f->indexed
@@ -372,13 +374,13 @@ tq_json_keys_add(tq_json_keys_t *k, tq_json_frame_t *f, size_t off,
 
     key = &k->key[k->n];
     key->off = (uint32_t) off;
-    key->len = (uint32_t) len & 0x7fffffff;
-    key->escaped = escaped ? 1 : 0;
+    key->len = (uint32_t) len | (escaped ? TQ_JSON_ESCAPED : 0);
     key->slot = TQ_JSON_NO_SLOT;
 
     if (!f->indexed) {
-        key->hash = tq_json_keys_tag(k->text, key);
-        if (tq_json_keys_plain(k, f->base, key)) {
+        tag = tq_json_keys_tag((const unsigned char *) p, (uint32_t) len);
+        key->hash = tag;
+        if (tq_json_keys_plain(k, f->base, p, (uint32_t) len, tag)) {
             return 1;
         }
 

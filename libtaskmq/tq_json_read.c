@@ -21,7 +21,17 @@ tq_json_skip_space(const char *p, const char *end)
 static const char *
 tq_json_skip_string(const char *p, const char *end)
 {
-    for (p++; p < end && *p != '"'; p++) {
+    for (p++; ; p++) {
+        p = tq_json_plain(p, end);
+
+        while (p < end && (unsigned char) *p >= 0x80) {
+            p++;
+        }
+
+        if (p >= end || *p == '"') {
+            break;
+        }
+
         if (*p == '\\') {
             p++;
         }
