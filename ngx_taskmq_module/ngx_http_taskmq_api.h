@@ -76,6 +76,9 @@ ngx_int_t ngx_http_taskmq_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_taskmq_body_read(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
 
+/* Before an answer that does not depend on the body. NGX_OK, or an rc. */
+ngx_int_t ngx_http_taskmq_body_discard(ngx_http_request_t *r);
+
 /* ---- ngx_http_taskmq_api_taskmq.c ---- */
 
 ngx_int_t ngx_http_taskmq_add_job(ngx_http_request_t *r,

@@ -176,8 +176,7 @@ ngx_http_taskmq_sums_done(ngx_http_taskmq_call_t *call,
                         "\"tasks_processed_failed\":%lld,\"queue_size\":%lld,"
                         "\"daemon_healthy\":%s}",
                     (long long) s.received, (long long) s.success,
-                    (long long) s.failed,
-                    (long long) (s.waiting + s.scheduled),
+                    (long long) s.failed, (long long) s.waiting,
                     redis->health.known && redis->health.why ? "false"
                                                              : "true");
         rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);

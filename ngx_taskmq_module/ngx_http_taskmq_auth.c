@@ -42,8 +42,10 @@ static const char *ngx_http_taskmq_auth_header(ngx_http_taskmq_jwt_t *jwt,
     jwt_alg_t *alg);
 static const char *ngx_http_taskmq_auth_signature(
     ngx_http_taskmq_auth_t *auth, ngx_http_taskmq_jwt_t *jwt, jwt_alg_t alg);
+static const char *ngx_http_taskmq_auth_object(ngx_str_t *text,
+    tq_str_t *object);
 static const char *ngx_http_taskmq_auth_claims(ngx_http_taskmq_auth_t *auth,
-    ngx_http_taskmq_jwt_t *jwt, ngx_http_taskmq_identity_t *who);
+    tq_str_t object, ngx_http_taskmq_identity_t *who);
 static const char *ngx_http_taskmq_auth_roles(tq_json_val_t *v,
     ngx_uint_t *roles);
 static const char *ngx_http_taskmq_auth_times(
@@ -252,6 +254,7 @@ static const char *
 ngx_http_taskmq_auth_verify(ngx_http_taskmq_auth_t *auth, ngx_pool_t *pool,
     ngx_str_t *token)
 {
+    tq_str_t                claims;
     jwt_alg_t               alg;
     const char             *why;
     ngx_http_taskmq_jwt_t   jwt;
@@ -263,11 +266,15 @@ ngx_http_taskmq_auth_verify(ngx_http_taskmq_auth_t *auth, ngx_pool_t *pool,
     }
 
     if (why == NULL) {
+        why = ngx_http_taskmq_auth_object(&jwt.payload, &claims);
+    }
+
+    if (why == NULL) {
         why = ngx_http_taskmq_auth_signature(auth, &jwt, alg);
     }
 
     if (why == NULL) {
-        why = ngx_http_taskmq_auth_claims(auth, &jwt, &auth->who);
+        why = ngx_http_taskmq_auth_claims(auth, claims, &auth->who);
     }
 
     if (why == NULL) {
@@ -512,20 +519,12 @@ ngx_http_taskmq_auth_date(tq_str_t object, const char *name, time_t *t)
 }
 
 static const char *
-ngx_http_taskmq_auth_claims(ngx_http_taskmq_auth_t *auth,
-    ngx_http_taskmq_jwt_t *jwt, ngx_http_taskmq_identity_t *who)
+ngx_http_taskmq_auth_claims(ngx_http_taskmq_auth_t *auth, tq_str_t object,
+    ngx_http_taskmq_identity_t *who)
 {
-    char            subject[TQ_SUBJECT_MAX + 1];
-    long            len;
-    tq_str_t        object;
-    const char     *why;
-    tq_json_val_t   v;
-
-    why = ngx_http_taskmq_auth_object(&jwt->payload, &object);
-
-    if (why) {
-        return why;
-    }
+    char           subject[TQ_SUBJECT_MAX + 1];
+    long           len;
+    tq_json_val_t  v;
 
     ngx_memzero(who, sizeof(ngx_http_taskmq_identity_t));
 

@@ -37,7 +37,7 @@ ngx_http_taskmq_body_read(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
             r->keepalive = 0;
         }
 
-        rc = ngx_http_discard_request_body(r);
+        rc = ngx_http_taskmq_body_discard(r);
 
         return rc == NGX_OK ? ngx_http_taskmq_body_large(r) : rc;
     }
@@ -64,6 +64,22 @@ ngx_http_taskmq_body_read(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 
     return rc >= NGX_HTTP_SPECIAL_RESPONSE
            ? ngx_http_taskmq_body_failed(r, rc) : NGX_DONE;
+}
+
+ngx_int_t
+ngx_http_taskmq_body_discard(ngx_http_request_t *r)
+{
+    if (r->headers_in.expect && !r->expect_tested) {
+
+        /* the client waits to be asked for a body that nobody wants: whether
+         * it sends it all the same is not known, so this is the connection's
+         * last request */
+
+        r->expect_tested = 1;
+        r->keepalive = 0;
+    }
+
+    return ngx_http_discard_request_body(r);
 }
 
 static void

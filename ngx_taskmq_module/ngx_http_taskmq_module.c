@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_taskmq_module.h"
+#include "ngx_http_taskmq_api.h"
 #include "ngx_http_taskmq_auth.h"
 #include "ngx_http_taskmq_redis.h"
 #include "ngx_http_taskmq_stats.h"
@@ -268,6 +269,10 @@ ngx_http_taskmq_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->api = prev->api;
         conf->location = prev->location;
         conf->place = prev->place;
+
+        if (conf->core->lmt_excpt && conf->core->handler == NULL) {
+            conf->core->handler = ngx_http_taskmq_handler;
+        }
     }
 
     file = cf->conf_file;

@@ -240,7 +240,8 @@ ngx_http_taskmq_error_field(ngx_http_request_t *r, const char *place,
                     place, field, msg, type);
 
     } else {
-        status = NGX_HTTP_BAD_REQUEST;
+        status = ngx_strcmp(place, "header") == 0
+                 ? NGX_HTTP_TASKMQ_UNPROCESSABLE : NGX_HTTP_BAD_REQUEST;
         tq_buf_addf(&b, "{\"error\":\"%s: %s\"}", field, msg);
     }
 

@@ -40,7 +40,8 @@ ngx_int_t ngx_http_taskmq_error_later(ngx_http_request_t *r,
 ngx_int_t ngx_http_taskmq_error_fields(ngx_http_request_t *r,
     const tq_field_errs_t *errs);
 
-/* One wrong field that is not in the body: loc is e.g. "query","limit". */
+/* One wrong field; place: "body", "query", "header". The same statuses, but
+ * 422 for a header in both. */
 ngx_int_t ngx_http_taskmq_error_field(ngx_http_request_t *r,
     const char *place, const char *field, const char *msg, const char *type);
 

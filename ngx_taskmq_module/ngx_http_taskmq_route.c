@@ -169,7 +169,7 @@ ngx_http_taskmq_handler(ngx_http_request_t *r)
         return ngx_http_taskmq_body_read(r, ctx);
     }
 
-    rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_taskmq_body_discard(r);
 
     if (rc != NGX_OK) {
         return rc;
@@ -216,7 +216,7 @@ ngx_http_taskmq_serve(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         return rc;
     }
 
-    rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_taskmq_body_discard(r);
 
     if (rc != NGX_OK) {
         return rc;
@@ -362,7 +362,7 @@ ngx_http_taskmq_refuse(ngx_http_request_t *r, ngx_uint_t status,
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_taskmq_body_discard(r);
 
     return rc == NGX_OK ? ngx_http_taskmq_error(r, status, text) : rc;
 }
@@ -494,7 +494,7 @@ ngx_http_taskmq_check_key(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         || key->len == 0
         || key->len > TQ_IDEMPOTENCY_KEY_MAX)
     {
-        rc = ngx_http_discard_request_body(r);
+        rc = ngx_http_taskmq_body_discard(r);
 
         return rc != NGX_OK ? rc
                : ngx_http_taskmq_error_field(r, "header", "Idempotency-Key",
@@ -559,7 +559,7 @@ ngx_http_taskmq_check_redis(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
     }
 
     if (!ngx_http_taskmq_redis_ready(redis)) {
-        rc = ngx_http_discard_request_body(r);
+        rc = ngx_http_taskmq_body_discard(r);
 
         return rc != NGX_OK ? rc
                : ngx_http_taskmq_error_redis(r, TQ_CALL_NOT_SENT, NULL,
@@ -569,7 +569,7 @@ ngx_http_taskmq_check_redis(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
     if (ctx->route->flags & NGX_HTTP_TASKMQ_UUID && !redis->uuid_known) {
         ngx_http_taskmq_health_uuid(redis);
 
-        rc = ngx_http_discard_request_body(r);
+        rc = ngx_http_taskmq_body_discard(r);
 
         return rc != NGX_OK ? rc
                : ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
