@@ -61,6 +61,7 @@ struct ngx_http_taskmq_route_s {
 #define NGX_HTTP_TASKMQ_REDIS  0x01   /* 503 at once when it is away */
 #define NGX_HTTP_TASKMQ_UUID   0x02   /* needs the key for task ids */
 #define NGX_HTTP_TASKMQ_WRITE  0x04   /* not for subrequests */
+#define NGX_HTTP_TASKMQ_START  0x08   /* waits for the first connection */
 
 /* ---- ngx_http_taskmq_route.c ---- */
 

@@ -69,14 +69,18 @@ ngx_http_taskmq_body_read(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 ngx_int_t
 ngx_http_taskmq_body_discard(ngx_http_request_t *r)
 {
-    if (r->headers_in.expect && !r->expect_tested) {
-
-        /* the client waits to be asked for a body that nobody wants: whether
+    if (r->headers_in.expect && !r->expect_tested
+        && r->http_version <= NGX_HTTP_VERSION_11)
+    {
+        /* The client waits to be asked for a body that nobody wants. Whether
          * it sends it all the same is not known, so this is the connection's
-         * last request */
+         * last request; nobody waits for that body. */
 
         r->expect_tested = 1;
         r->keepalive = 0;
+        r->lingering_close = 0;
+
+        return NGX_OK;
     }
 
     return ngx_http_discard_request_body(r);

@@ -210,6 +210,35 @@ ngx_http_taskmq_conf_namespace(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 char *
+ngx_http_taskmq_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_taskmq_loc_conf_t *lcf = conf;
+
+    ngx_str_t  *value;
+
+    if (lcf->auth_mode != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "jwt") == 0) {
+        lcf->auth_mode = NGX_HTTP_TASKMQ_AUTH_JWT;
+
+    } else if (ngx_strcmp(value[1].data, "off") == 0) {
+        lcf->auth_mode = NGX_HTTP_TASKMQ_AUTH_OFF;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"taskmq_auth\": "
+                           "it must be \"jwt\" or \"off\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+char *
 ngx_http_taskmq_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_taskmq_loc_conf_t *lcf = conf;

@@ -31,7 +31,13 @@ ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis)
     if (redis->uuid && !redis->uuid_known) {
         redis->uuid_at = ngx_current_msec - TQ_HEALTH_MS;
         ngx_http_taskmq_health_uuid(redis);
+
+        if (redis->uuid_asking) {
+            return;
+        }
     }
+
+    ngx_http_taskmq_redis_started(redis);
 }
 
 ngx_uint_t
@@ -205,8 +211,11 @@ ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
         && tq_uuid_key_result(reply, redis->uuid_key) == 0)
     {
         redis->uuid_known = 1;
+        ngx_http_taskmq_redis_started(redis);
         return;
     }
+
+    ngx_http_taskmq_redis_started(redis);
 
     ngx_log_error(NGX_LOG_ERR, &redis->log, 0,
                   "taskmq: the key for task ids could not be read: %s",

@@ -25,12 +25,6 @@ static char *ngx_http_taskmq_check_claim(ngx_conf_t *cf, void *post,
 static char *ngx_http_taskmq_check_path(ngx_conf_t *cf, void *post,
     void *data);
 
-static ngx_conf_enum_t  ngx_http_taskmq_auth_modes[] = {
-    { ngx_string("off"), NGX_HTTP_TASKMQ_AUTH_OFF },
-    { ngx_string("jwt"), NGX_HTTP_TASKMQ_AUTH_JWT },
-    { ngx_null_string, 0 }
-};
-
 static ngx_conf_post_t  ngx_http_taskmq_size = { ngx_http_taskmq_check_size };
 static ngx_conf_post_t  ngx_http_taskmq_time = {
     ngx_http_taskmq_check_timeout
@@ -78,10 +72,10 @@ static ngx_command_t  ngx_http_taskmq_commands[] = {
 
     { ngx_string("taskmq_auth"),
       NGX_HTTP_TASKMQ_ALL|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_taskmq_conf_auth,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_taskmq_loc_conf_t, auth_mode),
-      &ngx_http_taskmq_auth_modes },
+      0,
+      NULL },
 
     { ngx_string("taskmq_jwt_secret_file"),
       NGX_HTTP_TASKMQ_ALL|NGX_CONF_TAKE1,

@@ -90,6 +90,7 @@ struct ngx_http_taskmq_ctx_s {
     tq_str_t                        idempotency_key;
     size_t                          max_body;
     tq_buf_t                       *body;       /* of unknown length */
+    unsigned                        parked:1;   /* has waited for the start */
 };
 
 #define NGX_HTTP_TASKMQ_UNPROCESSABLE  422
@@ -104,6 +105,8 @@ char *ngx_http_taskmq_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_taskmq_conf_password(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_taskmq_conf_namespace(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_taskmq_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_taskmq_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

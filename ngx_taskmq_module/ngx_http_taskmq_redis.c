@@ -123,6 +123,7 @@ ngx_http_taskmq_redis_stop(ngx_http_taskmq_redis_t *redis)
         ngx_delete_posted_event(&redis->flush);
     }
 
+    ngx_http_taskmq_redis_started(redis);
     ngx_http_taskmq_batch_stop(redis);
     tq_redis_free(core);
     redis->core = NULL;
@@ -148,7 +149,42 @@ ngx_http_taskmq_redis_ready(ngx_http_taskmq_redis_t *redis)
         }
     }
 
-    return tq_redis_state(redis->core) == TQ_REDIS_READY;
+    return redis->started && tq_redis_state(redis->core) == TQ_REDIS_READY;
+}
+
+ngx_uint_t
+ngx_http_taskmq_redis_starting(ngx_http_taskmq_redis_t *redis)
+{
+    return redis->core && !redis->started;
+}
+
+void
+ngx_http_taskmq_redis_park(ngx_http_taskmq_call_t *call)
+{
+    call->next = call->redis->parked;
+    call->redis->parked = call;
+    call->redis->timer.cancelable = 0;
+}
+
+void
+ngx_http_taskmq_redis_started(ngx_http_taskmq_redis_t *redis)
+{
+    ngx_http_taskmq_call_t  *call, *next;
+
+    redis->started = 1;
+
+    call = redis->parked;
+    redis->parked = NULL;
+
+    for ( /* void */ ; call; call = next) {
+        next = call->next;
+
+        if (redis->stopping) {
+            ngx_http_taskmq_call_forget(call);
+        }
+
+        call->done(call, TQ_CALL_NOT_SENT, NULL);
+    }
 }
 
 const char *
@@ -186,6 +222,8 @@ ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
 
     ngx_log_error(level, &redis->log, 0, "taskmq: Redis is not available: %s",
                   why);
+
+    ngx_http_taskmq_redis_started(redis);
 }
 
 ngx_int_t
@@ -285,7 +323,7 @@ ngx_http_taskmq_redis_turn(ngx_http_taskmq_redis_t *redis)
 
         case TQ_WANT_CONNECT:
 
-            if (ngx_exiting || ngx_terminate) {
+            if ((ngx_exiting || ngx_terminate) && redis->parked == NULL) {
                 goto done;
             }
 
@@ -320,7 +358,8 @@ ngx_http_taskmq_redis_set_timer(ngx_http_taskmq_redis_t *redis)
     int64_t     next;
     ngx_msec_t  key;
 
-    redis->timer.cancelable = tq_redis_pending(redis->core) == 0;
+    redis->timer.cancelable = tq_redis_pending(redis->core) == 0
+                              && redis->parked == NULL;
 
     next = tq_redis_next_ms(redis->core);
 

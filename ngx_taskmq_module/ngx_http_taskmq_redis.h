@@ -74,10 +74,13 @@ struct ngx_http_taskmq_redis_s {
     ngx_uint_t                flush_put_off;
     ngx_http_taskmq_batch_t   batch;
     ngx_http_taskmq_health_t  health;
+    ngx_http_taskmq_call_t   *parked;    /* requests that came before the first
+                                            attempt to connect had ended */
     u_char                    uuid_key[TQ_UUID_KEY_LEN];
     ngx_msec_t                uuid_at;   /* last asked */
     unsigned                  uuid_known:1;
     unsigned                  uuid_asking:1;
+    unsigned                  started:1;  /* the first attempt has ended */
     unsigned                  connecting:1;
     unsigned                  stopping:1;
     unsigned                  down_logged:1;
@@ -101,6 +104,18 @@ void ngx_http_taskmq_redis_stop(ngx_http_taskmq_redis_t *redis);
 
 /* 1 when calls can be made now. */
 ngx_uint_t ngx_http_taskmq_redis_ready(ngx_http_taskmq_redis_t *redis);
+
+/*
+ * 1 while the first attempt to connect is under way: a worker takes requests
+ * before it has a connection, and a reload must not refuse any. Such requests
+ * are parked; their calls' done() runs when the attempt has ended, well or
+ * not, with TQ_CALL_NOT_SENT and no reply.
+ */
+ngx_uint_t ngx_http_taskmq_redis_starting(ngx_http_taskmq_redis_t *redis);
+void ngx_http_taskmq_redis_park(ngx_http_taskmq_call_t *call);
+
+/* The first attempt has ended. */
+void ngx_http_taskmq_redis_started(ngx_http_taskmq_redis_t *redis);
 
 /* Why they cannot, for logs and /health. */
 const char *ngx_http_taskmq_redis_why(ngx_http_taskmq_redis_t *redis);

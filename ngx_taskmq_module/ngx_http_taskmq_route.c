@@ -25,6 +25,12 @@ static ngx_uint_t ngx_http_taskmq_route_match(
     const ngx_http_taskmq_route_t *route, ngx_str_t *path, ngx_str_t *param);
 static ngx_int_t ngx_http_taskmq_serve(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, ngx_uint_t *answered);
+static ngx_int_t ngx_http_taskmq_run(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx);
+static ngx_int_t ngx_http_taskmq_park(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx);
+static void ngx_http_taskmq_unpark(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
 static ngx_int_t ngx_http_taskmq_allow(ngx_http_request_t *r,
     ngx_uint_t methods);
 static ngx_int_t ngx_http_taskmq_check_auth(ngx_http_request_t *r,
@@ -61,7 +67,7 @@ static const ngx_http_taskmq_route_t  ngx_http_taskmq_routes[] = {
       NGX_HTTP_TASKMQ_EP_JOB, ngx_http_taskmq_delete },
 
     { ngx_string("health"), NULL, NGX_HTTP_GET, 0,
-      NGX_HTTP_TASKMQ_BODY_NONE, 0,
+      NGX_HTTP_TASKMQ_BODY_NONE, NGX_HTTP_TASKMQ_START,
       NGX_HTTP_TASKMQ_EP_HEALTH, ngx_http_taskmq_health },
 
     { ngx_string("add-jobs"), NULL, NGX_HTTP_POST, NGX_HTTP_TASKMQ_ADMIN,
@@ -125,7 +131,7 @@ static const ngx_http_taskmq_route_t  ngx_http_taskmq_daemon_routes[] = {
       NGX_HTTP_TASKMQ_EP_TASKS, ngx_http_taskmq_tasks },
 
     { ngx_string("health"), NULL, NGX_HTTP_GET, 0,
-      NGX_HTTP_TASKMQ_BODY_NONE, 0,
+      NGX_HTTP_TASKMQ_BODY_NONE, NGX_HTTP_TASKMQ_START,
       NGX_HTTP_TASKMQ_EP_HEALTH, ngx_http_taskmq_health },
 
     { ngx_string("metrics"), NULL, NGX_HTTP_GET, 0,
@@ -161,9 +167,14 @@ ngx_http_taskmq_handler(ngx_http_request_t *r)
 
     rc = ngx_http_taskmq_serve(r, ctx, &answered);
 
-    if (answered) {
-        return rc;
-    }
+    return answered ? rc : ngx_http_taskmq_run(r, ctx);
+}
+
+/* ngx_http_taskmq_run: all checks were passed. */
+static ngx_int_t
+ngx_http_taskmq_run(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
+{
+    ngx_int_t  rc;
 
     if (ctx->route->body != NGX_HTTP_TASKMQ_BODY_NONE) {
         return ngx_http_taskmq_body_read(r, ctx);
@@ -554,6 +565,13 @@ ngx_http_taskmq_check_redis(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 
     redis = ctx->conf->redis;
 
+    if (ctx->route->flags & (NGX_HTTP_TASKMQ_REDIS|NGX_HTTP_TASKMQ_START)
+        && ngx_http_taskmq_redis_starting(redis)
+        && !ctx->parked)
+    {
+        return ngx_http_taskmq_park(r, ctx);
+    }
+
     if (!(ctx->route->flags & NGX_HTTP_TASKMQ_REDIS)) {
         return NGX_DECLINED;
     }
@@ -578,4 +596,52 @@ ngx_http_taskmq_check_redis(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
     }
 
     return NGX_DECLINED;
+}
+
+/* ngx_http_taskmq_park: this nginx worker has just started, and will have its
+ * connection in a moment. The request goes on from here then. */
+static ngx_int_t
+ngx_http_taskmq_park(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
+{
+    ngx_http_taskmq_call_t  *call;
+
+    call = ngx_http_taskmq_call_new(r, ctx->conf->redis,
+                                    ngx_http_taskmq_unpark);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->parked = 1;
+    r->main->count++;
+
+    ngx_http_taskmq_redis_park(call);
+
+    return NGX_DONE;
+}
+
+static void
+ngx_http_taskmq_unpark(ngx_http_taskmq_call_t *call, tq_call_result_t result,
+    const redisReply *reply)
+{
+    ngx_int_t               rc;
+    ngx_http_request_t     *r;
+    ngx_http_taskmq_ctx_t  *ctx;
+
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+
+    rc = ngx_http_taskmq_check_redis(r, ctx);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_taskmq_run(r, ctx);
+    }
+
+    /* what nginx does with what a content handler returns */
+
+    ngx_http_taskmq_finalize(r, rc);
 }
