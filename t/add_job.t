@@ -178,7 +178,7 @@ Content-Type: application/json
 --- response_headers eval
 [map { 'Content-Type: application/json' } @::Bad]
 --- response_body eval
-[map { my ($b, @w) = @$_; '{"detail":[' . join(',', @w) . ']}' } @::Bad]
+[map { my ($b, @w) = @$_; '{"detail":[' . CORE::join(',', @w) . ']}' } @::Bad]
 --- redis eval
 ['DBSIZE' => qr/^[01]$/, 'EXISTS {taskmq}:seq' => 0]
 
@@ -277,13 +277,14 @@ POST /add-job?handler=x&priority=9
 
 === TEST 11: one handler name too many: those without jobs are forgotten first
 --- request eval
-["POST /add-jobs\n[" . join(',', map { '{"payload":{},"handler":"n' . $_ . '"}' } 1 .. 1000) . ']',
+["POST /add-jobs\n[" . CORE::join(',', map { '{"payload":{},"handler":"n' . $_ . '"}' } 1 .. 1000) . ']',
  "POST /add-job\n" . '{"payload":{},"handler":"n1000"}',
  "POST /add-job\n" . '{"payload":{},"handler":"another"}',
- "DELETE /job/7",
  "POST /add-job\n" . '{"payload":{},"handler":"another"}']
 --- more_headers eval: ::admin()
---- error_code_like eval
-['200', '200', '422', '20[04]', '200']
+--- after eval
+[undef, undef, sub { ::script('delete', $_) for 1 .. 1001 }]
+--- error_code eval
+[200, 200, 422, 200]
 --- response_body_like eval
-['"job_ids":', '"job_id":1001', '"loc":\["body","handler"\]', '', '"job_id":1002']
+['"job_ids":', '"job_id":1001', '"loc":\["body","handler"\]', '"job_id":1002']

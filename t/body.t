@@ -118,7 +118,11 @@ my $c = ::admin() . "\nTransfer-Encoding: chunked";
 --- raw_request eval
 "POST /add-job HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 . "Expect: 100-continue\r\nContent-Length: " . length($::Small) . "\r\n\r\n"
+--- timeout: 0.2
+--- abort
 --- error_code: 401
+--- response_headers
+Connection: close
 
 
 
