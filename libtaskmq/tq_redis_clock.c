@@ -101,6 +101,10 @@ tq_redis_expire(tq_redis_t *r, int64_t now_ms)
         }
     }
 
+    if (late != 0) {
+        r->earliest_ms = TQ_NEVER;      /* all of them end now */
+    }
+
     queue = r->queue;
     memset(&r->queue, 0, sizeof(tq_call_list_t));
     memset(&expired, 0, sizeof(tq_call_list_t));
@@ -132,6 +136,10 @@ tq_redis_tick(tq_redis_t *r, int64_t now_ms)
 {
     tq_redis_enter(r);
 
+    if (r->calls != 0 && now_ms >= r->earliest_ms) {
+        tq_redis_expire(r, now_ms);
+    }
+
     switch (r->state) {
 
     case TQ_REDIS_DOWN:
@@ -160,10 +168,6 @@ tq_redis_tick(tq_redis_t *r, int64_t now_ms)
 
     case TQ_REDIS_CLOSING:
         break;
-    }
-
-    if (r->calls != 0 && now_ms >= r->earliest_ms) {
-        tq_redis_expire(r, now_ms);
     }
 
     tq_redis_leave(r, now_ms);

@@ -187,5 +187,5 @@ tq_backoff_ms(tq_redis_t *r, int64_t now_ms)
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     z ^= z >> 31;
 
-    return (int64_t) (z % ((uint64_t) cap + 1));
+    return 1 + (int64_t) (z % (uint64_t) cap);
 }
