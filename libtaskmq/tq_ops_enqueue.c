@@ -1,6 +1,6 @@
 /*
  * tq_ops_enqueue.c: the enqueue batch. This is the HTTP hot path: one reserve
- * per job, arguments written in place, the payload copied once.
+ * per group, arguments written in place, the payload copied once.
  */
 
 #include <stdlib.h>
@@ -182,32 +182,31 @@ tq_enqueue_add(tq_enqueue_t *e, tq_str_t scope, tq_str_t key,
     uint64_t body_hash, int known, const tq_job_t *jobs, unsigned n)
 {
     char      *p;
+    size_t     room;
     unsigned   i;
 
-    if (e->args.len == 0) {
-        if (tq_buf_reserve(&e->args, TQ_ENQUEUE_GAP) != 0) {
-            return -1;
-        }
-        e->args.len = TQ_ENQUEUE_GAP;
+    room = (e->args.len == 0 ? TQ_ENQUEUE_GAP : 0) + TQ_GROUP_EXTRA + scope.len
+           + key.len;
+    for (i = 0; i < n; i++) {
+        room += TQ_JOB_EXTRA + jobs[i].payload.len;
     }
 
-    if (tq_buf_reserve(&e->args, TQ_GROUP_EXTRA + scope.len + key.len) != 0) {
+    if (tq_buf_reserve(&e->args, room) != 0) {
         return -1;
+    }
+
+    if (e->args.len == 0) {
+        e->args.len = TQ_ENQUEUE_GAP;
     }
 
     p = e->args.p + e->args.len;
     p = tq_put_group(p, scope, key, body_hash, known, n);
-    e->args.len = (size_t) (p - e->args.p);
 
     for (i = 0; i < n; i++) {
-        if (tq_buf_reserve(&e->args, TQ_JOB_EXTRA + jobs[i].payload.len) != 0) {
-            return -1;
-        }
-
-        p = tq_put_job(e->args.p + e->args.len, &jobs[i]);
-        e->args.len = (size_t) (p - e->args.p);
+        p = tq_put_job(p, &jobs[i]);
     }
 
+    e->args.len = (size_t) (p - e->args.p);
     e->nargs += 4 + 4 * n;
     e->jobs += n;
 

@@ -397,7 +397,7 @@ extended(void **state)
 }
 
 
-/* The builder reserves once per job: with every length, so that each end of
+/* The builder reserves once per group: with every length, so that each end of
  * the buffer is met, what it writes must fit (ASan watches). */
 static void
 enqueue_room(void **state)
