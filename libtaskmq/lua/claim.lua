@@ -159,43 +159,64 @@ if nfree <= total then
         end
     end
 else
-    -- More slots than jobs may be taken: the best of all handlers, a stretch
-    -- of one handler's line at a time, up to the next best handler's first.
-    local heads, left = {}, {}
+    -- More slots than jobs may be taken: the best of all handlers, from a heap
+    -- of their lines' heads. A line is read some jobs at a time.
+    local lines, taken, left, heap, nheap = {}, {}, {}, {}, 0
+    local some = max(4, floor(4 * total / #argv) + 1)
     for i = 5, #argv, 2 do
-        left[i] = tonumber(argv[i + 1])
+        left[i], taken[i] = tonumber(argv[i + 1]), 0
         if left[i] > 0 then
-            heads[i] = tonumber(call('ZRANGE', sets[i], 0, 0,
-                                     'WITHSCORES')[2])
-            rest[i] = heads[i] ~= nil
-        else
-            rest[i] = true
-        end
-    end
-    while n < total and next(heads) do
-        local best, score, second = nil, math.huge, math.huge
-        for i, first in pairs(heads) do
-            if first < score then
-                best, score, second = i, first, score
-            elseif first < second then
-                second = first
+            local line = call('ZRANGE', sets[i], 0, some - 1, 'WITHSCORES')
+            if #line > 0 then
+                rest[i] = true
+                lines[i] = line
+                nheap = nheap + 1
+                heap[nheap] = { tonumber(line[2]), i, 1 }
             end
         end
-        local count = min(total - n, left[best])
-        if count > 1 and second < math.huge then
-            count = min(count, max(1, call('ZCOUNT', sets[best], '-inf',
-                                           second)))
+    end
+    table.sort(heap, function(a, b) return a[1] < b[1] end)
+    while n < total and nheap > 0 do
+        local top = heap[1]
+        local i, at = top[2], top[3]
+        local line = lines[i]
+        n = n + 1
+        ids[n], scores[n], owners[n] = line[at], line[at + 1], i
+        taken[i] = taken[i] + 1
+        at = at + 2
+        if taken[i] == left[i] then
+            line = {}
+        elseif at > #line and #line == 2 * some then
+            line = call('ZRANGE', sets[i], taken[i], taken[i] + some - 1,
+                        'WITHSCORES')
+            lines[i], at = line, 1
         end
-        local got = call('ZPOPMIN', sets[best], count)
-        for k = 1, #got, 2 do
-            n = n + 1
-            ids[n], scores[n], owners[n] = got[k], got[k + 1], best
+        if at > #line then
+            top = heap[nheap]
+            heap[nheap] = nil
+            nheap = nheap - 1
+        else
+            top[1], top[3] = tonumber(line[at + 1]), at
         end
-        left[best] = left[best] - count
-        heads[best] = nil
-        if left[best] > 0 and n < total then
-            heads[best] = tonumber(call('ZRANGE', sets[best], 0, 0,
-                                        'WITHSCORES')[2])
+        -- sift down
+        local k, child = 1, 2
+        while child <= nheap do
+            if child < nheap and heap[child + 1][1] < heap[child][1] then
+                child = child + 1
+            end
+            if top[1] <= heap[child][1] then
+                break
+            end
+            heap[k] = heap[child]
+            k, child = child, 2 * child
+        end
+        if nheap > 0 then
+            heap[k] = top
+        end
+    end
+    for i, count in pairs(taken) do
+        if count > 0 then
+            call('ZREMRANGEBYRANK', sets[i], 0, count - 1)
         end
     end
 end

@@ -266,7 +266,15 @@ for g = 1, ngroups do
     at = z + 4
 end
 
--- Writes.
+-- Writes. Names go first: one may have come back later in this call.
+if forget then
+    for name in pairs(forget) do
+        call('HINCRBY', P .. 'stats', 'forgotten',
+             call('HGET', P .. 'handlers', name))
+        call('HDEL', P .. 'handlers', name)
+        call('DEL', P .. 'h:' .. name .. ':wake')
+    end
+end
 if info then
     info.n = k
 end
@@ -312,14 +320,6 @@ if keep then
     local ttl = fmt('%.0f', (config[2] or IDEMPOTENCY_TTL_S) * 1000)
     for key, value in pairs(keep) do
         call('SET', key, value, 'PX', ttl)
-    end
-end
-if forget then
-    for name in pairs(forget) do
-        call('HINCRBY', P .. 'stats', 'forgotten',
-             call('HGET', P .. 'handlers', name))
-        call('HDEL', P .. 'handlers', name)
-        call('DEL', P .. 'h:' .. name .. ':wake')
     end
 end
 return answer

@@ -122,5 +122,7 @@ for from = 0, n - 1, 1000 do
         answer[from + i] = one(from + i, runs[i])
     end
 end
-flush(nil, dead_max)
+if next(seen) then
+    flush(nil, dead_max)
+end
 return answer

@@ -33,9 +33,9 @@ if not letters then
 end
 local name_end = 27 + #handler
 
-local out, rows, bytes, walked = { 0 }, 0, 0, 0
+local rows, bytes, walked = {}, 0, 0
 local id = before - 1
-while id >= 1 and walked < WALK_MAX and rows < limit do
+while id >= 1 and walked < WALK_MAX and #rows < limit do
     walked = walked + 1
     local name = fmt('%.0f', id)
     local wanted = true
@@ -52,18 +52,28 @@ while id >= 1 and walked < WALK_MAX and rows < limit do
         local size = call('STRLEN', J .. name)
         if size > 0 then
             bytes = bytes + size + call('STRLEN', R .. name)
-            if bytes > PAGE_BYTES and rows > 0 then
+            if bytes > PAGE_BYTES and #rows > 0 then
                 break
             end
-            local got = call('MGET', J .. name, R .. name)
-            local due = call('ZSCORE', P .. 'scheduled', name)
-            local k = 4 * rows + 1
-            rows = rows + 1
-            out[k + 1], out[k + 2] = name, got[1]
-            out[k + 3], out[k + 4] = got[2] or '', due and tonumber(due) or 0
+            rows[#rows + 1] = name
         end
     end
     id = id - 1
 end
-out[1] = id >= 1 and id + 1 or 0
+
+local out = { id >= 1 and id + 1 or 0 }
+local n = #rows
+if n > 0 then
+    local keys = {}
+    for i = 1, n do
+        keys[i], keys[n + i] = J .. rows[i], R .. rows[i]
+    end
+    local got = call('MGET', unpack(keys))
+    local dues = call('ZMSCORE', P .. 'scheduled', unpack(rows))
+    for i = 1, n do
+        local k = #out
+        out[k + 1], out[k + 2], out[k + 3] = rows[i], got[i], got[n + i] or ''
+        out[k + 4] = tonumber(dues[i] or 0)
+    end
+end
 return out

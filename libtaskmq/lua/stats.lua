@@ -22,7 +22,7 @@
 --@include now
 --@include order
 
-local GONE_MS, HOPS_MAX = 60000, 4000
+local GONE_MS, HOPS_MAX = 60000, 1000
 local MODES = { 'p', 'f', 'l' }
 
 local config = call('HMGET', P .. 'config', 'selection', 'moving')
@@ -38,24 +38,20 @@ local function stat(name)
 end
 
 -- The job that waits longest is the first of its priority (fifo: of all;
--- lifo: the last). Ids grow with time: the smallest of them.
+-- lifo: the last). Ids grow with time: the smallest of them. When there are
+-- too many priorities to look at, the first ones.
 local hops = 0
 local function oldest_id(handler, set)
     local key = ready_key(handler, set)
-    if set ~= 'p' then
-        local at = set == 'f' and 0 or -1
-        return tonumber(call('ZRANGE', key, at, at)[1])
-    end
-    local from, best = '-inf', nil
-    while hops < HOPS_MAX do
+    local at = set == 'l' and -1 or 0
+    local got = call('ZRANGE', key, at, at, 'WITHSCORES')
+    local best = tonumber(got[1])
+    while set == 'p' and #got > 0 and hops < HOPS_MAX do
         hops = hops + 1
-        local got = call('ZRANGEBYSCORE', key, from, '+inf', 'WITHSCORES',
-                         'LIMIT', 0, 1)
-        if #got == 0 then
-            break
-        end
-        best = min(best or math.huge, tonumber(got[1]))
-        from = (floor(tonumber(got[2]) / BAND) + 1) * BAND
+        local from = (floor(tonumber(got[2]) / BAND) + 1) * BAND
+        got = call('ZRANGEBYSCORE', key, from, '+inf', 'WITHSCORES', 'LIMIT',
+                   0, 1)
+        best = min(best, tonumber(got[1] or best))
     end
     return best
 end

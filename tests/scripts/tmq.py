@@ -11,7 +11,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-LUA = os.path.join(ROOT, 'libtaskmq', 'lua')
+LUA = os.environ.get('TMQ_LUA') or os.path.join(ROOT, 'libtaskmq', 'lua')
 EMBED = os.path.join(ROOT, 'libtaskmq', 'embed.sh')
 NAMES = sorted(f[:-4] for f in os.listdir(LUA) if f.endswith('.lua'))
 PREFIX = b'{t}:'
@@ -42,6 +42,11 @@ class Server:
                 if self.proc.poll() is not None or time.monotonic() > end:
                     raise RuntimeError('redis-server did not start')
                 time.sleep(0.005)
+
+    def cpu_ms(self):
+        """Processor time its main thread has had."""
+        with open('/proc/%d/schedstat' % self.proc.pid) as f:
+            return int(f.read().split()[0]) / 1e6
 
     def stop(self):
         self.proc.terminate()

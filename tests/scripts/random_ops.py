@@ -1,0 +1,607 @@
+"""Random operations, on Redis and on the model, compared after each one.
+
+Held after every operation:
+ * the reply is the model's;
+ * every job touched has the record and the run the model says;
+ * each id is in exactly one place, with the model's score, and its run's
+   letter agrees (all jobs every FULL operations, the touched ones always);
+ * gauges and counters equal the sizes they describe and the model's;
+ * a call that changed nothing (stale, already, gone) left the data as it was;
+ * a handler with jobs in any ready set has its wake marker. Here a marker is
+   taken only together with a claim for that handler, as a worker does; so it
+   can be missing only where nothing is ready;
+ * a job scheduled earlier than all others has its handler's marker."""
+
+import random
+import time
+
+import tmq
+from model import BACK, Model, Win
+
+FULL = 50
+HANDLERS = ['email', 'resize', 'a', 'B.2-x_y', 'z' * 64, 'emai']
+WORKERS = ['%016x' % (0xfeed0000 + i) for i in range(3)]
+LEASE = 3600000
+FAR = 10**8         # ms: nothing this far comes due while the test runs
+PLACES = ['scheduled', 'leased', 'dead', 'finished']
+LOOK = '''
+local P, out, n = KEYS[1], {}, tonumber(ARGV[1])
+local places = { 'scheduled', 'leased', 'dead', 'finished' }
+local function put(v) out[#out + 1] = v end
+for _, p in ipairs(places) do put(redis.call('ZCARD', P .. p)) end
+for i = 2, n + 1 do
+    local h = P .. 'h:' .. ARGV[i]
+    for _, k in ipairs({ ':ready:p', ':ready:f', ':ready:l', ':wake' }) do
+        put(redis.call('ZCARD', h .. k))
+    end
+end
+for i = n + 2, #ARGV do
+    put(redis.call('GET', P .. 'j:' .. ARGV[i]))
+    put(redis.call('GET', P .. 'r:' .. ARGV[i]))
+    for _, p in ipairs(places) do
+        put(redis.call('ZSCORE', P .. p, ARGV[i]))
+    end
+end
+put(redis.call('HGETALL', P .. 'stats'))
+put(redis.call('HGETALL', P .. 'handlers'))
+return out
+'''
+
+
+class Mismatch(AssertionError):
+    pass
+
+
+def need(ok, *what):
+    if not ok:
+        raise Mismatch(' '.join(str(w) for w in what))
+
+
+class Pair:
+    """Redis and the model side by side."""
+
+    def __init__(self, client, seed):
+        self.c, self.s = client, tmq.Scripts(client)
+        self.look_sha = client('SCRIPT', 'LOAD', LOOK)
+        self.m, self.rng = Model(), random.Random(seed)
+        self.tokens = []            # (id, token) ever seen
+        self.past = 1000            # made-up times in the past, all different
+        self.touched = set()
+        self.armed = set()          # handlers that must be armed now
+
+    def run(self, name, *args):
+        lo = int(time.time() * 1000)
+        reply = getattr(self.s, name)(*args)
+        return reply, Win(lo, int(time.time() * 1000) + 1)
+
+    def digest(self):
+        return self.c('DEBUG', 'DIGEST')
+
+    def k(self, name):
+        return tmq.PREFIX + name.encode()
+
+    # -- picking
+    def some_id(self):
+        r = self.rng
+        if self.m.jobs and r.random() < .9:
+            return r.choice(list(self.m.jobs))
+        return r.randint(1, self.m.seq + 3)
+
+    def some_of(self, place):
+        jobs = self.m.at(place)
+        return self.rng.sample(jobs, min(len(jobs), self.rng.randint(1, 6)))
+
+    def leases(self):
+        """Ids and tokens: mostly good, some stale, some repeated."""
+        r, out = self.rng, []
+        for j in self.some_of('leased'):
+            out.append((j.id, j.token))
+        for _ in range(r.randint(0, 2)):
+            what = r.random()
+            if what < .4 and self.tokens:
+                out.append(r.choice(self.tokens))
+            elif what < .6 and out:
+                out.append(r.choice(out))
+            elif what < .8:
+                out.append((self.some_id(), '%012x' % r.randint(0, 50)
+                            + r.choice(WORKERS)))
+            elif out:
+                out.append((out[0][0], ''))
+        r.shuffle(out)
+        self.touched.update(i for i, _ in out)
+        return out
+
+    def travelled(self):
+        return [j.id for j in self.m.jobs.values()
+                if not isinstance(j.due, Win) and 0 < j.due <= self.past or not isinstance(j.expiry, Win)
+                and j.expiry and j.expiry <= self.past]
+
+    # -- operations
+    def make_job(self):
+        r, now = self.rng, int(time.time() * 1000)
+        options, due = '', 0
+        if r.random() < .2:
+            options += ' t=%d' % r.randint(1, 99)
+        if r.random() < .2:
+            options += ' k=%d' % r.randint(100, 10**6)
+        if r.random() < .2:
+            options += ' i=%d' % r.randint(10000, 30000000)
+        if r.random() < .3:
+            due = r.choice([now - r.randint(1, FAR),
+                            now + FAR + r.randint(0, FAR)])
+            options += ' s=%d' % due
+        payload = b'{"n":%d,"t":"a k=7 i=9\xc3\xa9"}' % r.randint(0, 10**9)
+        return tmq.job(r.choice(HANDLERS), payload, due,
+                       r.choice([0, 0, 10, 50, 99, 100]), r.choice('fen'),
+                       r.choice(['t--', 'd--', '000', '001', '003']), options)
+
+    def enqueue(self):
+        r, m = self.rng, self.m
+        groups, args = [], []
+        for _ in range(r.choice([1, 1, 2, 4])):
+            key = '3:a:b:k%d' % r.randint(0, 10**4) if r.random() < .3 else ''
+            if key and m.keys and r.random() < .6:
+                key = r.choice(list(m.keys))
+            if groups and r.random() < .1:
+                key = groups[-1][1]
+            body = '%016x' % r.randint(0, 1)
+            g = ([self.make_job() for _ in range(r.choice([1, 1, 2, 5]))],
+                 key, body, r.choice('0001'))
+            groups.append(g)
+            args += tmq.group(*g)
+        first = min([j.due for j in m.at('scheduled')], default=None)
+        seq = m.seq
+        reply, now = self.run('enqueue', len(groups), *args)
+        want = m.enqueue(groups, now)
+        need(reply == want, 'enqueue', reply, want)
+        new = [m.jobs[i] for i in range(seq + 1, m.seq + 1)]
+        self.touched.update(j.id for j in new)
+        for j in new:
+            if j.place == 'scheduled' and (first is None or j.due < first):
+                self.armed.add(j.handler)
+
+    def claim(self, handlers=None):
+        r, m = self.rng, self.m
+        worker = r.choice(WORKERS)
+        if handlers is None:
+            handlers = r.sample(HANDLERS, r.randint(1, len(HANDLERS)))
+        wants = [(h, r.randint(1, 4)) for h in handlers]
+        total = r.choice([1, 2, 5, 100])
+        name = 'host-%s:%d' % (worker[-1], r.randint(1, 99999))
+        flat = [x for w in wants for x in w]
+        was = self.travelled()
+        reply, now = self.run('claim', worker, name, LEASE, total, *flat)
+        taken = m.claim(worker, name, LEASE, total, wants, now)
+        need(now.lo <= reply[0] <= now.hi, 'now', reply[0])
+        due = min([j.due for j in m.at('scheduled')], default=0)
+        need(reply[1] == due, 'due', reply[1], due)
+        need(reply[2].decode() == ('%012x' % m.claims if taken else BACK),
+             'counter', reply[2])
+        got = [(int(reply[i]), reply[i + 1], reply[i + 2])
+               for i in range(3, len(reply), 3)]
+        want = [(j.id, j.attempts, self.record(j)) for j in taken]
+        need(got == want, 'claim', got, want)
+        self.tokens += [(j.id, j.token) for j in taken]
+        del self.tokens[:-300]
+        self.touched.update(j.id for j in taken)
+        self.touched.update(was)
+
+    def wake_and_claim(self):
+        """What a worker does: takes the marker, then claims."""
+        h = self.rng.choice(HANDLERS)
+        self.c('ZREM', self.k('h:%s:wake' % h), 'w')
+        self.claim([h])
+
+    def write(self, name, items, args, model):
+        before = self.digest()
+        reply, now = self.run(name, *args)
+        want = model(now)
+        need(reply == want, name, items, reply, want)
+        if 0 not in reply:
+            need(before == self.digest(), name, 'changed something', items)
+        return 0 in reply
+
+    def complete(self):
+        items = [(i, t, self.rng.choice([b'', b'{"r":1}', b'"\n"' * 9]),
+                  self.rng.choice([b'', b'log %d\n' % i]))
+                 for i, t in self.leases()]
+        self.write('complete', items, sum(items, ()),
+                   lambda now: self.m.complete(items, now))
+
+    def fail(self):
+        r = self.rng
+        items = [(i, t, r.choice([0, 1, 1]),
+                  r.choice([b'', b'boom', b'line\nline k=3 i=4\n', b'e' * 300]),
+                  r.choice([b'', b'stderr']), r.choice([-1, -1, FAR * 3 // 2]))
+                 for i, t in self.leases()]
+        jitter = r.randint(0, 999999)
+        if self.write('fail', items, (jitter,) + sum(items, ()),
+                      lambda now: self.m.fail(jitter, items, now)):
+            self.trimmed()
+
+    def trimmed(self):
+        """The model does not say which dead job goes first in one ms."""
+        m = self.m
+        over = len(m.at('dead')) - m.setting('dead_max')
+        if over <= 0:
+            return
+        left = self.c('ZRANGE', self.k('dead'), 0, -1, 'WITHSCORES')
+        left = {int(left[i]): int(left[i + 1]) for i in range(0, len(left), 2)}
+        gone = [j for j in m.at('dead') if j.id not in left]
+        need(len(gone) == over, 'trimmed', len(gone), over)
+        for j in gone:
+            lowest = j.expiry.lo if isinstance(j.expiry, Win) else j.expiry
+            need(not left or lowest <= min(left.values()), 'trimmed', j.id)
+            del m.jobs[j.id]
+            self.touched.add(j.id)
+        m.stats['dead_dropped'] += over
+
+    def release(self):
+        items = self.leases()
+        self.write('release', items, sum(items, ()),
+                   lambda now: self.m.release(items, now))
+
+    def extend(self):
+        r = self.rng
+        items, worker = self.leases(), r.choice(WORKERS)
+        handlers = r.sample(HANDLERS, r.randint(0, 3))
+        info = '{"free":%d}' % r.randint(0, 9)
+        keys = [self.k('r:%d' % i) for i, _ in items]
+        before = [self.c('DUMP', k) for k in keys]
+        reply, now = self.run(
+            'extend', worker, 'n:1', info, LEASE, len(handlers), *handlers,
+            *sum(items, ()))
+        want = self.m.extend(worker, 'n:1', info, LEASE, handlers, items, now)
+        need(reply == want, 'extend', items, reply, want)
+        need(before == [self.c('DUMP', k) for k in keys], 'extend wrote r:')
+
+    def refresh(self):
+        for worker in WORKERS:
+            if worker in self.m.workers:
+                name, info = self.m.workers[worker]
+                live = [h for h in HANDLERS if self.m.served.get(h)]
+                self.run('extend', worker, name, info, LEASE, len(live), *live)
+
+    def goodbye(self):
+        worker = self.rng.choice(WORKERS)
+        need(self.run('goodbye', worker)[0] == 1, 'goodbye')
+        self.m.workers.pop(worker, None)
+        self.m.told = {t for t in self.m.told if t[0] != worker}
+
+    def reap(self):
+        was = self.travelled()
+        reply, now = self.run('reap')
+        want = self.m.reap(now)
+        need(reply[1:] == want, 'reap', reply, want)
+        self.touched.update(was)
+        self.trimmed()
+
+    def reap_late(self):
+        before = self.digest()
+        reply, now = self.run('reap', 1)
+        need(reply[1:] == [0, 0, 0, 0] and now.lo <= reply[0] <= now.hi,
+             'reap late', reply)
+        need(before == self.digest(), 'a late reap changed something')
+
+    def recover(self):
+        worker = self.rng.choice(WORKERS)
+        mine = [j.id for j in self.m.at('leased') if j.worker == worker]
+        held = self.rng.sample(mine, self.rng.randint(0, len(mine)))
+        reply, now = self.run('recover', worker, 0, *held)
+        want = self.m.recover(worker, set(held), now)
+        need(reply == want, 'recover', reply, want)
+        self.touched.update(mine)
+
+    def change(self):
+        r, m = self.rng, self.m
+        name = r.choice(['cancel', 'cancel', 'retry', 'delete', 'replay'])
+        job_id, flag = self.some_id(), r.choice([0, 0, 1])
+        if name == 'retry' and r.random() < .7:
+            job_id = r.choice([j.id for j in m.at('dead')] or [job_id])
+        if name == 'cancel' and r.random() < .5:
+            job_id = r.choice([j.id for j in m.at('leased')] or [job_id])
+        self.touched.add(job_id)
+        args = (job_id, flag) if name in ('cancel', 'replay') else (job_id,)
+        before = self.digest()
+        reply, now = self.run(name, *args)
+        want = {'cancel': lambda: m.cancel(job_id, flag, now),
+                'retry': lambda: m.retry(job_id),
+                'delete': lambda: m.delete(job_id),
+                'replay': lambda: m.replay(job_id, flag, now)}[name]()
+        need(reply == want, name, args, reply, want)
+        change = reply[0] if name == 'replay' else reply
+        if change:
+            need(before == self.digest(), name, args, 'changed something')
+        if name == 'replay' and not change:
+            self.touched.add(m.seq)
+
+    def configure(self):
+        r, m = self.rng, self.m
+        name, value = r.choice([
+            ('selection', r.choice(['priority', 'fifo', 'lifo'])),
+            ('retention_s', r.choice(['1000', '90000'])),
+            ('max_retries', r.choice('0124')),
+            ('daemon_max_retries', r.choice('013')),
+            ('dead_max', r.choice(['4', '10', '100000'])),
+            ('retry_wait_ms', str(FAR + r.randint(0, FAR)))])
+        seed = r.choice([0, 0, 1])
+        kept = 1 if seed and name in m.config else 0
+        reply, _ = self.run('config_set', name, value, seed)
+        need(reply == kept, 'config_set', name, value, seed, reply)
+        if not kept:
+            m.config[name] = value
+        got = self.run('config_get')[0]
+        got = {got[i].decode(): got[i + 1].decode()
+               for i in range(0, len(got), 2)}
+        need(got == m.config, 'config_get', got, m.config)
+
+    def travel(self):
+        """Moves some times into the past, in Redis and in the model."""
+        r = self.rng
+        place = r.choice(['scheduled', 'leased', 'leased', 'dead',
+                          'finished', 'served'])
+        if place == 'served':
+            self.m.served = {}
+            self.c('ZREMRANGEBYRANK', self.k('served'), 0, -1)
+            return
+        jobs = self.some_of(place)
+        if place != 'leased' and len(self.m.jobs) > 150:
+            # keeps the population small; fewer than one sweep takes
+            place = max(('scheduled', 'dead', 'finished'),
+                        key=lambda p: len(self.m.at(p)))
+            jobs = self.m.at(place)[:40]
+        for j in jobs:
+            self.past += 1
+            if place == 'scheduled':
+                j.due = self.past
+            else:
+                j.expiry = self.past
+            self.c('ZADD', self.k(place), self.past, j.id)
+            self.touched.add(j.id)
+
+    def read(self):
+        r, m = self.rng, self.m
+        what = r.choice(['list', 'stats', 'probe', 'logs'])
+        if what == 'list':
+            before = r.choice([0, 0, r.randint(1, m.seq + 5)])
+            state = r.choice(['', 'P', 'R', 'S', 'F', 'C', 'X'])
+            handler = r.choice([''] + HANDLERS)
+            limit = r.choice([1, 5, 100])
+            reply, _ = self.run('list', before, state, handler, limit)
+            low, rows = m.list(before, state, handler, limit)
+            got = [int(reply[i]) for i in range(1, len(reply), 4)]
+            need((reply[0], got) == (low, rows), 'list', reply[0], got, low,
+                 rows)
+            for i, job_id in enumerate(rows):
+                self.same(m.jobs[job_id], reply[4 * i + 2:4 * i + 5])
+        elif what == 'logs':
+            job_id = self.some_id()
+            reply, _ = self.run('logs', job_id)
+            j = m.jobs.get(job_id)
+            need(reply == (None if j is None else j.log or b''), 'logs',
+                 job_id, reply)
+        elif what == 'probe':
+            reply, _ = self.run('probe')
+            need(reply == [len(m.at('ready')), len(m.workers), 1], 'probe',
+                 reply)
+        else:
+            self.stats()
+
+    def stats(self):
+        m = self.m
+        x, now = self.run('stats')
+        st = m.stats
+        need(now.lo <= x[0] <= now.hi, 'stats now')
+        need(x[1:8] == [m.seq, st['success'], st['failed'], st['cancelled'],
+                        st['retries'], st['crashes'], st['dead_dropped']],
+             'stats', x[1:8], st)
+        need(sum(x[9:24]) == st['success'], 'histogram', x[9:24])
+        need(x[24:31] == [len(m.at(p)) for p in (
+            'ready', 'scheduled', 'leased', 'dead', 'finished')]
+             + [len(m.received), len(m.workers)], 'sizes', x[24:31])
+        for q in range(x[29]):
+            h, *got = x[31 + 7 * q:38 + 7 * q]
+            h = h.decode()
+            line = m.line(h)
+            if m.mode == 'p':
+                firsts = {}
+                for j in line:
+                    firsts.setdefault(j.priority, j.id)
+                oldest = min(firsts.values(), default=None)
+            else:
+                oldest = line and min(j.id for j in (line[0], line[-1]))
+            want = [m.received[h]] + [len(m.at(p, h)) for p in (
+                'ready', 'scheduled', 'leased', 'dead')]
+            need(got[:5] == want, 'queue', h, got, want)
+            if self.moved:
+                made = m.jobs[oldest].created if oldest else 0
+                if m.mode == 'p' or not oldest:
+                    need(got[5] == made, 'oldest', h, got[5], made)
+                else:
+                    ends = line[0] if m.mode == 'f' else line[-1]
+                    need(got[5] == ends.created, 'oldest', h)
+        at = 31 + 7 * x[29]
+        seen = {x[i].decode(): (x[i + 1].decode(), x[i + 3].decode())
+                for i in range(at, len(x), 4)}
+        need(seen == m.workers, 'workers', seen, m.workers)
+
+    # -- comparing
+    @property
+    def moved(self):
+        return self.c('HEXISTS', self.k('config'), 'moving') == 0
+
+    def settle(self, j, name, real, what):
+        """A time the model knows as a window: checked, then known."""
+        v = getattr(j, name)
+        if isinstance(v, Win):
+            need(v.lo <= real <= v.hi, what, j.id, name, real, v)
+            setattr(j, name, real)
+        else:
+            need(v == real, what, j.id, name, real, v)
+
+    def record(self, j):
+        return b'%s%013d%s' % (j.head.encode(), j.created, j.tail)
+
+    def same(self, j, row):
+        """A job's record, run and due time, as get and list show them."""
+        record, run, due = row
+        if isinstance(j.created, Win):
+            self.settle(j, 'created', int(record[13:26]), 'record')
+        need(record == self.record(j), 'record', j.id, record)
+        self.settle(j, 'due', due, 'get')
+        if not j.run:
+            need(run == b'', 'run', j.id, run)
+            return
+        header = record.split(b'\n', 1)[0] + b'\n'
+        fixed = '%s%s%s' % (j.state, j.counter, j.worker)
+        need(run[:29].decode() == fixed, 'run', j.id, run[:29], fixed)
+        self.settle(j, 'started', int(run[30:43]), 'run')
+        need(run[29:30] == run[43:44] == run[61:62] == run[65:66] == b' ',
+             'run', run)
+        got = (int(run[62:65]), int(run[66:67]), int(run[68:78]),
+               int(run[93:98]))
+        want = (j.attempts, j.crashes, j.runs, len(j.error))
+        need(got == want, 'run', j.id, got, want)
+        self.settle(j, 'finished', int(run[79:92]), 'run')
+        rest = j.name.encode() + b'\n' + header + j.error + j.result
+        need(run[99:] == rest, 'run', j.id, run[99:], rest)
+
+    def look(self, ids):
+        """One consistent view: sizes per place, per handler its three ready
+        sets and its marker, per id its row and its scores."""
+        got = self.c('EVALSHA', self.look_sha, 1, tmq.PREFIX, len(HANDLERS),
+                     *HANDLERS, *ids)
+        sizes = dict(zip(PLACES, got[:4]))
+        lines, marks, at = {}, {}, 4
+        for h in HANDLERS:
+            lines[h] = got[at:at + 3]
+            marks[h] = got[at + 3]
+            at += 4
+        rows = {}
+        for i in ids:
+            row = got[at:at + 2] + [int(got[at + 2] or 0)]
+            rows[i] = (row if row[0] is not None else None, dict(
+                (p, int(x)) for p, x in zip(PLACES, got[at + 2:at + 6])
+                if x is not None))
+            at += 6
+        stats = got[at]
+        stats = {stats[k].decode(): int(stats[k + 1])
+                 for k in range(0, len(stats), 2)}
+        named = got[at + 1]
+        named = {named[k].decode(): int(named[k + 1])
+                 for k in range(0, len(named), 2)}
+        return sizes, lines, marks, rows, stats, named
+
+    def check(self, full):
+        """Everything that must hold between operations."""
+        m = self.m
+        ids = list(m.jobs) if full else list(self.touched)
+        sizes, lines, marks, rows, stats, named = self.look(ids)
+        for i, (row, where) in rows.items():
+            j = m.jobs.get(i)
+            need((row is None) == (j is None), 'exists', i, row)
+            if j:
+                row[1] = row[1] or b''
+                self.same(j, row)
+                need(list(where) == [j.place] * (j.place != 'ready'),
+                     'place', i, where, j.place)
+                if j.place not in ('ready', 'scheduled'):
+                    self.settle(j, 'expiry', where[j.place], j.place)
+            else:
+                need(not where, 'ghost', i, where)
+
+        want = dict.fromkeys(PLACES, 0)
+        waiting, each = dict.fromkeys(HANDLERS, 0), {}
+        for j in m.jobs.values():
+            if j.place == 'ready':
+                waiting[j.handler] += 1
+            else:
+                want[j.place] += 1
+                key = (j.place, j.handler)
+                each[key] = each.get(key, 0) + 1
+        need(sizes == want, 'sizes', sizes, want)
+        for h in HANDLERS:
+            need(sum(lines[h]) == waiting[h], 'waiting', h, lines[h],
+                 waiting[h])
+            need(marks[h] or not (waiting[h] or h in self.armed),
+                 'no wake marker', h, waiting[h])
+            for gauge, p in (('sch', 'scheduled'), ('run', 'leased'),
+                             ('dead', 'dead')):
+                need(stats.get('%s:%s' % (gauge, h), 0)
+                     == each.get((p, h), 0), gauge, h)
+        for name, v in m.stats.items():
+            need(stats.get(name, 0) == v, 'counter', name, v)
+        need(named == m.received, 'handlers', named)
+        if full:
+            self.check_lines()
+            self.check_told()
+            left = self.c('KEYS', tmq.PREFIX + b'[jrl]:*')
+            need(not {int(k.rsplit(b':', 1)[1]) for k in left} - set(m.jobs),
+                 'keys of no job', left)
+        self.touched.clear()
+        self.armed.clear()
+
+    def check_lines(self):
+        """Who waits where, and in which order."""
+        m, moved = self.m, self.moved
+        for h in HANDLERS:
+            seen = []
+            for mode in 'pfl':
+                pairs = self.c('ZRANGE', self.k('h:%s:ready:%s' % (h, mode)),
+                               0, -1, 'WITHSCORES')
+                got = [(int(pairs[k]), int(pairs[k + 1]))
+                       for k in range(0, len(pairs), 2)]
+                seen += [i for i, _ in got]
+                if mode == m.mode:
+                    for i, score in got:
+                        need(score == m.score(m.jobs[i]), 'score', i, score)
+                    if moved:
+                        need([i for i, _ in got]
+                             == [j.id for j in m.line(h)], 'order', h, got)
+                else:
+                    need(not (moved and got), 'other mode', h, got)
+            need(sorted(seen) == sorted(j.id for j in m.line(h)), 'ready', h)
+
+    def check_told(self):
+        got = set()
+        for w in WORKERS:
+            key = self.k('w:%s:wake' % w)
+            ids = self.c('ZRANGE', key, 0, -1)
+            got.update((w, int(i)) for i in ids)
+            need(not ids or self.c('PTTL', key) > 0, 'no expiry', key)
+        # they expire; none may be there that was not told
+        need(got <= self.m.told, 'told', got - self.m.told)
+
+
+WEIGHTS = [
+    ('enqueue', 14), ('claim', 14), ('wake_and_claim', 6), ('complete', 10),
+    ('fail', 10), ('release', 3), ('extend', 4), ('reap', 5), ('reap_late', 1),
+    ('recover', 1), ('change', 14), ('configure', 2), ('travel', 9),
+    ('read', 6), ('goodbye', 1),
+]
+
+
+def play(client, seed, count, say=print):
+    """Plays `count` operations. Returns how many of each kind; raises
+    Mismatch with the operation's number."""
+    p = Pair(client, seed)
+    for name, value in (('retry_wait_ms', FAR), ('retry_wait_max_ms', 4 * FAR)):
+        p.run('config_set', name, value, 0)
+        p.m.config[name] = str(value)
+    names = [n for n, w in WEIGHTS for _ in range(w)]
+    done = {}
+    for i in range(count):
+        name = p.rng.choice(names)
+        # keep the population small enough that no script hits its bound
+        if name == 'enqueue' and len(p.m.jobs) > 250:
+            name = p.rng.choice(['claim', 'travel', 'change'])
+        try:
+            getattr(p, name)()
+            p.check(i % FULL == 0 or i == count - 1)
+            if i % 500 == 499:
+                p.refresh()
+        except Mismatch as e:
+            raise Mismatch('seed %d, operation %d (%s): %s'
+                           % (seed, i, name, e))
+        done[name] = done.get(name, 0) + 1
+    return done, p.m

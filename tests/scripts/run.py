@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""The scripts' tests: directed ones first, then random operations against
+the model.
+
+  run.py [--seed N] [--ops N] [NAME …]     NAME: only tests with it in theirs
+
+Needs redis-server in the path (REDIS_SERVER names another); starts a private
+one. Closing line: `N passed, N failed`."""
+
+import argparse
+import sys
+import time
+import traceback
+
+import random_ops
+import test_enqueue
+import test_queue
+import test_runs
+import tmq
+from desk import Desk
+
+SEED, OPS = 20261122, 20000
+
+
+def directed(only):
+    for module in (test_enqueue, test_runs, test_queue):
+        for name, test in vars(module).items():
+            if name.startswith('test_') and (
+                    not only or any(o in name for o in only)):
+                yield name, test
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument('--seed', type=int, default=SEED)
+    p.add_argument('--ops', type=int, default=OPS)
+    p.add_argument('--first', action='store_true', help='stop at a failure')
+    p.add_argument('only', nargs='*')
+    a = p.parse_args()
+    passed = failed = 0
+    with tmq.Server('--enable-debug-command', 'yes') as server:
+        desk = Desk(server)
+        for name, test in directed(a.only):
+            desk.c('FLUSHALL')
+            try:
+                test(desk)
+                passed += 1
+            except Exception:
+                failed += 1
+                print('FAILED', name)
+                traceback.print_exc(file=sys.stdout)
+                if a.first:
+                    break
+        if a.ops and not (a.first and failed) and (
+                not a.only or any(o in 'random' for o in a.only)):
+            desk.c('FLUSHALL')
+            print('random operations: seed %d, %d of them' % (a.seed, a.ops),
+                  flush=True)
+            start = time.monotonic()
+            try:
+                done, model = random_ops.play(desk.c, a.seed, a.ops)
+                passed += 1
+                print('  %.0f s; %s' % (time.monotonic() - start, ', '.join(
+                    '%s %d' % x for x in sorted(done.items()))))
+                print('  jobs %d, %s' % (model.seq, ', '.join(
+                    '%s %d' % x for x in sorted(model.stats.items()))))
+            except Exception:
+                failed += 1
+                print('FAILED random operations')
+                traceback.print_exc(file=sys.stdout)
+    print('%d passed, %d failed' % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

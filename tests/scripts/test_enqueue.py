@@ -1,0 +1,281 @@
+"""Storing jobs: groups, idempotency, names, numbers, refusals."""
+
+import time
+
+import tmq
+from desk import W, between, eq, error_of, ms
+from tmq import group, job
+
+
+def test_ids_follow_each_other(d):
+    eq(d.s.enqueue(2, *group([job()] * 3), *group([job()])), [1, 4])
+    eq(d.add(job()), 5)
+
+
+def test_same_key_same_body(d):
+    eq(d.add(job(), job(), key='1:a:k', body='a' * 16), 1)
+    eq(d.add(job(), job(), key='1:a:k', body='a' * 16), 1)
+    eq(d.card('h:email:ready:p'), 2)
+    eq(d.add(job(), key='1:a:k', body='b' * 16), -1)
+    eq(d.add(job(), key='1:b:k', body='b' * 16), 3, 'another scope')
+    eq(d.c('GET', d.k('u:1:a:k')), b'1 ' + b'a' * 16)
+    between(86300000, d.c('PTTL', d.k('u:1:a:k')), 86400000)
+
+
+def test_key_lives_as_long_as_set(d):
+    d.config('idempotency_ttl_s', 100)
+    d.add(job(), key='0::k')
+    between(99000, d.c('PTTL', d.k('u:0::k')), 100000)
+
+
+def test_same_key_twice_in_one_call(d):
+    same, other = '0' * 16, '1' * 16
+    eq(d.s.enqueue(4, *group([job(), job()], '0::k', same),
+                   *group([job()], '0::k', same),
+                   *group([job()], '0::k', other),
+                   *group([job()], '0::q', other)), [1, 1, -1, 3])
+
+
+def test_refused_group_leaves_its_key_free(d):
+    eq(d.s.enqueue(2, *group([job()], '0::k', known='1'),
+                   *group([job()], '0::k')), [-3, 1])
+
+
+def test_known_handlers(d):
+    eq(d.add(job('a'), known='1'), -3)
+    d.extend(handlers=['a'])
+    eq(d.add(job('a'), known='1'), 1)
+    eq(d.add(job('a'), job('b'), known='1'), -3, 'all or none')
+    eq(d.card('h:a:ready:p'), 1)
+    d.c('ZADD', d.k('served'), ms() - 60001, 'a')
+    eq(d.add(job('a'), known='1'), -3, 'not seen for a minute')
+
+
+def test_groups_are_independent(d):
+    eq(d.s.enqueue(3, *group([job('x')], known='1'), *group([job('y')]),
+                   *group([job('z')], known='1')), [-3, 1, -3])
+    eq(d.c('HGETALL', d.k('handlers')), [b'y', b'1'])
+
+
+def fill_names(d, n, waiting=True):
+    jobs = [job('n%d' % i) for i in range(n)]
+    for i in range(0, n, 500):
+        eq(d.add(*jobs[i:i + 500]) > 0, True)
+    if not waiting:
+        for i in range(n):
+            d.c('DEL', d.k('h:n%d:ready:p' % i))
+
+
+def test_too_many_names(d):
+    fill_names(d, 999)
+    eq(d.add(job('one'), job('two')), -2, 'two more')
+    eq(d.add(job('one')), 1000)
+    eq(d.s.enqueue(3, *group([job('two')]), *group([job('n5')]),
+                   *group([job('one'), job('two')])), [-2, 1001, -2])
+    eq(d.c('HLEN', d.k('handlers')), 1000)
+
+
+def test_idle_names_make_room(d):
+    fill_names(d, 1000, waiting=False)
+    eq(d.add(job('fresh'), job('newer')), 1001)
+    eq(d.c('HLEN', d.k('handlers')), 1000)
+    eq(d.stat('forgotten'), 2)
+    eq(d.s.stats()[1], 1002, 'received')
+
+
+def test_busy_names_stay(d):
+    fill_names(d, 1000)
+    for i in range(1000):
+        d.c('DEL', d.k('h:n%d:ready:p' % i))
+        gauge = ('sch:', 'run:', 'dead:')[i % 3]
+        d.c('HSET', d.k('stats'), gauge + 'n%d' % i, 1)
+    eq(d.add(job('fresh')), -2)
+    eq(d.c('HLEN', d.k('handlers')), 1000)
+
+
+def test_forgotten_name_comes_back_in_the_same_call(d):
+    fill_names(d, 1000, waiting=False)
+    groups = [group([job('new%d' % i)]) for i in range(40)]
+    again = [group([job('n%d' % i)]) for i in range(1000)]
+    out = d.s.enqueue(1040, *sum(groups + again, []))
+    # each of the 40 pushed one idle name out; those among `again` came back
+    # by pushing out another, until none was idle
+    eq(out[:40], list(range(1001, 1041)))
+    eq(d.c('HLEN', d.k('handlers')), 1000)
+    names = d.c('HKEYS', d.k('handlers'))
+    for name in names:
+        eq(d.card('h:%s:ready:p' % name.decode()), 1, name)
+    eq(sum(1 for x in out if x > 0), 1000)
+
+
+def test_past_and_future_due(d):
+    now = ms()
+    d.add(job(due=1), job(due=now + 500000), job())
+    eq(d.due(1), 0)
+    eq(d.due(2), now + 500000)
+    eq(d.card('h:email:ready:p'), 2)
+    eq(d.stat('sch:email'), 1)
+
+
+def test_records_keep_every_byte(d):
+    payload = bytes(range(256)) * 3 + b'\n1- 000 x k=5\n\0'
+    d.add(job(payload=payload))
+    got = d.claim('email', 1)[0][3]
+    eq(got.split(b'\n', 1)[1], payload)
+    eq(got, d.s.get(1)[0])
+    between(ms() - 5000, int(got[13:26]), ms() + 1)
+
+
+def scores(d, mode):
+    flat = d.c('ZRANGE', d.k('h:email:ready:' + mode), 0, -1, 'WITHSCORES')
+    return {int(flat[i]): int(flat[i + 1]) for i in range(0, len(flat), 2)}
+
+
+def test_numbers_are_exact(d):
+    """Ids and scores are made 100 at a time; every one must be right, also
+    where the hundreds, the digits and the doubles end."""
+    formula = {'p': lambda p, n: (100 - p) * 2**46 + 2**45 + n,
+               'f': lambda p, n: 2**45 + n, 'l': lambda p, n: 2**45 - 1 - n}
+    for mode, name in (('p', 'priority'), ('f', 'fifo'), ('l', 'lifo')):
+        for seq in (0, 1, 95, 998, 99999, 10**14 - 30, 2**53 - 400):
+            for order in (0, 77, 999999999 - 50, 2**45 - 400):
+                d.c('FLUSHALL')
+                d.config('selection', name)
+                d.c('MSET', d.k('seq'), seq, d.k('order'), order)
+                ps = [0, 100, 7][seq % 3], 50
+                d.s.enqueue(3, *group([job(priority=ps[0])] * 120
+                                      + [job(priority=ps[1])] * 30),
+                            *group([job()]), *group([job(priority=1)]))
+                want = {}
+                for i in range(152):
+                    p = ps[0] if i < 120 else ps[1] if i < 150 else i - 150
+                    want[seq + 1 + i] = formula[mode](p, order + 1 + i)
+                eq(scores(d, mode), want, (mode, seq, order))
+                eq(int(d.c('GET', d.k('seq'))), seq + 152)
+                eq(int(d.c('GET', d.k('order'))), order + 152)
+                eq(d.add(job()), seq + 153, 'a single one')
+                last = scores(d, mode)[seq + 153]
+                eq(last, formula[mode](0, order + 153))
+                eq(d.s.get(seq + 153)[0][27:], b'email\n{}')
+
+
+def test_out_of_numbers(d):
+    d.c('SET', d.k('seq'), 2**53 - 2)
+    before = d.digest()
+    assert 'TASKMQ' in error_of(d.add, job(), job())
+    eq(d.digest(), before)
+    eq(d.add(job()), 2**53 - 1)
+    d.c('MSET', d.k('seq'), 1, d.k('order'), 2**45 - 1)
+    assert 'TASKMQ' in error_of(d.add, job())
+
+
+def test_bad_arguments_write_nothing(d):
+    d.add(job())
+    before = d.digest()
+    good = group([job('a')])
+    for args in ([], [0, 1], ['x'], [1], [1] + good[:-1], [1] + good + ['x'],
+                 [2] + good, [1, 0, '', '', '0'], [1, -1, '', '', '0'],
+                 [1, 'x'] + good[1:], [1, '1.5'] + good[1:],
+                 [2] + good + group([job('b', due='soon')]),
+                 [2] + good + group([('c', '', '1- 000 f t-- ', 'x')])):
+        assert 'TASKMQ' in error_of(d.s.enqueue, *args), args
+        eq(d.digest(), before, args)
+
+
+def test_big_calls(d):
+    """More rows than unpack takes, in one group and in many."""
+    jobs = [job('h%d' % (i % 3), b'%d' % i) for i in range(5000)]
+    eq(d.add(*jobs), 1)
+    out = d.s.enqueue(4500, *sum([group([j], '0::%d' % i)
+                                  for i, j in enumerate(jobs[:4500])], []))
+    eq(out, list(range(5001, 9501)))
+    out = d.s.enqueue(4500, *sum([group([j], '0::%d' % i)
+                                  for i, j in enumerate(jobs[:4500])], []))
+    eq(out, list(range(5001, 9501)), 'repeated')
+    eq(sum(d.card('h:h%d:ready:p' % i) for i in range(3)), 9500)
+    eq(d.s.stats()[1], 9500)
+    far = ms() + 10**7
+    d.add(*[job(due=far + i) for i in range(4100)])
+    eq(d.card('scheduled'), 4100)
+    eq(d.stat('sch:email'), 4100)
+
+
+def test_wake_when_it_was_empty(d):
+    d.add(job())
+    assert d.marked()
+    d.unmark()
+    d.add(job())
+    assert not d.marked(), 'there were jobs: somebody was told'
+    got = d.claim('email', 1)
+    assert d.marked(), 'claim left one: the next may look'
+    d.unmark()
+    d.claim('email', 5)
+    assert not d.marked(), 'nothing left'
+    d.s.release(got[0][0], got[0][1])
+    assert d.marked(), 'a job came back'
+
+
+def test_wake_for_the_earliest(d):
+    now = ms()
+    d.add(job('a', due=now + 90000))
+    assert d.marked('a')
+    d.unmark('a')
+    d.add(job('b', due=now + 95000))
+    assert not d.marked('b'), 'later than the first, and not soon'
+    d.add(job('b', due=now + 80000))
+    assert d.marked('b'), 'earlier than all'
+    d.add(job('c', due=now + 3000), job('d', due=now + 4000))
+    assert d.marked('c') and d.marked('d'), \
+        'due before a sleeping worker looks again'
+
+
+def test_wakes_a_blocked_worker(d):
+    w = tmq.Client(d.server)
+    w.s.sendall(tmq.encode(('BZPOPMIN', d.k('h:x:wake'), d.k('h:email:wake'),
+                            '20')))
+    end = time.monotonic() + 10
+    while b'blocked_clients:1' not in d.c('INFO', 'clients'):
+        assert time.monotonic() < end
+    d.add(job())
+    eq(w.read()[:2], [d.k('h:email:wake'), b'w'])
+    w.close()
+
+
+def test_selection_decides_the_set(d):
+    for mode in ('lifo', 'fifo', 'priority'):
+        d.config('selection', mode)
+        d.add(job())
+        eq(d.card('h:email:ready:' + mode[0]), 1)
+
+
+def test_replay(d):
+    now = ms()
+    d.add(job(payload=b'{"a":1.10}', options=' t=5 k=9', priority=7))
+    eq(d.s.replay(1, 0), [0, 2])
+    one, two = d.s.get(1)[0], d.s.get(2)[0]
+    eq(one[:13] + one[26:], two[:13] + two[26:])
+    eq(d.s.replay(1, 1), [2, 0], 'not dead')
+    eq(d.s.replay(9, 0), [3, 0])
+    d.add(job(options=' s=%d' % (now - 5), due=now - 5))
+    eq(d.s.replay(3, 0), [0, 4])
+    eq(d.s.get(4)[0][:2], b'1-', 'no option is left')
+    eq(d.s.get(4)[0][26:], b' email\n{}')
+    d.add(job(options=' t=5 s=%d' % (now - 5), due=now - 5))
+    eq(d.s.replay(5, 0), [0, 6])
+    eq(d.s.get(6)[0][:2], b'1o')
+    d.add(job(options=' i=60 s=%d' % (now - 90000), due=now - 90000))
+    eq(d.s.replay(7, 0), [0, 8])
+    eq(d.s.get(8)[0][:2], b'1p')
+    eq(d.s.get(8)[0][26:], b' email i=60\n{}')
+    far = now + 900000
+    d.add(job('later', options=' s=%d' % far, due=far))
+    d.unmark('later')
+    eq(d.s.replay(9, 0), [0, 10])
+    eq(d.due(10), far)
+    eq(d.s.get(10)[0][26:], b' later s=%d\n{}' % far)
+    d.add(job('e', retries='000'))
+    i, t = d.take('e', worker=W)
+    eq(d.fail(i, t), 0)
+    eq(d.s.replay(i, 1), [0, i + 1])
+    eq(d.state(i), 'F', 'the old one stays')
+    eq(d.take('e')[0], i + 1)
