@@ -30,6 +30,13 @@ ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
         ngx_http_taskmq_batch_flush(call->redis);
     }
 
+    if (batch->first == NULL) {
+
+        /* as much as the last one took: it will not have to grow */
+
+        (void) tq_buf_reserve(&batch->enqueue.args, batch->size);
+    }
+
     group = tq_enqueue_add(&batch->enqueue, scope, key, body_hash,
                            conf->known_handlers ? 1 : 0, jobs, n);
 
@@ -81,6 +88,7 @@ ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis)
     }
 
     batch->first = NULL;
+    batch->size = ngx_min(batch->enqueue.args.len, TQ_BATCH_BYTES);
     call->members = members;
 
     tq = tq_enqueue_call(&batch->enqueue, &redis->ns,

@@ -108,3 +108,17 @@ ngx_http_taskmq_call_forget(ngx_http_taskmq_call_t *call)
         ngx_http_taskmq_call_forget(member);
     }
 }
+
+void
+ngx_http_taskmq_call_exit(void)
+{
+    ngx_http_taskmq_call_t  *call;
+
+    while (ngx_http_taskmq_call_free) {
+        call = ngx_http_taskmq_call_free;
+        ngx_http_taskmq_call_free = call->next;
+        ngx_free(call);
+    }
+
+    ngx_http_taskmq_call_nfree = 0;
+}

@@ -355,6 +355,8 @@ ngx_http_taskmq_exit_process(ngx_cycle_t *cycle)
     for (i = 0; i < mcf->redis.nelts; i++) {
         ngx_http_taskmq_redis_stop(redis[i]);
     }
+
+    ngx_http_taskmq_call_exit();
 }
 
 static char *

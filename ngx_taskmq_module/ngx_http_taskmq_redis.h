@@ -39,6 +39,7 @@ typedef struct {
     ngx_http_taskmq_call_t   *first;
     ngx_http_taskmq_call_t  **last;
     ngx_msec_t                timeout;   /* the shortest asked for */
+    size_t                    size;      /* of the last one, bytes */
 } ngx_http_taskmq_batch_t;
 
 /* What the last probe said: could a job be stored? */
@@ -143,6 +144,9 @@ ngx_http_taskmq_call_t *ngx_http_taskmq_call_new(ngx_http_request_t *r,
 
 /* Ends the call and frees it. The request to answer, or NULL. */
 ngx_http_request_t *ngx_http_taskmq_call_end(ngx_http_taskmq_call_t *call);
+
+/* The process ends: gives back the memory of free calls. */
+void ngx_http_taskmq_call_exit(void);
 
 /* Cuts a call and its members from their requests, which end otherwise. */
 void ngx_http_taskmq_call_forget(ngx_http_taskmq_call_t *call);
