@@ -89,10 +89,10 @@ __DATA__
 
 === TEST 6: limit_req that delays
 --- http_config eval
-'limit_req_zone $request_uri zone=z:1m rate=50r/s;'
+'limit_req_zone $request_uri zone=y:1m rate=50r/s;'
 . 'taskmq_redis unix:$TEST_NGINX_REDIS; taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/secret;'
 --- config
-    location / { limit_req zone=z burst=100; taskmq_api taskmq; }
+    location / { limit_req zone=y burst=100; taskmq_api taskmq; }
 --- pipelined_requests eval
 [($::Add) x 10]
 --- more_headers eval: ::admin()

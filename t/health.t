@@ -88,7 +88,8 @@ Content-Length: \d+
 
 === TEST 7: a policy that loses jobs is warned of
 --- init
-::redis()->call(qw(CONFIG SET maxmemory-policy allkeys-lru)); ::ready()
+::redis()->call(qw(CONFIG SET maxmemory-policy allkeys-lru));
+::wait_until('the warning', sub { ::get('/health') =~ /"warning"/ })
 --- request eval
 ['GET /health', 'GET /health']
 --- after eval

@@ -159,9 +159,10 @@ sub _start {
     my ($block, $http2, $dies) = @_;
 
     my $reload = $Test::Nginx::Util::UseHup && !$dies && $started
-                 && !$previous->{died} && $server->running;
+                 && $server->running;
 
     end_previous($reload);
+    $server->stop if !$reload;
     $server->{rand_ports} = {};
 
     my $config = $server->expand($block->config)
@@ -188,7 +189,12 @@ sub _start {
 
     if ($reload) {
         my ($end) = $server->log_from(0);
+
+        # What was refused is not for the next block to start from.
+        undef $started;
         $server->reload($http2);
+        $started = { status => 0 };
+
         return $end;
     }
 
