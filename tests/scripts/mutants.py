@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Proof that the script tests can fail: each change below is a bug that was
+made, or nearly made; run.py must fail with it. Takes minutes; not part of
+`make check`.
+
+  mutants.py [TEXT]     only those whose file or note contains TEXT"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import tmq
+
+# file, what stands there once, what instead, what that breaks
+MUTANTS = [
+    ('enqueue', "no = use[2] == argv[at + 2] and use[1] or -1",
+     "no = use[1]", 'another body under a used key'),
+    ('enqueue', "            used[P .. 'u:' .. key] = { no, argv[at + 2] }\n",
+     "            used = used\n", 'the same key twice in one call'),
+    ('enqueue', "        look = info[2] == 0\n", "        look = false\n",
+     'no wake-up'),
+    ('enqueue', "due == '0' or due <= now", "due == '0'",
+     'a past due time is scheduled'),
+    ('enqueue', "id_hundred = id - low", "id_hundred = id_hundred or id - low",
+     'ids past a hundred'),
+    ('enqueue', "fmt('%d%08d', floor(score / 1e8), score % 1e8)",
+     "score .. ''", 'scores rounded to 14 digits'),
+    ('enqueue', "local over, idle = names + nfresh - HANDLERS_MAX, {}",
+     "local over, idle = names + nfresh - HANDLERS_MAX - 1, {}",
+     '1,001 names'),
+    ('claim', "            rest[i] = #got == 2 * free\n",
+     "            rest[i] = false\n", 'marker not armed again'),
+    ('claim', "        taken[i] = taken[i] + 1\n        at = at + 2\n"
+     "        if taken[i] == left[i] then",
+     "        taken[i] = taken[i] + 1\n        at = at + 2\n"
+     "        if false then", 'more jobs than a handler has slots'),
+    ('claim', "sub(run, 63, 79)\n                          .. AGAIN",
+     "'000 0 0000000000 '\n                          .. AGAIN",
+     'attempts forgotten'),
+    ('claim', "        call('ZREM', P .. 'leased', LONG)\n", "",
+     'the long member stays'),
+    ('claim', "call('HINCRBY', P .. 'stats', 'sch:' .. handler, -n)",
+     "n = n", 'gauge of scheduled jobs'),
+    ('complete', "#argv[a + 1] ~= 28 or find(run, argv[a + 1], 2, true) ~= 2",
+     "find(run, argv[a + 1], 2, true) ~= 2", 'an empty token'),
+    ('complete', "if state ~= RUNNING and state ~= ENDING then",
+     "if state == SUCCEEDED then", 'a token after its lease ended'),
+    ('complete', "        elseif seen[id] then\n            verdict = 1\n", "",
+     'twice in one call'),
+    ('fail', "attempts <= budget(run, h)", "attempts < budget(run, h)",
+     'one run too few'),
+    ('fail', "if retryable and state == 'R' and", "if retryable and",
+     'a cancelled series is retried'),
+    ('fail', "    flush(nil, dead_max)\n", "    flush(nil, 1e9)\n",
+     'dead_max not held'),
+    ('release', "or not find(run, '^[RE]')", "", 'released twice'),
+    ('extend', "state == 'C' and held == NO_COUNTER .. worker", "false",
+     'cancel not told'),
+    ('reap', "local crashes = sub(run, 67, 67) + 1",
+     "local crashes = sub(run, 67, 67) + 0", 'crashes not counted'),
+    ('recover', "not held[id] and", "", 'held jobs released'),
+    ('recover', "if not seen[id] then", "if false then",
+     'a page ends among equal times'),
+    ('cancel', "    tell_worker(id, run)\n", "", 'worker not told'),
+    ('retry', "bump('dead:' .. handler, -1)", "bump('x', 0)",
+     'gauge of dead jobs'),
+    ('delete', "    off('leased', 'run:')\n", "", 'lease of no job'),
+    ('replay', "if due <= now then", "if due < 0 then",
+     'a past time is scheduled again'),
+    ('list', "out = { id >= 1 and id + 1 or 0 }",
+     "out = { id >= 1 and id or 0 }", 'a job between two pages'),
+    ('config_set', "'moving', '1'", "'moved', '1'", 'jobs left behind'),
+    ('lib/run', "if sub(run, 1, 1) == 'E' then", "if false then",
+     'a cancelled series goes on'),
+    ('lib/run', "floor((now - base) / step) + 1", "1",
+     'missed runs are caught up'),
+    ('lib/run', "        score = score_of(mode, tonumber(sub(run, h + 3, h + 5"
+     ")),\n                         place_of(was, score))\n", "",
+     'score of another mode'),
+    ('lib/batch', "        bulk('ZADD', ready_key(handler, mode), list)\n"
+     "        arm(handler)\n",
+     "        bulk('ZADD', ready_key(handler, mode), list)\n",
+     'no wake-up for what came back'),
+    ('lib/batch', "bump('dead_dropped', #got / 2)", "bump('x', 0)",
+     'dropped jobs not counted'),
+    ('lib/sweep', "call('UNLINK', unpack(keys))", "keys = keys",
+     'keys of swept jobs'),
+    ('lib/sweep', "call('HINCRBY', P .. 'stats', 'dead:' .. handler, -k)",
+     "k = k", 'gauge after a sweep'),
+]
+
+def main():
+    only = sys.argv[1] if len(sys.argv) > 1 else ''
+    passed = failed = 0
+    for name, old, new, note in MUTANTS:
+        if only not in name + ' ' + note:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            lua = os.path.join(folder, 'lua')
+            shutil.copytree(tmq.LUA, lua)
+            path = os.path.join(lua, name + '.lua')
+            with open(path) as f:
+                text = f.read()
+            if text.count(old) != 1:
+                print('FAILED %s: %s: the text is not there once' %
+                      (name, note))
+                failed += 1
+                continue
+            with open(path, 'w') as f:
+                f.write(text.replace(old, new))
+            p = subprocess.run(
+                [sys.executable, os.path.join(tmq.HERE, 'run.py'), '--first',
+                 '--ops', '4000'], stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True,
+                env=dict(os.environ, TMQ_LUA=lua))
+        found = [x for x in p.stdout.splitlines() if x.startswith('FAILED')]
+        if p.returncode == 0 or not found:
+            print('FAILED %s: %s: nobody noticed' % (name, note))
+            failed += 1
+        else:
+            print('ok %s: %s: %s' % (name, note, found[0][7:]), flush=True)
+            passed += 1
+    print('%d passed, %d failed' % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
