@@ -53,12 +53,15 @@ unit: $(UNIT_BIN)
 	@rc=0; for t in $(UNIT_BIN); do $$t || { echo "failed: $$t"; rc=1; }; \
 	done; exit $$rc
 
+# Debian's own, which has Debian's python3-* packages, before any other.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+
 scripts: $(SCRIPTS_C)
-	python3 tests/scripts/run.py
+	$(PYTHON) tests/scripts/run.py
 
 # Real nginx, Redis and worker. T="test_main_job" runs only that file.
-e2e: all
-	BUILD=$(abspath $(BUILD)) python3 tests/e2e/run.py $(T)
+e2e: all web
+	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/e2e/run.py $(T)
 
 # Test::Nginx specs; t/lib stands in where the genuine one is not installed.
 # T="t/auth.t" runs only that file; TEST_NGINX=FOLDER takes the genuine one
