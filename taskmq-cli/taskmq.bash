@@ -1,4 +1,4 @@
-# bash completion for taskmq(1); tests/e2e/test_cli.py holds it against
+# bash completion for taskmq(1); tests/e2e/test_cli_alone.py holds it against
 # `taskmq --help`.
 
 _taskmq_options()

@@ -89,6 +89,19 @@ if moving then
     if budget > 0 then
         call('HDEL', P .. 'config', 'moving')
         moving = false
+    else
+        -- The new order holds from the first job on: a handler with jobs that
+        -- are not moved yet gives none.
+        for i = 5, #argv, 2 do
+            for _, from in ipairs({ 'p', 'f', 'l' }) do
+                if from ~= mode
+                   and call('EXISTS', ready_key(argv[i], from)) == 1
+                then
+                    nfree = nfree - tonumber(argv[i + 1])
+                    argv[i + 1] = '0'
+                end
+            end
+        end
     end
 end
 
