@@ -68,7 +68,7 @@ $(LIBTASKMQ): $(LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/taskmq-worker: $(WORKER_OBJ) $(LIBTASKMQ)
-	$(CXX) $(LDFLAGS) -o $@ $^ -lhiredis -luv -lcjson -lm
+	$(CXX) $(LDFLAGS) -o $@ $^ -lhiredis -luv -lcurl -ldl -lm
 
 $(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
 	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis -lcjson -ljwt -lcrypto -lm

@@ -90,6 +90,8 @@
 #define TQ_WORKER_GONE_MS         60000   /* not seen: dropped from the list */
 #define TQ_GRACE_DEFAULT_S        30      /* TERM: running jobs may finish */
 #define TQ_GRACE_MAX_S            86400
+#define TQ_MEMORY_MIN_BYTES       (1024 * 1024)
+#define TQ_MEMORY_MAX_BYTES       (1024LL * 1024 * 1024 * 1024)
 #define TQ_INSTANCES_MAX          1000    /* of one handler */
 #define TQ_START_WAIT_MIN_MS      100     /* handler cannot start: backoff */
 #define TQ_START_WAIT_MAX_MS      30000

@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "child.h"
-#include "log.h"
+#include "guard.h"
+#include "quiet.h"
 
 #define READ_BYTES       (64 * 1024)
 #define READS_MAX        8    /* per event; a flood must not starve others */
@@ -19,7 +21,11 @@
 typedef enum { PIPE_IN, PIPE_OUT, PIPE_ERR, PIPE_REPORT, PIPES } pipe_no_t;
 
 typedef enum {
-    STAGE_RUNS, STAGE_EOF, STAGE_TERM, STAGE_KILL
+    STAGE_RUNS,
+    STAGE_EOF,                /* no more input */
+    STAGE_TERM,
+    STAGE_HELP,               /* a program was started that kills it */
+    STAGE_KILL
 } stage_t;
 
 struct tw_child_s {
@@ -36,6 +42,9 @@ struct tw_child_s {
     const char               *closed;          /* which pipe it closed */
     tw_report_t               report;
     int                       reported;
+    char                    **kill_argv;       /* run instead of KILL */
+    char                     *cgroup;
+    uv_loop_t                *loop;
     const char               *out;             /* the task being sent */
     size_t                    out_len, out_sent;
     tw_lines_t                lines;
@@ -50,6 +59,7 @@ static unsigned      nchildren;
 /* stdout's bytes are being taken apart while a callback reads stderr. */
 static char  out_buf[READ_BYTES], err_buf[READ_BYTES];
 
+static void go_on(tw_child_t *c, stage_t stage, int sig);
 static void on_pipe(uv_poll_t *h, int status, int events);
 static void on_timer(uv_timer_t *t);
 
@@ -255,6 +265,8 @@ on_timer(uv_timer_t *t)
         tw_child_stop(c, TW_STOP_TERM);
     } else if (c->stage == STAGE_TERM) {
         tw_child_stop(c, TW_STOP_KILL);
+    } else if (c->stage == STAGE_HELP) {
+        go_on(c, STAGE_KILL, SIGKILL);
     }
 }
 
@@ -290,7 +302,13 @@ tw_child_stop(tw_child_t *c, tw_stop_t how)
         go_on(c, STAGE_TERM, SIGTERM);
         break;
     case TW_STOP_KILL:
-        go_on(c, STAGE_KILL, SIGKILL);
+        if (c->kill_argv != NULL && c->stage < STAGE_HELP
+            && tw_quiet_run(c->loop, c->kill_argv, environ) == 0)
+        {
+            go_on(c, STAGE_HELP, 0);
+        } else if (c->stage != STAGE_HELP) {
+            go_on(c, STAGE_KILL, SIGKILL);
+        }
         break;
     }
 }
@@ -331,7 +349,13 @@ bury(tw_child_t *c)
     tw_exit_t  e = {0};
 
     (void) kill(-c->pid, SIGKILL);
+    tw_guard_forget(c->pid);
     (void) waitpid(c->pid, &status, 0);
+
+    if (c->cgroup != NULL) {
+        e.out_of_memory = tw_cgroup_end(c->cgroup);
+        c->cgroup = NULL;
+    }
 
     e.untouched = task_untouched(c);
     read_report(c);
@@ -368,6 +392,7 @@ bury(tw_child_t *c)
     (void) uv_timer_stop(&c->timer);
     c->events->exited(c, c->data, &e);
     tw_lines_free(&c->lines);
+    tw_list_free(c->kill_argv);
     uv_close((uv_handle_t *) &c->timer, on_closed);
 }
 
@@ -395,8 +420,13 @@ on_sigchld(uv_signal_t *h, int signum)
         if (c != NULL) {
             bury(c);
         } else {
-            /* somebody's orphan that was given to us (we may be pid 1) */
+            /* the guard, or an orphan that was given to us as pid 1 */
             (void) waitpid(info.si_pid, NULL, WNOHANG);
+            if (tw_guard_died(info.si_pid)) {
+                for (c = children; c != NULL; c = c->next) {
+                    tw_guard_add(c->pid);
+                }
+            }
         }
     }
 }
@@ -450,7 +480,7 @@ watch_pipes(tw_child_t *c, uv_loop_t *loop)
 }
 
 tw_child_t *
-tw_child_start(uv_loop_t *loop, const tw_spawn_t *spec,
+tw_child_start(uv_loop_t *loop, tw_launch_t *launch,
     const tw_child_events_t *events, void *data, int *err)
 {
     tw_child_t    *c = calloc(1, sizeof(*c));
@@ -461,7 +491,7 @@ tw_child_start(uv_loop_t *loop, const tw_spawn_t *spec,
         return NULL;
     }
 
-    *err = tw_spawn(spec, &sp);
+    *err = tw_spawn(&launch->spec, &sp);
     if (*err != 0) {
         free(c);
         return NULL;
@@ -471,6 +501,11 @@ tw_child_start(uv_loop_t *loop, const tw_spawn_t *spec,
     c->events = events;
     c->data = data;
     c->lines.cap = TQ_ANSWER_LINE_BYTES;
+    c->loop = loop;
+    c->kill_argv = launch->kill_argv;
+    c->cgroup = launch->cgroup;
+    launch->kill_argv = NULL;
+    launch->cgroup = NULL;
     c->fd[PIPE_IN] = sp.in;
     c->fd[PIPE_OUT] = sp.out;
     c->fd[PIPE_ERR] = sp.err;

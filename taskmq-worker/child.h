@@ -13,7 +13,7 @@
 #include <uv.h>
 
 #include "proto.h"
-#include "spawn.h"
+#include "launch.h"
 
 typedef struct tw_child_s  tw_child_t;
 
@@ -23,6 +23,7 @@ typedef struct {
     int          status;      /* of waitpid() */
     int          untouched;   /* a task was sent and not one byte of it read */
     size_t       half_line;   /* bytes after its last \n on stdout */
+    int          out_of_memory;       /* of its cgroup */
 } tw_exit_t;
 
 /* Every callback may stop the child; none may free it. data is what
@@ -48,8 +49,9 @@ int tw_children_init(uv_loop_t *loop);
 void tw_children_close(void);
 unsigned tw_children_count(void);
 
-/* NULL with *err an errno (no process, no pipes, no memory). */
-tw_child_t *tw_child_start(uv_loop_t *loop, const tw_spawn_t *spec,
+/* Takes launch's kill_argv and cgroup over. NULL with *err an errno (no
+ * process, no pipes, no memory). */
+tw_child_t *tw_child_start(uv_loop_t *loop, tw_launch_t *launch,
     const tw_child_events_t *events, void *data, int *err);
 
 void tw_child_set_data(tw_child_t *c, void *data);

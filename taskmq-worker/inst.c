@@ -7,14 +7,15 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "launch.h"
 #include "log.h"
 #include "pool.h"
 #include "tq_fail.h"
 
 static const tw_child_events_t  child_events;
 
-static void
-set_state(tw_inst_t *inst, tw_inst_state_t to)
+void
+tw_inst_set_state(tw_inst_t *inst, tw_inst_state_t to)
 {
     static const unsigned  allowed[] = {
         [TW_INST_DOWN] = 1 << TW_INST_STARTING,
@@ -37,6 +38,7 @@ set_state(tw_inst_t *inst, tw_inst_state_t to)
 
     if (to == TW_INST_IDLE) {
         inst->pool->idle++;
+        inst->pool->useful = 1;
         inst->pool->w->claim.want = 1;
     }
 }
@@ -57,14 +59,19 @@ start_child(tw_inst_t *inst)
     int          err;
     char         why[128];
     tw_pool_t   *p = inst->pool;
-    tw_spawn_t   spec = {
-        .argv = p->conf->argv, .envp = p->envp, .workdir = p->conf->workdir
-    };
-    tw_child_t  *c;
+    tw_child_t  *c = NULL;
+    tw_launch_t  l;
+    const char  *step;
 
-    c = tw_child_start(&p->w->loop, &spec, &child_events, inst, &err);
+    err = tw_launch_make(p, &l, &step);
+    if (err == 0) {
+        step = "fork";
+        c = tw_child_start(&p->w->loop, &l, &child_events, inst, &err);
+    }
+    tw_launch_free(&l);
+
     if (c == NULL) {
-        (void) snprintf(why, sizeof(why), "fork: %s", strerror(err));
+        (void) snprintf(why, sizeof(why), "%s: %s", step, strerror(err));
         tw_pool_start_failed(p, why);
         return NULL;
     }
@@ -79,8 +86,13 @@ start_child(tw_inst_t *inst)
 int
 tw_inst_start(tw_inst_t *inst)
 {
-    tw_child_t  *c = start_child(inst);
+    tw_child_t  *c;
 
+    if (inst->pool->conf->kind == TW_KIND_URL) {
+        return tw_inst_http_start(inst);
+    }
+
+    c = start_child(inst);
     if (c == NULL) {
         return -1;
     }
@@ -88,7 +100,7 @@ tw_inst_start(tw_inst_t *inst)
     inst->child = c;
     inst->born_ms = tw_now(inst->pool->w);
     inst->tasks = 0;
-    set_state(inst, TW_INST_STARTING);
+    tw_inst_set_state(inst, TW_INST_STARTING);
 
     return 0;
 }
@@ -133,7 +145,7 @@ on_timeout(uv_timer_t *t)
             inst->skipped_why);
     }
 
-    half = tw_child_half_line(inst->child);
+    half = inst->child != NULL ? tw_child_half_line(inst->child) : 0;
     if (half != 0) {
         tq_buf_addf(&text, "; %zu bytes of an unfinished line", half);
     }
@@ -146,17 +158,24 @@ on_timeout(uv_timer_t *t)
 int
 tw_inst_run(tw_inst_t *inst, tw_slot_t *slot)
 {
-    /* an answer to a task that was already answered may lie in the pipe */
-    tw_child_poll(inst->child);
-    if (inst->state != TW_INST_IDLE) {
-        return -1;
+    if (inst->child != NULL) {
+        /* an answer to a task that was answered before may lie in the pipe */
+        tw_child_poll(inst->child);
+        if (inst->state != TW_INST_IDLE) {
+            return -1;
+        }
     }
 
     inst->slot = slot;
     inst->skipped = 0;
-    set_state(inst, TW_INST_BUSY);
+    tw_inst_set_state(inst, TW_INST_BUSY);
     (void) uv_timer_start(&inst->timer, on_timeout,
         (uint64_t) slot->timeout_ms, 0);
+
+    if (inst->child == NULL) {
+        return tw_inst_http_run(inst, slot);
+    }
+
     tw_child_send(inst->child, slot->line.p, slot->line.len);
     TQ_FAIL("task-sent");
 
@@ -167,11 +186,16 @@ void
 tw_inst_kill(tw_inst_t *inst, int hard)
 {
     if (inst->state != TW_INST_ENDING) {
-        set_state(inst, TW_INST_ENDING);
+        tw_inst_set_state(inst, TW_INST_ENDING);
     }
 
     (void) uv_timer_stop(&inst->timer);
-    tw_child_stop(inst->child, hard ? TW_STOP_KILL : TW_STOP_TERM);
+
+    if (inst->child == NULL) {
+        tw_inst_http_kill(inst);
+    } else {
+        tw_child_stop(inst->child, hard ? TW_STOP_KILL : TW_STOP_TERM);
+    }
 }
 
 void
@@ -189,16 +213,27 @@ tw_inst_stop(tw_inst_t *inst, tw_stop_t how)
     }
 
     if (inst->state != TW_INST_ENDING) {
-        set_state(inst, TW_INST_ENDING);
+        tw_inst_set_state(inst, TW_INST_ENDING);
     }
 
-    tw_child_stop(inst->child, how);
+    if (inst->child == NULL) {
+        tw_inst_http_kill(inst);
+    } else {
+        tw_child_stop(inst->child, how);
+    }
 }
 
 void
-tw_inst_close(tw_inst_t *inst)
+tw_inst_answered(tw_inst_t *inst, const tw_answer_t *a)
 {
-    uv_close((uv_handle_t *) &inst->timer, NULL);
+    tw_slot_t  *s = inst->slot;
+
+    inst->slot = NULL;
+    inst->tasks++;
+    (void) uv_timer_stop(&inst->timer);
+    tw_inst_set_state(inst, TW_INST_IDLE);
+    tw_slot_answer(inst->pool->w, s, a);
+    tw_pool_started_well(inst->pool);
 }
 
 /* ---- what the child does ---- */
@@ -219,7 +254,7 @@ on_started(tw_child_t *c, void *data)
         }
 
     } else if (inst->state == TW_INST_STARTING) {
-        set_state(inst, TW_INST_IDLE);
+        tw_inst_set_state(inst, TW_INST_IDLE);
     }
 }
 
@@ -237,7 +272,6 @@ skip_line(tw_inst_t *inst, tq_str_t line, const char *why)
 static void
 on_line(tw_child_t *c, void *data, tq_str_t line)
 {
-    tw_slot_t    *s;
     tw_inst_t    *inst = data;
     tw_answer_t   a;
 
@@ -265,13 +299,7 @@ on_line(tw_child_t *c, void *data, tq_str_t line)
     } else {
         TQ_FAIL("answer-read");
         tw_child_poll_stderr(c);
-        s = inst->slot;
-        inst->slot = NULL;
-        inst->tasks++;
-        (void) uv_timer_stop(&inst->timer);
-        set_state(inst, TW_INST_IDLE);
-        tw_slot_answer(inst->pool->w, s, &a);
-        tw_pool_started_well(inst->pool);
+        tw_inst_answered(inst, &a);
         replace_if_due(inst);
     }
 
@@ -394,6 +422,15 @@ on_closed_pipe(tw_child_t *c, void *data, const char *which)
     tw_inst_kill(inst, 0);
 }
 
+/* The program, for people. */
+static const char *
+what(const tw_handler_conf_t *conf)
+{
+    return conf->argv != NULL ? conf->argv[0]
+           : conf->library != NULL ? conf->library
+           : conf->runtime != NULL ? conf->runtime[0] : "docker";
+}
+
 /* How it ended, for the job's error. */
 static void
 say_exit(tq_buf_t *out, const tw_inst_t *inst, const tw_exit_t *e)
@@ -401,8 +438,8 @@ say_exit(tq_buf_t *out, const tw_inst_t *inst, const tw_exit_t *e)
     int  sig;
 
     if (e->start_step != NULL) {
-        tq_buf_addf(out, "%s: %s: %s", e->start_step,
-            inst->pool->conf->argv[0], strerror(e->start_errno));
+        tq_buf_addf(out, "%s: %s: %s", e->start_step, what(inst->pool->conf),
+            strerror(e->start_errno));
         return;
     }
 
@@ -413,6 +450,11 @@ say_exit(tq_buf_t *out, const tw_inst_t *inst, const tw_exit_t *e)
     } else {
         tq_buf_addf(out, "handler exited with status %d",
             WEXITSTATUS(e->status));
+    }
+
+    if (e->out_of_memory) {
+        tq_buf_addf(out, " for its memory_limit of %lld bytes",
+            (long long) inst->pool->conf->memory_bytes);
     }
 
     if (inst->slot != NULL && !e->untouched) {
@@ -475,7 +517,7 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
     inst->child = NULL;
     inst->slot = NULL;
     (void) uv_timer_stop(&inst->timer);
-    set_state(inst, TW_INST_DOWN);
+    tw_inst_set_state(inst, TW_INST_DOWN);
 
     if (inst->next != NULL) {
         /* the replacement takes over early */
@@ -483,10 +525,10 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
         inst->next = NULL;
         inst->born_ms = tw_now(p->w);
         inst->tasks = 0;
-        set_state(inst, TW_INST_STARTING);
+        tw_inst_set_state(inst, TW_INST_STARTING);
         if (inst->next_ready) {
             inst->next_ready = 0;
-            set_state(inst, TW_INST_IDLE);
+            tw_inst_set_state(inst, TW_INST_IDLE);
         }
     }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "health.h"
 #include "log.h"
 #include "pool.h"
 #include "tq_fail.h"
@@ -94,33 +95,6 @@ add_outcome(void *data, int64_t id, const tq_token_t *token)
     list->n++;
 }
 
-/* What becomes container_pool_active and _idle; a builtin has no instances. */
-static void
-add_pools(tw_worker_t *w, tq_buf_t *b)
-{
-    unsigned    i, k, busy, some = 0;
-    tw_pool_t  *p;
-
-    tq_buf_adds(b, "\"pools\":{");
-
-    for (i = 0; i < w->npools; i++) {
-        p = w->pools[i];
-
-        if (p->n == 0) {
-            continue;
-        }
-
-        for (busy = 0, k = 0; k < p->n; k++) {
-            busy += p->inst[k].state == TW_INST_BUSY;
-        }
-
-        tq_buf_addf(b, "%s\"%s\":{\"active\":%u,\"idle\":%u}",
-            some++ ? "," : "", p->conf->name, busy, p->idle);
-    }
-
-    tq_buf_addc(b, '}');
-}
-
 static tq_call_t *
 build_extend(tw_worker_t *w, extend_t *x, outcomes_t *list)
 {
@@ -142,7 +116,7 @@ build_extend(tw_worker_t *w, extend_t *x, outcomes_t *list)
     tq_buf_addf(&info, "{\"concurrency\":%u,\"running\":%u,\"draining\":%s,",
         w->o->concurrency, w->busy,
         w->phase > TW_RUNNING ? "true" : "false");
-    add_pools(w, &info);
+    tw_health_pools(&info, w);
     tq_buf_addc(&info, '}');
 
     call = tq_extend_call(&w->ns, w->id, w->name,

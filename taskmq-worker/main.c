@@ -2,8 +2,13 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "guard.h"
+#include "library.h"
+#include "log.h"
+#include "notify.h"
 #include "worker.h"
 
 /* Descriptors 0 to 2 exist, so that no socket becomes somebody's stdout. */
@@ -31,6 +36,11 @@ main(int argc, char **argv)
 
     keep_stdio();
 
+    /* the worker's own child: see library.h */
+    if (argc == 3 && strcmp(argv[1], "--run-library") == 0) {
+        return tw_run_library(argv[2]);
+    }
+
     if (tw_options_read(&o, argc, argv, &code) != 0) {
         return code;
     }
@@ -49,6 +59,14 @@ main(int argc, char **argv)
             conf.n, conf.n == 1 ? "" : "s");
         tw_conf_free(&conf);
         return 0;
+    }
+
+    tw_notify_init();
+
+    /* before anything that a fork would have to share */
+    if (tw_guard_start() != 0) {
+        TW_LOG(TW_WARN, "no guard process: what a handler started may "
+            "outlive a killed worker");
     }
 
     return tw_run(&o, &conf);

@@ -26,6 +26,7 @@ static const char  usage[] =
 "  --lease SECONDS      how long a job stays ours without a sign of life,\n"
 "                       1 to 3600 [30]\n"
 "  --grace SECONDS      after TERM, how long running jobs may finish [30]\n"
+"  --listen ADDR:PORT   serve GET /healthz and /metrics\n"
 "  --log-format FORMAT  text or json [text]\n"
 "  --check              read the configuration, say what is wrong, exit\n"
 "  --help, --version\n"
@@ -37,7 +38,7 @@ static const char  usage[] =
 "where these are unset.\n"
 "\n"
 "TERM lets running jobs finish and gives the others back, a second TERM\n"
-"stops now.\n";
+"stops now. HUP reads handlers.toml again.\n";
 
 static int
 bad(const char *name, const char *expected)
@@ -167,7 +168,7 @@ read_environment(tw_options_t *o, int64_t *workers, int64_t *batch)
 
 enum {
     OPT_CONFIG, OPT_URL, OPT_NAMESPACE, OPT_CONCURRENCY, OPT_LEASE,
-    OPT_GRACE, OPT_LOG_FORMAT, OPT_CHECK, OPT_HELP, OPT_VERSION, OPT_BAD
+    OPT_GRACE, OPT_LISTEN, OPT_LOG_FORMAT, OPT_CHECK, OPT_HELP, OPT_VERSION, OPT_BAD
 };
 
 static const struct option  long_options[] = {
@@ -177,6 +178,7 @@ static const struct option  long_options[] = {
     { "concurrency", required_argument, NULL, OPT_CONCURRENCY },
     { "lease", required_argument, NULL, OPT_LEASE },
     { "grace", required_argument, NULL, OPT_GRACE },
+    { "listen", required_argument, NULL, OPT_LISTEN },
     { "log-format", required_argument, NULL, OPT_LOG_FORMAT },
     { "check", no_argument, NULL, OPT_CHECK },
     { "help", no_argument, NULL, OPT_HELP },
@@ -218,6 +220,10 @@ read_flag(tw_options_t *o, int opt, int64_t *workers)
             return -1;
         }
         o->grace_ms = v * 1000;
+        return 0;
+
+    case OPT_LISTEN:
+        o->listen = optarg;
         return 0;
 
     case OPT_LOG_FORMAT:

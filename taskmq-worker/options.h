@@ -13,6 +13,7 @@ typedef struct {
     const char  *config;      /* handlers.toml */
     tq_url_t     url;
     const char  *ns;
+    const char  *listen;      /* ADDRESS:PORT of /healthz; NULL: none */
     unsigned     concurrency;
     unsigned     batch;       /* most jobs per claim */
     int64_t      lease_ms;

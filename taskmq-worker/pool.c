@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "launch.h"
 #include "log.h"
 #include "pool.h"
 
@@ -125,8 +126,23 @@ tw_pool_started_well(tw_pool_t *p)
     }
 }
 
+static void
+free_memory(tw_pool_t *p)
+{
+    unsigned  i;
+
+    for (i = 0; p->inst != NULL && i < p->n; i++) {
+        tq_buf_free(&p->inst[i].err_line);
+    }
+
+    free(p->inst);
+    tw_launch_env_free(p->envp);
+    tw_handler_conf_free(p->conf);
+    free(p);
+}
+
 tw_pool_t *
-tw_pool_new(tw_worker_t *w, const tw_handler_conf_t *conf)
+tw_pool_new(tw_worker_t *w, tw_handler_conf_t *conf)
 {
     unsigned    i;
     tw_pool_t  *p = calloc(1, sizeof(*p));
@@ -136,24 +152,29 @@ tw_pool_new(tw_worker_t *w, const tw_handler_conf_t *conf)
     }
 
     p->w = w;
-    p->conf = conf;
     p->name_len = strlen(conf->name);
     p->n = conf->kind == TW_KIND_NOOP ? 0 : conf->instances;
-    p->envp = tw_spawn_env(conf->env);
+    p->envp = tw_launch_env(conf);
     p->inst = calloc(p->n + 1, sizeof(tw_inst_t));
 
-    if (p->envp == NULL || p->inst == NULL) {
-        tw_pool_free_memory(p);
+    if (p->envp == NULL || p->inst == NULL
+        || (conf->kind == TW_KIND_URL && tw_http_init(&w->loop) != 0))
+    {
+        free_memory(p);
         return NULL;
     }
 
+    p->conf = conf;
     (void) uv_timer_init(&w->loop, &p->timer);
     p->timer.data = p;
+    p->handles = 1 + p->n;
+    p->useful = p->n == 0;
 
     for (i = 0; i < p->n; i++) {
         tw_inst_init(p, &p->inst[i], i);
     }
 
+    tw_launch_say_limit(w, conf);
     start_down(p);
 
     return p;
@@ -248,18 +269,60 @@ tw_pools_turn(tw_worker_t *w)
 }
 
 void
+tw_pool_stop(tw_pool_t *p, tw_stop_t how)
+{
+    unsigned  i;
+
+    p->stopping = 1;
+    (void) uv_timer_stop(&p->timer);
+    tw_slots_release_waiting(p->w, p);
+
+    for (i = 0; i < p->n; i++) {
+        if (p->inst[i].state != TW_INST_BUSY) {
+            tw_inst_stop(&p->inst[i], how);
+        }
+    }
+}
+
+int
+tw_pool_is_done(const tw_pool_t *p)
+{
+    unsigned  i;
+
+    for (i = 0; i < p->n; i++) {
+        if (p->inst[i].state != TW_INST_DOWN || p->inst[i].next != NULL) {
+            return 0;
+        }
+    }
+
+    return p->asked == 0 && p->waiting == 0;
+}
+
+void
 tw_pools_stop(tw_worker_t *w, tw_stop_t how)
 {
-    unsigned    i, j;
+    unsigned    i;
     tw_pool_t  *p;
 
     for (i = 0; i < w->npools; i++) {
-        p = w->pools[i];
-        p->stopping = 1;
-        (void) uv_timer_stop(&p->timer);
-        for (j = 0; j < p->n; j++) {
-            tw_inst_stop(&p->inst[j], how);
+        tw_pool_stop(w->pools[i], how);
+        if (w->pools[i]->successor != NULL) {
+            tw_pool_stop(w->pools[i]->successor, how);
         }
+    }
+
+    for (p = w->retired; p != NULL; p = p->next) {
+        tw_pool_stop(p, how);
+    }
+}
+
+static void
+on_handle_closed(uv_handle_t *h)
+{
+    tw_pool_t  *p = h->data;
+
+    if (--p->handles == 0) {
+        free_memory(p);
     }
 }
 
@@ -268,22 +331,12 @@ tw_pool_close(tw_pool_t *p)
 {
     unsigned  i;
 
-    uv_close((uv_handle_t *) &p->timer, NULL);
     for (i = 0; i < p->n; i++) {
-        tw_inst_close(&p->inst[i]);
-    }
-}
-
-void
-tw_pool_free_memory(tw_pool_t *p)
-{
-    unsigned  i;
-
-    for (i = 0; p->inst != NULL && i < p->n; i++) {
-        tq_buf_free(&p->inst[i].err_line);
+        tw_http_free(p->inst[i].http);
+        p->inst[i].http = NULL;
+        p->inst[i].timer.data = p;
+        uv_close((uv_handle_t *) &p->inst[i].timer, on_handle_closed);
     }
 
-    free(p->inst);
-    free(p->envp);
-    free(p);
+    uv_close((uv_handle_t *) &p->timer, on_handle_closed);
 }

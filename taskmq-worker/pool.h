@@ -12,6 +12,7 @@
 
 #include "child.h"
 #include "slot.h"
+#include "target_http.h"
 #include "worker.h"
 
 typedef enum {
@@ -25,6 +26,7 @@ typedef enum {
 struct tw_inst_s {
     tw_inst_state_t  state;
     unsigned         no;              /* place in the pool */
+    tw_http_t       *http;            /* a url handler's, instead of child */
     tw_pool_t       *pool;
     tw_child_t      *child;           /* not in DOWN */
     tw_child_t      *next;            /* planned replacement, starting */
@@ -44,7 +46,7 @@ struct tw_inst_s {
 
 struct tw_pool_s {
     tw_worker_t             *w;
-    const tw_handler_conf_t *conf;
+    tw_handler_conf_t       *conf;    /* its own */
     size_t                   name_len;
     tw_inst_t               *inst;
     unsigned                 n;       /* instances; 0: builtin */
@@ -57,10 +59,17 @@ struct tw_pool_s {
     char                   **envp;
     uv_timer_t               timer;   /* the next start */
     int                      stopping;
+
+    /* reload.c: a changed handler's next pool starts beside it, and takes
+     * over when it can run its first job */
+    tw_pool_t               *successor;
+    int                      useful;  /* an instance was IDLE once */
+    tw_pool_t               *next;    /* of those that were replaced */
+    unsigned                 handles; /* to be closed before it is freed */
 };
 
-/* NULL: out of memory. conf must outlive it. Starts its children. */
-tw_pool_t *tw_pool_new(tw_worker_t *w, const tw_handler_conf_t *conf);
+/* NULL: out of memory (conf is the caller's again). Starts its children. */
+tw_pool_t *tw_pool_new(tw_worker_t *w, tw_handler_conf_t *conf);
 
 /* How many more jobs it could run, not counting those already asked for. */
 unsigned tw_pool_free(const tw_pool_t *p);
@@ -77,9 +86,14 @@ void tw_pools_turn(tw_worker_t *w);
 /* Stops all children; no new ones are started. */
 void tw_pools_stop(tw_worker_t *w, tw_stop_t how);
 
-/* After the last child is gone: closes the timers. */
+/* Starts no more children, gives back what waits, ends those that are idle. */
+void tw_pool_stop(tw_pool_t *p, tw_stop_t how);
+
+/* 1: no child, no job, no claim under way needs it any more. */
+int tw_pool_is_done(const tw_pool_t *p);
+
+/* After that: closes its timers, and frees it when they are closed. */
 void tw_pool_close(tw_pool_t *p);
-void tw_pool_free_memory(tw_pool_t *p);
 
 /* ---- pool.c for inst.c ---- */
 
@@ -94,6 +108,10 @@ void tw_pool_start_soon(tw_pool_t *p);
 /* ---- inst.c ---- */
 
 void tw_inst_init(tw_pool_t *p, tw_inst_t *inst, unsigned no);
+void tw_inst_set_state(tw_inst_t *inst, tw_inst_state_t to);
+
+/* The task in flight was answered: the instance is IDLE, the slot is told. */
+void tw_inst_answered(tw_inst_t *inst, const tw_answer_t *a);
 
 /* DOWN: starts a child. 0, or -1 (the pool was told). */
 int tw_inst_start(tw_inst_t *inst);
@@ -105,6 +123,13 @@ int tw_inst_run(tw_inst_t *inst, tw_slot_t *slot);
 void tw_inst_kill(tw_inst_t *inst, int hard);
 
 void tw_inst_stop(tw_inst_t *inst, tw_stop_t how);
-void tw_inst_close(tw_inst_t *inst);
+
+/* ---- inst_http.c: the same for `url` handlers ---- */
+
+int tw_inst_http_start(tw_inst_t *inst);
+int tw_inst_http_run(tw_inst_t *inst, tw_slot_t *slot);
+
+/* Ends the request; the slot is told in the next turn, as if a child died. */
+void tw_inst_http_kill(tw_inst_t *inst);
 
 #endif /* TW_POOL_H */

@@ -64,6 +64,7 @@ tw_proto_answer(tq_str_t line, tw_answer_t *out)
 
     memset(out, 0, sizeof(*out));
     out->kind = TW_ANSWER_NONE;
+    out->wait_ms = -1;
 
     if (tq_json_parse(line.p, line.len, &top, &err) != 0) {
         out->why = err.nomem ? "out of memory" : "not JSON";

@@ -37,6 +37,7 @@ typedef struct {
     tq_buf_t          error;  /* error: its text, whole characters, cut to
                                  TQ_ERROR_MAX_BYTES; the caller frees it */
     int               retryable;
+    int64_t           wait_ms;        /* error: a wait asked for; -1: none */
     const char       *why;    /* NONE: static text */
 } tw_answer_t;
 

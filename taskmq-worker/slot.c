@@ -106,7 +106,6 @@ finish(tw_worker_t *w, tw_slot_t *s, tw_done_kind_t kind, tq_outcome_t *o)
 
     o->id = s->id;
     o->token = s->token;
-    o->wait_ms = -1;
 
     if (tail.len != 0) {
         tw_utf8_add(&log, tail.p, tail.len);
@@ -120,13 +119,15 @@ finish(tw_worker_t *w, tw_slot_t *s, tw_done_kind_t kind, tq_outcome_t *o)
 }
 
 static void
-fail(tw_worker_t *w, tw_slot_t *s, tq_str_t error, int retryable)
+fail(tw_worker_t *w, tw_slot_t *s, tq_str_t error, int retryable,
+    int64_t wait_ms)
 {
     tq_outcome_t  o = {0};
 
     o.error = error;
     o.error.len = tw_utf8_cut(error.p, error.len, TQ_ERROR_MAX_BYTES);
     o.retryable = retryable;
+    o.wait_ms = wait_ms;
 
     w->counts.failed++;
     TW_LOG(TW_WARN, "job failed", tw_fi("job", s->id),
@@ -140,7 +141,7 @@ fail(tw_worker_t *w, tw_slot_t *s, tq_str_t error, int retryable)
 static void
 give_back(tw_worker_t *w, tw_slot_t *s)
 {
-    tq_outcome_t  o = {0};
+    tq_outcome_t  o = { .wait_ms = -1 };
 
     w->counts.released++;
     TW_LOG(TW_INFO, "job given back", tw_fi("job", s->id),
@@ -162,7 +163,6 @@ run(tw_worker_t *w, tw_slot_t *s, tw_inst_t *inst)
 void
 tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
 {
-    char        uuid[TQ_UUID_LEN + 1];
     int64_t     timeout_s = job->job.timeout_s;
     tw_slot_t  *s = w->free_slots;
     tw_inst_t  *inst;
@@ -182,8 +182,9 @@ tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
     }
     s->timeout_ms = timeout_s * 1000;
 
-    tq_uuid_format(w->uuid_key, job->id, uuid);
-    t.task_id = uuid;
+    tq_uuid_format(w->uuid_key, job->id, s->task_id);
+    s->periodic = job->job.interval_s != 0;
+    t.task_id = s->task_id;
     t.handler.p = pool->conf->name;
     t.handler.len = pool->name_len;
     t.payload = job->job.payload;
@@ -192,7 +193,12 @@ tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
     t.job_id = job->id;
     t.priority = job->job.priority;
     t.retries = job->attempts;
-    tw_proto_task(&s->line, &t);
+
+    if (pool->conf->kind == TW_KIND_URL) {
+        tq_buf_add(&s->line, t.payload.p, t.payload.len);
+    } else {
+        tw_proto_task(&s->line, &t);
+    }
 
     set_state(s, TW_SLOT_WAITING);
     s->started_ms = tw_now(w);
@@ -243,11 +249,11 @@ void
 tw_slot_answer(tw_worker_t *w, tw_slot_t *s, const tw_answer_t *a)
 {
     char          why[96];
-    tq_outcome_t  o = {0};
+    tq_outcome_t  o = { .wait_ms = -1 };
     tq_str_t      text = { a->error.p, a->error.len };
 
     if (a->kind == TW_ANSWER_ERROR) {
-        fail(w, s, text, a->retryable);
+        fail(w, s, text, a->retryable, a->wait_ms);
         return;
     }
 
@@ -255,7 +261,7 @@ tw_slot_answer(tw_worker_t *w, tw_slot_t *s, const tw_answer_t *a)
         (void) snprintf(why, sizeof(why),
             "the result has %zu bytes, the limit is %d", a->result.len,
             TQ_RESULT_MAX_BYTES);
-        fail(w, s, (tq_str_t) { why, strlen(why) }, 0);
+        fail(w, s, (tq_str_t) { why, strlen(why) }, 0, -1);
         return;
     }
 
@@ -298,17 +304,17 @@ tw_slot_died(tw_worker_t *w, tw_slot_t *s, int untouched, const char *why)
                 give_back(w, s);
             }
         } else {
-            fail(w, s, (tq_str_t) { why, strlen(why) }, 1);
+            fail(w, s, (tq_str_t) { why, strlen(why) }, 1, -1);
         }
         return;
     }
 
     switch (s->end) {
     case TW_END_FAIL:
-        fail(w, s, text, 1);
+        fail(w, s, text, 1, -1);
         break;
     case TW_END_FAIL_FOR_GOOD:
-        fail(w, s, text, 0);
+        fail(w, s, text, 0, -1);
         break;
     case TW_END_RELEASE:
         give_back(w, s);

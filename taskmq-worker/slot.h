@@ -38,6 +38,8 @@ struct tw_slot_s {
     tw_slot_state_t  state;
     uint32_t         generation;      /* counts jobs: old verdicts are ignored */
     int64_t          id;
+    char             task_id[TQ_UUID_LEN + 1];
+    int              periodic;
     tq_token_t       token;
     int              attempt;         /* from 1 */
     int64_t          timeout_ms;
@@ -45,7 +47,8 @@ struct tw_slot_s {
     tw_pool_t       *pool;
     tw_inst_t       *inst;            /* RUNNING, ENDING */
     tw_end_t         end;
-    tq_buf_t         line;            /* the task, as sent; kept to send again */
+    tq_buf_t         line;            /* the task, as sent; kept to send again;
+                                         for a url the payload alone */
     tq_buf_t         log;             /* tail of stderr */
     tq_buf_t         error;           /* ENDING */
     tw_slot_t       *next_free;

@@ -13,18 +13,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "spawn.h"
 
-enum { STEP_SETUP, STEP_WORKDIR, STEP_EXEC };
+enum {
+    STEP_SETUP, STEP_CGROUP, STEP_MEMORY, STEP_USER, STEP_WORKDIR, STEP_EXEC
+};
 
-static const char  *steps[] = { "setting up", "workdir", "exec" };
+static const char  *steps[] = { "setting up", "cgroup", "memory_limit",
+                                "user", "workdir", "exec" };
 
 #define REPORT_FD  3
 
@@ -48,9 +53,15 @@ same_name(const char *a, const char *b)
 }
 
 static int
-is_kept(const char *pair)
+is_kept(const char *pair, const char *const *more)
 {
     int  i;
+
+    for (i = 0; more != NULL && more[i] != NULL; i++) {
+        if (same_name(pair, more[i])) {
+            return 1;
+        }
+    }
 
     if (strncmp(pair, "LC_", 3) == 0) {
         return 1;
@@ -66,7 +77,7 @@ is_kept(const char *pair)
 }
 
 char **
-tw_spawn_env(char *const *own)
+tw_spawn_env(char *const *own, const char *const *more)
 {
     char    **out;
     size_t    i, j, n = 0, nown = 0;
@@ -86,7 +97,7 @@ tw_spawn_env(char *const *own)
 
     n = 0;
     for (i = 0; environ[i] != NULL; i++) {
-        if (!is_kept(environ[i])) {
+        if (!is_kept(environ[i], more)) {
             continue;
         }
 
@@ -173,6 +184,54 @@ reset_signals(void)
     (void) sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* What needs descriptors of the worker's. */
+static void
+enter(const tw_spawn_t *spec)
+{
+    pid_t  pid = getpid();
+
+    if (setpgid(0, 0) != 0) {
+        give_up(STEP_SETUP);
+    }
+
+    if (spec->guard_fd >= 0
+        && write(spec->guard_fd, &pid, sizeof(pid)) != sizeof(pid))
+    {
+        give_up(STEP_SETUP);
+    }
+
+    if (spec->cgroup_fd >= 0 && write(spec->cgroup_fd, "0", 1) != 1) {
+        give_up(STEP_CGROUP);
+    }
+}
+
+/* Limits, then the user: the other order would not be allowed. */
+static void
+become(const tw_spawn_t *spec)
+{
+    const tw_user_t  *u = spec->user;
+    struct rlimit     r;
+
+    if (spec->memory_bytes != 0) {
+        r.rlim_cur = r.rlim_max = (rlim_t) spec->memory_bytes;
+        if (setrlimit(RLIMIT_AS, &r) != 0) {
+            give_up(STEP_MEMORY);
+        }
+    }
+
+    if (u != NULL && geteuid() == 0
+        && (setgroups((size_t) u->ngroups, u->groups) != 0
+            || setresgid(u->gid, u->gid, u->gid) != 0
+            || setresuid(u->uid, u->uid, u->uid) != 0))
+    {
+        give_up(STEP_USER);
+    }
+
+    if (!spec->may_gain && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        give_up(STEP_SETUP);
+    }
+}
+
 static void
 run_child(const tw_spawn_t *spec, int in, int out, int err, int report,
     pid_t parent)
@@ -187,6 +246,8 @@ run_child(const tw_spawn_t *spec, int in, int out, int err, int report,
         _exit(126);
     }
 
+    enter(spec);
+
     if (syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0) != 0) {
         int  fd, max = (int) sysconf(_SC_OPEN_MAX);
 
@@ -195,10 +256,10 @@ run_child(const tw_spawn_t *spec, int in, int out, int err, int report,
         }
     }
 
-    if (setpgid(0, 0) != 0
-        || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-        || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-    {
+    become(spec);
+
+    /* after the change of user, which would clear it */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
         give_up(STEP_SETUP);
     }
 
@@ -213,7 +274,9 @@ run_child(const tw_spawn_t *spec, int in, int out, int err, int report,
 
     reset_signals();
 
-    if (strchr(spec->argv[0], '/') != NULL) {
+    if (spec->file != NULL) {
+        (void) execve(spec->file, spec->argv, spec->envp);
+    } else if (strchr(spec->argv[0], '/') != NULL) {
         (void) execve(spec->argv[0], spec->argv, spec->envp);
     } else {
         exec_path(spec);

@@ -5,13 +5,19 @@
 #ifndef TW_SPAWN_H
 #define TW_SPAWN_H
 
-#include <sys/types.h>
+#include "config.h"
 
 typedef struct {
-    char *const  *argv;       /* NULL-terminated; argv[0] looked up in PATH of
-                                 envp when it has no slash */
-    char *const  *envp;
-    const char   *workdir;    /* NULL: stay */
+    const char       *file;   /* what to exec; NULL: argv[0], looked up in
+                                 PATH of envp when it has no slash */
+    char *const      *argv;   /* NULL-terminated */
+    char *const      *envp;
+    const char       *workdir;        /* NULL: stay */
+    const tw_user_t  *user;           /* NULL: as we are */
+    int64_t           memory_bytes;   /* RLIMIT_AS; 0: none */
+    int               cgroup_fd;      /* cgroup.procs to enter; -1: none */
+    int               guard_fd;       /* guard.h; -1: none */
+    int               may_gain;       /* setuid programs keep working */
 } tw_spawn_t;
 
 typedef struct {
@@ -32,11 +38,12 @@ int tw_spawn(const tw_spawn_t *spec, tw_spawned_t *out);
 const char *tw_spawn_step(int step);
 
 /*
- * The environment of a handler: the few variables that a program needs, and
- * the handler's own, which win. Nothing of the worker's (TASKMQ_*, DAEMON_*)
+ * The environment of a handler: the few variables that a program needs and
+ * those named in more (NULL-terminated, or NULL), and the handler's own, which
+ * win. Nothing of the worker's (TASKMQ_*, DAEMON_*)
  * gets through. One malloc'ed block of pointers to strings that are own's or
  * the worker's environment's; free() it. NULL: out of memory.
  */
-char **tw_spawn_env(char *const *own);
+char **tw_spawn_env(char *const *own, const char *const *more);
 
 #endif /* TW_SPAWN_H */

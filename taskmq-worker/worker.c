@@ -9,7 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup.h"
+#include "container.h"
+#include "guard.h"
+#include "health.h"
 #include "log.h"
+#include "notify.h"
 #include "pool.h"
 #include "tq_fail.h"
 
@@ -25,6 +30,7 @@ set_phase(tw_worker_t *w, tw_phase_t to)
     if (to > w->phase) {
         w->phase = to;
         TW_LOG(TW_INFO, names[to], tw_fi("running_jobs", w->busy));
+        tw_notify_status(names[to]);
     }
 }
 
@@ -43,12 +49,16 @@ on_state(void *data, int ready, const char *why)
         TW_LOG(w->away ? TW_DEBUG : TW_WARN, "Redis is away",
             tw_fs("redis", where), tw_fs("why", why),
             tw_fi("running_jobs", w->busy));
+        if (!w->away) {
+            tw_notify_status("Redis is away");
+        }
         w->away = 1;
         tw_session_lost(w);
         return;
     }
 
     w->away = 0;
+    tw_notify_status("running");
     TW_LOG(TW_INFO, "connected", tw_fs("redis", where));
     if (w->phase == TW_STARTING) {
         set_phase(w, TW_RUNNING);
@@ -67,13 +77,15 @@ on_state(void *data, int ready, const char *why)
 static void
 close_all(tw_worker_t *w)
 {
-    unsigned  i;
+    unsigned    i;
+    tw_pool_t  *p;
 
     if (w->phase == TW_CLOSED) {
         return;
     }
 
     set_phase(w, TW_CLOSED);
+    tw_health_close();
 
     /* ends all calls: their callbacks still find the worker whole */
     if (w->redis != NULL) {
@@ -86,14 +98,26 @@ close_all(tw_worker_t *w)
     tw_done_close(w);
 
     for (i = 0; i < w->npools; i++) {
+        if (w->pools[i]->successor != NULL) {
+            tw_pool_close(w->pools[i]->successor);
+        }
         tw_pool_close(w->pools[i]);
     }
 
+    while ((p = w->retired) != NULL) {
+        w->retired = p->next;
+        tw_pool_close(p);
+    }
+
+    w->npools = 0;
+    tw_http_close();
     tw_children_close();
     uv_close((uv_handle_t *) &w->prepare, NULL);
     uv_close((uv_handle_t *) &w->check, NULL);
     uv_close((uv_handle_t *) &w->term, NULL);
     uv_close((uv_handle_t *) &w->intr, NULL);
+    uv_close((uv_handle_t *) &w->hup, NULL);
+    uv_close((uv_handle_t *) &w->watchdog, NULL);
     uv_close((uv_handle_t *) &w->grace, NULL);
 }
 
@@ -182,8 +206,10 @@ release_waiting(tw_worker_t *w)
 {
     unsigned  i;
 
-    for (i = 0; i < w->npools; i++) {
-        tw_slots_release_waiting(w, w->pools[i]);
+    for (i = 0; i < w->o->concurrency; i++) {
+        if (w->slots[i].state == TW_SLOT_WAITING) {
+            tw_slot_abort(w, &w->slots[i], TW_END_RELEASE, 0);
+        }
     }
 }
 
@@ -193,6 +219,8 @@ tw_stop(tw_worker_t *w, int now)
     if (w->phase >= TW_LEAVING) {
         return;
     }
+
+    tw_notify_stopping();
 
     if (now || w->phase >= TW_DRAINING) {
         (void) uv_timer_stop(&w->grace);
@@ -223,6 +251,22 @@ on_signal(uv_signal_t *s, int signum)
     tw_stop(w, 0);
 }
 
+static void
+on_hup(uv_signal_t *s, int signum)
+{
+    (void) signum;
+    tw_reload(s->data);
+}
+
+/* Only while the loop turns and claiming works: systemd restarts the rest. */
+static void
+on_watchdog(uv_timer_t *t)
+{
+    if (!tw_health_stuck(t->data)) {
+        tw_notify_watchdog();
+    }
+}
+
 /* ---- the turn ---- */
 
 static void
@@ -232,6 +276,7 @@ turn(tw_worker_t *w)
         return;
     }
 
+    tw_reload_turn(w);
     tw_pools_turn(w);
     tw_done_turn(w);
     tw_lease_turn(w);
@@ -295,14 +340,17 @@ start_signals(tw_worker_t *w)
 
     if (uv_signal_init(&w->loop, &w->term) != 0
         || uv_signal_init(&w->loop, &w->intr) != 0
+        || uv_signal_init(&w->loop, &w->hup) != 0
         || uv_signal_start(&w->term, on_signal, SIGTERM) != 0
-        || uv_signal_start(&w->intr, on_signal, SIGINT) != 0)
+        || uv_signal_start(&w->intr, on_signal, SIGINT) != 0
+        || uv_signal_start(&w->hup, on_hup, SIGHUP) != 0)
     {
         return -1;
     }
 
     w->term.data = w;
     w->intr.data = w;
+    w->hup.data = w;
 
     return tw_children_init(&w->loop);
 }
@@ -313,7 +361,8 @@ start_loop(tw_worker_t *w)
     if (uv_loop_init(&w->loop) != 0
         || uv_prepare_init(&w->loop, &w->prepare) != 0
         || uv_check_init(&w->loop, &w->check) != 0
-        || uv_timer_init(&w->loop, &w->grace) != 0)
+        || uv_timer_init(&w->loop, &w->grace) != 0
+        || uv_timer_init(&w->loop, &w->watchdog) != 0)
     {
         return -1;
     }
@@ -321,6 +370,7 @@ start_loop(tw_worker_t *w)
     w->prepare.data = w;
     w->check.data = w;
     w->grace.data = w;
+    w->watchdog.data = w;
     (void) uv_prepare_start(&w->prepare, on_prepare);
     (void) uv_check_start(&w->check, on_check);
 
@@ -345,25 +395,62 @@ start_redis(tw_worker_t *w)
     return w->redis == NULL ? -1 : 0;
 }
 
+/* Cgroups are looked for only when somebody wants them: it may move the worker
+ * into another one. */
+static void
+start_limits(tw_worker_t *w)
+{
+    unsigned  i;
+
+    w->cgroup_why = "no handler had a memory_limit at the worker's start";
+
+    for (i = 0; i < w->conf.n; i++) {
+        if (w->conf.h[i]->memory_bytes != 0
+            && w->conf.h[i]->kind != TW_KIND_IMAGE)
+        {
+            if (tw_cgroup_init(&w->cgroup_why) == 0) {
+                w->cgroup_why = NULL;
+            }
+            return;
+        }
+    }
+}
+
 static int
 start_pools(tw_worker_t *w)
 {
     unsigned  i;
 
-    w->pools = calloc(w->conf.n + 1, sizeof(*w->pools));
+    w->pools = calloc(TQ_HANDLERS_MAX + 1, sizeof(*w->pools));
     if (w->pools == NULL) {
         return -1;
     }
 
+    start_limits(w);
+    tw_container_sweep(w);
+
     for (i = 0; i < w->conf.n; i++) {
-        w->pools[i] = tw_pool_new(w, &w->conf.h[i]);
+        w->pools[i] = tw_pool_new(w, w->conf.h[i]);
         if (w->pools[i] == NULL) {
             return -1;
         }
+        w->conf.h[i] = NULL;
         w->npools++;
     }
 
     return 0;
+}
+
+static void
+start_watchdog(tw_worker_t *w)
+{
+    uint64_t  ms = (uint64_t) tw_notify_watchdog_ms();
+
+    if (ms != 0) {
+        (void) uv_timer_start(&w->watchdog, on_watchdog, ms, ms);
+    }
+
+    tw_notify_ready();
 }
 
 static int
@@ -374,10 +461,14 @@ start(tw_worker_t *w)
         || tw_slots_init(w) != 0 || tw_session_init(w) != 0
         || tw_claim_init(w) != 0 || tw_lease_init(w) != 0
         || tw_done_init(w) != 0 || start_redis(w) != 0
-        || tw_wake_init(w) != 0 || start_pools(w) != 0)
+        || tw_wake_init(w) != 0
+        || (w->o->listen != NULL && tw_health_listen(w, w->o->listen) != 0)
+        || start_pools(w) != 0)
     {
         return -1;
     }
+
+    start_watchdog(w);
 
     TW_LOG(TW_INFO, "worker starts", tw_fs("name", w->name),
         tw_fs("id", w->id), tw_fs("namespace", w->o->ns),
@@ -391,7 +482,6 @@ int
 tw_run(tw_options_t *o, tw_conf_t *conf)
 {
     int                 code;
-    unsigned            i;
     static tw_worker_t  worker;
     tw_worker_t        *w = &worker;
 
@@ -400,8 +490,8 @@ tw_run(tw_options_t *o, tw_conf_t *conf)
     memset(conf, 0, sizeof(*conf));
 
     if (start(w) != 0) {
-        /* only memory or descriptors: the process ends, nothing to save */
-        TW_LOG(TW_ERROR, "cannot start: out of memory or descriptors");
+        /* no job was claimed: the process ends, nothing to save */
+        TW_LOG(TW_ERROR, "cannot start");
         return 1;
     }
 
@@ -413,10 +503,9 @@ tw_run(tw_options_t *o, tw_conf_t *conf)
         tw_fi("failed", (int64_t) w->counts.failed),
         tw_fi("given_back", (int64_t) w->counts.released));
 
-    for (i = 0; i < w->npools; i++) {
-        tw_pool_free_memory(w->pools[i]);
-    }
-
+    tw_cgroup_close();
+    tw_notify_close();
+    tw_guard_stop();
     free(w->pools);
     tw_slots_close(w);
     tw_conf_free(&w->conf);

@@ -117,6 +117,7 @@ struct tw_worker_s {
     int            exit_code;
     tw_rconn_t    *redis;
     int            away;      /* Redis is, and that was logged */
+    const char    *cgroup_why;        /* why cgroups are not used; NULL: are */
     tw_session_t   session;
     tw_claim_t     claim;
     tw_wake_t      wake;
@@ -128,13 +129,17 @@ struct tw_worker_s {
     tw_slot_t     *free_slots;
     unsigned       busy;      /* slots in use */
 
-    tw_pool_t    **pools;
+    tw_pool_t    **pools;     /* what is served; room for the most there may
+                                 be */
     unsigned       npools;
+    tw_pool_t     *retired;   /* replaced by a reload, not empty yet */
+    int            reloading;
 
     uv_prepare_t   prepare;
     uv_check_t     check;
-    uv_signal_t    term, intr;
+    uv_signal_t    term, intr, hup;
     uv_timer_t     grace;     /* end of draining; then of leaving */
+    uv_timer_t     watchdog;  /* systemd's */
 };
 
 static inline int64_t
@@ -203,5 +208,13 @@ void tw_done_each(tw_worker_t *w,
 unsigned tw_done_count(tw_worker_t *w);
 
 void tw_done_close(tw_worker_t *w);
+
+/* ---- reload.c ---- */
+
+/* Reads handlers.toml again, beside the loop, and applies what changed. */
+void tw_reload(tw_worker_t *w);
+
+/* Moves on what a reload began. */
+void tw_reload_turn(tw_worker_t *w);
 
 #endif /* TW_WORKER_H */

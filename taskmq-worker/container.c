@@ -1,0 +1,446 @@
+/* container.c: see container.h. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "container.h"
+#include "launch.h"
+#include "log.h"
+#include "quiet.h"
+
+#define NAME_MAX_BYTES  96
+#define SWEEP_MAX       100   /* containers removed by one command */
+
+/* A list of strings that grows. */
+typedef struct {
+    char    **v;
+    size_t    n, cap;
+    int       failed;
+} list_t;
+
+/* A sweep of one runtime: `ps`, then `rm`. */
+typedef struct {
+    uv_loop_t  *loop;
+    char      **runtime;
+    char      **envp;
+    list_t      orphans;
+} sweep_t;
+
+static void
+add(list_t *l, const char *s)
+{
+    char  **v;
+
+    if (l->n + 2 > l->cap) {
+        v = realloc(l->v, (l->cap + 32) * sizeof(char *));
+        if (v == NULL) {
+            l->failed = 1;
+            return;
+        }
+        l->v = v;
+        l->cap += 32;
+    }
+
+    l->v[l->n] = strdup(s);
+    if (l->v[l->n] == NULL) {
+        l->failed = 1;
+        return;
+    }
+
+    l->v[++l->n] = NULL;
+}
+
+static void
+add_all(list_t *l, char *const *from)
+{
+    for (; from != NULL && *from != NULL; from++) {
+        add(l, *from);
+    }
+}
+
+/* NULL when it is not complete. */
+static char **
+take(list_t *l)
+{
+    if (l->failed) {
+        tw_list_free(l->v);
+        return NULL;
+    }
+
+    return l->v;
+}
+
+/* ---- names: taskmq-HOST-BOOT-PID-START-N ---- */
+
+static unsigned
+hash_text(const char *s)
+{
+    unsigned  h = 2166136261u;
+
+    for (; *s != '\0' && *s != '\n'; s++) {
+        h = (h ^ (unsigned char) *s) * 16777619u;
+    }
+
+    return h;
+}
+
+static unsigned
+hash_file(const char *path)
+{
+    char   text[128] = "";
+    FILE  *f = fopen(path, "re");
+
+    if (f != NULL) {
+        if (fgets(text, sizeof(text), f) == NULL) {
+            text[0] = '\0';
+        }
+        (void) fclose(f);
+    }
+
+    return hash_text(text);
+}
+
+static unsigned
+host_hash(void)
+{
+    char  host[256] = "";
+
+    (void) gethostname(host, sizeof(host) - 1);
+
+    return hash_text(host);
+}
+
+/* When the process started, in the kernel's ticks; 0: there is none. */
+static unsigned long long
+start_time(long pid)
+{
+    int                  i;
+    char                 path[64], text[1024], *p;
+    FILE                *f;
+    unsigned long long   t = 0;
+
+    (void) snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+    f = fopen(path, "re");
+    if (f == NULL) {
+        return 0;
+    }
+
+    if (fgets(text, sizeof(text), f) != NULL
+        && (p = strrchr(text, ')')) != NULL)
+    {
+        /* field 22; the name in brackets was field 2 */
+        for (i = 2; i < 22 && p != NULL; i++) {
+            p = strchr(p + 1, ' ');
+        }
+        if (p != NULL) {
+            t = strtoull(p, NULL, 10);
+        }
+    }
+
+    (void) fclose(f);
+
+    return t;
+}
+
+static void
+make_name(char dst[NAME_MAX_BYTES])
+{
+    static unsigned  count;
+
+    (void) snprintf(dst, NAME_MAX_BYTES, "taskmq-%08x-%08x-%d-%llu-%u",
+        host_hash(), hash_file("/proc/sys/kernel/random/boot_id"),
+        (int) getpid(), start_time(getpid()), ++count);
+}
+
+int
+tw_container_orphan(const char *name, size_t len)
+{
+    int                  end = 0;
+    char                 text[NAME_MAX_BYTES];
+    long                 pid;
+    unsigned             host, boot, n;
+    unsigned long long   start;
+
+    if (len >= sizeof(text)) {
+        return 0;
+    }
+
+    memcpy(text, name, len);
+    text[len] = '\0';
+
+    if (sscanf(text, "taskmq-%8x-%8x-%ld-%llu-%u%n", &host, &boot, &pid,
+            &start, &n, &end) != 5 || text[end] != '\0' || pid <= 0)
+    {
+        return 0;
+    }
+
+    /* another machine that shares the engine: not ours to judge */
+    if (host != host_hash()) {
+        return 0;
+    }
+
+    return boot != hash_file("/proc/sys/kernel/random/boot_id")
+           || start_time(pid) != start;
+}
+
+/* ---- the command line ---- */
+
+static void
+add_env(list_t *l, char *const *env)
+{
+    /* these would change the runtime itself: they go by its command line */
+    static const char  *own[] = { "PATH", "HOME", "USER", "LOGNAME", "SHELL",
+        "LANG", "LANGUAGE", "TZ", "TMPDIR", NULL };
+    int                 i;
+    char               *name;
+    size_t              n;
+
+    for (; env != NULL && *env != NULL; env++) {
+        n = strcspn(*env, "=");
+
+        for (i = 0; own[i] != NULL; i++) {
+            if (strlen(own[i]) == n && strncmp(own[i], *env, n) == 0) {
+                break;
+            }
+        }
+
+        add(l, "-e");
+        if (own[i] != NULL || strncmp(*env, "LC_", 3) == 0) {
+            add(l, *env);
+            continue;
+        }
+
+        /* by name only: a command line can be read by everybody */
+        name = strndup(*env, n);
+        if (name == NULL) {
+            l->failed = 1;
+            return;
+        }
+        add(l, name);
+        free(name);
+    }
+}
+
+char **
+tw_container_argv(const tw_handler_conf_t *conf, char ***kill_argv)
+{
+    static char  *docker[] = { "docker", NULL };
+    char        **runtime = conf->runtime ? conf->runtime : docker;
+    char          name[NAME_MAX_BYTES], text[32];
+    list_t        l = {0}, k = {0};
+
+    make_name(name);
+    add_all(&l, runtime);
+    add(&l, "run");
+    add(&l, "-i");
+    add(&l, "--rm");
+    add(&l, "--init");
+    add(&l, "--name");
+    add(&l, name);
+    add(&l, "--stop-timeout");
+    (void) snprintf(text, sizeof(text), "%d", TQ_KILL_WAIT_MS / 1000);
+    add(&l, text);
+
+    if (conf->memory_bytes != 0) {
+        add(&l, "--memory");
+        (void) snprintf(text, sizeof(text), "%lld",
+            (long long) conf->memory_bytes);
+        add(&l, text);
+    }
+
+    if (conf->user != NULL) {
+        add(&l, "--user");
+        add(&l, conf->user);
+    }
+
+    if (conf->workdir != NULL) {
+        add(&l, "--workdir");
+        add(&l, conf->workdir);
+    }
+
+    add_env(&l, conf->env);
+    add_all(&l, conf->runtime_args);
+    add(&l, conf->image);
+
+    add_all(&k, runtime);
+    add(&k, "kill");
+    add(&k, "--signal");
+    add(&k, "KILL");
+    add(&k, name);
+
+    *kill_argv = take(&k);
+
+    return take(&l);
+}
+
+/* ---- what an earlier life left behind ---- */
+
+static void
+sweep_free(sweep_t *s)
+{
+    tw_list_free(s->orphans.v);
+    tw_list_free(s->runtime);
+    tw_list_free(s->envp);
+    free(s);
+}
+
+static void
+on_line(tw_child_t *c, void *data, tq_str_t line)
+{
+    char      name[NAME_MAX_BYTES];
+    sweep_t  *s = data;
+
+    (void) c;
+
+    if (s->orphans.n < SWEEP_MAX && line.len < sizeof(name)
+        && tw_container_orphan(line.p, line.len))
+    {
+        memcpy(name, line.p, line.len);
+        name[line.len] = '\0';
+        add(&s->orphans, name);
+    }
+}
+
+static void
+on_err(tw_child_t *c, void *data, const char *p, size_t len)
+{
+    (void) c;
+    (void) data;
+    TW_LOG(TW_WARN, "container runtime", tw_fz("stderr",
+        ((tq_str_t) { p, len })));
+}
+
+static void
+on_removed(tw_child_t *c, void *data, const tw_exit_t *e)
+{
+    sweep_t  *s = data;
+
+    (void) c;
+    TW_LOG(e->status == 0 ? TW_INFO : TW_WARN,
+        "containers of a dead worker removed",
+        tw_fi("containers", (int64_t) s->orphans.n),
+        tw_fi("status", e->status));
+    sweep_free(s);
+}
+
+static void on_listed(tw_child_t *c, void *data, const tw_exit_t *e);
+
+static const tw_child_events_t  list_events = {
+    tw_quiet_started, on_line, tw_quiet_long_line, on_err, tw_quiet_closed,
+    on_listed
+};
+
+static const tw_child_events_t  remove_events = {
+    tw_quiet_started, tw_quiet_line, tw_quiet_long_line, on_err,
+    tw_quiet_closed, on_removed
+};
+
+/* Runs the runtime with these arguments. 0, or -1. */
+static int
+run(sweep_t *s, const char *const *args, char *const *more,
+    const tw_child_events_t *events)
+{
+    int          err, rc = -1;
+    char       **argv;
+    list_t       l = {0};
+    tw_launch_t  launch = { .spec = { .cgroup_fd = -1, .guard_fd = -1 } };
+
+    add_all(&l, s->runtime);
+    add_all(&l, (char *const *) args);
+    add_all(&l, more);
+    argv = take(&l);
+
+    if (argv != NULL) {
+        launch.spec.argv = argv;
+        launch.spec.envp = s->envp;
+        launch.spec.may_gain = 1;
+        rc = tw_child_start(s->loop, &launch, events, s, &err) ? 0 : -1;
+    }
+
+    tw_list_free(argv);
+
+    return rc;
+}
+
+static void
+on_listed(tw_child_t *c, void *data, const tw_exit_t *e)
+{
+    static const char  *args[] = { "rm", "-f", NULL };
+    sweep_t            *s = data;
+
+    (void) c;
+
+    if (e->start_step != NULL || e->status != 0 || s->orphans.n == 0
+        || run(s, args, s->orphans.v, &remove_events) != 0)
+    {
+        sweep_free(s);
+    }
+}
+
+static void
+sweep(tw_worker_t *w, const tw_handler_conf_t *conf)
+{
+    static const char  *args[] = { "ps", "-a", "--filter", "name=taskmq-",
+                                   "--format", "{{.Names}}", NULL };
+    static char        *docker[] = { "docker", NULL };
+    sweep_t            *s = calloc(1, sizeof(*s));
+
+    if (s == NULL) {
+        return;
+    }
+
+    s->loop = &w->loop;
+    s->runtime = tw_list_copy(conf->runtime ? conf->runtime : docker);
+    s->envp = tw_launch_env(conf);
+
+    if (s->runtime == NULL || s->envp == NULL
+        || run(s, args, NULL, &list_events) != 0)
+    {
+        sweep_free(s);
+    }
+}
+
+static int
+same_runtime(char *const *a, char *const *b)
+{
+    static char  *docker[] = { "docker", NULL };
+
+    a = a ? a : docker;
+    b = b ? b : docker;
+
+    for (; *a != NULL && *b != NULL && strcmp(*a, *b) == 0; a++, b++) {
+        /* void */
+    }
+
+    return *a == NULL && *b == NULL;
+}
+
+void
+tw_container_sweep(tw_worker_t *w)
+{
+    unsigned                  i, j;
+    const tw_handler_conf_t  *conf, *other;
+
+    for (i = 0; i < w->conf.n; i++) {
+        conf = w->conf.h[i];
+        if (conf == NULL || conf->kind != TW_KIND_IMAGE) {
+            continue;
+        }
+
+        for (j = 0; j < i; j++) {
+            other = w->conf.h[j];
+            if (other != NULL && other->kind == TW_KIND_IMAGE
+                && same_runtime(conf->runtime, other->runtime))
+            {
+                break;
+            }
+        }
+
+        if (j == i) {
+            sweep(w, conf);
+        }
+    }
+}

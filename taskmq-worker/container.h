@@ -1,0 +1,28 @@
+/*
+ * container.h: `image` handlers: the command line of their runtime (docker,
+ * podman or what works like them), and the removal of containers that a
+ * killed worker of this machine left behind.
+ */
+
+#ifndef TW_CONTAINER_H
+#define TW_CONTAINER_H
+
+#include "config.h"
+#include "worker.h"
+
+/*
+ * `<runtime> run -i --rm --init …` for a container with a name of its own;
+ * *kill_argv is what ends it at once (a KILL of the runtime would leave the
+ * container). Both are lists for tw_list_free(). NULL: out of memory.
+ */
+char **tw_container_argv(const tw_handler_conf_t *conf, char ***kill_argv);
+
+/* The pid and start time in a container's name tell whether its worker is
+ * alive. 1: it was a worker of this machine, and is dead. */
+int tw_container_orphan(const char *name, size_t len);
+
+/* Looks for such containers with every runtime in use, and removes them. Does
+ * not wait for it. */
+void tw_container_sweep(tw_worker_t *w);
+
+#endif /* TW_CONTAINER_H */

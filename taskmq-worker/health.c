@@ -1,0 +1,155 @@
+/* health.c: what this worker says of itself. See health.h. */
+
+#include "health_int.h"
+#include "pool.h"
+
+/* A claim is made at least every TQ_WAKE_MAX_MS. */
+#define STUCK_MS  (6 * TQ_WAKE_MAX_MS)
+
+static int
+has_free(const tw_worker_t *w)
+{
+    unsigned  i;
+
+    if (w->busy >= w->o->concurrency) {
+        return 0;
+    }
+
+    for (i = 0; i < w->npools; i++) {
+        if (w->pools[i]->n == 0 || w->pools[i]->idle > w->pools[i]->waiting) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+int
+tw_health_stuck(const tw_worker_t *w)
+{
+    return w->phase == TW_RUNNING && tw_rconn_ready(w->redis)
+           && w->session.gate == 0 && w->claim.refusals == 0 && has_free(w)
+           && tw_now(w) - w->claim.last_ok_ms > STUCK_MS
+           && tw_now(w) - w->lease.connected_ms > STUCK_MS;
+}
+
+static int
+all_failing(const tw_worker_t *w)
+{
+    unsigned  i;
+
+    for (i = 0; i < w->npools; i++) {
+        if (w->pools[i]->fails == 0) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+const char *
+tw_health_why(const tw_worker_t *w)
+{
+    if (w->phase > TW_RUNNING) {
+        return "stopping";
+    }
+    if (!tw_rconn_ready(w->redis)) {
+        return "Redis is away";
+    }
+    if (w->session.gate != 0) {
+        return "Redis is not ready for work";
+    }
+    if (w->claim.refusals != 0) {
+        return "Redis refuses claims";
+    }
+    if (tw_health_stuck(w)) {
+        return "no claim was answered for a while";
+    }
+    if (all_failing(w)) {
+        return "no handler can start";
+    }
+
+    return NULL;
+}
+
+static unsigned
+active(const tw_pool_t *p)
+{
+    unsigned  i, n = 0;
+
+    for (i = 0; i < p->n; i++) {
+        n += p->inst[i].state == TW_INST_BUSY;
+    }
+
+    return n;
+}
+
+void
+tw_health_pools(tq_buf_t *b, const tw_worker_t *w)
+{
+    unsigned    i, some = 0;
+    tw_pool_t  *p;
+
+    tq_buf_adds(b, "\"pools\":{");
+    for (i = 0; i < w->npools; i++) {
+        p = w->pools[i];
+        if (p->n == 0) {
+            continue;         /* a builtin has no instances */
+        }
+
+        tq_buf_addf(b, "%s\"%s\":{\"active\":%u,\"idle\":%u",
+            some++ ? "," : "", p->conf->name, active(p), p->idle);
+        if (p->fails != 0) {
+            tq_buf_adds(b, ",\"failing\":true");
+        }
+        tq_buf_addc(b, '}');
+    }
+    tq_buf_addc(b, '}');
+}
+
+void
+tw_health_json(tq_buf_t *b, const tw_worker_t *w)
+{
+    const char  *why = tw_health_why(w);
+
+    tq_buf_addf(b, "{\"status\":\"%s\"", why == NULL ? "ok" : "error");
+    if (why != NULL) {
+        tq_buf_addf(b, ",\"detail\":\"%s\"", why);
+    }
+    tq_buf_addf(b, ",\"worker\":\"%s\",\"running\":%u,\"concurrency\":%u,",
+        w->name, w->busy, w->o->concurrency);
+    tw_health_pools(b, w);
+    tq_buf_adds(b, "}\n");
+}
+
+void
+tw_health_metrics(tq_buf_t *b, const tw_worker_t *w)
+{
+    static const char  *jobs = "taskmq_worker_jobs_total";
+    static const char  *names[] = { "succeeded", "failed", "given_back",
+                                    "lost", "refused" };
+    const uint64_t      values[] = { w->counts.succeeded, w->counts.failed,
+        w->counts.released, w->counts.lost, w->counts.refused };
+    unsigned            i;
+
+    tq_metrics_head(b, "taskmq_worker_claimed_total", "counter",
+        "Jobs this worker claimed");
+    tq_metrics_value(b, "taskmq_worker_claimed_total",
+        (int64_t) w->counts.claimed);
+
+    tq_metrics_head(b, jobs, "counter", "What became of them");
+    for (i = 0; i < 5; i++) {
+        tq_metrics_value1(b, jobs, "result", tq_metrics_text(names[i]),
+            (int64_t) values[i]);
+    }
+
+    tq_metrics_head(b, "taskmq_worker_running", "gauge",
+        "Jobs this worker runs now");
+    tq_metrics_value(b, "taskmq_worker_running", w->busy);
+    tq_metrics_head(b, "taskmq_worker_concurrency", "gauge",
+        "Jobs it may run at a time");
+    tq_metrics_value(b, "taskmq_worker_concurrency", w->o->concurrency);
+    tq_metrics_head(b, "taskmq_worker_healthy", "gauge",
+        "1 when /healthz says ok");
+    tq_metrics_value(b, "taskmq_worker_healthy", tw_health_why(w) == NULL);
+}

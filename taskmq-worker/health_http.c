@@ -1,0 +1,348 @@
+/*
+ * health_http.c: the server of --listen: one request per connection, GET and
+ * HEAD, two paths. A client has a few seconds in all; a slow or silent one
+ * takes one of a few places, never the loop.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "health_int.h"
+#include "log.h"
+
+#define CLIENTS_MAX    32
+#define REQUEST_BYTES  8192
+#define CLIENT_MS      5000
+
+typedef struct {
+    uv_tcp_t      tcp;
+    uv_timer_t    timer;
+    uv_write_t    write;
+    tw_worker_t  *w;
+    char          in[REQUEST_BYTES];
+    size_t        len;
+    int           head;       /* HEAD: no body */
+    int           answered;
+    int           waits;      /* for Redis' answer */
+    unsigned      handles;
+    tq_buf_t      out;
+} client_t;
+
+static uv_tcp_t   server;
+static int        listening;
+static unsigned   nclients;
+static client_t  *clients[CLIENTS_MAX];
+
+static void
+free_client(client_t *c)
+{
+    tq_buf_free(&c->out);
+    free(c);
+}
+
+static void
+on_closed(uv_handle_t *h)
+{
+    client_t  *c = h->data;
+
+    /* one that waits for Redis is freed by that answer */
+    if (--c->handles == 0 && !c->waits) {
+        free_client(c);
+    }
+}
+
+static void
+close_client(client_t *c)
+{
+    unsigned  i;
+
+    if (uv_is_closing((uv_handle_t *) &c->tcp)) {
+        return;
+    }
+
+    for (i = 0; i < nclients; i++) {
+        if (clients[i] == c) {
+            clients[i] = clients[--nclients];
+            break;
+        }
+    }
+
+    uv_close((uv_handle_t *) &c->tcp, on_closed);
+    uv_close((uv_handle_t *) &c->timer, on_closed);
+}
+
+static void
+on_timeout(uv_timer_t *t)
+{
+    close_client(t->data);
+}
+
+static void
+on_written(uv_write_t *req, int status)
+{
+    (void) status;
+    close_client(req->data);
+}
+
+static void
+answer(client_t *c, const char *status, const char *type, tq_buf_t *body)
+{
+    uv_buf_t  buf;
+
+    c->answered = 1;
+    tq_buf_addf(&c->out, "HTTP/1.1 %s\r\nContent-Type: %s\r\n"
+        "Content-Length: %zu\r\nCache-Control: no-store\r\n"
+        "Connection: close\r\n\r\n", status, type, body->len);
+    if (!c->head) {
+        tq_buf_add(&c->out, body->p, body->len);
+    }
+
+    c->out.failed |= body->failed;
+    tq_buf_free(body);
+
+    buf = uv_buf_init(c->out.p, (unsigned) c->out.len);
+    c->write.data = c;
+    if (c->out.failed || uv_write(&c->write, (uv_stream_t *) &c->tcp, &buf,
+            1, on_written) != 0)
+    {
+        close_client(c);
+    }
+}
+
+static void
+answer_error(client_t *c, const char *status)
+{
+    tq_buf_t  b = {0};
+
+    tq_buf_addf(&b, "{\"detail\":\"%s\"}\n", status + 4);
+    answer(c, status, "application/json", &b);
+}
+
+static void
+answer_metrics(client_t *c, const redisReply *reply)
+{
+    tq_buf_t  b = {0};
+
+    tw_health_metrics(&b, c->w);
+
+    if (reply == NULL || tq_metrics_namespace(&b, reply) != 0) {
+        tq_metrics_head(&b, "daemon_health", "gauge",
+            "1 when the queue answers");
+        tq_metrics_value(&b, "daemon_health", 0);
+    }
+
+    answer(c, "200 OK", TQ_METRICS_TYPE, &b);
+}
+
+static void
+on_stats(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    client_t  *c = call->data;
+
+    c->waits = 0;
+
+    if (c->handles == 0) {
+        free_client(c);       /* it went while we waited */
+    } else if (!uv_is_closing((uv_handle_t *) &c->tcp)) {
+        answer_metrics(c, result == TQ_CALL_REPLY
+            && tq_redis_err(reply) == TQ_ERR_NONE ? reply : NULL);
+    }
+}
+
+static void
+serve_metrics(client_t *c)
+{
+    if (tw_rconn_call(c->w->redis, tq_stats_call(&c->w->ns, on_stats, c))
+        == 0)
+    {
+        c->waits = 1;
+    } else {
+        answer_metrics(c, NULL);
+    }
+}
+
+/* c->in is a whole request, with NUL. */
+static void
+serve(client_t *c)
+{
+    char        *path, *end;
+    tq_buf_t     b = {0};
+    const char  *status;
+
+    c->head = strncmp(c->in, "HEAD ", 5) == 0;
+    path = strchr(c->in, ' ');
+    end = path != NULL ? strpbrk(path + 1, " ?\r\n") : NULL;
+
+    if (end == NULL) {
+        answer_error(c, "400 Bad Request");
+        return;
+    }
+
+    if (!c->head && strncmp(c->in, "GET ", 4) != 0) {
+        answer_error(c, "405 Method Not Allowed");
+        return;
+    }
+
+    *end = '\0';
+    path++;
+
+    if (strcmp(path, "/healthz") == 0 || strcmp(path, "/health") == 0) {
+        status = tw_health_why(c->w) == NULL ? "200 OK"
+                 : "503 Service Unavailable";
+        tw_health_json(&b, c->w);
+        answer(c, status, "application/json", &b);
+
+    } else if (strcmp(path, "/metrics") == 0) {
+        serve_metrics(c);
+
+    } else {
+        answer_error(c, "404 Not Found");
+    }
+}
+
+static void
+on_alloc(uv_handle_t *h, size_t size, uv_buf_t *buf)
+{
+    client_t  *c = h->data;
+
+    (void) size;
+    *buf = uv_buf_init(c->in + c->len,
+        (unsigned) (sizeof(c->in) - 1 - c->len));
+}
+
+static void
+on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+    client_t  *c = s->data;
+
+    (void) buf;
+
+    if (n < 0) {
+        close_client(c);
+        return;
+    }
+
+    c->len += (size_t) n;
+    c->in[c->len] = '\0';
+
+    if (strstr(c->in, "\r\n\r\n") != NULL
+        || c->len == sizeof(c->in) - 1)
+    {
+        (void) uv_read_stop(s);
+        if (c->len == sizeof(c->in) - 1) {
+            answer_error(c, "431 Request Header Fields Too Large");
+        } else {
+            serve(c);
+        }
+    }
+}
+
+static void
+on_connect(uv_stream_t *s, int status)
+{
+    client_t  *c;
+
+    if (status != 0 || (c = calloc(1, sizeof(*c))) == NULL) {
+        return;
+    }
+
+    c->w = s->data;
+    (void) uv_tcp_init(&c->w->loop, &c->tcp);
+    (void) uv_timer_init(&c->w->loop, &c->timer);
+    c->tcp.data = c;
+    c->timer.data = c;
+    c->handles = 2;
+
+    if (uv_accept(s, (uv_stream_t *) &c->tcp) != 0
+        || nclients == CLIENTS_MAX)
+    {
+        close_client(c);
+        return;
+    }
+
+    clients[nclients++] = c;
+    (void) uv_timer_start(&c->timer, on_timeout, CLIENT_MS, 0);
+    (void) uv_read_start((uv_stream_t *) &c->tcp, on_alloc, on_read);
+}
+
+/* HOST:PORT, numbers only: a server that starts must not wait for DNS. */
+static int
+parse_where(const char *where, struct sockaddr_storage *sa)
+{
+    char         host[64];
+    long         port;
+    size_t       n;
+    char        *end;
+    const char  *colon = strrchr(where, ':');
+
+    if (colon == NULL) {
+        return -1;
+    }
+
+    port = strtol(colon + 1, &end, 10);
+    n = (size_t) (colon - where);
+    if (end == colon + 1 || *end != '\0' || port < 0 || port > 65535
+        || n >= sizeof(host))
+    {
+        return -1;
+    }
+
+    memcpy(host, where, n);
+    host[n] = '\0';
+
+    if (host[0] == '[' && n > 2 && host[n - 1] == ']') {
+        host[n - 1] = '\0';
+        return uv_ip6_addr(host + 1, (int) port, (struct sockaddr_in6 *) sa);
+    }
+
+    return uv_ip4_addr(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
+        (int) port, (struct sockaddr_in *) sa);
+}
+
+int
+tw_health_listen(tw_worker_t *w, const char *where)
+{
+    int                      rc;
+    struct sockaddr_storage  sa = {0};
+
+    if (parse_where(where, &sa) != 0) {
+        TW_LOG(TW_ERROR, "--listen: expected ADDRESS:PORT",
+            tw_fs("got", where));
+        return -1;
+    }
+
+    rc = uv_tcp_init(&w->loop, &server);
+    if (rc != 0) {
+        return -1;
+    }
+
+    listening = 1;
+    server.data = w;
+    rc = uv_tcp_bind(&server, (struct sockaddr *) &sa, 0);
+    if (rc == 0) {
+        rc = uv_listen((uv_stream_t *) &server, CLIENTS_MAX, on_connect);
+    }
+
+    if (rc != 0) {
+        TW_LOG(TW_ERROR, "--listen", tw_fs("address", where),
+            tw_fs("error", uv_strerror(rc)));
+        return -1;
+    }
+
+    TW_LOG(TW_INFO, "listening", tw_fs("address", where));
+
+    return 0;
+}
+
+void
+tw_health_close(void)
+{
+    if (listening) {
+        listening = 0;
+        uv_close((uv_handle_t *) &server, NULL);
+        while (nclients != 0) {
+            close_client(clients[0]);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+/* inst_http.c: one place of a `url` handler: like a child, but a request. */
+
+#include <stdio.h>
+
+#include "pool.h"
+
+static void
+on_answer(void *data, const tw_answer_t *a)
+{
+    tw_inst_answered(data, a);
+}
+
+int
+tw_inst_http_start(tw_inst_t *inst)
+{
+    if (inst->http == NULL) {
+        inst->http = tw_http_new(on_answer, inst);
+        if (inst->http == NULL) {
+            tw_pool_start_failed(inst->pool, "out of memory");
+            return -1;
+        }
+    }
+
+    tw_inst_set_state(inst, TW_INST_STARTING);
+    tw_inst_set_state(inst, TW_INST_IDLE);
+
+    return 0;
+}
+
+int
+tw_inst_http_run(tw_inst_t *inst, tw_slot_t *slot)
+{
+    char               key[TQ_UUID_LEN + TQ_COUNTER_LEN + 2];
+    tw_http_request_t  r = {
+        .url = inst->pool->conf->url,
+        .body = { slot->line.p, slot->line.len },
+        .task_id = slot->task_id,
+        .key = key,
+        .handler = inst->pool->conf->name,
+        .job_id = slot->id,
+        .attempt = slot->attempt,
+    };
+
+    /* one key for all attempts at a job; the runs of a periodic job are told
+     * apart by their claim */
+    (void) snprintf(key, sizeof(key), "%s%s%.*s", slot->task_id,
+        slot->periodic ? "-" : "", slot->periodic ? TQ_COUNTER_LEN : 0,
+        slot->token.t);
+
+    if (tw_http_start(inst->http, &r) != 0) {
+        inst->slot = NULL;
+        (void) uv_timer_stop(&inst->timer);
+        tw_inst_set_state(inst, TW_INST_DOWN);
+        tw_pool_start_failed(inst->pool, "out of memory");
+        return -1;
+    }
+
+    return 0;
+}
+
+static void
+on_ended(uv_timer_t *t)
+{
+    tw_inst_t  *inst = t->data;
+    tw_slot_t  *s = inst->slot;
+
+    inst->slot = NULL;
+    tw_inst_set_state(inst, TW_INST_DOWN);
+
+    if (s != NULL) {
+        tw_slot_died(inst->pool->w, s, 0, "request ended");
+    }
+
+    tw_pool_start_soon(inst->pool);
+}
+
+void
+tw_inst_http_kill(tw_inst_t *inst)
+{
+    tw_http_abort(inst->http);
+    (void) uv_timer_start(&inst->timer, on_ended, 0, 0);
+}

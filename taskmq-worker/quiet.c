@@ -1,0 +1,70 @@
+/* quiet.c: see quiet.h. */
+
+#include "log.h"
+#include "quiet.h"
+
+void
+tw_quiet_started(tw_child_t *c, void *data)
+{
+    (void) data;
+    tw_child_stop(c, TW_STOP_EOF);
+}
+
+void
+tw_quiet_line(tw_child_t *c, void *data, tq_str_t line)
+{
+    (void) c;
+    (void) data;
+    (void) line;
+}
+
+void
+tw_quiet_long_line(tw_child_t *c, void *data, char first, size_t len)
+{
+    (void) c;
+    (void) data;
+    (void) first;
+    (void) len;
+}
+
+void
+tw_quiet_err(tw_child_t *c, void *data, const char *p, size_t len)
+{
+    (void) data;
+    TW_LOG(TW_DEBUG, "helper", tw_fi("pid", tw_child_pid(c)),
+        tw_fz("stderr", ((tq_str_t) { p, len })));
+}
+
+void
+tw_quiet_closed(tw_child_t *c, void *data, const char *which)
+{
+    (void) c;
+    (void) data;
+    (void) which;
+}
+
+static void
+exited(tw_child_t *c, void *data, const tw_exit_t *e)
+{
+    (void) c;
+    (void) data;
+    (void) e;
+}
+
+static const tw_child_events_t  events = {
+    tw_quiet_started, tw_quiet_line, tw_quiet_long_line, tw_quiet_err,
+    tw_quiet_closed, exited
+};
+
+int
+tw_quiet_run(uv_loop_t *loop, char *const *argv, char *const *envp)
+{
+    int          err;
+    tw_launch_t  l = { .spec = { .cgroup_fd = -1, .guard_fd = -1 } };
+
+    l.spec.argv = argv;
+    l.spec.envp = envp;
+    l.spec.may_gain = 1;
+
+    return tw_child_start(loop, &l, &events, NULL, &err) != NULL ? 0 : -1;
+}

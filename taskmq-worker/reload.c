@@ -1,0 +1,222 @@
+/*
+ * reload.c: HUP: handlers.toml is read again without dropping a job. What did
+ * not change keeps its children. A changed handler gets a second pool; when
+ * that can run its first job it takes over, and the old one ends as its jobs
+ * do. A file with a mistake changes nothing.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "notify.h"
+#include "pool.h"
+
+/* Reading the file happens on another thread. */
+typedef struct {
+    uv_work_t     work;
+    tw_worker_t  *w;
+    char         *path;
+    tw_conf_t     conf;
+    tq_buf_t      errors;
+    int           rc;
+} load_t;
+
+static void
+retire(tw_worker_t *w, tw_pool_t *p)
+{
+    tw_pool_stop(p, TW_STOP_EOF);
+    p->next = w->retired;
+    w->retired = p;
+
+    if (p->successor != NULL) {
+        tw_pool_t  *s = p->successor;
+
+        p->successor = NULL;
+        retire(w, s);
+    }
+}
+
+static const tw_handler_conf_t *
+find_conf(const tw_conf_t *conf, const char *name)
+{
+    unsigned  i;
+
+    for (i = 0; i < conf->n; i++) {
+        if (conf->h[i] != NULL && strcmp(conf->h[i]->name, name) == 0) {
+            return conf->h[i];
+        }
+    }
+
+    return NULL;
+}
+
+/* Handlers that are gone. Before the new ones: their places are needed. */
+static void
+apply_removals(tw_worker_t *w, const tw_conf_t *conf)
+{
+    unsigned    i;
+    tw_pool_t  *p;
+
+    for (i = w->npools; i-- > 0; ) {
+        p = w->pools[i];
+        if (find_conf(conf, p->conf->name) == NULL) {
+            TW_LOG(TW_INFO, "handler removed", tw_fs("handler",
+                p->conf->name));
+            w->pools[i] = w->pools[--w->npools];
+            retire(w, p);
+        }
+    }
+}
+
+/* One handler of the new file; takes its configuration out when it is used. */
+static void
+apply(tw_worker_t *w, tw_handler_conf_t **h)
+{
+    tw_pool_t  *p, *fresh;
+
+    p = tw_pool_find(w, (*h)->name, strlen((*h)->name));
+
+    /* back to what still runs, or to what is starting already */
+    if (p != NULL && p->successor != NULL
+        && p->successor->conf->fingerprint == (*h)->fingerprint)
+    {
+        return;
+    }
+
+    if (p != NULL && p->successor != NULL) {
+        fresh = p->successor;
+        p->successor = NULL;
+        retire(w, fresh);
+    }
+
+    if (p != NULL && p->conf->fingerprint == (*h)->fingerprint) {
+        return;
+    }
+
+    fresh = tw_pool_new(w, *h);
+    if (fresh == NULL) {
+        TW_LOG(TW_ERROR, "out of memory, handler not changed",
+            tw_fs("handler", (*h)->name));
+        return;
+    }
+
+    *h = NULL;
+
+    if (p != NULL) {
+        TW_LOG(TW_INFO, "handler changes", tw_fs("handler",
+            p->conf->name));
+        p->successor = fresh;
+    } else {
+        TW_LOG(TW_INFO, "handler added", tw_fs("handler",
+            fresh->conf->name));
+        w->pools[w->npools++] = fresh;
+    }
+}
+
+static void
+load(uv_work_t *work)
+{
+    load_t  *l = work->data;
+
+    l->rc = tw_conf_load(&l->conf, l->path, &l->errors);
+}
+
+static void
+say_errors(const load_t *l)
+{
+    size_t       n;
+    const char  *p = l->errors.p, *end = p + l->errors.len;
+
+    for (; p < end; p += n + 1) {
+        n = strcspn(p, "\n");
+        TW_LOG(TW_ERROR, "configuration not reloaded",
+            tw_fz("error", ((tq_str_t) { p, n })));
+    }
+}
+
+static void
+on_loaded(uv_work_t *work, int status)
+{
+    unsigned      i;
+    load_t       *l = work->data;
+    tw_worker_t  *w = l->w;
+
+    w->reloading = 0;
+
+    if (status != 0 || l->rc != 0) {
+        if (tq_buf_cstr(&l->errors) != NULL) {
+            say_errors(l);
+        }
+
+    } else if (w->phase < TW_DRAINING) {
+        apply_removals(w, &l->conf);
+        for (i = 0; i < l->conf.n; i++) {
+            apply(w, &l->conf.h[i]);
+        }
+        TW_LOG(TW_INFO, "configuration reloaded",
+            tw_fi("handlers", w->npools));
+        w->lease.extend_soon = 1;     /* tells Redis what is served */
+        w->claim.want = 1;
+    }
+
+    tw_notify_ready();
+    tw_conf_free(&l->conf);
+    tq_buf_free(&l->errors);
+    free(l->path);
+    free(l);
+}
+
+void
+tw_reload(tw_worker_t *w)
+{
+    load_t  *l;
+
+    if (w->reloading || w->phase >= TW_DRAINING) {
+        return;
+    }
+
+    l = calloc(1, sizeof(*l));
+    if (l == NULL || (l->path = strdup(w->o->config)) == NULL) {
+        free(l);
+        return;
+    }
+
+    tw_notify_reloading();
+    l->w = w;
+    l->work.data = l;
+    w->reloading = 1;
+
+    if (uv_queue_work(&w->loop, &l->work, load, on_loaded) != 0) {
+        on_loaded(&l->work, UV_ENOMEM);
+    }
+}
+
+void
+tw_reload_turn(tw_worker_t *w)
+{
+    unsigned     i;
+    tw_pool_t   *p, **link;
+
+    for (i = 0; i < w->npools; i++) {
+        p = w->pools[i];
+        if (p->successor != NULL && p->successor->useful) {
+            w->pools[i] = p->successor;
+            p->successor = NULL;
+            retire(w, p);
+            TW_LOG(TW_INFO, "handler changed", tw_fs("handler",
+                w->pools[i]->conf->name));
+            w->claim.want = 1;
+        }
+    }
+
+    for (link = &w->retired; (p = *link) != NULL; ) {
+        tw_pool_stop(p, TW_STOP_EOF);
+        if (tw_pool_is_done(p)) {
+            *link = p->next;
+            tw_pool_close(p);
+        } else {
+            link = &p->next;
+        }
+    }
+}

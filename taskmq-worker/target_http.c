@@ -1,0 +1,525 @@
+/* target_http.c: see target_http.h. */
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "target_http.h"
+
+#define REDIRECTS_MAX    3
+#define ERROR_BODY_MAX   1024 /* of an error's body, in the job's error */
+#define CONNECT_MS       10000
+#define RETRY_AFTER_MAX_MS  TQ_RETRY_WAIT_MAX_MS
+
+struct tw_http_s {
+    CURL                *easy;
+    struct curl_slist   *headers;
+    tq_buf_t             out;         /* the request's body */
+    tq_buf_t             in;          /* the answer's */
+    int                  too_long;
+    int                  active;
+    unsigned             redirects;
+    char                 error[CURL_ERROR_SIZE];
+    tw_http_cb           cb;
+    void                *data;
+};
+
+/* A socket of curl's, watched by the loop. */
+typedef struct {
+    uv_poll_t      poll;
+    curl_socket_t  fd;
+} watch_t;
+
+static CURLM       *multi;
+static uv_loop_t   *loop;
+static uv_timer_t   timer;
+
+static void check_done(void);
+
+/* ---- curl on the loop ---- */
+
+static void
+on_timer(uv_timer_t *t)
+{
+    int  running;
+
+    (void) t;
+    (void) curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    check_done();
+}
+
+static int
+set_timer(CURLM *m, long ms, void *data)
+{
+    (void) m;
+    (void) data;
+
+    if (ms < 0) {
+        (void) uv_timer_stop(&timer);
+    } else {
+        (void) uv_timer_start(&timer, on_timer, (uint64_t) ms, 0);
+    }
+
+    return 0;
+}
+
+static void
+on_socket(uv_poll_t *p, int status, int events)
+{
+    int       flags = 0, running;
+    watch_t  *w = p->data;
+
+    if (status < 0) {
+        flags = CURL_CSELECT_ERR;
+    }
+    if (events & UV_READABLE) {
+        flags |= CURL_CSELECT_IN;
+    }
+    if (events & UV_WRITABLE) {
+        flags |= CURL_CSELECT_OUT;
+    }
+
+    (void) curl_multi_socket_action(multi, w->fd, flags, &running);
+    check_done();
+}
+
+static void
+on_watch_closed(uv_handle_t *h)
+{
+    free(h->data);
+}
+
+static int
+set_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket)
+{
+    int       events = 0;
+    watch_t  *w = socket;
+
+    (void) easy;
+    (void) data;
+
+    if (what == CURL_POLL_REMOVE) {
+        if (w != NULL) {
+            (void) curl_multi_assign(multi, fd, NULL);
+            (void) uv_poll_stop(&w->poll);
+            uv_close((uv_handle_t *) &w->poll, on_watch_closed);
+        }
+        return 0;
+    }
+
+    if (w == NULL) {
+        w = calloc(1, sizeof(*w));
+        if (w == NULL || uv_poll_init_socket(loop, &w->poll, fd) != 0) {
+            free(w);
+            return -1;
+        }
+        w->poll.data = w;
+        w->fd = fd;
+        (void) curl_multi_assign(multi, fd, w);
+    }
+
+    if (what & CURL_POLL_IN) {
+        events |= UV_READABLE;
+    }
+    if (what & CURL_POLL_OUT) {
+        events |= UV_WRITABLE;
+    }
+
+    return uv_poll_start(&w->poll, events, on_socket) == 0 ? 0 : -1;
+}
+
+int
+tw_http_init(uv_loop_t *l)
+{
+    if (multi != NULL) {
+        return 0;
+    }
+
+    loop = l;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0
+        || (multi = curl_multi_init()) == NULL
+        || uv_timer_init(loop, &timer) != 0)
+    {
+        return -1;
+    }
+
+    (void) curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
+    (void) curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, set_socket);
+
+    return 0;
+}
+
+void
+tw_http_close(void)
+{
+    if (multi != NULL) {
+        (void) curl_multi_cleanup(multi);
+        multi = NULL;
+        uv_close((uv_handle_t *) &timer, NULL);
+        curl_global_cleanup();
+    }
+}
+
+/* ---- the answer ---- */
+
+int64_t
+tw_http_retry_after_ms(const char *text, int64_t now_s)
+{
+    int64_t  s = 0;
+    time_t   at;
+
+    if (*text >= '0' && *text <= '9') {
+        while (*text >= '0' && *text <= '9' && s < RETRY_AFTER_MAX_MS) {
+            s = s * 10 + (*text++ - '0');
+        }
+    } else {
+        at = curl_getdate(text, NULL);
+        if (at < 0) {
+            return -1;
+        }
+        s = at > now_s ? at - now_s : 0;
+    }
+
+    s *= 1000;
+
+    return s < RETRY_AFTER_MAX_MS ? s : RETRY_AFTER_MAX_MS;
+}
+
+static size_t
+on_body(char *p, size_t size, size_t n, void *data)
+{
+    tw_http_t  *h = data;
+
+    n *= size;
+    if (h->in.len + n > TQ_ANSWER_LINE_BYTES) {
+        h->too_long = 1;
+        return 0;             /* ends the transfer */
+    }
+
+    tq_buf_add(&h->in, p, n);
+
+    return h->in.failed ? 0 : n;
+}
+
+static int64_t
+retry_after(tw_http_t *h)
+{
+    struct curl_header  *header;
+
+    if (curl_easy_header(h->easy, "Retry-After", 0, CURLH_HEADER, -1,
+            &header) != CURLHE_OK)
+    {
+        return -1;
+    }
+
+    return tw_http_retry_after_ms(header->value, (int64_t) time(NULL));
+}
+
+/* The result: JSON as it is, other text as a JSON string in text. */
+static void
+read_result(tw_http_t *h, tw_answer_t *a, tq_buf_t *text)
+{
+    size_t         i;
+    tq_json_val_t  v;
+    tq_json_err_t  err;
+
+    for (i = 0; i < h->in.len; i++) {
+        if (strchr(" \t\r\n", h->in.p[i]) == NULL) {
+            break;
+        }
+    }
+
+    if (i == h->in.len) {
+        return;               /* nothing: null */
+    }
+
+    if (tq_json_parse(h->in.p, h->in.len, &v, &err) == 0) {
+        a->result = v.raw;
+        return;
+    }
+
+    tq_buf_add_json(text, h->in.p, h->in.len);
+    a->result = (tq_str_t) { text->p, text->len };
+}
+
+static void
+read_status(tw_http_t *h, long status, tw_answer_t *a, tq_buf_t *text)
+{
+    size_t  n;
+    char   *to = NULL;
+
+    if (status >= 200 && status < 300) {
+        a->kind = TW_ANSWER_SUCCESS;
+        read_result(h, a, text);
+        return;
+    }
+
+    a->kind = TW_ANSWER_ERROR;
+    a->retryable = status == 429 || status >= 500 || status < 200;
+    tq_buf_addf(&a->error, "HTTP status %ld", status);
+
+    if (status == 429 || status == 503) {
+        a->wait_ms = retry_after(h);
+    }
+
+    if (status >= 300 && status < 400) {
+        (void) curl_easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &to);
+        tq_buf_adds(&a->error, ", not followed: ");
+        tq_buf_adds(&a->error, to != NULL ? to : "no Location");
+        return;
+    }
+
+    n = tw_utf8_cut(h->in.p, h->in.len, ERROR_BODY_MAX);
+    if (n != 0) {
+        tq_buf_adds(&a->error, ": ");
+        tw_utf8_add(&a->error, h->in.p, n);
+    }
+}
+
+static int
+same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+    int    same;
+    char  *x = NULL, *y = NULL;
+
+    (void) curl_url_get(a, part, &x, CURLU_DEFAULT_PORT);
+    (void) curl_url_get(b, part, &y, CURLU_DEFAULT_PORT);
+    same = x != NULL && y != NULL && strcasecmp(x, y) == 0;
+    curl_free(x);
+    curl_free(y);
+
+    return same;
+}
+
+/* 1: the same request was started again at another place of the same host. */
+static int
+follow(tw_http_t *h, long status)
+{
+    int     ok = 0;
+    char   *to = NULL, *from = NULL;
+    CURLU  *a, *b;
+
+    (void) curl_easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &to);
+    (void) curl_easy_getinfo(h->easy, CURLINFO_EFFECTIVE_URL, &from);
+
+    /* the others would turn the POST into a GET */
+    if ((status != 307 && status != 308) || to == NULL || from == NULL
+        || h->redirects++ >= REDIRECTS_MAX)
+    {
+        return 0;
+    }
+
+    a = curl_url();
+    b = curl_url();
+    if (a != NULL && b != NULL
+        && curl_url_set(a, CURLUPART_URL, from, 0) == CURLUE_OK
+        && curl_url_set(b, CURLUPART_URL, to, 0) == CURLUE_OK)
+    {
+        ok = same_part(a, b, CURLUPART_SCHEME)
+             && same_part(a, b, CURLUPART_HOST)
+             && same_part(a, b, CURLUPART_PORT);
+    }
+    curl_url_cleanup(a);
+    curl_url_cleanup(b);
+
+    if (!ok) {
+        return 0;
+    }
+
+    tq_buf_reset(&h->in);
+    (void) curl_multi_remove_handle(multi, h->easy);
+    (void) curl_easy_setopt(h->easy, CURLOPT_URL, to);
+
+    return curl_multi_add_handle(multi, h->easy) == CURLM_OK;
+}
+
+static void
+finish(tw_http_t *h, CURLcode code)
+{
+    long         status = 0;
+    tq_buf_t     text = {0};
+    tw_answer_t  a;
+
+    (void) curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
+
+    if (code == CURLE_OK && status >= 300 && status < 400
+        && follow(h, status))
+    {
+        return;
+    }
+
+    memset(&a, 0, sizeof(a));
+    a.wait_ms = -1;
+
+    if (code == CURLE_OK) {
+        read_status(h, status, &a, &text);
+
+    } else {
+        a.kind = TW_ANSWER_ERROR;
+        a.retryable = !h->too_long;
+        if (h->too_long) {
+            tq_buf_addf(&a.error, "the answer has more than %d bytes",
+                TQ_ANSWER_LINE_BYTES);
+        } else {
+            tq_buf_adds(&a.error, h->error[0] ? h->error
+                : curl_easy_strerror(code));
+        }
+    }
+
+    tw_http_abort(h);
+    h->cb(h->data, &a);
+    tq_buf_free(&a.error);
+    tq_buf_free(&text);
+}
+
+static void
+check_done(void)
+{
+    int         left;
+    CURLMsg    *m;
+    CURLcode    code;
+    tw_http_t  *h;
+
+    while (multi != NULL && (m = curl_multi_info_read(multi, &left)) != NULL) {
+        if (m->msg == CURLMSG_DONE) {
+            code = m->data.result;    /* m dies with the next curl call */
+            (void) curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &h);
+            finish(h, code);
+        }
+    }
+}
+
+/* ---- the request ---- */
+
+tw_http_t *
+tw_http_new(tw_http_cb cb, void *data)
+{
+    tw_http_t  *h = calloc(1, sizeof(*h));
+
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->cb = cb;
+    h->data = data;
+    h->easy = curl_easy_init();
+
+    if (h->easy == NULL) {
+        free(h);
+        return NULL;
+    }
+
+    return h;
+}
+
+void
+tw_http_free(tw_http_t *h)
+{
+    if (h != NULL) {
+        tw_http_abort(h);
+        curl_easy_cleanup(h->easy);
+        tq_buf_free(&h->in);
+        tq_buf_free(&h->out);
+        free(h);
+    }
+}
+
+static int
+add_header(tw_http_t *h, const char *name, const char *value)
+{
+    tq_buf_t            b = {0};
+    struct curl_slist  *l = NULL;
+
+    tq_buf_adds(&b, name);
+    tq_buf_adds(&b, ": ");
+    tq_buf_adds(&b, value);
+
+    if (tq_buf_cstr(&b) != NULL) {
+        l = curl_slist_append(h->headers, b.p);
+    }
+    tq_buf_free(&b);
+
+    if (l == NULL) {
+        return -1;
+    }
+
+    h->headers = l;
+
+    return 0;
+}
+
+static int
+add_headers(tw_http_t *h, const tw_http_request_t *r)
+{
+    char  id[24], attempt[16];
+
+    (void) snprintf(id, sizeof(id), "%lld", (long long) r->job_id);
+    (void) snprintf(attempt, sizeof(attempt), "%d", r->attempt);
+
+    return add_header(h, "Content-Type", "application/json")
+           || add_header(h, "Accept", "application/json")
+           || add_header(h, "Expect", "")
+           || add_header(h, "TaskMQ-Job-Id", id)
+           || add_header(h, "TaskMQ-Task-Id", r->task_id)
+           || add_header(h, "TaskMQ-Handler", r->handler)
+           || add_header(h, "TaskMQ-Attempt", attempt)
+           || add_header(h, "Idempotency-Key", r->key);
+}
+
+int
+tw_http_start(tw_http_t *h, const tw_http_request_t *r)
+{
+    CURL  *e = h->easy;
+
+    curl_easy_reset(e);
+    tq_buf_reset(&h->in);
+    tq_buf_reset(&h->out);
+    h->too_long = 0;
+    h->redirects = 0;
+    h->error[0] = '\0';
+
+    tq_buf_add(&h->out, r->body.p, r->body.len);
+    if (h->out.failed || add_headers(h, r) != 0) {
+        tw_http_abort(h);
+        return -1;
+    }
+
+    (void) curl_easy_setopt(e, CURLOPT_PRIVATE, h);
+    (void) curl_easy_setopt(e, CURLOPT_URL, r->url);
+    (void) curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void) curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    (void) curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long) CONNECT_MS);
+    (void) curl_easy_setopt(e, CURLOPT_POST, 1L);
+    (void) curl_easy_setopt(e, CURLOPT_POSTFIELDS, h->out.p);
+    (void) curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
+        (curl_off_t) h->out.len);
+    (void) curl_easy_setopt(e, CURLOPT_HTTPHEADER, h->headers);
+    (void) curl_easy_setopt(e, CURLOPT_USERAGENT, "taskmq-worker");
+    (void) curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    (void) curl_easy_setopt(e, CURLOPT_WRITEDATA, h);
+    (void) curl_easy_setopt(e, CURLOPT_ERRORBUFFER, h->error);
+
+    if (curl_multi_add_handle(multi, e) != CURLM_OK) {
+        tw_http_abort(h);
+        return -1;
+    }
+
+    h->active = 1;
+
+    return 0;
+}
+
+void
+tw_http_abort(tw_http_t *h)
+{
+    if (h->active) {
+        (void) curl_multi_remove_handle(multi, h->easy);
+        h->active = 0;
+    }
+
+    curl_slist_free_all(h->headers);
+    h->headers = NULL;
+}

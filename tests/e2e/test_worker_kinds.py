@@ -1,0 +1,502 @@
+"""Handlers that are no plain program: HTTP targets, shared objects,
+containers; and what bounds a child: memory, user."""
+
+import http.server
+import json
+import os
+import pwd
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+from desk import Desk, gone
+from harness import ROOT, SLOW, wait_for
+
+ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
+
+
+class Target(http.server.BaseHTTPRequestHandler):
+    """Does what the payload says; keeps what it saw."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        data = json.loads(body)
+        self.server.seen.append((self.path, dict(self.headers), body,
+                                 self.client_address[1], time.time()))
+        time.sleep(data.get("sleep", 0))
+        status, text = data.get("status", 200), data.get("body", "")
+        if data.get("until", 1 << 30) < len([
+                s for s in self.server.seen if s[2] == body]):
+            status, text = 200, '"late"'
+        if self.path == "/moved":
+            status, text = 200, '"moved"'
+        raw = text.encode() * data.get("times", 1)
+        self.send_response(status)
+        for name, value in data.get("headers", {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *args):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+
+    def handle_error(self, request, client_address):
+        """A client that went away is what some of these tests are about."""
+
+
+class Url(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(("127.0.0.1", 0), Target)
+        cls.server.daemon_threads = True
+        cls.server.seen = []
+        cls.addClassCleanup(cls.server.server_close)
+        cls.addClassCleanup(cls.server.shutdown)
+        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
+        cls.base = "http://127.0.0.1:%d" % cls.server.server_address[1]
+        cls.s = Desk(handlers={
+            "u": {"url": cls.base + "/run?x=1", "instances": 4, "timeout": 2},
+            "nowhere": {"url": "http://127.0.0.1:1/", "instances": 1},
+        }, aof=False)
+        cls.addClassCleanup(cls.s.close)
+        cls.w = cls.s.worker("--concurrency", 4)
+        cls.s.run("config", "set", "retry_wait_ms", "200")
+
+    def setUp(self):
+        del self.server.seen[:]
+
+    def done(self, **data):
+        return self.s.wait_done(self.s.add("u", data))["result"]
+
+    def failed(self, retry_policy="none", **data):
+        job = self.s.wait_status(self.s.add("u", data, retry_policy=(
+            retry_policy)), "FAILED")
+        return job["error_log"]
+
+    def test_payload_and_headers(self):
+        payload = '{"n":12345678901234567890123, "x":1.10}'
+        job = self.s.add("u", payload)
+        self.s.wait_done(job)
+        (path, headers, body, _, _), = self.server.seen
+        self.assertEqual((path, body), ("/run?x=1", payload.encode()))
+        self.assertEqual(headers["TaskMQ-Job-Id"], str(job))
+        self.assertEqual(headers["TaskMQ-Handler"], "u")
+        self.assertEqual(headers["TaskMQ-Attempt"], "1")
+        self.assertEqual(headers["Content-Type"], "application/json")
+        self.assertRegex(headers["TaskMQ-Task-Id"],
+                         "^[0-9a-f]{8}-[0-9a-f]{4}-8")
+        self.assertEqual(headers["Idempotency-Key"],
+                         headers["TaskMQ-Task-Id"])
+
+    def test_results(self):
+        self.assertEqual(self.done(body='{"a": 1.10}'), {"a": 1.1})
+        self.assertIsNone(self.done(body=""))
+        self.assertIsNone(self.done(status=204))
+        self.assertEqual(self.done(body="fine\n"), "fine\n")
+        self.assertEqual(self.done(status=201, body="7"), 7)
+
+    def test_connection_is_kept(self):
+        for _ in range(5):
+            self.done()
+        self.assertEqual(len({s[3] for s in self.server.seen}), 1)
+
+    def test_4xx_is_permanent(self):
+        error = self.failed("fixed", status=404, body="no such thing")
+        self.assertEqual(error, "HTTP status 404: no such thing")
+        self.assertEqual(len(self.server.seen), 1)
+
+    def test_5xx_is_retried_with_the_same_key(self):
+        job = self.s.add("u", {"status": 500, "until": 2})
+        done = self.s.wait_done(job)
+        self.assertEqual((done["result"], done["retries"]), ("late", 2))
+        self.assertEqual(len({s[1]["Idempotency-Key"]
+                              for s in self.server.seen}), 1)
+        self.assertEqual([s[1]["TaskMQ-Attempt"] for s in self.server.seen],
+                         ["1", "2", "3"])
+
+    def test_retry_after(self):
+        for status in (429, 503):
+            del self.server.seen[:]
+            job = self.s.add("u", {"status": status, "until": 1,
+                                   "headers": {"Retry-After": "2"}})
+            self.s.wait_done(job)
+            a, b = [s[4] for s in self.server.seen]
+            self.assertGreaterEqual(b - a, 1.95)
+            self.assertLess(b - a, 2 + 0.5 * SLOW)
+
+    def test_timeout_is_retried(self):
+        job = self.s.add("u", {"sleep": 3, "until": 0}, max_retries=1)
+        failed = self.s.wait_status(job, "FAILED", 15)
+        self.assertEqual(failed["error_log"], "timed out after 2 s")
+        self.assertEqual(failed["retries"], 2)
+        self.done()
+
+    def test_refused_connection_is_retried(self):
+        job = self.s.add("nowhere", {}, max_retries=1)
+        failed = self.s.wait_status(job, "FAILED")
+        self.assertIn("Failed to connect", failed["error_log"])
+        self.assertEqual(failed["retries"], 2)
+
+    def test_redirects(self):
+        self.assertEqual(self.done(status=307, headers={
+            "Location": self.base + "/moved"}), "moved")
+        self.assertEqual(self.server.seen[-1][2], self.server.seen[-2][2])
+        for status, to in ((307, "http://localhost:%d/moved"
+                            % self.server.server_address[1]),
+                           (308, "https://example.org/"),
+                           (302, self.base + "/moved"),
+                           (308, self.base + "/run?x=1")):
+            error = self.failed("fixed", status=status,
+                                headers={"Location": to})
+            self.assertIn("HTTP status %d, not followed: " % status, error)
+
+    def test_answer_over_the_limit(self):
+        error = self.failed("fixed", body="x" * 1000, times=1200)
+        self.assertIn("more than 1114112 bytes", error)
+        error = self.failed("fixed", body='"%s"' % ("x" * (1 << 20)))
+        self.assertIn("the limit is 1048576", error)
+
+    def test_cancel(self):
+        job = self.s.add("u", {"sleep": 1.5})
+        wait_for(lambda: self.server.seen, 5)
+        self.s.run("cancel", "--force", job)
+        wait_for(lambda: "job cancelled" in self.w.tail(), 5)
+        self.done()
+        self.assertEqual(self.s.job(job)["status"], "CANCELLED")
+
+
+class Library(unittest.TestCase):
+    SOURCE = r"""
+        #include "taskmq_handler.h"
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <string.h>
+        #include <unistd.h>
+        int taskmq_handle(const char *task, size_t len, char **out) {
+            if (strlen(task) != len || task[len - 1] != '}') return -1;
+            if (strstr(task, "crash")) abort();
+            if (strstr(task, "later")) { *out = strdup("later"); return 1; }
+            if (strstr(task, "never")) { *out = strdup("never"); return -1; }
+            if (strstr(task, "junk")) { *out = strdup("{junk"); return 0; }
+            if (strstr(task, "null")) return 0;
+            printf("{\"status\":\"success\",\"result\":\"wrong\"}\n");
+            asprintf(out, "{\"pid\":\n%d}", (int) getpid());
+            return 0;
+        }
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        cls.dir = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.dir.cleanup)
+        so = os.path.join(cls.dir.name, "x.so")
+        subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-I",
+                        os.path.join(ROOT, "clients/c"), "-x", "c", "-",
+                        "-o", so], input=cls.SOURCE.encode(), check=True)
+        count = os.path.join(cls.dir.name, "w.so")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", count, os.path.join(
+            ROOT, "clients/c/wordcount.c")], check=True)
+        cls.s = Desk(handlers={
+            "lib": {"library": so, "instances": 1},
+            "count": {"library": count, "instances": 1},
+            "none": {"library": "/no/such.so", "instances": 1},
+        }, aof=False)
+        cls.addClassCleanup(cls.s.close)
+        cls.w = cls.s.worker()
+
+    def add(self, word, **kw):
+        return self.s.add("lib", {"word": word}, **kw)
+
+    def test_results(self):
+        first = self.s.wait_done(self.add("x"))
+        again = self.s.wait_done(self.add("x"))
+        self.assertEqual(first["result"], again["result"])
+        self.assertIsNone(self.s.wait_done(self.add("null"))["result"])
+
+    def test_what_it_prints_is_the_log(self):
+        job = self.add("x")
+        self.s.wait_done(job)
+        self.assertIn("wrong", self.s.log(job))
+
+    def test_errors(self):
+        for word, error, retries in (("never", "never", 0),
+                                     ("later", "later", 1),
+                                     ("junk", "the library's result is not "
+                                              "JSON", 0)):
+            job = self.s.wait_status(self.add(
+                word, retry_policy="none"), "FAILED")
+            self.assertEqual(job["error_log"], error)
+
+    def test_crash_is_only_its_jobs(self):
+        job = self.s.wait_status(self.add(
+            "crash", retry_policy="none"), "FAILED")
+        self.assertIn("killed by signal 6 (Aborted)", job["error_log"])
+        self.s.wait_done(self.add("x"))
+        self.assertTrue(self.w.alive())
+
+    def test_example(self):
+        job = self.s.add("count", {"text": "a bc  d"})
+        self.assertEqual(self.s.wait_done(job)["result"], {"words": 3})
+
+    def test_missing_library_keeps_its_jobs(self):
+        job = self.s.add("none", {})
+        wait_for(lambda: "/no/such.so: cannot open" in self.w.tail(100000),
+                 10)
+        self.assertNotEqual(self.s.job(job)["status"], "FAILED")
+
+
+class Bounds(unittest.TestCase):
+
+    def test_memory_limit(self):
+        eat = ("import sys, json\n"
+               "for line in sys.stdin:\n"
+               "    n = json.loads(line)['task_data']['mb']\n"
+               "    x = bytearray(n << 20)\n"
+               "    print('{\"status\":\"success\",\"result\":%d}' % len(x),"
+               " flush=True)\n")
+        with Desk(handlers={"eat": {
+                "command": [sys.executable, "-c", eat], "instances": 1,
+                "memory_limit": "256m"}}, aof=False) as s:
+            w = s.worker()
+            self.assertEqual(s.wait_done(s.add("eat", {"mb": 50}))["result"],
+                             50 << 20)
+            job = s.add("eat", {"mb": 400}, retry_policy="none")
+            s.wait_status(job, "FAILED")
+            # which one depends on the machine; the log says it
+            line = re.search("memory limit handler=eat bytes=268435456 by="
+                             "(\"cgroup v2\"|RLIMIT_AS because=.*)",
+                             w.tail(20000))
+            self.assertTrue(line, w.tail(20000))
+            if "RLIMIT" in line.group(1):
+                self.assertIn("MemoryError", s.log(job))
+            else:
+                self.assertIn("for its memory_limit", s.job(job)["error_log"])
+            s.wait_done(s.add("eat", {"mb": 1}))
+
+    @unittest.skipIf(os.getuid() != 0, "needs root to become another user")
+    def test_user(self):
+        nobody = pwd.getpwnam("nobody")
+        look = ("import sys, os, json\n"
+                "for line in sys.stdin:\n"
+                "    with open('/proc/self/status') as f:\n"
+                "        caps = [x.split()[1] for x in f"
+                " if x.startswith('CapEff')][0]\n"
+                "    print(json.dumps({'status': 'success', 'result': [\n"
+                "        os.getuid(), os.geteuid(), os.getgid(),"
+                " os.getgroups(),\n"
+                "        os.environ['HOME'], os.environ['USER'], caps]}),"
+                " flush=True)\n")
+        with Desk(handlers={"who": {
+                "command": ["/usr/bin/python3", "-c", look], "user": "nobody",
+                "instances": 1}}, aof=False) as s:
+            w = s.worker()
+            self.assertEqual(
+                s.wait_done(s.add("who", {}))["result"],
+                [nobody.pw_uid, nobody.pw_uid, nobody.pw_gid,
+                 [nobody.pw_gid], nobody.pw_dir, "nobody", "0" * 16])
+            # still tied to the worker
+            with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
+                children = [int(c) for c in f.read().split()]
+            w.kill()
+            for c in children:
+                wait_for(lambda c=c: gone(c), 5, "child %d ends" % c)
+
+    def test_unknown_user(self):
+        with Desk(handlers={"x": {"command": ["true"],
+                                  "user": "no-such-user"}}) as s:
+            w = s.worker(wait=False)
+            self.assertEqual(w.wait(), 2)
+            self.assertIn("x.user: there is no such user", w.tail())
+
+    def test_keys_that_mean_nothing(self):
+        for conf, key in (({"builtin": "noop", "memory_limit": "1m"},
+                           "memory_limit"),
+                          ({"url": "http://a/", "env": {"A": "b"}}, "env"),
+                          ({"command": ["a"], "runtime": "docker"},
+                           "runtime")):
+            with Desk(handlers={"x": conf}) as s:
+                w = s.worker(wait=False)
+                self.assertEqual(w.wait(), 2)
+                self.assertIn("x.%s: not for this kind" % key, w.tail())
+
+
+# ---- containers ----
+
+# what was seen to work with Debian's podman, runc and hybrid cgroups
+PODMAN = ["podman", "--runtime", "runc", "--cgroup-manager=cgroupfs"]
+ULIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024",
+           "--network=none"]
+IN_CONTAINER = r"""
+while read -r line; do
+    case $line in
+    *do-sleep*) sleep 100 ;;
+    *do-stubborn*) trap '' TERM; sleep 100; sleep 100; sleep 100 ;;
+    *do-env*) echo "{\"status\":\"success\",\"result\":\"$MINE,$PATH\"}" ;;
+    *do-id*) echo "{\"status\":\"success\",\"result\":$(id -u)}" ;;
+    *do-mem*) x=$(head -c 100000000 /dev/zero | tr '\0' x); echo "${#x}" ;;
+    *) echo "note" >&2; echo "{\"status\":\"success\",\"result\":$line}" ;;
+    esac
+done
+"""
+
+FAKE = r"""#!/bin/sh
+# a runtime that runs nothing in a container: keeps its arguments
+echo "$*" >> %(dir)s/calls
+case $1 in
+run) while read -r line; do echo '{"status":"success"}'; done ;;
+ps) cat %(dir)s/containers 2> /dev/null ;;
+rm) shift 2; for n; do sed -i "/^$n$/d" %(dir)s/containers; done ;;
+esac
+exit 0
+"""
+
+
+class FakeRuntime(unittest.TestCase):
+    """The arguments, and the removal of what an earlier life left."""
+
+    def test_arguments(self):
+        with Desk(handlers={}, aof=False) as s:
+            runtime = s.path("runtime", (FAKE % {"dir": s.dir}).encode())
+            os.chmod(runtime, 0o755)
+            s.write_handlers({"c": {
+                "image": "registry/x:1", "runtime": runtime,
+                "runtime_args": ["--network=none", "-v", "/a:/b"],
+                "instances": 1, "memory_limit": "64m", "user": "app",
+                "workdir": "/srv", "env": {"A": "b c", "PATH": "/x"}}})
+            s.worker()
+            s.wait_done(s.add("c", {}))
+            with open(s.path("calls")) as f:
+                run = [c for c in f.read().splitlines()
+                       if c.startswith("run ")][0]
+            self.assertRegex(run, re.compile(
+                r"^run -i --rm --init --name taskmq-[0-9a-f]{8}-[0-9a-f]{8}-"
+                r"\d+-\d+-\d+ --stop-timeout 5 --memory 67108864 --user app "
+                r"--workdir /srv -e A -e PATH=/x --network=none -v /a:/b "
+                r"registry/x:1$"))
+
+    def test_sweep(self):
+        with Desk(handlers={}, aof=False) as s:
+            runtime = s.path("runtime", (FAKE % {"dir": s.dir}).encode())
+            os.chmod(runtime, 0o755)
+            s.write_handlers({"c": {"image": "x", "runtime": [runtime],
+                                    "instances": 1}})
+            w = s.worker()
+            s.wait_done(s.add("c", {}))
+            with open(s.path("calls")) as f:
+                mine = re.search("--name (taskmq-(.{8})-(.{8})-(\\d+)-(\\d+)"
+                                 "-\\d+)", f.read())
+            host, boot, pid, start = mine.groups()[1:]
+            dead = ["taskmq-%s-%s-%s-%s-1" % x for x in (
+                (host, boot, pid, int(start) - 1), (host, boot, 1 << 22, 5),
+                (host, "00000000", pid, start))]
+            alive = [mine.group(1), "taskmq-ffffffff-%s-1-5-1" % boot,
+                     "taskmq-other", "x" + mine.group(1)]
+            s.path("containers", "\n".join(dead + alive + [""]).encode())
+            b = s.worker()
+            wait_for(lambda: "containers of a dead worker removed "
+                     "containers=3 status=0" in b.tail(), 10)
+            with open(s.path("containers")) as f:
+                self.assertEqual(f.read().split(), alive)
+            self.assertTrue(w.alive())
+
+
+def import_image(name):
+    """An image of busybox alone."""
+    with tempfile.TemporaryDirectory() as d:
+        os.mkdir(os.path.join(d, "bin"))
+        subprocess.run(["cp", "/bin/busybox", os.path.join(d, "bin")],
+                       check=True)
+        for n in ("sh", "sleep", "echo", "id", "head", "tr"):
+            os.symlink("busybox", os.path.join(d, "bin", n))
+        with open(os.path.join(d, "handler"), "w") as f:
+            f.write(IN_CONTAINER)
+        tar = subprocess.run(["tar", "-C", d, "-c", "."], check=True,
+                             stdout=subprocess.PIPE).stdout
+    subprocess.run(["podman", "import", "-c", 'CMD ["/bin/sh","/handler"]',
+                    "-", name], input=tar, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class Podman(unittest.TestCase):
+    """The real thing: Debian's podman with runc."""
+    IMAGE = "taskmq-test-%d" % os.getpid()
+
+    @classmethod
+    def setUpClass(cls):
+        for program in ("podman", "runc", "/bin/busybox"):
+            if subprocess.run(["which", program],
+                              stdout=subprocess.DEVNULL).returncode:
+                raise unittest.SkipTest("%s is not installed" % program)
+        import_image(cls.IMAGE)
+        cls.addClassCleanup(subprocess.run, ["podman", "rmi", "-f",
+                                             cls.IMAGE],
+                            stdout=subprocess.DEVNULL)
+
+    def conf(self, **more):
+        return dict({"image": self.IMAGE, "runtime": PODMAN, "instances": 1,
+                     "runtime_args": ULIMITS}, **more)
+
+    def containers(self):
+        out = subprocess.run(
+            ["podman", "ps", "-a", "-q", "--filter",
+             "name=taskmq-"], check=True, stdout=subprocess.PIPE)
+        return out.stdout.split()
+
+    def test_jobs(self):
+        with Desk(handlers={"c": self.conf(env={"MINE": "yes"}, user="65534",
+                                           memory_limit="64m"),
+                            "short": self.conf(timeout=1)},
+                  aof=False) as s:
+            w = s.worker()
+            job = s.wait_done(s.add("c", {"x": 1}), 30)
+            self.assertEqual(job["result"]["task_data"], {"x": 1})
+            wait_for(lambda: "note" in s.log(job["id"]), 5)
+            env = s.wait_done(s.add("c", {"do": "do-env"}))["result"]
+            self.assertTrue(env.startswith("yes,/"), env)
+            self.assertEqual(s.wait_done(s.add("c", {"do": "do-id"}))["result"],
+                             65534)
+            # the memory limit kills what is inside, and the job says so
+            job = s.add("c", {"do": "do-mem"}, retry_policy="none")
+            failed = s.wait_status(job, "FAILED", 30)
+            self.assertRegex(failed["error_log"],
+                             "exited with status|was no answer")
+            s.wait_done(s.add("c", {}), 30)
+            # a timeout: TERM, and for the stubborn one KILL by the runtime
+            for do, most in (("do-sleep", 10), ("do-stubborn", 20)):
+                job = s.add("short", {"do": do}, retry_policy="none")
+                failed = s.wait_status(job, "FAILED", most)
+                self.assertIn("timed out after 1 s", failed["error_log"])
+                s.wait_done(s.add("short", {}), 30)
+            self.assertEqual(w.stop(30), 0)
+            wait_for(lambda: not self.containers(), 15, "no container stays")
+
+    def test_left_behind_by_kill_9(self):
+        with Desk(handlers={"c": self.conf()}, lease=1, aof=False) as s:
+            w = s.worker()
+            s.add("c", {"do": "do-sleep"})
+            wait_for(lambda: s.redis("ZCARD", s.key("leased")) == 1
+                     and self.containers(), 30)
+            old = self.containers()
+            w.kill()
+            w = s.worker()
+            wait_for(lambda: not set(old) & set(self.containers()), 30,
+                     "the old container is removed")
+            w.signal(signal.SIGTERM)
+            wait_for(lambda: "draining" in w.tail(), 5)
+            w.stop(30)
+            wait_for(lambda: not self.containers(), 15)
+
+
+if __name__ == "__main__":
+    unittest.main()
