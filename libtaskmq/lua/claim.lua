@@ -178,6 +178,7 @@ else
     local some = max(4, floor(4 * total / #argv) + 1)
     for i = 5, #argv, 2 do
         left[i], taken[i] = tonumber(argv[i + 1]), 0
+        rest[i] = left[i] == 0
         if left[i] > 0 then
             local line = call('ZRANGE', sets[i], 0, some - 1, 'WITHSCORES')
             if #line > 0 then

@@ -32,6 +32,8 @@ MUTANTS = [
      '1,001 names'),
     ('claim', "            rest[i] = #got == 2 * free\n",
      "            rest[i] = false\n", 'marker not armed again'),
+    ('claim', "        rest[i] = left[i] == 0\n", "",
+     'a marker taken without slots'),
     ('claim', "        taken[i] = taken[i] + 1\n        at = at + 2\n"
      "        if taken[i] == left[i] then",
      "        taken[i] = taken[i] + 1\n        at = at + 2\n"
@@ -39,6 +41,9 @@ MUTANTS = [
     ('claim', "sub(run, 63, 79)\n                          .. AGAIN",
      "'000 0 0000000000 '\n                          .. AGAIN",
      'attempts forgotten'),
+    ('claim', "                    nfree = nfree - tonumber(argv[i + 1])\n"
+     "                    argv[i + 1] = '0'\n", "",
+     'jobs given before all are moved'),
     ('claim', "        call('ZREM', P .. 'leased', LONG)\n", "",
      'the long member stays'),
     ('claim', "call('HINCRBY', P .. 'stats', 'sch:' .. handler, -n)",

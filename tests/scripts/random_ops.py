@@ -172,7 +172,8 @@ class Pair:
         worker = r.choice(WORKERS)
         if handlers is None:
             handlers = r.sample(HANDLERS, r.randint(1, len(HANDLERS)))
-        wants = [(h, r.randint(1, 4)) for h in handlers]
+        wants = [(h, r.choice([0, 1, 1, 2, 4]) if len(handlers) > 1 else 1)
+                 for h in handlers]
         total = r.choice([1, 2, 5, 100])
         name = 'host-%s:%d' % (worker[-1], r.randint(1, 99999))
         flat = [x for w in wants for x in w]

@@ -487,6 +487,16 @@ def test_claim_free_slots_limit(d):
     eq([x[0] for x in got], [1, 2, 6, 7, 8, 9])
 
 
+def test_claim_without_slots_passes_the_marker_on(d):
+    for total in (0, 1, 5):
+        d.c('FLUSHALL')
+        d.add(job('a'), job('b'), job('b'), job('b'))
+        d.unmark('a'), d.unmark('b')
+        got = d.claim('a', 0, 'b', 2, 'c', 0, total=total)
+        eq([x[0] for x in got], [2, 3][:total])
+        assert d.marked('a') and d.marked('b') and not d.marked('c')
+
+
 def test_claim_nothing(d):
     eq(d.claim('email', 5), [])
     eq(d.head[1:], [0, b'0' * 12])
