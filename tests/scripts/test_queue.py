@@ -1,6 +1,7 @@
 """The queue as a whole: periodic jobs, selection, expiry, lists, figures,
 settings, a full Redis, time per call."""
 
+import math
 import os
 import re
 import subprocess
@@ -461,6 +462,50 @@ def test_flags(d):
     for name in tmq.NAMES:
         first = tmq.text_of(name).split(b'\n', 1)[0].decode()
         eq(first, '#!lua' + flags.get(name, ' flags=allow-oom'), name)
+
+
+LIMITS = {      # name in a script: name in tq_limits.h
+    'HANDLERS_MAX': 'TQ_HANDLERS_MAX', 'GONE_MS': 'TQ_WORKER_GONE_MS',
+    'WAKE_MAX_MS': 'TQ_WAKE_MAX_MS', 'CLAIM_MAX': 'TQ_CLAIM_MAX',
+    'IDEMPOTENCY_TTL_S': 'TQ_IDEMPOTENCY_TTL_S',
+    'PROMOTE_MAX': 'TQ_PROMOTE_MAX', 'SWEEP_MAX': 'TQ_SWEEP_MAX',
+    'RETENTION_S': 'TQ_RETENTION_DEFAULT_S', 'ERROR_MAX': 'TQ_ERROR_MAX_BYTES',
+    'REAP_MAX': 'TQ_REAP_MAX', 'CRASHES_MAX': 'TQ_CRASHES_MAX',
+    'WALK_MAX': 'TQ_LIST_WALK_MAX', 'PAGE_BYTES': 'TQ_LIST_PAGE_BYTES',
+    'ROWS_MAX': 'TQ_LIST_MAX'}
+
+
+def test_limits_are_those_of_the_header(d):
+    header = {}
+    with open(tmq.ROOT + '/libtaskmq/tq_limits.h') as f:
+        for m in re.finditer(r'#define (TQ_\w+) +\(?(\d+(?: \* \d+)*)',
+                             f.read()):
+            header[m[1]] = math.prod(int(x) for x in m[2].split(' * '))
+    seen = set()
+    for name in tmq.NAMES:
+        text = tmq.text_of(name).decode()
+        for m in re.finditer(r'^local ([A-Z_, ]+) = ([\d, \n]+)$', text,
+                             re.M):
+            pairs = zip(m[1].split(', '), m[2].split(', '))
+            for k, v in pairs:
+                if k in LIMITS:
+                    eq(int(v), header[LIMITS[k]], (name, k))
+                    seen.add(k)
+    eq(seen, set(LIMITS))
+    for name in ('fail', 'reap', 'release', 'cancel', 'recover'):
+        text = tmq.text_of(name).decode()
+        for value in re.findall(r'retention_s\'\) or (\d+)', text):
+            eq(int(value), header['TQ_RETENTION_DEFAULT_S'], name)
+    m = re.search(r'local defaults = \{ (.*?) \}', tmq.text_of('fail').decode())
+    eq([int(v) for v in m[1].split(', ')], [header[k] for k in (
+        'TQ_RETENTION_DEFAULT_S', 'TQ_DEAD_RETENTION_S', 'TQ_DEAD_MAX',
+        'TQ_MAX_RETRIES_DEFAULT', 'TQ_DAEMON_RETRIES_DEFAULT',
+        'TQ_RETRY_WAIT_MS', 'TQ_RETRY_WAIT_MAX_MS')])
+    with open(tmq.ROOT + '/libtaskmq/tq_ops_read.c') as f:
+        m = re.search(r'tq_duration_bounds_ms\[\w+\] = \{([^}]*)\}', f.read())
+    lua = re.search(r'local BOUNDS = \{([^}]*)\}',
+                    tmq.text_of('complete').decode())
+    eq([int(v) for v in m[1].split(',')], [int(v) for v in lua[1].split(',')])
 
 
 def test_embedding(d):
