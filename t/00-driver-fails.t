@@ -64,6 +64,9 @@ my @right = (
 
 plan tests => 2 * @wrong + @right;
 
+# What is shown does not depend on the mode of this run.
+delete @ENV{grep { /^TEST_NGINX_(USE|CHECK)_/ } keys %ENV};
+
 my $dir = tempdir(CLEANUP => 1);
 mkdir "$dir/t";
 
@@ -78,7 +81,7 @@ sub run_spec {
         "__DATA__\n\n=== TEST 1: x\n$block\n";
     close $fh;
 
-    local $ENV{TEST_NGINX_TIMEOUT} = 0.5;
+    local $ENV{TEST_NGINX_TIMEOUT} = 1;
     my $include = join ' ', map { '-I' . File::Spec->rel2abs($_) }
                   grep { !ref } @INC;
     my $out = `cd $dir && prove -v $include spec.t 2>&1`;

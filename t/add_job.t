@@ -229,6 +229,7 @@ POST /add-job
 
 
 === TEST 7: content types
+--- no_http2
 --- request eval
 [("POST /add-job\n" . '{"payload":{},"handler":"h"}') x 7]
 --- more_headers eval
@@ -244,6 +245,7 @@ my $a = ::admin() . "\nContent-Type: ";
 
 
 === TEST 8: a coded body is refused
+--- no_http2
 --- request
 POST /add-job
 {"payload":{},"handler":"h"}

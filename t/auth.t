@@ -141,6 +141,7 @@ run_tests();
 __DATA__
 
 === TEST 1: refused with 401, whatever is wrong
+--- no_http2
 --- request eval
 [map { $::Job } @::Bad]
 --- more_headers eval
@@ -159,6 +160,7 @@ __DATA__
 
 
 === TEST 2: the token never reaches the log
+--- no_http2
 --- log_level: debug
 --- request eval
 [map { $::Job } @::Bad]
@@ -172,6 +174,7 @@ __DATA__
 
 
 === TEST 3: a good token with too small a role
+--- no_http2
 --- request eval
 [map { $::Job } @::Weak]
 --- more_headers eval

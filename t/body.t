@@ -61,6 +61,7 @@ __DATA__
 
 
 === TEST 4: chunks, in memory and in a file
+--- no_http2
 --- config
     location / { taskmq_api taskmq; client_body_buffer_size 8k; }
 --- request eval
@@ -149,6 +150,7 @@ Connection: close
 
 
 === TEST 12: chunks that are none
+--- no_http2
 --- request eval
 "POST /add-job\nzz\r\n{}\r\n0\r\n\r\n"
 --- more_headers eval: ::admin() . "\nTransfer-Encoding: chunked"

@@ -193,6 +193,7 @@ __DATA__
 
 
 === TEST 13: roles
+--- no_http2
 --- request eval
 [$::Cancel, $::Cancel, $::Retry, $::Retry, 'DELETE /job/1', 'DELETE /job/1']
 --- more_headers eval
@@ -203,6 +204,7 @@ __DATA__
 
 
 === TEST 14: a body that is too large for an id
+--- no_http2
 --- request eval
 "POST /cancel\n" . '{"job_id":1,' . ' ' x 1_000_000 . '"force":true}'
 --- more_headers eval: ::admin() . "\nContent-Length: 1000025"

@@ -14,6 +14,7 @@ run_tests();
 __DATA__
 
 === TEST 1: our errors stay JSON where nginx has pages for them
+--- no_http2
 --- config
     error_page 401 403 404 405 413 415 422 503 /page;
     location = /page { internal; return 200 "page"; }

@@ -58,6 +58,7 @@ __DATA__
 
 
 === TEST 3: killed in the middle of calls: every client gets an answer
+--- no_http2
 --- config
     location / { taskmq_api taskmq; taskmq_redis_timeout 1s; }
 --- request eval
@@ -77,6 +78,7 @@ __DATA__
 
 
 === TEST 4: the client leaves before the reply
+--- no_http2
 --- config
     location / { taskmq_api taskmq; taskmq_redis_timeout 1s; }
 --- request eval
@@ -166,6 +168,7 @@ __DATA__
 
 
 === TEST 10: a request waits while nginx reloads, and is answered
+--- no_http2
 --- request eval
 [$::Add, $::Add]
 --- more_headers eval: ::admin()
@@ -189,6 +192,7 @@ __DATA__
 
 
 === TEST 11: Redis silent during a reload: the old worker answers and leaves
+--- no_http2
 --- config
     location / { taskmq_api taskmq; taskmq_redis_timeout 500ms; }
     location = /status { stub_status; }

@@ -74,6 +74,7 @@ __DATA__
 
 
 === TEST 6: keys that are none
+--- no_http2
 --- request eval
 [($::Add) x 4]
 --- more_headers eval
@@ -118,6 +119,7 @@ __DATA__
 
 
 === TEST 10: bytes of all kinds in a key
+--- no_http2
 --- request eval
 [($::Add) x 3]
 --- more_headers eval

@@ -16,6 +16,7 @@ run_tests();
 __DATA__
 
 === TEST 1: the limit is met to the byte
+--- no_http2
 --- config
     location / { taskmq_api taskmq; taskmq_max_payload 1k; }
 --- request eval
@@ -31,6 +32,7 @@ __DATA__
 
 
 === TEST 2: the default is 1 MiB
+--- no_http2
 --- request eval
 [::post(1048576), ::post(1048577)]
 --- more_headers eval: ::admin()
@@ -66,6 +68,7 @@ Content-Type: application/json
 
 
 === TEST 5: pipelined after a body that was too large
+--- no_http2
 --- config
     location / { taskmq_api taskmq; taskmq_max_payload 1k; }
 --- pipelined_requests eval
@@ -111,6 +114,7 @@ Content-Type: application/json
 
 
 === TEST 8: what surrounds the payload has its limit, too
+--- no_http2
 --- config
     location / { taskmq_api taskmq; taskmq_max_payload 1k; }
 --- request eval

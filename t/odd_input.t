@@ -102,6 +102,7 @@ my $good = '{"payload":{},"handler":"h"}';
 
 
 === TEST 3: 2 MB
+--- no_http2
 --- request eval
 "POST /add-job\n" . '{"handler":"h","payload":{"a":"' . 'x' x 2_000_000 . '"}}'
 --- more_headers eval: ::admin()

@@ -79,6 +79,7 @@ my $a = ::admin(); ['', '', ::auth({ role => 'guest' }), $a, $a]
 
 
 === TEST 5: auth_request asks us to write: refused
+--- no_http2
 --- config
     location /jobs/ { taskmq_api taskmq; }
     location /gate { auth_request /jobs/add-job; try_files "" =404; }
@@ -97,6 +98,7 @@ auth request unexpected status
 
 
 === TEST 6: many subrequests of one request, Redis slow
+--- no_http2
 --- config
     location /jobs/ { taskmq_api taskmq; }
     location /a { auth_request /jobs/job/1; auth_request_set $x $upstream_status; mirror /m1; mirror /m2; return 200 "in"; }

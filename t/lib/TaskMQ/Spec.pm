@@ -125,21 +125,54 @@ sub get {
                     'Connection: close', @headers, '', '');
 }
 
-# Sends bytes and reads until nginx closes; '' when it does not answer.
+# Sends a request's bytes and reads until nginx closes; '' when it does not
+# answer. Where nginx speaks HTTP/2, curl translates.
 sub send_raw {
-    my ($bytes, $port) = @_;
+    my ($bytes) = @_;
 
-    my $finish = begin_request($bytes, $port) or return '';
+    return _by_curl($bytes) if _speaks_http2();
+
+    my $finish = begin_request($bytes) or return '';
 
     return $finish->();
 }
 
-# Sends bytes, and returns a sub that reads the reply.
+sub _speaks_http2 {
+    open my $fh, '<', Test::Nginx::Socket::server_root() . '/conf/nginx.conf'
+        or return 0;
+
+    return scalar grep { /^\s*listen\s+\d+ http2;|^\s*http2 on;/ } <$fh>;
+}
+
+sub _by_curl {
+    my ($bytes) = @_;
+
+    my ($head, $body) = split /\r\n\r\n/, $bytes, 2;
+    my ($line, @headers) = split /\r\n/, $head;
+    my ($method, $uri) = split / /, $line;
+    my @cmd = ('curl', '-sS', '-i', '--http2-prior-knowledge', '-X', $method,
+        map({ ('-H', $_) } grep { !/^(Connection|Host|Content-Length):/i }
+            @headers));
+
+    push @cmd, '-H', 'Content-Type:', '--data-binary',
+        '@' . write_file('curl.body', $body) if $body ne '';
+
+    open my $out, '-|', @cmd,
+        "http://127.0.0.1:$ENV{TEST_NGINX_SERVER_PORT}$uri"
+        or die "curl: $!\n";
+    local $/;
+    my $reply = <$out> // '';
+    $reply =~ s{\AHTTP/2 }{HTTP/1.1 };
+
+    return $reply;
+}
+
+# Sends bytes over HTTP/1.1, and returns a sub that reads the reply.
 sub begin_request {
-    my ($bytes, $port) = @_;
+    my ($bytes) = @_;
 
     my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-        PeerPort => $port // $ENV{TEST_NGINX_SERVER_PORT}, Timeout => 2)
+        PeerPort => $ENV{TEST_NGINX_SERVER_PORT}, Timeout => 2)
         or return undef;
 
     local $SIG{PIPE} = 'IGNORE';
