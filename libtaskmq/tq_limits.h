@@ -98,6 +98,9 @@
 #define TQ_START_OK_MS            1000    /* alive this long: it started */
 #define TQ_ANSWER_LINE_BYTES      (TQ_PAYLOAD_DEFAULT_BYTES \
                                    + TQ_LINE_EXTRA_BYTES)
+#define TQ_BOOT_MAX_MS            5000    /* a new child's first task: this long
+                                             until it reads it is not counted
+                                             in the task's timeout */
 #define TQ_CLOSED_WAIT_MS         200     /* a child without stdout may be about
                                              to be seen dead */
 #define TQ_STDERR_LINE_BYTES      4096    /* longer ones are logged in parts */

@@ -319,9 +319,9 @@ tw_child_stopping(const tw_child_t *c)
     return c->stage != STAGE_RUNS;
 }
 
-/* No byte of the task was read: what we wrote of it is all still there. */
-static int
-task_untouched(const tw_child_t *c)
+/* What we wrote of the task is all still in the pipe. */
+int
+tw_child_task_untouched(const tw_child_t *c)
 {
     int  left = 0;
 
@@ -357,7 +357,7 @@ bury(tw_child_t *c)
         c->cgroup = NULL;
     }
 
-    e.untouched = task_untouched(c);
+    e.untouched = tw_child_task_untouched(c);
     read_report(c);
     read_stderr(c, LAST_READS_MAX);
     read_stdout(c, LAST_READS_MAX);

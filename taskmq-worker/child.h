@@ -69,6 +69,9 @@ void tw_child_send(tw_child_t *c, const char *p, size_t len);
 /* Bytes on stdout after its last \n. */
 size_t tw_child_half_line(const tw_child_t *c);
 
+/* 1: not one byte of the task that was sent has been read yet. */
+int tw_child_task_untouched(const tw_child_t *c);
+
 /* Stopping again with something harder is fine; softer does nothing. */
 void tw_child_stop(tw_child_t *c, tw_stop_t how);
 int tw_child_stopping(const tw_child_t *c);

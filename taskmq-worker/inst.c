@@ -12,6 +12,8 @@
 #include "pool.h"
 #include "tq_fail.h"
 
+#define BOOT_LOOK_MS  20
+
 static const tw_child_events_t  child_events;
 
 void
@@ -155,6 +157,21 @@ on_timeout(uv_timer_t *t)
     tw_inst_kill(inst, 0);
 }
 
+/* A new process is still starting when its first task lies in its pipe: on a
+ * busy machine that alone can take longer than the task may. */
+static void
+on_boot(uv_timer_t *t)
+{
+    tw_inst_t  *inst = t->data;
+
+    if (!tw_child_task_untouched(inst->child)
+        || tw_now(inst->pool->w) - inst->slot->started_ms >= TQ_BOOT_MAX_MS)
+    {
+        (void) uv_timer_start(t, on_timeout,
+            (uint64_t) inst->slot->timeout_ms, 0);
+    }
+}
+
 int
 tw_inst_run(tw_inst_t *inst, tw_slot_t *slot)
 {
@@ -177,6 +194,10 @@ tw_inst_run(tw_inst_t *inst, tw_slot_t *slot)
     }
 
     tw_child_send(inst->child, slot->line.p, slot->line.len);
+    if (inst->tasks == 0) {
+        (void) uv_timer_start(&inst->timer, on_boot, BOOT_LOOK_MS,
+            BOOT_LOOK_MS);
+    }
     TQ_FAIL("task-sent");
 
     return 0;

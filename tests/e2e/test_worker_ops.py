@@ -1,0 +1,384 @@
+"""What an operator does to a worker: reload, watch, kill. Real processes."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import time
+import unittest
+
+from desk import Desk, gone
+from harness import BUILD, ROOT, SLOW, free_port, wait_for
+
+ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
+
+
+class Reload(unittest.TestCase):
+
+    def reload(self, s, w, handlers, word="configuration reloaded"):
+        s.write_handlers(handlers)
+        n = w.tail(1 << 20).count(word)
+        w.signal(signal.SIGHUP)
+        wait_for(lambda: w.tail(1 << 20).count(word) > n, 10, word)
+
+    def pid(self, s, name):
+        return s.wait_done(s.add(name, {"do": "look"}))["result"]["pid"]
+
+    def test_added_changed_removed_kept(self):
+        odd = {"command": ODD, "instances": 1}
+        with Desk(handlers={"kept": odd, "gone": odd, "changed": odd},
+                  aof=False) as s:
+            w = s.worker("--concurrency", 8)
+            kept, old = self.pid(s, "kept"), self.pid(s, "changed")
+            removed = self.pid(s, "gone")
+            running = s.add("changed", {"do": "sleep", "s": 1.5})
+            s.wait_status(running, "RUNNING")
+            self.reload(s, w, {
+                "added": odd, "kept": odd,
+                "changed": dict(odd, env={"NEW": "yes"}, instances=2)})
+            self.assertEqual(self.pid(s, "kept"), kept)
+            self.pid(s, "added")
+            # a new instance works while the old one ends its job
+            look = s.wait_done(s.add("changed", {"do": "look"}))["result"]
+            self.assertEqual(look["env"]["NEW"], "yes")
+            self.assertEqual(s.job(running)["status"], "RUNNING")
+            done = s.wait_done(running)
+            self.assertEqual((done["retries"], done["crashes"]), (0, 0))
+            for pid in (old, removed):
+                wait_for(lambda p=pid: gone(p), 10, "old instance ends")
+            # nobody serves that one any more
+            waits = s.add("gone", {"do": "ok"})
+            self.pid(s, "kept")
+            self.assertEqual(s.job(waits)["status"], "PENDING")
+
+    def test_mistake_changes_nothing(self):
+        with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
+                  aof=False) as s:
+            w = s.worker()
+            before = self.pid(s, "odd")
+            self.reload(s, w, {"odd": {"command": ODD, "instances": 0}},
+                        "configuration not reloaded")
+            self.assertIn("handlers.toml:3: handlers.odd.instances", w.tail())
+            self.assertEqual(self.pid(s, "odd"), before)
+            os.unlink(s.toml)
+            w.signal(signal.SIGHUP)
+            wait_for(lambda: "cannot be read" in w.tail(), 5)
+            self.assertEqual(self.pid(s, "odd"), before)
+
+    def test_broken_successor_leaves_the_old_one_at_work(self):
+        odd = {"command": ODD, "instances": 1}
+        with Desk(handlers={"odd": odd}, aof=False) as s:
+            w = s.worker()
+            before = self.pid(s, "odd")
+            self.reload(s, w, {"odd": {"command": ["/no/such"],
+                                       "instances": 1}})
+            wait_for(lambda: "cannot start" in w.tail(), 5)
+            self.assertEqual(self.pid(s, "odd"), before)
+            # and back
+            self.reload(s, w, {"odd": odd})
+            self.assertEqual(self.pid(s, "odd"), before)
+            self.reload(s, w, {"odd": {"builtin": "noop"}})
+            s.wait_done(s.add("odd", {}))
+            wait_for(lambda: gone(before), 5)
+
+    def test_reloads_under_load(self):
+        with Desk(handlers={"t": {"instances": 4}}, aof=False) as s:
+            w = s.worker("--concurrency", 8)
+            fds = len(os.listdir("/proc/%d/fd" % w.pid))
+            jobs = 400
+            s.add_many("t", [{"name": str(i), "sleep": 0.01}
+                             for i in range(jobs)])
+            n = 0
+            while s.stat("success") < jobs:
+                n += 1
+                self.reload(s, w, {"t": {"instances": 4 + n % 2,
+                                         "env": {"N": str(n)}}})
+                done = s.stat("success")
+                wait_for(lambda: s.stat("success") >= min(done + 10, jobs),
+                         20)
+            self.assertGreater(n, 5)
+            self.assertEqual((s.stat("success"), s.stat("retries"),
+                              s.stat("crashes"), s.stat("failed")),
+                             (jobs, 0, 0, 0))
+            starts = [m["name"] for m in s.marks() if m["what"] == "start"]
+            self.assertEqual(len(starts), jobs)
+
+            def children():
+                with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
+                    return len(f.read().split())
+
+            # instances and the guard
+            wait_for(lambda: children() == 4 + n % 2 + 1, 15)
+            self.assertLessEqual(len(os.listdir("/proc/%d/fd" % w.pid)),
+                                 fds + 4)
+
+
+class Health(unittest.TestCase):
+
+    def get(self, port, path, method="GET"):
+        c = http.client.HTTPConnection("127.0.0.1", port, timeout=5 * SLOW)
+        c.request(method, path)
+        r = c.getresponse()
+        body = r.read()
+        c.close()
+        return r.status, body.decode(), r.headers
+
+    def test_healthz_and_metrics(self):
+        with Desk(handlers={"odd": {"command": ODD, "instances": 2},
+                            "n": {"builtin": "noop"}}, lease=1) as s:
+            port = free_port()
+            w = s.worker("--listen", "127.0.0.1:%d" % port)
+            wait_for(lambda: self.get(port, "/healthz")[0] == 200, 10)
+            job = s.add("odd", {"do": "sleep", "s": 1.5})
+            s.wait_status(job, "RUNNING")
+            status, body, headers = self.get(port, "/healthz")
+            state = json.loads(body)
+            self.assertEqual((status, state["status"], state["running"]),
+                             (200, "ok", 1))
+            self.assertEqual(state["pools"]["odd"], {"active": 1, "idle": 1})
+            self.assertEqual(headers["Content-Type"], "application/json")
+            s.wait_done(s.add("n", {}))
+
+            wait_for(lambda: 'container_pool_active{handler="odd"} 1'
+                     in self.get(port, "/metrics")[1], 5)
+            status, text, headers = self.get(port, "/metrics")
+            self.assertEqual(status, 200)
+            self.assertTrue(headers["Content-Type"].startswith("text/plain"))
+            for line in ('taskmq_worker_jobs_total{result="succeeded"} 1',
+                         "taskmq_worker_running 1", "taskmq_worker_healthy 1",
+                         'container_pool_idle{handler="odd"} 1',
+                         'taskmq_jobs_total{status="success"} 1',
+                         "daemon_health 1"):
+                self.assertIn(line + "\n", text)
+            self.assertEqual(len(re.findall("^# TYPE (\\S+)", text, re.M)),
+                             len(set(re.findall("^# TYPE (\\S+)", text,
+                                                re.M))))
+
+            self.assertEqual(self.get(port, "/nothing")[0], 404)
+            self.assertEqual(self.get(port, "/healthz", "POST")[0], 405)
+            self.assertEqual(self.get(port, "/healthz", "HEAD")[:2],
+                             (200, ""))
+
+            s.server.signal(signal.SIGSTOP)
+            wait_for(lambda: self.get(port, "/healthz")[0] == 503, 10)
+            self.assertIn("Redis is away", self.get(port, "/healthz")[1])
+            status, text, _ = self.get(port, "/metrics")
+            self.assertEqual(status, 200)
+            self.assertIn("daemon_health 0\n", text)
+            s.server.signal(signal.SIGCONT)
+            wait_for(lambda: self.get(port, "/healthz")[0] == 200, 15)
+
+            # silent, slow and rude clients
+            silent = [socket.create_connection(("127.0.0.1", port))
+                      for _ in range(40)]
+            for c in silent:
+                c.settimeout(10 * SLOW)
+            silent[0].sendall(b"GET /healthz")
+            silent[1].sendall(b"x" * 20000)
+            self.assertIn(b" 431 ", silent[1].recv(100))
+            for c in silent:
+                try:
+                    c.recv(100)
+                except ConnectionResetError:
+                    pass
+                c.close()
+            self.assertEqual(self.get(port, "/healthz")[0], 200)
+            self.assertEqual(w.stop(), 0)
+
+    def test_no_handler_can_start(self):
+        with Desk(handlers={"x": {"command": ["/no/such"]}}) as s:
+            port = free_port()
+            s.worker("--listen", "127.0.0.1:%d" % port)
+            wait_for(lambda: "no handler can start"
+                     in self.get(port, "/healthz")[1], 10)
+            self.assertEqual(self.get(port, "/healthz")[0], 503)
+
+    def test_bad_address(self):
+        with Desk(handlers={"x": {"builtin": "noop"}}) as s:
+            for where in ("x", "127.0.0.1:", "127.0.0.1:99999", "a.b:1"):
+                w = s.worker("--listen", where, wait=False)
+                self.assertEqual(w.wait(), 1)
+                self.assertIn("--listen: expected ADDRESS:PORT", w.tail())
+            with socket.socket() as taken:
+                taken.bind(("127.0.0.1", 0))
+                taken.listen()
+                w = s.worker("--listen", "127.0.0.1:%d"
+                             % taken.getsockname()[1], wait=False)
+                self.assertEqual(w.wait(), 1)
+                self.assertIn("address already in use", w.tail())
+
+
+class Systemd(unittest.TestCase):
+
+    def test_notify(self):
+        with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
+                  aof=False) as s:
+            path = s.path("notify")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
+                n.bind(path)
+                n.settimeout(10 * SLOW)
+                w = s.worker(env={"NOTIFY_SOCKET": path,
+                                  "WATCHDOG_USEC": "400000"})
+
+                def until(word):
+                    seen = ""
+                    while word not in seen:
+                        seen = n.recv(4096).decode()
+                    return seen
+
+                until("READY=1")
+                until("WATCHDOG=1")
+                until("WATCHDOG=1")
+                env = s.wait_done(s.add("odd", {"do": "look"}))["result"][
+                    "env"]
+                self.assertNotIn("NOTIFY_SOCKET", env)
+                w.signal(signal.SIGHUP)
+                self.assertIn("MONOTONIC_USEC=", until("RELOADING=1"))
+                until("READY=1")
+                # a worker that hangs says nothing
+                w.signal(signal.SIGSTOP)
+                n.settimeout(0.05)
+                with self.assertRaises(TimeoutError):
+                    while True:
+                        n.recv(4096)
+                n.settimeout(1.0)
+                with self.assertRaises(TimeoutError):
+                    n.recv(4096)
+                n.settimeout(10 * SLOW)
+                w.signal(signal.SIGCONT)
+                until("WATCHDOG=1")
+                w.signal(signal.SIGTERM)
+                until("STOPPING=1")
+                w.wait()
+
+
+class Guard(unittest.TestCase):
+
+    def family(self, s, n):
+        mark = s.path("family%d" % n)
+        job = s.add("odd", {"do": "family", "mark": mark})
+
+        def read():
+            try:
+                with open(mark) as f:
+                    return int(f.read() or 0)
+            except FileNotFoundError:
+                return 0
+
+        return job, wait_for(read, 10)
+
+    def test_killed_worker_leaves_nothing(self):
+        with Desk(handlers={"odd": {"command": ODD, "instances": 2}},
+                  aof=False) as s:
+            w = s.worker()
+            family = [self.family(s, n)[1] for n in range(2)]
+            with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
+                children = [int(c) for c in f.read().split()]
+            self.assertEqual(len(children), 3)     # and the guard
+            w.kill()
+            for pid in family + children:
+                wait_for(lambda p=pid: gone(p), 5, "%d is gone" % pid)
+
+    def test_guard_is_replaced(self):
+        with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
+                  aof=False) as s:
+            w = s.worker()
+            job, pid = self.family(s, 0)
+
+            def guards():
+                with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
+                    found = []
+                    for c in f.read().split():
+                        with open("/proc/%s/comm" % c) as f2:
+                            if f2.read() == "taskmq-guard\n":
+                                found.append(int(c))
+                    return found
+
+            guard, = guards()
+            os.kill(guard, signal.SIGKILL)
+            wait_for(lambda: guards() and guards() != [guard], 5)
+            w.kill()
+            wait_for(lambda: gone(pid), 5)
+
+
+class Chaos(unittest.TestCase):
+
+    def test_24_handlers_200_jobs_each(self):
+        """Crashes, timeouts and noise: every job ends where it should, and
+        the worker stays as small as it was."""
+        names = ["h%02d" % i for i in range(24)]
+        with Desk(handlers={n: {"command": ODD, "instances": 1, "timeout": 2}
+                            for n in names}, aof=False) as s:
+            s.run("config", "set", "retry_wait_ms", "50")
+            w = s.worker("--concurrency", 24)
+            noise = b"noise \xff\n[1,2]\n{\"status\":1}\n".hex()
+            expected = {"success": 0, "dead": 0}
+            for k, name in enumerate(names):
+                payloads = []
+                for i in range(200):
+                    if i % 50 == 7:
+                        payloads.append({"do": "exit", "status": 3})
+                        expected["dead"] += 1
+                    elif i == 100 + k:
+                        payloads.append({"do": "sleep", "s": 30})
+                        expected["dead"] += 1
+                    elif i % 3 == 0:
+                        payloads.append({"do": "raw", "hex": noise,
+                                         "then": "answer"})
+                        expected["success"] += 1
+                    elif i % 41 == 1:
+                        payloads.append({"do": "stderr", "bytes": 100000})
+                        expected["success"] += 1
+                    else:
+                        payloads.append({"do": "ok", "result": i})
+                        expected["success"] += 1
+                s.add_many(name, payloads)
+
+            def look():
+                with open("/proc/%d/statm" % w.pid) as f:
+                    rss = int(f.read().split()[1]) * 4
+                return len(os.listdir("/proc/%d/fd" % w.pid)), rss
+
+            wait_for(lambda: s.stat("success") > expected["success"] // 3,
+                     120)
+            fds, rss = look()
+            wait_for(lambda: s.stat("success") == expected["success"]
+                     and s.stat("failed") == expected["dead"], 240,
+                     "%r" % expected)
+            self.assertEqual(s.redis("ZCARD", s.key("dead")),
+                             expected["dead"])
+            self.assertEqual(s.redis("ZCARD", s.key("finished")),
+                             expected["success"])
+            self.assertEqual((s.redis("ZCARD", s.key("leased")),
+                              s.redis("ZCARD", s.key("scheduled")),
+                              s.stat("crashes")), (0, 0, 0))
+            errors = set()
+            for j in s.redis("ZRANGE", s.key("dead"), 0, 40):
+                errors.add(s.job(int(j))["error_log"])
+            self.assertLessEqual(errors, {
+                "handler exited with status 3 without an answer",
+                "timed out after 2 s"})
+
+            def children():
+                out = []
+                with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
+                    for c in f.read().split():
+                        try:
+                            with open("/proc/%s/stat" % c) as f2:
+                                out.append(f2.read().rsplit(")", 1)[1]
+                                           .split()[0])
+                        except FileNotFoundError:
+                            pass
+                return out
+
+            wait_for(lambda: len(children()) == 25
+                     and "Z" not in children(), 20, "24 and the guard")
+            wait_for(lambda: look()[0] <= fds + 8, 10)
+            self.assertLess(look()[1], rss * 1.3 + 4096)
+
+
+if __name__ == "__main__":
+    unittest.main()
