@@ -115,7 +115,7 @@ class Conn:
         """Until nothing that was sent is unread (a second at most)."""
         end = time.monotonic() + 1
         while unsent(self.sock) and time.monotonic() < end:
-            time.sleep(0)
+            time.sleep(0.0001)
 
     def read_command(self):
         """The words of one command, and its bytes."""

@@ -1,0 +1,209 @@
+"""The worker in front of a scripted Redis: whatever a call is answered with,
+the jobs end, each has run as often as it should, the log says what is wrong,
+nothing spins, and no restart is needed."""
+
+import os
+import sys
+import time
+import unittest
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "scripts"))
+
+import tmq  # noqa: E402
+from desk import Desk  # noqa: E402
+from fake_redis import (FakeRedis, bytewise, close, cut,  # noqa: E402
+                        done_then_silence, dribble, error, extra, reply,
+                        silence)
+from harness import wait_for  # noqa: E402
+
+LEASE = 3
+# what a call may be answered with when nothing was done
+UNDONE = {
+    "silence": silence, "close": close,
+    "loading": error("LOADING Redis is loading the dataset in memory"),
+    "readonly": error("READONLY You can't write against a read only"),
+    "oom": error("OOM command not allowed when used memory > 'maxmemory'."),
+    "misconf": error("MISCONF Redis is configured to save RDB snapshots"),
+    "busy": error("BUSY Redis is busy running a script."),
+    "noscript": error("NOSCRIPT No matching script."),
+    "garbage": reply(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+}
+# … and when it was
+DONE = {
+    "lost reply": done_then_silence, "cut": cut(3), "cut at its end": cut(-1),
+    "closed after": cut(1 << 20), "byte by byte": bytewise,
+    "dribble": dribble, "one too many": extra(b":7\r\n"),
+}
+WRONG = [b"+OK\r\n", b":1\r\n", b"$-1\r\n", b"*0\r\n", b"*1\r\n$1\r\nx\r\n",
+         b"$200000\r\n" + b"x" * 200000 + b"\r\n"]
+
+
+class Fake(unittest.TestCase):
+
+    HANDLERS = {"t": {"instances": 2}, "n": {"builtin": "noop"}}
+
+    @classmethod
+    def setUpClass(cls):
+        s = cls.s = Desk(handlers=cls.HANDLERS, lease=LEASE, aof=False)
+        cls.addClassCleanup(s.close)
+        cls.fake = FakeRedis(s.path("fake.sock"), s.sock)
+        cls.addClassCleanup(cls.fake.close)
+        cls.w = s.worker("--redis-url", "unix:" + cls.fake.path)
+        cls.n = 0
+        redis = tmq.Client(s)
+        cls.addClassCleanup(redis.close)
+        cls.scripts = tmq.Scripts(redis)
+
+    def setUp(self):
+        self.settled()
+
+    def settled(self):
+        self.fake.well()
+        wait_for(self.fake.stable, 30, "the worker is connected")
+        self.assertTrue(self.w.alive(), self.w.tail())
+
+    def add(self, handler="t", options="", policy="f"):
+        """A job, straight into Redis; its name for the marks."""
+        type(self).n += 1
+        name = "job%d" % self.n
+        i, = self.s.redis(
+            "EVALSHA", self.scripts.sha["enqueue"], 1, self.s.key(""), 1,
+            *tmq.group([tmq.job(handler, '{"name":"%s"%s}' % (name, options),
+                                policy=policy)]))
+        return i, name
+
+    def state(self, i):
+        run = self.s.redis("GET", self.s.key("r:%d" % i))
+        return chr(run[0]) if run else "-"
+
+    def crashes(self, i):
+        return int(self.s.redis("GET", self.s.key("r:%d" % i))[66:67])
+
+    def runs(self, name):
+        return len([m for m in self.s.marks()
+                    if m["name"] == name and m["what"] == "start"])
+
+    def ends(self, i, state="S", bound=40):
+        wait_for(lambda: self.state(i) == state, bound,
+                 "job %d ends\n%s" % (i, self.w.tail()))
+
+    def faulty(self, call, rule, times=1, handler="t", options="",
+               state="S", policy="f"):
+        """One job while the rule holds for the call; and one after."""
+        at = len(self.w.tail(1 << 20))
+        done = self.s.stat("success")
+        self.fake.say(call, rule, times)
+        i, name = self.add(handler, options, policy)
+        # a call that is made rarely is waited for
+        wait_for(self.fake.used, 40, "%s is called" % call)
+        self.ends(i, state)
+        if handler == "t":
+            self.assertEqual(self.runs(name), 1)
+        self.assertEqual(self.crashes(i), 0)
+        self.assertEqual(self.s.stat("success") - done, state == "S")
+        self.assertEqual(self.s.redis("ZCARD", self.s.key("leased")), 0)
+        self.settled()
+        return self.w.tail(1 << 20)[at:]
+
+
+class Outcomes(Fake):
+    """complete and fail: the outcome is repeated, the job is not."""
+
+    def test_complete(self):
+        for name, rule in {**UNDONE, **DONE}.items():
+            with self.subTest(name):
+                self.faulty("complete", rule)
+
+    def test_complete_refused_for_a_while(self):
+        log = self.faulty("complete", UNDONE["oom"], times=4)
+        self.assertIn("Redis refuses outcomes", log)
+        self.assertIn("OOM command", log)
+        self.faulty("complete", error("ERR some surprise"), times=4)
+
+    def test_fail(self):
+        for name in ("silence", "readonly", "lost reply", "cut", "close"):
+            with self.subTest(name):
+                self.faulty("fail", {**UNDONE, **DONE}[name],
+                            options=',"fail":"on purpose"', policy="n",
+                            state="F")
+
+    def test_noop_handler(self):
+        for name in ("silence", "lost reply", "cut", "noscript"):
+            with self.subTest(name):
+                self.faulty("complete", {**UNDONE, **DONE}[name],
+                            handler="n")
+
+    def test_large_result(self):
+        """A call that does not fit into the socket's buffer."""
+        for name in ("close", "lost reply", "noscript"):
+            with self.subTest(name):
+                self.faulty("complete", {**UNDONE, **DONE}[name],
+                            options=',"result":"%s"' % ("r" * 600000))
+
+    def test_never_taken(self):
+        """Wrong answers, and an error for ever: the outcome is lost, and
+        said to be; the lease runs out and the job runs again."""
+        for rule, times, words in (
+                (reply(b"+OK\r\n"), 1, "unreadable verdict"),
+                (reply(b"*1\r\n$1\r\nx\r\n"), 1, "unreadable verdict"),
+                (error("ERR no"), 5, "they are lost")):
+            with self.subTest(words):
+                at = len(self.w.tail(1 << 20))
+                self.fake.say("complete", rule, times)
+                i, name = self.add()
+                self.ends(i)
+                self.assertEqual((self.runs(name), self.crashes(i)), (2, 1))
+                self.assertIn(words, self.w.tail(1 << 20)[at:])
+                self.settled()
+
+
+class Claims(Fake):
+    """claim: a lost reply's jobs are given back, uncounted."""
+
+    def test_faults(self):
+        for name, rule in {**UNDONE, **DONE}.items():
+            with self.subTest(name):
+                self.faulty("claim", rule)
+
+    def test_wrong_types(self):
+        log = ""
+        for data in WRONG + [b"*3\r\n:1\r\n:0\r\n$12\r\n000000000001\r\n"]:
+            with self.subTest(data[:20]):
+                log += self.faulty("claim", reply(data))
+        self.assertIn("Redis refuses claims", log)
+        self.assertIn("claiming works again", log)
+
+    def test_large_jobs(self):
+        for name in ("byte by byte", "cut", "cut at its end", "lost reply"):
+            with self.subTest(name):
+                rule = dribble if name == "byte by byte" else DONE[name]
+                self.faulty("claim", rule,
+                            options=',"pad":"%s"' % ("p" * 200000))
+
+    def test_refused_for_a_while(self):
+        """It asks again, but does not spin."""
+        for name in ("loading", "oom", "misconf", "busy"):
+            with self.subTest(name):
+                self.fake.say("claim", UNDONE[name])
+                i, job = self.add()
+                calls = self.fake.count("claim")
+                end = time.monotonic() + 1.5
+                wait_for(lambda: time.monotonic() > end, 10)
+                self.assertLess(self.fake.count("claim") - calls, 20)
+                self.assertEqual(self.runs(job), 0)
+                self.fake.well()
+                self.ends(i)
+                self.assertEqual(self.runs(job), 1)
+
+    def test_silent_for_a_while(self):
+        """Longer than a call's time: the connection is made anew."""
+        self.fake.say("claim", silence, times=3)
+        i, job = self.add()
+        self.ends(i)
+        self.assertEqual((self.runs(job), self.crashes(i)), (1, 0))
+        self.assertIn("did not answer in time", self.w.tail(1 << 20))
+
+
+if __name__ == "__main__":
+    unittest.main()
