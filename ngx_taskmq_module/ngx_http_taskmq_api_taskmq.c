@@ -10,6 +10,8 @@ static void ngx_http_taskmq_add_job_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
 static void ngx_http_taskmq_add_jobs_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
+static ngx_int_t ngx_http_taskmq_job_id(ngx_http_taskmq_ctx_t *ctx,
+    int64_t *id);
 static void ngx_http_taskmq_get_job_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
 static void ngx_http_taskmq_cancel_done(ngx_http_taskmq_call_t *call,
@@ -141,6 +143,27 @@ ngx_http_taskmq_add_jobs_done(ngx_http_taskmq_call_t *call,
 
 /* ---- GET /job/{id} ---- */
 
+/* ngx_http_taskmq_job_id: the path's job, by its id, or by its task id where
+ * this nginx has the TaskDaemon API, too, and so the key. */
+static ngx_int_t
+ngx_http_taskmq_job_id(ngx_http_taskmq_ctx_t *ctx, int64_t *id)
+{
+    char                     *p;
+    ngx_http_taskmq_redis_t  *redis;
+
+    p = (char *) ctx->param.data;
+    redis = ctx->conf->redis;
+
+    if (tq_id_parse(p, ctx->param.len, id) == 0
+        || (redis->uuid_known
+            && tq_uuid_parse(redis->uuid_key, p, ctx->param.len, id) == 0))
+    {
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
 ngx_int_t
 ngx_http_taskmq_get_job(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
@@ -150,7 +173,7 @@ ngx_http_taskmq_get_job(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     ngx_http_taskmq_call_t   *call;
     ngx_http_taskmq_redis_t  *redis;
 
-    if (tq_id_parse((char *) ctx->param.data, ctx->param.len, &id) != 0) {
+    if (ngx_http_taskmq_job_id(ctx, &id) != NGX_OK) {
         return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
     }
 
@@ -268,7 +291,7 @@ ngx_http_taskmq_delete(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     ngx_http_taskmq_call_t   *call;
     ngx_http_taskmq_redis_t  *redis;
 
-    if (tq_id_parse((char *) ctx->param.data, ctx->param.len, &id) != 0) {
+    if (ngx_http_taskmq_job_id(ctx, &id) != NGX_OK) {
         return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
     }
 

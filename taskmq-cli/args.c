@@ -220,15 +220,3 @@ tc_seconds(const char *text, int64_t *out)
 
     return 0;
 }
-
-
-int
-tc_id(tc_t *tc, const char *text, int64_t *id)
-{
-    if (tq_id_parse(text, strlen(text), id) == 0) {
-        return 0;
-    }
-
-    tc_usage(tc, "\"%s\" is not a job id", text);
-    return -1;
-}

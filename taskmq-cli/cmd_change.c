@@ -228,7 +228,11 @@ change_ids(work_t *w, int n, char **argv)
     code = tc_connect(w->tc);
 
     for (i = 0; i < n && code == TC_OK; i++) {
-        (void) tq_id_parse(argv[i], strlen(argv[i]), &id);
+        code = tc_id_find(w->tc, argv[i], &id);
+    }
+
+    for (i = 0; i < n && code == TC_OK; i++) {
+        (void) tc_id_find(w->tc, argv[i], &id);
         code = start(w, id);
 
         if (code == TC_OK && (i % TQ_LIST_MAX == TQ_LIST_MAX - 1)) {

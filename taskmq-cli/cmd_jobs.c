@@ -12,19 +12,26 @@
 #define POLL_MAX_MS  500
 
 
-/* The one argument of such a command, a job id. 0, or -1 after saying why. */
+/* The one argument of such a command, a job; opens the connection. TC_OK, or
+ * an exit code after saying why. */
 static int
 only_id(tc_t *tc, int n, char **argv, int64_t *id)
 {
+    int  code;
+
     if (n != 1) {
-        if (n >= 0) {
-            tc_usage(tc, "%s", n == 0 ? "which job id?"
-                     : "one job id at a time");
-        }
-        return -1;
+        return n < 0 ? TC_USAGE
+               : tc_usage(tc, "%s", n == 0 ? "which job id?"
+                          : "one job id at a time");
     }
 
-    return tc_id(tc, argv[0], id);
+    if (tc_id(tc, argv[0], id) != 0) {
+        return TC_USAGE;
+    }
+
+    code = tc_connect(tc);
+
+    return code == TC_OK ? tc_id_find(tc, argv[0], id) : code;
 }
 
 
@@ -108,11 +115,7 @@ cmd_get_job(tc_t *tc, int argc, char **argv)
         { NULL, TC_FLAG, NULL, 0, 0 }
     };
 
-    if (only_id(tc, tc_args(tc, argc, argv, opts), argv, &id) != 0) {
-        return TC_USAGE;
-    }
-
-    code = tc_connect(tc);
+    code = only_id(tc, tc_args(tc, argc, argv, opts), argv, &id);
     if (code != TC_OK) {
         return code;
     }
@@ -174,11 +177,12 @@ policy_name(char policy)
 
 
 static void
-inspect(tq_buf_t *b, const tq_job_info_t *job)
+inspect(tq_buf_t *b, const tq_job_info_t *job, const char *task)
 {
     char  t[TQ_TIME_ISO_LEN + 1];
 
     row(b, "job", "%lld", (long long) job->id);
+    row(b, "task id", "%s", task);
     row(b, "state", "%s%s", tq_state_name(job->state),
         job->state == TQ_STATE_PENDING && job->due_ms != 0
         ? " (scheduled)" : "");
@@ -226,15 +230,16 @@ static int
 cmd_inspect(tc_t *tc, int argc, char **argv)
 {
     int            code;
+    char           task[TQ_UUID_LEN + 1];
     int64_t        id;
     tq_buf_t       out = { 0 };
     tq_job_info_t  job;
 
-    if (only_id(tc, tc_args(tc, argc, argv, NULL), argv, &id) != 0) {
-        return TC_USAGE;
+    code = only_id(tc, tc_args(tc, argc, argv, NULL), argv, &id);
+    if (code == TC_OK && !tc->json) {
+        code = tc_task_id(tc, id, task);
     }
 
-    code = tc_connect(tc);
     if (code == TC_OK) {
         code = fetch(tc, id, &job);
     }
@@ -248,7 +253,7 @@ cmd_inspect(tc_t *tc, int argc, char **argv)
         return tc_print_json(tc, &out);
     }
 
-    inspect(&out, &job);
+    inspect(&out, &job, task);
     return tc_print(tc, &out);
 }
 
@@ -262,11 +267,7 @@ cmd_logs(tc_t *tc, int argc, char **argv)
     tq_buf_t           out = { 0 };
     const redisReply  *reply;
 
-    if (only_id(tc, tc_args(tc, argc, argv, NULL), argv, &id) != 0) {
-        return TC_USAGE;
-    }
-
-    code = tc_connect(tc);
+    code = only_id(tc, tc_args(tc, argc, argv, NULL), argv, &id);
     if (code != TC_OK) {
         return code;
     }
@@ -309,7 +310,9 @@ const tc_command_t  tc_jobs_commands[] = {
       "usage: taskmq get-job [--wait [--timeout TIME]] ID\n"
       "\n"
       "Prints the job as GET /job/{id} does; payload and result are the bytes\n"
-      "that were sent. In a terminal it is indented.\n"
+      "that were sent. In a terminal it is indented. ID is a job id, or the\n"
+      "task id that the TaskDaemon API and handlers know the job by, here as\n"
+      "in all commands.\n"
       "\n"
       "  --wait          until the job has ended; the exit status is then 0\n"
       "                  only for SUCCESS\n"

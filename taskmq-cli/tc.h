@@ -15,6 +15,7 @@
 #include "tq_conn_sync.h"
 #include "tq_ops.h"
 #include "tq_time.h"
+#include "tq_uuid.h"
 
 /* Exit codes; docs/man/taskmq.1 says the same to users. */
 enum {
@@ -35,6 +36,8 @@ typedef struct {
     int           json;          /* --json */
     int64_t       timeout_ms;
     tq_sync_t    *redis;         /* opened by the first call */
+    int           uuid_known;    /* uuid_key is there (ids.c) */
+    unsigned char uuid_key[TQ_UUID_KEY_LEN];
 } tc_t;
 
 typedef struct {
@@ -86,9 +89,6 @@ int tc_usage(tc_t *tc, const char *fmt, ...)
 /* "90", "90s", "10m", "24h", "7d" as seconds. 0, or -1. */
 int tc_seconds(const char *text, int64_t *out);
 
-/* A job id. 0, or -1 after saying so. */
-int tc_id(tc_t *tc, const char *text, int64_t *id);
-
 /* A state by its name in any case, -1: no such (cmd_list.c). */
 int tc_state(const char *name);
 
@@ -103,6 +103,19 @@ const redisReply *tc_run(tc_t *tc, tq_call_t *call, int *code);
 
 /* For a reply that is not what the script returns. */
 int tc_bad_reply(tc_t *tc);
+
+/* ---- jobs as arguments (ids.c) ---- */
+
+/* A job id, or a task id: then *id is 0. 0, or -1 after saying that it is
+ * neither. */
+int tc_id(tc_t *tc, const char *text, int64_t *id);
+
+/* The same with Redis' help, after tc_connect(), so that *id is a job id.
+ * TC_OK, or an exit code after saying why. */
+int tc_id_find(tc_t *tc, const char *text, int64_t *id);
+
+/* The other way round. TC_OK, or an exit code after saying why. */
+int tc_task_id(tc_t *tc, int64_t id, char uuid[TQ_UUID_LEN + 1]);
 
 /* ---- output (out.c) ---- */
 
