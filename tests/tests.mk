@@ -26,7 +26,7 @@ UNIT_LINK_test_job_record = $(UNIT_WRAP)
 UNIT_LINK_test_json_keys = $(UNIT_WRAP)
 UNIT_LINK_test_json_read = $(UNIT_WRAP)
 
-.PHONY: unit scripts e2e t specs
+.PHONY: unit scripts e2e fault t specs
 
 $(BUILD)/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -63,6 +63,10 @@ scripts: $(SCRIPTS_C)
 e2e: all web
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/e2e/run.py $(T)
 
+# nginx and the worker in front of a Redis that misbehaves as told.
+fault: all
+	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/fault/run.py $(T)
+
 # Test::Nginx specs; t/lib stands in where the genuine one is not installed.
 # T="t/auth.t" runs only that file; TEST_NGINX=FOLDER takes the genuine one
 # from FOLDER/lib. Modes by environment, as TEST_NGINX_USE_HUP=1.
@@ -71,7 +75,7 @@ SPEC_ENV = TEST_NGINX_LOAD_MODULES=$(abspath $(BUILD))/ngx_http_taskmq_module.so
            TEST_NGINX_RANDOMIZE=1
 
 t: module
-	$(SPEC_ENV) python3 t/lib/reaper.py prove -j2 -r -I$(TEST_NGINX_LIB) -It/lib $(or $(T),t)
+	$(SPEC_ENV) python3 t/lib/reaper.py prove -j4 -r -I$(TEST_NGINX_LIB) -It/lib $(or $(T),t)
 
 specs: t
 

@@ -2,20 +2,30 @@
 """Runs tests/e2e/test_*.py, or those named, and ends with
 "N passed, N failed". A skipped test is listed and counts as neither.
 
-    tests/e2e/run.py [test_main_job [test_main_job.Jobs.test_200 ...]]
+    tests/e2e/run.py [-j N] [test_main_job [test_cli.Jobs.test_config ...]]
+
+Each file runs in a process of its own, N files at a time (2 unless given), so
+that one that hangs or dies does not take the others along. Files that measure
+time say so with a line `ALONE = True` and run one after another at the end.
 """
 
+import concurrent.futures
 import glob
+import json
 import os
+import signal
+import subprocess
 import sys
 import time
 import unittest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+HERE = os.path.dirname(os.path.abspath(__file__))  # tests/fault sets its own
+FILE_TIMEOUT_S = 900
+MARK = "@@result "
 
 
 class Result(unittest.TextTestResult):
-    """Says what each test took, and counts."""
+    """Says what slow tests took, and counts."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -36,21 +46,82 @@ class Result(unittest.TextTestResult):
         self.passed += 1
 
 
-def main():
-    sys.path.insert(0, HERE)
-    names = sys.argv[1:] or sorted(
-        os.path.basename(p)[:-3]
-        for p in glob.glob(os.path.join(HERE, "test_*.py")))
+def one(folder, names):
+    """The tests of one file, in this process."""
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    sys.path.insert(0, folder)
     suite = unittest.defaultTestLoader.loadTestsFromNames(names)
-    runner = unittest.TextTestRunner(verbosity=2, resultclass=Result)
-    result = runner.run(suite)
-    sys.stderr.flush()
-    failed = (len(result.failures) + len(result.errors)
-              + len(result.unexpectedSuccesses))
-    for test, why in result.skipped:
-        print("skipped: %s: %s" % (test, why))
-    print("%d passed, %d failed" % (result.passed, failed))
-    return 0 if failed == 0 and result.passed > 0 else 1
+    runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2,
+                                     resultclass=Result)
+    r = runner.run(suite)
+    failed = len(r.failures) + len(r.errors) + len(r.unexpectedSuccesses)
+    sys.stdout.flush()
+    print(MARK + json.dumps(
+        [r.passed, failed, ["%s: %s" % (t, why) for t, why in r.skipped]]))
+
+
+def run_file(names):
+    """One file's names in a process group of their own."""
+    p = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, os.path.abspath(__file__), "--one", HERE]
+        + names,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace",
+        start_new_session=True)
+    try:
+        text, _ = p.communicate(timeout=FILE_TIMEOUT_S)
+        why = "ended with status %d" % p.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(p.pid, signal.SIGKILL)
+        text, _ = p.communicate()
+        why = "did not end within %d s" % FILE_TIMEOUT_S
+    except BaseException:
+        os.killpg(p.pid, signal.SIGTERM)
+        raise
+    body, mark, last = text.rpartition(MARK)
+    if not mark:
+        return text + "%s %s\n" % (" ".join(names), why), 0, 1, []
+    return (body,) + tuple(json.loads(last))
+
+
+def alone(name):
+    try:
+        with open(os.path.join(HERE, name + ".py")) as f:
+            return "ALONE = True\n" in f.read()
+    except OSError:
+        return False
+
+
+def main():
+    args = sys.argv[1:]
+    jobs = 2
+    if args[:1] == ["--one"]:
+        one(args[1], args[2:])
+        return 0
+    if args[:1] == ["-j"]:
+        jobs, args = int(args[1]), args[2:]
+
+    files = {}
+    for name in args or sorted(
+            os.path.basename(p)[:-3]
+            for p in glob.glob(os.path.join(HERE, "test_*.py"))):
+        files.setdefault(name.split(".")[0], []).append(name)
+
+    passed, failed, skipped = 0, 0, []
+    for names, n in (([f for f in files if not alone(f)], jobs),
+                     ([f for f in files if alone(f)], 1)):
+        with concurrent.futures.ThreadPoolExecutor(n) as pool:
+            for text, ok, bad, left in pool.map(
+                    lambda f: run_file(files[f]), names):
+                sys.stdout.write(text)
+                sys.stdout.flush()
+                passed, failed = passed + ok, failed + bad
+                skipped += left
+
+    for line in skipped:
+        print("skipped: " + line)
+    print("%d passed, %d failed" % (passed, failed))
+    return 0 if failed == 0 and passed > 0 else 1
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import unittest
 
 from harness import SLOW, Stack, wait_for
 
+ALONE = True
 BIG = "12345678901234567890123"
 
 
