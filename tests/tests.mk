@@ -75,7 +75,7 @@ SPEC_ENV = TEST_NGINX_LOAD_MODULES=$(abspath $(BUILD))/ngx_http_taskmq_module.so
            TEST_NGINX_RANDOMIZE=1
 
 t: module
-	$(SPEC_ENV) python3 t/lib/reaper.py prove -j4 -r -I$(TEST_NGINX_LIB) -It/lib $(or $(T),t)
+	$(SPEC_ENV) $(PYTHON) t/lib/reaper.py prove -j4 -r -I$(TEST_NGINX_LIB) -It/lib $(or $(T),t)
 
 specs: t
 
