@@ -1,0 +1,1 @@
+"""One file per system: ROWS, and versions() -> {name: version}."""
