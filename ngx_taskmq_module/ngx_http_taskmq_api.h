@@ -63,10 +63,20 @@ struct ngx_http_taskmq_route_s {
 #define NGX_HTTP_TASKMQ_WRITE  0x04   /* not for subrequests */
 #define NGX_HTTP_TASKMQ_START  0x08   /* waits for the first connection */
 
-/* ---- ngx_http_taskmq_route.c ---- */
+/* ---- ngx_http_taskmq_request.c ---- */
 
 /* The content handler of a location with an API. */
 ngx_int_t ngx_http_taskmq_handler(ngx_http_request_t *r);
+
+/* ---- ngx_http_taskmq_route.c ---- */
+
+/* Finds ctx->route and ctx->param. NGX_OK, or NGX_DECLINED: no such path
+ * (*allowed 0), or not with this method. */
+ngx_int_t ngx_http_taskmq_route(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx, ngx_uint_t *allowed);
+
+/* Adds the Allow header. NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_taskmq_allow(ngx_http_request_t *r, ngx_uint_t methods);
 
 /* ---- ngx_http_taskmq_body.c ---- */
 

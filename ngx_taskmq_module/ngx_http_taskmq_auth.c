@@ -6,24 +6,10 @@
  */
 
 #include <jwt.h>
-#include <openssl/bio.h>
-#include <openssl/ec.h>
-#include <openssl/evp.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 
 #include "ngx_http_taskmq_auth.h"
 #include "tq_json.h"
-
-struct ngx_http_taskmq_auth_s {
-    ngx_array_t                    *secrets;     /* ngx_str_t, or NULL */
-    ngx_str_t                       key;         /* PEM, or empty */
-    jwt_alg_t                       key_alg;
-    ngx_str_t                       role_claim;  /* NUL-terminated */
-    ngx_flag_t                      require_exp;
-    ngx_http_taskmq_token_cache_t  *cache;
-    ngx_http_taskmq_identity_t      who;         /* the last one verified */
-};
 
 /* A token cut into its parts. */
 typedef struct {
@@ -32,8 +18,6 @@ typedef struct {
     ngx_str_t  payload;       /* decoded */
 } ngx_http_taskmq_jwt_t;
 
-static jwt_alg_t ngx_http_taskmq_auth_key_alg(ngx_str_t *pem,
-    const char **why);
 static const char *ngx_http_taskmq_auth_verify(ngx_http_taskmq_auth_t *auth,
     ngx_pool_t *pool, ngx_str_t *token);
 static const char *ngx_http_taskmq_auth_split(ngx_pool_t *pool,
@@ -50,117 +34,6 @@ static const char *ngx_http_taskmq_auth_roles(tq_json_val_t *v,
     ngx_uint_t *roles);
 static const char *ngx_http_taskmq_auth_times(
     const ngx_http_taskmq_identity_t *who);
-
-ngx_http_taskmq_auth_t *
-ngx_http_taskmq_auth_conf(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *conf)
-{
-    const char                    *why;
-    ngx_uint_t                     i;
-    ngx_http_taskmq_auth_t        *auth, **known;
-    ngx_http_taskmq_main_conf_t   *mcf;
-
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_taskmq_module);
-    known = mcf->auths.elts;
-
-    /* inherited values are the very same memory */
-
-    for (i = 0; i < mcf->auths.nelts; i++) {
-        auth = known[i];
-
-        if (auth->secrets == conf->secrets
-            && auth->key.data == conf->key.data
-            && auth->require_exp == conf->require_exp
-            && auth->role_claim.len == conf->role_claim.len
-            && ngx_memcmp(auth->role_claim.data, conf->role_claim.data,
-                          conf->role_claim.len) == 0)
-        {
-            return auth;
-        }
-    }
-
-    auth = ngx_pcalloc(cf->pool, sizeof(ngx_http_taskmq_auth_t));
-    known = ngx_array_push(&mcf->auths);
-
-    if (auth == NULL || known == NULL) {
-        return NULL;
-    }
-
-    auth->secrets = conf->secrets;
-    auth->key = conf->key;
-    auth->role_claim = conf->role_claim;
-    auth->require_exp = conf->require_exp;
-    auth->key_alg = JWT_ALG_NONE;
-
-    if (conf->key.len) {
-        auth->key_alg = ngx_http_taskmq_auth_key_alg(&conf->key, &why);
-    }
-
-    *known = auth;
-
-    return auth;
-}
-
-const char *
-ngx_http_taskmq_auth_key_check(ngx_str_t *pem)
-{
-    const char  *why = NULL;
-
-    (void) ngx_http_taskmq_auth_key_alg(pem, &why);
-
-    return why;
-}
-
-/* ngx_http_taskmq_auth_key_alg finds the one algorithm that a public key is
- * for; JWT_ALG_NONE with *why when there is none. */
-static jwt_alg_t
-ngx_http_taskmq_auth_key_alg(ngx_str_t *pem, const char **why)
-{
-    BIO        *bio;
-    char        group[32];
-    size_t      len;
-    EVP_PKEY   *key;
-    jwt_alg_t   alg;
-
-    alg = JWT_ALG_NONE;
-
-    bio = BIO_new_mem_buf(pem->data, (int) pem->len);
-    if (bio == NULL) {
-        *why = "out of memory";
-        return alg;
-    }
-
-    key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
-    BIO_free(bio);
-
-    if (key == NULL) {
-        ERR_clear_error();
-        *why = "it is not a public key in PEM format";
-        return alg;
-    }
-
-    if (EVP_PKEY_base_id(key) == EVP_PKEY_RSA) {
-
-        if (EVP_PKEY_bits(key) < TQ_JWT_RSA_MIN_BITS) {
-            *why = "the RSA key is shorter than 2048 bits";
-
-        } else {
-            alg = JWT_ALG_RS256;
-        }
-
-    } else if (EVP_PKEY_base_id(key) == EVP_PKEY_EC
-               && EVP_PKEY_get_group_name(key, group, sizeof(group), &len)
-               && ngx_strcmp(group, "prime256v1") == 0)
-    {
-        alg = JWT_ALG_ES256;
-
-    } else {
-        *why = "the key is neither RSA nor on the curve P-256";
-    }
-
-    EVP_PKEY_free(key);
-
-    return alg;
-}
 
 ngx_int_t
 ngx_http_taskmq_auth_start(ngx_http_taskmq_auth_t *auth, ngx_cycle_t *cycle)
@@ -472,7 +345,10 @@ ngx_http_taskmq_auth_signature(ngx_http_taskmq_auth_t *auth,
 
     if (alg != JWT_ALG_HS256) {
 
-        if (auth->key.len == 0 || auth->key_alg != alg) {
+        if (auth->key_kind != (alg == JWT_ALG_RS256
+                               ? NGX_HTTP_TASKMQ_KEY_RSA
+                               : NGX_HTTP_TASKMQ_KEY_EC))
+        {
             return "the token's algorithm is not accepted";
         }
 

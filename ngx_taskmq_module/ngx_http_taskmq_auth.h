@@ -18,7 +18,24 @@ typedef struct {
     u_char      subject[TQ_SUBJECT_MAX];
 } ngx_http_taskmq_identity_t;
 
-/* ---- while the configuration is read ---- */
+typedef struct ngx_http_taskmq_token_cache_s  ngx_http_taskmq_token_cache_t;
+
+/* what taskmq_jwt_key_file holds */
+#define NGX_HTTP_TASKMQ_KEY_NONE  0
+#define NGX_HTTP_TASKMQ_KEY_RSA   1     /* RS256 */
+#define NGX_HTTP_TASKMQ_KEY_EC    2     /* ES256 */
+
+struct ngx_http_taskmq_auth_s {
+    ngx_array_t                    *secrets;     /* ngx_str_t, or NULL */
+    ngx_str_t                       key;         /* PEM, NUL-terminated */
+    ngx_uint_t                      key_kind;
+    ngx_str_t                       role_claim;  /* NUL-terminated */
+    ngx_flag_t                      require_exp;
+    ngx_http_taskmq_token_cache_t  *cache;       /* in a worker */
+    ngx_http_taskmq_identity_t      who;         /* the last one verified */
+};
+
+/* ---- while the configuration is read (ngx_http_taskmq_auth_conf.c) ---- */
 
 /* The auth object of a location, shared with equal ones. NULL: out of memory. */
 ngx_http_taskmq_auth_t *ngx_http_taskmq_auth_conf(ngx_conf_t *cf,
@@ -42,8 +59,6 @@ ngx_int_t ngx_http_taskmq_auth(ngx_http_request_t *r,
     ngx_http_taskmq_auth_t *auth, const ngx_http_taskmq_identity_t **who);
 
 /* ---- ngx_http_taskmq_token_cache.c ---- */
-
-typedef struct ngx_http_taskmq_token_cache_s  ngx_http_taskmq_token_cache_t;
 
 /*
  * A bounded set of verified tokens; its memory goes with the pool. New

@@ -122,3 +122,40 @@ ngx_http_taskmq_call_exit(void)
 
     ngx_http_taskmq_call_nfree = 0;
 }
+
+/* ---- requests that came before the first connection ---- */
+
+ngx_uint_t
+ngx_http_taskmq_redis_starting(ngx_http_taskmq_redis_t *redis)
+{
+    return redis->core && !redis->started;
+}
+
+void
+ngx_http_taskmq_redis_park(ngx_http_taskmq_call_t *call)
+{
+    call->next = call->redis->parked;
+    call->redis->parked = call;
+    call->redis->timer.cancelable = 0;
+}
+
+void
+ngx_http_taskmq_redis_started(ngx_http_taskmq_redis_t *redis)
+{
+    ngx_http_taskmq_call_t  *call, *next;
+
+    redis->started = 1;
+
+    call = redis->parked;
+    redis->parked = NULL;
+
+    for ( /* void */ ; call; call = next) {
+        next = call->next;
+
+        if (redis->stopping) {
+            ngx_http_taskmq_call_forget(call);
+        }
+
+        call->done(call, TQ_CALL_NOT_SENT, NULL);
+    }
+}

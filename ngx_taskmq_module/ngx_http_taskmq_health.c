@@ -18,6 +18,8 @@
 static ngx_int_t ngx_http_taskmq_health_ask(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
+static ngx_int_t ngx_http_taskmq_health_ask_uuid(
+    ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
 
@@ -28,13 +30,10 @@ ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis)
 
     (void) ngx_http_taskmq_health_ask(redis);
 
-    if (redis->uuid && !redis->uuid_known) {
-        redis->uuid_at = ngx_current_msec - TQ_HEALTH_MS;
-        ngx_http_taskmq_health_uuid(redis);
+    /* a key that is known stays in use until this Redis has told its own */
 
-        if (redis->uuid_asking) {
-            return;
-        }
+    if (redis->uuid && ngx_http_taskmq_health_ask_uuid(redis) == NGX_OK) {
+        return;
     }
 
     ngx_http_taskmq_redis_started(redis);
@@ -159,21 +158,27 @@ ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
 void
 ngx_http_taskmq_health_uuid(ngx_http_taskmq_redis_t *redis)
 {
+    if (!redis->uuid_known && !redis->uuid_asking
+        && ngx_current_msec - redis->uuid_at >= TQ_HEALTH_MS)
+    {
+        (void) ngx_http_taskmq_health_ask_uuid(redis);
+    }
+}
+
+static ngx_int_t
+ngx_http_taskmq_health_ask_uuid(ngx_http_taskmq_redis_t *redis)
+{
     u_char                   fresh[TQ_UUID_KEY_LEN];
     ngx_http_taskmq_call_t  *call;
 
-    if (redis->uuid_known || redis->uuid_asking
-        || ngx_current_msec - redis->uuid_at < TQ_HEALTH_MS
-        || RAND_bytes(fresh, sizeof(fresh)) != 1)
-    {
-        return;
+    if (RAND_bytes(fresh, sizeof(fresh)) != 1) {
+        return NGX_ERROR;
     }
 
     call = ngx_http_taskmq_call_new(NULL, redis,
                                     ngx_http_taskmq_health_uuid_done);
-
     if (call == NULL) {
-        return;
+        return NGX_ERROR;
     }
 
     redis->uuid_at = ngx_current_msec;
@@ -186,10 +191,12 @@ ngx_http_taskmq_health_uuid(ngx_http_taskmq_redis_t *redis)
         != NGX_OK)
     {
         (void) ngx_http_taskmq_call_end(call);
-        return;
+        return NGX_ERROR;
     }
 
     redis->uuid_asking = 1;
+
+    return NGX_OK;
 }
 
 static void

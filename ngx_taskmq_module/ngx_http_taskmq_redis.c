@@ -152,41 +152,6 @@ ngx_http_taskmq_redis_ready(ngx_http_taskmq_redis_t *redis)
     return redis->started && tq_redis_state(redis->core) == TQ_REDIS_READY;
 }
 
-ngx_uint_t
-ngx_http_taskmq_redis_starting(ngx_http_taskmq_redis_t *redis)
-{
-    return redis->core && !redis->started;
-}
-
-void
-ngx_http_taskmq_redis_park(ngx_http_taskmq_call_t *call)
-{
-    call->next = call->redis->parked;
-    call->redis->parked = call;
-    call->redis->timer.cancelable = 0;
-}
-
-void
-ngx_http_taskmq_redis_started(ngx_http_taskmq_redis_t *redis)
-{
-    ngx_http_taskmq_call_t  *call, *next;
-
-    redis->started = 1;
-
-    call = redis->parked;
-    redis->parked = NULL;
-
-    for ( /* void */ ; call; call = next) {
-        next = call->next;
-
-        if (redis->stopping) {
-            ngx_http_taskmq_call_forget(call);
-        }
-
-        call->done(call, TQ_CALL_NOT_SENT, NULL);
-    }
-}
-
 const char *
 ngx_http_taskmq_redis_why(ngx_http_taskmq_redis_t *redis)
 {

@@ -106,18 +106,6 @@ void ngx_http_taskmq_redis_stop(ngx_http_taskmq_redis_t *redis);
 /* 1 when calls can be made now. */
 ngx_uint_t ngx_http_taskmq_redis_ready(ngx_http_taskmq_redis_t *redis);
 
-/*
- * 1 while the first attempt to connect is under way: a worker takes requests
- * before it has a connection, and a reload must not refuse any. Such requests
- * are parked; their calls' done() runs when the attempt has ended, well or
- * not, with TQ_CALL_NOT_SENT and no reply.
- */
-ngx_uint_t ngx_http_taskmq_redis_starting(ngx_http_taskmq_redis_t *redis);
-void ngx_http_taskmq_redis_park(ngx_http_taskmq_call_t *call);
-
-/* The first attempt has ended. */
-void ngx_http_taskmq_redis_started(ngx_http_taskmq_redis_t *redis);
-
 /* Why they cannot, for logs and /health. */
 const char *ngx_http_taskmq_redis_why(ngx_http_taskmq_redis_t *redis);
 
@@ -147,6 +135,18 @@ ngx_http_request_t *ngx_http_taskmq_call_end(ngx_http_taskmq_call_t *call);
 
 /* The process ends: gives back the memory of free calls. */
 void ngx_http_taskmq_call_exit(void);
+
+/*
+ * 1 while the first attempt to connect is under way: a worker takes requests
+ * before it has a connection, and a reload must not refuse any. Such requests
+ * are parked; their calls' done() runs when the attempt has ended, well or
+ * not, with TQ_CALL_NOT_SENT and no reply.
+ */
+ngx_uint_t ngx_http_taskmq_redis_starting(ngx_http_taskmq_redis_t *redis);
+void ngx_http_taskmq_redis_park(ngx_http_taskmq_call_t *call);
+
+/* The first attempt has ended. */
+void ngx_http_taskmq_redis_started(ngx_http_taskmq_redis_t *redis);
 
 /* Cuts a call and its members from their requests, which end otherwise. */
 void ngx_http_taskmq_call_forget(ngx_http_taskmq_call_t *call);
