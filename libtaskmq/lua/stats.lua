@@ -86,7 +86,8 @@ for i = 1, #handlers, 2 do
     end
     local created = 0
     if oldest and oldest < math.huge then
-        created = tonumber(call('GETRANGE', J .. fmt('%.0f', oldest), 13, 25)) or 0
+        local record = J .. fmt('%.0f', oldest)
+        created = tonumber(call('GETRANGE', record, 13, 25)) or 0
     end
     out[2] = out[2] + received
     out[25] = out[25] + waiting

@@ -1,140 +1,146 @@
 #!/usr/bin/env python3
 """What the scripts cost on this machine. Not a test: prints figures.
 
-`wall` is what one synchronous connection sees, this client included; `redis`
-is what Redis itself spent in the scripts (INFO commandstats), which is the
-limit a faster client comes near."""
+  bench.py [ROUNDS]
+
+Each round does everything once, so that a noisy neighbour meets all alike.
+`wall` is what one connection with this Python client sees; `cpu` is jobs per
+second of processor time that Redis spent, the limit a faster client comes
+near. `x ref` is cpu against a plain script in the same round (INCR, HSET of 6
+fields, ZADD, HINCRBY per call, pipelined by 32): that ratio is what to compare
+between machines. Medians over the rounds."""
 
 import re
+import statistics
 import sys
 import time
 
 import tmq
 
-PAYLOAD = b'{"to":"someone@example.org","subject":"hello","n":' + b'1' * 48 + b'}'
-HANDLER = 'send-email'
-assert len(PAYLOAD) == 99 + 0 or True
-WORKER = '0123456789abcdef'
+HANDLER, WORKER = 'send-email', '0123456789abcdef'
+REF = b"""local id = redis.call('INCR', KEYS[1] .. 'seq')
+redis.call('HSET', KEYS[1] .. 'j:' .. id, 'h', 'email', 'p', '10', 's', 'P',
+           'c', '123', 'payload', ARGV[1], 'a', '0')
+redis.call('ZADD', KEYS[1] .. 'ready', id, id)
+redis.call('HINCRBY', KEYS[1] .. 'stats', 'n', 1)
+return id"""
 
 
-def usec(c):
-    text = c('INFO', 'commandstats').decode()
-    m = re.search(r'cmdstat_evalsha:calls=(\d+),usec=(\d+)', text)
-    return int(m.group(2)) if m else 0
+def payload(i):
+    return b'{"to":"someone@example.org","subject":"hello","n":%049d}' % i
 
 
-class Timer:
-    def __init__(self, c, what, jobs):
-        self.c, self.what, self.jobs = c, what, jobs
+class Bench:
+    def __init__(self, server):
+        self.server = server
+        self.c = tmq.Client(server)
+        self.s = tmq.Scripts(self.c)
+        self.figures = {}
+        ref = self.c('SCRIPT', 'LOAD', REF)
+        self.ref = [tmq.encode(('EVALSHA', ref, 1, '{q}:', payload(1)))] * 640
+        self.bulk = [self.call(1, 1000, b) for b in range(20)]
+        self.by32 = [self.call(32, 1, b) for b in range(100)]
+        self.keyed = [self.call(32, 1, b, '0::%d') for b in range(100)]
+        self.single = [self.call(1, 1, b) for b in range(1000)]
 
-    def __enter__(self):
-        self.c('CONFIG', 'RESETSTAT')
-        self.t = time.perf_counter()
-        return self
+    def call(self, groups, per_group, seed, key=''):
+        args, n = [], seed * groups * per_group
+        for g in range(groups):
+            jobs = [tmq.job(HANDLER, payload(n + i), priority=50)
+                    for i in range(per_group)]
+            n += per_group
+            args += tmq.group(jobs, key % n if key else '')
+        return tmq.encode(self.s.args('enqueue', groups, *args))
 
-    def __exit__(self, *exc):
-        wall = time.perf_counter() - self.t
-        inside = usec(self.c) / 1e6
-        print('%-44s %9.0f jobs/s wall %9.0f redis' %
-              (self.what, self.jobs / wall, self.jobs / inside), flush=True)
+    def timed(self, what, jobs, work, *args):
+        wall, cpu = time.perf_counter(), self.server.cpu_ms()
+        work(*args)
+        cpu = (self.server.cpu_ms() - cpu) / 1000
+        wall = time.perf_counter() - wall
+        self.figures.setdefault(what, []).append((jobs / wall, jobs / cpu))
 
+    def send(self, calls, depth):
+        for at in range(0, len(calls), depth):
+            part = calls[at:at + depth]
+            self.c.s.sendall(b''.join(part))
+            for _ in part:
+                reply = self.c.read()
+                assert reply is not None
 
-def enqueue(c, s, what, calls, groups, per_group, keyed=False):
-    jobs = [tmq.job(HANDLER, PAYLOAD, priority=50)] * per_group
-    body = tmq.encode(s.args('enqueue', groups,
-                             *tmq.group(jobs) * groups))
-    if keyed:
-        bodies = [tmq.encode(s.args('enqueue', groups, *sum(
-            (tmq.group(jobs, '0::k%d.%d' % (i, g)) for g in range(groups)),
-            []))) for i in range(calls)]
-    else:
-        bodies = [body] * calls
-    depth = 4
-    with Timer(c, what, calls * groups * per_group):
-        for i in range(min(depth, calls)):
-            c.s.sendall(bodies[i])
-        for i in range(calls):
-            c.read()
-            if i + depth < calls:
-                c.s.sendall(bodies[i + depth])
-
-
-def drain(c, s, what, batch, jobs, result=b'', handlers=(HANDLER,)):
-    """Completes the last batch and claims the next in one write."""
-    want = []
-    for h in handlers:
-        want += [h, batch]
-    claim = tmq.encode(s.args('claim', WORKER, 'host:1', 30000, batch, *want))
-    find = re.compile(rb'\$\d+\r\n(\d+)\r\n:\d+\r\n\$\d+\r\n1').findall
-    token = done = 0
-    ids = []
-    with Timer(c, what, jobs):
-        while done < jobs:
-            out = claim
+    def drain(self, batch, jobs):
+        """Completes the last batch and claims the next in one write."""
+        f, done, ids, token = self.c.f, 0, [], b''
+        claim = tmq.encode(self.s.args('claim', WORKER, 'host:1', 30000, batch,
+                                       HANDLER, batch))
+        sha = self.s.sha['complete'].encode()
+        while done < jobs or ids:
+            out = b''
             if ids:
-                head = b'*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n$1\r\n1\r\n' \
-                       b'$4\r\n{t}:\r\n' % (4 + 4 * len(ids),
-                                            s.sha['complete'].encode())
-                tail = b'\r\n$28\r\n%s\r\n$%d\r\n%s\r\n$0\r\n\r\n' % (
-                    token, len(result), result)
-                out = head + b''.join([b'$%d\r\n%s' % (len(i), i) + tail
-                                       for i in ids]) + claim
-            c.s.sendall(out)
+                tail = b'\r\n$28\r\n%s\r\n$0\r\n\r\n$0\r\n\r\n' % token
+                out = (b'*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n$1\r\n1\r\n'
+                       b'$4\r\n{t}:\r\n' % (4 + 4 * len(ids), sha)
+                       + b''.join([b'$%d\r\n%s' % (len(i), i) + tail
+                                   for i in ids]))
+            more = done < jobs
+            self.c.s.sendall(out + (claim if more else b''))
             if ids:
-                assert not any(c.read())
-            n = int(c.f.readline()[1:])
-            parts = [c.f.readline() for _ in range(4)]
-            token = parts[3][:-2] + WORKER.encode()
-            raw = b''
-            left = (n - 3) // 3
-            lines = []
-            for _ in range(left):
-                c.f.readline()
-                lines.append(c.f.readline()[:-2])
-                c.f.readline()
-                size = int(c.f.readline()[1:])
-                c.f.read(size + 2)
-            ids = lines
-            done += left
-            if not left:
-                break
-        if ids:
-            s.complete(*sum(([i, token, result, ''] for i in ids), []))
-    assert done >= jobs, done
+                n = int(f.readline()[1:])
+                assert f.read(4 * n) == b':0\r\n' * n
+                ids = []
+            if more:
+                n = (int(f.readline()[1:]) - 3) // 3
+                f.readline(), f.readline(), f.readline()
+                token = f.readline()[:-2] + WORKER.encode()
+                for _ in range(n):
+                    f.readline()
+                    ids.append(f.readline()[:-2])
+                    f.readline()
+                    f.read(int(f.readline()[1:]) + 2)
+                done += n
+                assert n
 
+    def round(self):
+        self.c('FLUSHALL')
+        self.timed('reference script', 640, self.send, self.ref, 32)
+        self.timed('enqueue, 1 group of 1000', 20000, self.send, self.bulk, 2)
+        self.timed('enqueue, 32 groups of 1', 3200, self.send, self.by32, 4)
+        self.timed('enqueue, 32 keyed groups of 1', 3200, self.send,
+                   self.keyed, 4)
+        self.timed('enqueue, 1 group of 1', 1000, self.send, self.single, 32)
+        for batch, jobs in ((10, 3000), (100, 10000), (1000, 10000)):
+            self.timed('complete + claim, batch %d' % batch, jobs, self.drain,
+                       batch, jobs)
 
-def fresh(c):
-    c('FLUSHALL')
+    def memory(self):
+        """Bytes per waiting job, over 100,000."""
+        self.c('FLUSHALL')
+        self.c.s.sendall(self.bulk[0])
+        self.c.read()
+        used = [int(re.search(rb'used_memory:(\d+)',
+                              self.c('INFO', 'memory')).group(1))]
+        for i in range(100):
+            self.c.s.sendall(self.bulk[i % 20])
+            self.c.read()
+        used.append(int(re.search(rb'used_memory:(\d+)',
+                                  self.c('INFO', 'memory')).group(1)))
+        return (used[1] - used[0]) / 1e5
 
 
 def main():
-    scale = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     with tmq.Server() as server:
-        c = tmq.Client(server)
-        s = tmq.Scripts(c)
-        n = int(200000 * scale)
-        for round in range(2):
-            fresh(c)
-            enqueue(c, s, 'enqueue bulk, 1 group of 1000', n // 1000, 1, 1000)
-            drain(c, s, 'complete+claim, batch 100', 100, n // 2)
-            drain(c, s, 'complete+claim, batch 10', 10, n // 4)
-            drain(c, s, 'complete+claim, batch 1000', 1000, n // 4)
-            fresh(c)
-            enqueue(c, s, 'enqueue, 32 groups of 1', n // 64, 32, 1)
-            enqueue(c, s, 'enqueue, 4 groups of 1', n // 16, 4, 1)
-            enqueue(c, s, 'enqueue, 1 group of 1', n // 16, 1, 1)
-            enqueue(c, s, 'enqueue, 32 keyed groups of 1', n // 64, 32, 1,
-                    True)
-        fresh(c)
-        enqueue(c, s, 'warm up', 1, 1, 1000)
-        before = int(re.search(rb'used_memory:(\d+)',
-                               c('INFO', 'memory')).group(1))
-        enqueue(c, s, 'fill', 100, 1, 1000)
-        after = int(re.search(rb'used_memory:(\d+)',
-                              c('INFO', 'memory')).group(1))
+        b = Bench(server)
+        for _ in range(rounds):
+            b.round()
+        ref = [cpu for _, cpu in b.figures['reference script']]
+        print('%-32s %12s %12s %8s' % ('jobs/s', 'wall', 'cpu', 'x ref'))
+        for what, got in b.figures.items():
+            print('%-32s %12.0f %12.0f %8.2f' % (
+                what, statistics.median(w for w, _ in got),
+                statistics.median(c for _, c in got),
+                statistics.median(c / r for (_, c), r in zip(got, ref))))
         print('memory per waiting job (%d-byte payload, %d-char handler): '
-              '%.0f bytes' % (len(PAYLOAD), len(HANDLER),
-                              (after - before) / 1e5))
+              '%.0f bytes' % (len(payload(0)), len(HANDLER), b.memory()))
 
 
 if __name__ == '__main__':

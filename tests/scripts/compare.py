@@ -1,0 +1,221 @@
+"""Redis and the model side by side: what must be equal between operations
+(random_ops.py says what is held)."""
+
+import random
+import time
+
+import tmq
+from model import Model, Win
+
+HANDLERS = ['email', 'resize', 'a', 'B.2-x_y', 'z' * 64, 'emai']
+WORKERS = ['%016x' % (0xfeed0000 + i) for i in range(3)]
+PLACES = ['scheduled', 'leased', 'dead', 'finished']
+LOOK = '''
+local P, out, n = KEYS[1], {}, tonumber(ARGV[1])
+local places = { 'scheduled', 'leased', 'dead', 'finished' }
+local function put(v) out[#out + 1] = v end
+for _, p in ipairs(places) do put(redis.call('ZCARD', P .. p)) end
+for i = 2, n + 1 do
+    local h = P .. 'h:' .. ARGV[i]
+    for _, k in ipairs({ ':ready:p', ':ready:f', ':ready:l', ':wake' }) do
+        put(redis.call('ZCARD', h .. k))
+    end
+end
+for i = n + 2, #ARGV do
+    put(redis.call('GET', P .. 'j:' .. ARGV[i]))
+    put(redis.call('GET', P .. 'r:' .. ARGV[i]))
+    for _, p in ipairs(places) do
+        put(redis.call('ZSCORE', P .. p, ARGV[i]))
+    end
+end
+put(redis.call('HGETALL', P .. 'stats'))
+put(redis.call('HGETALL', P .. 'handlers'))
+return out
+'''
+
+
+class Mismatch(AssertionError):
+    pass
+
+
+def need(ok, *what):
+    if not ok:
+        raise Mismatch(' '.join(str(w) for w in what))
+
+
+class Pair:
+    """Redis and the model side by side."""
+
+    def __init__(self, client, seed):
+        self.c, self.s = client, tmq.Scripts(client)
+        self.look_sha = client('SCRIPT', 'LOAD', LOOK)
+        self.m, self.rng = Model(), random.Random(seed)
+        self.tokens = []            # (id, token) ever seen
+        self.looks = 0
+        self.past = 1000            # made-up times in the past, all different
+        self.touched = set()
+        self.armed = set()          # handlers that must be armed now
+
+    def run(self, name, *args):
+        lo = int(time.time() * 1000)
+        reply = getattr(self.s, name)(*args)
+        return reply, Win(lo, int(time.time() * 1000) + 1)
+
+    def data(self):
+        """Differs when anything was written: Redis' count of changes, and
+        now and then (it takes long) a digest of all there is."""
+        info = self.c('INFO', 'persistence')
+        deep = self.looks // 2 % 16 == 0
+        self.looks += 1
+        return (info[info.index(b'rdb_changes'):].split(b'\r', 1)[0],
+                self.c('DEBUG', 'DIGEST') if deep else b'')
+
+    def k(self, name):
+        return tmq.PREFIX + name.encode()
+
+    # -- comparing
+    @property
+    def moved(self):
+        return self.c('HEXISTS', self.k('config'), 'moving') == 0
+
+    def settle(self, j, name, real, what):
+        """A time the model knows as a window: checked, then known."""
+        v = getattr(j, name)
+        if isinstance(v, Win):
+            need(v.lo <= real <= v.hi, what, j.id, name, real, v)
+            setattr(j, name, real)
+        else:
+            need(v == real, what, j.id, name, real, v)
+
+    def record(self, j):
+        return b'%s%013d%s' % (j.head.encode(), j.created, j.tail)
+
+    def same(self, j, row):
+        """A job's record, run and due time, as get and list show them."""
+        record, run, due = row
+        if isinstance(j.created, Win):
+            self.settle(j, 'created', int(record[13:26]), 'record')
+        need(record == self.record(j), 'record', j.id, record)
+        self.settle(j, 'due', due, 'get')
+        if not j.run:
+            need(run == b'', 'run', j.id, run)
+            return
+        header = record.split(b'\n', 1)[0] + b'\n'
+        fixed = '%s%s%s' % (j.state, j.counter, j.worker)
+        need(run[:29].decode() == fixed, 'run', j.id, run[:29], fixed)
+        self.settle(j, 'started', int(run[30:43]), 'run')
+        need(run[29:30] == run[43:44] == run[61:62] == run[65:66] == b' ',
+             'run', run)
+        got = (int(run[62:65]), int(run[66:67]), int(run[68:78]),
+               int(run[93:98]))
+        want = (j.attempts, j.crashes, j.runs, len(j.error))
+        need(got == want, 'run', j.id, got, want)
+        self.settle(j, 'finished', int(run[79:92]), 'run')
+        rest = j.name.encode() + b'\n' + header + j.error + j.result
+        need(run[99:] == rest, 'run', j.id, run[99:], rest)
+
+    def look(self, ids):
+        """One consistent view: sizes per place, per handler its three ready
+        sets and its marker, per id its row and its scores."""
+        got = self.c('EVALSHA', self.look_sha, 1, tmq.PREFIX, len(HANDLERS),
+                     *HANDLERS, *ids)
+        sizes = dict(zip(PLACES, got[:4]))
+        lines, marks, at = {}, {}, 4
+        for h in HANDLERS:
+            lines[h] = got[at:at + 3]
+            marks[h] = got[at + 3]
+            at += 4
+        rows = {}
+        for i in ids:
+            row = got[at:at + 2] + [int(got[at + 2] or 0)]
+            rows[i] = (row if row[0] is not None else None, dict(
+                (p, int(x)) for p, x in zip(PLACES, got[at + 2:at + 6])
+                if x is not None))
+            at += 6
+        stats = got[at]
+        stats = {stats[k].decode(): int(stats[k + 1])
+                 for k in range(0, len(stats), 2)}
+        named = got[at + 1]
+        named = {named[k].decode(): int(named[k + 1])
+                 for k in range(0, len(named), 2)}
+        return sizes, lines, marks, rows, stats, named
+
+    def check(self, full):
+        """Everything that must hold between operations."""
+        m = self.m
+        ids = list(m.jobs) if full else list(self.touched)
+        sizes, lines, marks, rows, stats, named = self.look(ids)
+        for i, (row, where) in rows.items():
+            j = m.jobs.get(i)
+            need((row is None) == (j is None), 'exists', i, row)
+            if j:
+                row[1] = row[1] or b''
+                self.same(j, row)
+                need(list(where) == [j.place] * (j.place != 'ready'),
+                     'place', i, where, j.place)
+                if j.place not in ('ready', 'scheduled'):
+                    self.settle(j, 'expiry', where[j.place], j.place)
+            else:
+                need(not where, 'ghost', i, where)
+
+        want = dict.fromkeys(PLACES, 0)
+        waiting, each = dict.fromkeys(HANDLERS, 0), {}
+        for j in m.jobs.values():
+            if j.place == 'ready':
+                waiting[j.handler] += 1
+            else:
+                want[j.place] += 1
+                key = (j.place, j.handler)
+                each[key] = each.get(key, 0) + 1
+        need(sizes == want, 'sizes', sizes, want)
+        for h in HANDLERS:
+            need(sum(lines[h]) == waiting[h], 'waiting', h, lines[h],
+                 waiting[h])
+            need(marks[h] or not (waiting[h] or h in self.armed),
+                 'no wake marker', h, waiting[h])
+            for gauge, p in (('sch', 'scheduled'), ('run', 'leased'),
+                             ('dead', 'dead')):
+                need(stats.get('%s:%s' % (gauge, h), 0)
+                     == each.get((p, h), 0), gauge, h)
+        for name, v in m.stats.items():
+            need(stats.get(name, 0) == v, 'counter', name, v)
+        need(named == m.received, 'handlers', named)
+        if full:
+            self.check_lines()
+            self.check_told()
+            left = self.c('KEYS', tmq.PREFIX + b'[jrl]:*')
+            need(not {int(k.rsplit(b':', 1)[1]) for k in left} - set(m.jobs),
+                 'keys of no job', left)
+        self.touched.clear()
+        self.armed.clear()
+
+    def check_lines(self):
+        """Who waits where, and in which order."""
+        m, moved = self.m, self.moved
+        for h in HANDLERS:
+            seen = []
+            for mode in 'pfl':
+                pairs = self.c('ZRANGE', self.k('h:%s:ready:%s' % (h, mode)),
+                               0, -1, 'WITHSCORES')
+                got = [(int(pairs[k]), int(pairs[k + 1]))
+                       for k in range(0, len(pairs), 2)]
+                seen += [i for i, _ in got]
+                if mode == m.mode:
+                    for i, score in got:
+                        need(score == m.score(m.jobs[i]), 'score', i, score)
+                    if moved:
+                        need([i for i, _ in got]
+                             == [j.id for j in m.line(h)], 'order', h, got)
+                else:
+                    need(not (moved and got), 'other mode', h, got)
+            need(sorted(seen) == sorted(j.id for j in m.line(h)), 'ready', h)
+
+    def check_told(self):
+        got = set()
+        for w in WORKERS:
+            key = self.k('w:%s:wake' % w)
+            ids = self.c('ZRANGE', key, 0, -1)
+            got.update((w, int(i)) for i in ids)
+            need(not ids or self.c('PTTL', key) > 0, 'no expiry', key)
+        # they expire; none may be there that was not told
+        need(got <= self.m.told, 'told', got - self.m.told)
