@@ -109,44 +109,40 @@ tw_proto_answer(tq_str_t line, tw_answer_t *out)
     }
 }
 
-static char
-first_char(const char *p, size_t len)
+/* Looks for the first byte of a too long line that is no space. */
+static void
+see_first(tw_lines_t *l, const char *p, size_t len)
 {
-    size_t  i;
-
-    for (i = 0; i < len; i++) {
-        if (p[i] != ' ' && p[i] != '\t' && p[i] != '\r') {
-            return p[i];
+    for (; !l->seen && len != 0; p++, len--) {
+        if (*p != ' ' && *p != '\t' && *p != '\r') {
+            l->first = *p;
+            l->seen = 1;
         }
     }
-
-    return '\0';
 }
 
 /* Adds the start of a line, or drops it when the line is over the cap. */
 static void
 keep(tw_lines_t *l, const char *p, size_t len)
 {
-    if (l->skipped != 0) {
-        l->skipped += len;
-        return;
-    }
-
-    if (l->part.len + len <= l->cap) {
-        tq_buf_add(&l->part, p, len);
-        if (!l->part.failed) {
-            return;
+    if (l->skipped == 0) {
+        if (l->part.len + len <= l->cap) {
+            tq_buf_add(&l->part, p, len);
+            if (!l->part.failed) {
+                return;
+            }
         }
+
+        /* too long, or no memory for it: the same to its writer */
+        l->first = '\0';
+        l->seen = 0;
+        see_first(l, l->part.p, l->part.len);
+        l->skipped = l->part.len;
+        tq_buf_free(&l->part);
     }
 
-    /* too long, or no memory for it: the same to its writer */
-    l->first = first_char(l->part.p, l->part.len);
-    if (l->first == '\0') {
-        l->first = first_char(p, len);
-    }
-
-    l->skipped = l->part.len + len;
-    tq_buf_free(&l->part);
+    see_first(l, p, len);
+    l->skipped += len;
 }
 
 tw_line_t
@@ -258,12 +254,14 @@ tw_tail_add(tq_buf_t *tail, size_t cap, const char *p, size_t len)
 tq_str_t
 tw_tail_get(const tq_buf_t *tail, size_t cap)
 {
-    size_t    skip = tail->len > cap ? tail->len - cap : 0;
-    tq_str_t  s = { tail->p + skip, tail->len - skip };
+    tq_str_t  s = { tail->p, tail->len };
 
-    if (skip == 0) {
+    if (tail->len <= cap) {
         return s;
     }
+
+    s.p += tail->len - cap;
+    s.len = cap;
 
     /* not from the middle of a character */
     while (s.len != 0 && ((unsigned char) *s.p & 0xc0) == 0x80) {
@@ -307,5 +305,7 @@ tw_utf8_add(tq_buf_t *out, const char *s, size_t len)
         from = i;
     }
 
-    tq_buf_add(out, s + from, len - from);
+    if (from < len) {
+        tq_buf_add(out, s + from, len - from);
+    }
 }

@@ -52,6 +52,7 @@ typedef struct {
     size_t    cap;            /* longest line */
     size_t    skipped;        /* bytes of a too long line so far; 0: none */
     char      first;          /* its first byte that is no space */
+    int       seen;           /* there was one */
 } tw_lines_t;
 
 typedef enum {

@@ -34,7 +34,7 @@ class Reload(unittest.TestCase):
             w = s.worker("--concurrency", 8)
             kept, old = self.pid(s, "kept"), self.pid(s, "changed")
             removed = self.pid(s, "gone")
-            running = s.add("changed", {"do": "sleep", "s": 1.5})
+            running = s.add("changed", {"do": "sleep", "s": 1.5 * SLOW})
             s.wait_status(running, "RUNNING")
             self.reload(s, w, {
                 "added": odd, "kept": odd,
@@ -377,7 +377,10 @@ class Chaos(unittest.TestCase):
             wait_for(lambda: len(children()) == 25
                      and "Z" not in children(), 20, "24 and the guard")
             wait_for(lambda: look()[0] <= fds + 8, 10)
-            self.assertLess(look()[1], rss * 1.3 + 4096)
+            with open("/proc/%d/maps" % w.pid) as f:
+                sanitized = "libasan" in f.read()   # keeps what was freed
+            if not sanitized:
+                self.assertLess(look()[1], rss * 1.3 + 4096)
 
 
 if __name__ == "__main__":
