@@ -105,7 +105,7 @@ ngx_int_t ngx_http_taskmq_retry(ngx_http_request_t *r,
 ngx_int_t ngx_http_taskmq_delete(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, tq_str_t body);
 
-/* ---- ngx_http_taskmq_api_list.c, ngx_http_taskmq_api_sums.c: both APIs ---- */
+/* ---- ngx_http_taskmq_api_list.c, ngx_http_taskmq_api_sums.c ---- */
 
 ngx_int_t ngx_http_taskmq_jobs(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, tq_str_t body);

@@ -37,7 +37,7 @@ struct ngx_http_taskmq_auth_s {
 
 /* ---- while the configuration is read (ngx_http_taskmq_auth_conf.c) ---- */
 
-/* The auth object of a location, shared with equal ones. NULL: out of memory. */
+/* The auth object of a location, shared with equal ones. NULL: no memory. */
 ngx_http_taskmq_auth_t *ngx_http_taskmq_auth_conf(ngx_conf_t *cf,
     ngx_http_taskmq_loc_conf_t *conf);
 
