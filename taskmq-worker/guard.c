@@ -115,6 +115,8 @@ tw_guard_start(void)
 
     (void) sigprocmask(SIG_SETMASK, &old, NULL);
     (void) close(fd[0]);
+    /* a guard that somebody stopped must not stop the worker, too */
+    (void) fcntl(fd[1], F_SETFL, O_NONBLOCK);
 
     if (pid < 0) {
         (void) close(fd[1]);

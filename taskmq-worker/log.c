@@ -1,8 +1,11 @@
 /* log.c: see log.h. */
 
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +17,9 @@ static tw_level_t   log_min = TW_INFO;
 static int          log_json;
 static uint64_t     log_dropped;
 static tq_buf_t     log_buf;     /* kept: a line costs no allocation */
+static int          log_fd = -1;
+static int          log_socket;
+static int          log_torn;    /* the last line was cut in its middle */
 
 static const char  *level_names[] = { "debug", "info", "warn", "error" };
 
@@ -98,18 +104,62 @@ add_field(tq_buf_t *b, const tw_field_t *f)
     }
 }
 
-/* stderr's flags are shared with whoever gave it to us, so it stays blocking:
- * the line is written only when poll() says that it will be taken. */
+/*
+ * stderr's flags are shared with whoever gave it to us, so they stay as they
+ * are: a pipe or a terminal is opened once more, without blocking; a socket
+ * (systemd's journal) takes a flag per write; a file does not block.
+ */
 static void
+open_sink(void)
+{
+    struct stat  st;
+
+    log_fd = STDERR_FILENO;
+
+    if (fstat(STDERR_FILENO, &st) != 0) {
+        return;
+    }
+
+    log_socket = S_ISSOCK(st.st_mode);
+
+    if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
+        log_fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY
+                      | O_CLOEXEC);
+        if (log_fd < 0) {
+            log_fd = STDERR_FILENO;
+        }
+    }
+}
+
+/* Writes the line if it is taken now. 0, or -1: it is lost. */
+static int
 put(const tq_buf_t *b)
 {
-    struct pollfd  p = { .fd = STDERR_FILENO, .events = POLLOUT };
+    ssize_t        n;
+    struct pollfd  p = { .events = POLLOUT };
 
-    if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0
-        || write(STDERR_FILENO, b->p, b->len) < 0)
-    {
-        log_dropped++;
+    if (log_fd < 0) {
+        open_sink();
     }
+
+    p.fd = log_fd;
+    if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0) {
+        return -1;
+    }
+
+    if (log_torn) {
+        log_torn = write(log_fd, "\n", 1) != 1;
+    }
+
+    n = log_socket ? send(log_fd, b->p, b->len, MSG_DONTWAIT | MSG_NOSIGNAL)
+                   : write(log_fd, b->p, b->len);
+
+    if (n != (ssize_t) b->len) {
+        log_torn |= n > 0;    /* a part of it: ends there */
+        return -1;
+    }
+
+    return 0;
 }
 
 void
@@ -138,12 +188,13 @@ tw_log_fields(tw_level_t level, const char *msg, const tw_field_t *fields)
 
     if (log_dropped != 0) {
         dropped.n = (int64_t) log_dropped;
-        log_dropped = 0;
         add_field(b, &dropped);
     }
 
     tq_buf_adds(b, log_json ? "}\n" : "\n");
-    if (!b->failed) {
-        put(b);
+    if (!b->failed && put(b) == 0) {
+        log_dropped = 0;
+    } else {
+        log_dropped++;
     }
 }

@@ -9,6 +9,7 @@
 #include "library.h"
 #include "log.h"
 #include "notify.h"
+#include "spawn.h"
 #include "worker.h"
 
 /* Descriptors 0 to 2 exist, so that no socket becomes somebody's stdout. */
@@ -62,6 +63,7 @@ main(int argc, char **argv)
     }
 
     tw_notify_init();
+    tw_spawn_raise_files();
 
     /* before anything that a fork would have to share */
     if (tw_guard_start() != 0) {

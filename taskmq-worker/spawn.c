@@ -39,6 +39,20 @@ tw_spawn_step(int step)
     return step >= 0 && step <= STEP_EXEC ? steps[step] : "starting";
 }
 
+static struct rlimit  files;          /* rlim_max 0: never raised */
+
+void
+tw_spawn_raise_files(void)
+{
+    struct rlimit  more;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        more = files;
+        more.rlim_cur = more.rlim_max;
+        (void) setrlimit(RLIMIT_NOFILE, &more);
+    }
+}
+
 static const char  *kept[] = {
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ",
     "TMPDIR", NULL
@@ -211,6 +225,10 @@ become(const tw_spawn_t *spec)
 {
     const tw_user_t  *u = spec->user;
     struct rlimit     r;
+
+    if (files.rlim_max != 0 && setrlimit(RLIMIT_NOFILE, &files) != 0) {
+        give_up(STEP_SETUP);
+    }
 
     if (spec->memory_bytes != 0) {
         r.rlim_cur = r.rlim_max = (rlim_t) spec->memory_bytes;

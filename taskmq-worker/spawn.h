@@ -35,6 +35,10 @@ typedef struct {
 /* 0, or an errno. */
 int tw_spawn(const tw_spawn_t *spec, tw_spawned_t *out);
 
+/* Raises this process' limit of open files as far as it may; children get the
+ * old one back (programs that use select() break with more). Call it once. */
+void tw_spawn_raise_files(void);
+
 const char *tw_spawn_step(int step);
 
 /*
