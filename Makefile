@@ -108,6 +108,7 @@ $(BUILD)/ngx_http_taskmq_module.so: $(BUILD)/nginx/Makefile $(MOD_SRC) \
 
 include tests/tests.mk
 include web/web.mk
+include bench/bench.mk
 
 install: all
 	install -D -m 0644 $(BUILD)/ngx_http_taskmq_module.so \

@@ -45,11 +45,11 @@ def start(ctx, location, http="", load="", main="", workers=1):
     p = ctx.start("front", "nginx", [BINARY, "-p", ctx.dir, "-c",
                                      ctx.path("nginx.conf"), "-e",
                                      ctx.path("error.log")])
-    wait_for(lambda: _listens(port), 10, "nginx listens", p)
+    wait_for(lambda: listens(port), 10, "nginx listens", p)
     return port
 
 
-def _listens(port):
+def listens(port):
     import socket
     with socket.create_connection(("127.0.0.1", port), 1):
         return True

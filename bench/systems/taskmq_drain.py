@@ -13,7 +13,8 @@ from .taskmq_http import BUILD, HERE, PREFIX
 PYTHON = "/usr/bin/python3"
 HANDLER = os.path.join(HERE, "..", "peers", "python", "handler.py")
 LIBRARY = os.path.join(BUILD, "bench", "noop.so")
-PAYLOAD = ('{"to":"someone@example.org","subject":"hello","order":1234567}')
+PAYLOAD = ('{"to":"someone@example.org","subject":"hello",'
+           '"order":1234567,"text":"%s"}' % ("x" * 28))
 
 
 def fill(ctx, n, handler="dummy", sock=None):

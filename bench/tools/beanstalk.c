@@ -22,7 +22,7 @@
 
 static const char  payload[] =
     "{\"to\":\"someone@example.org\",\"subject\":\"hello\","
-    "\"order\":1234567}";
+    "\"order\":1234567,\"text\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}";
 
 typedef struct {
     int     fd;
