@@ -242,13 +242,12 @@ tc_check_answer(tc_check_t *k, tc_answer_t *a)
 }
 
 
-/* Nothing that looks like an answer may come now. 0, or -1. */
 int
 tc_check_quiet(tc_check_t *k, const char *when)
 {
-    int64_t    end;
-    tc_answer_t   a;
-    tq_str_t   line;
+    int64_t      end;
+    tq_str_t     line;
+    tc_answer_t  a;
 
     end = tc_now_ms() + QUIET_MS;
 
@@ -269,7 +268,7 @@ tc_check_quiet(tc_check_t *k, const char *when)
         case TC_CHILD_END:
         default:
             because_ended(k);
-            return -1;
+            return -2;
         }
     }
 }

@@ -53,7 +53,8 @@ int tc_check_answer(tc_check_t *k, tc_answer_t *a);
 /* Start, one task, its answer. */
 int tc_check_ask(tc_check_t *k, tq_str_t data, tc_answer_t *a);
 
-/* For a short time nothing that looks like an answer may come. */
+/* For a short time nothing that looks like an answer may come (then -1); -2:
+ * the handler ended. */
 int tc_check_quiet(tc_check_t *k, const char *when);
 
 #endif /* TC_CHECK_H */
