@@ -8,6 +8,7 @@ Needs redis-server in the path (REDIS_SERVER names another); starts a private
 one. Closing line: `N passed, N failed`."""
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -37,6 +38,8 @@ def main():
     p.add_argument('--first', action='store_true', help='stop at a failure')
     p.add_argument('only', nargs='*')
     a = p.parse_args()
+    # so that the server is ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
     passed = failed = 0
     with tmq.Server('--enable-debug-command', 'yes') as server:
         desk = Desk(server)
