@@ -31,6 +31,12 @@ def directed(only):
                 yield name, test
 
 
+def terminated(*_):
+    """So that the server is ended, too; once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit('terminated')
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('--seed', type=int, default=SEED)
@@ -38,8 +44,7 @@ def main():
     p.add_argument('--first', action='store_true', help='stop at a failure')
     p.add_argument('only', nargs='*')
     a = p.parse_args()
-    # so that the server is ended too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
+    signal.signal(signal.SIGTERM, terminated)
     passed = failed = 0
     with tmq.Server('--enable-debug-command', 'yes') as server:
         desk = Desk(server)
