@@ -152,7 +152,7 @@ __DATA__
 
 === TEST 9: a busy script: 503 or 504, then well
 --- config
-    location / { taskmq_api taskmq; taskmq_redis_timeout 300ms; }
+    location / { taskmq_api taskmq; taskmq_redis_timeout 1s; }
 --- request eval
 [$::Add, $::Add, $::Add]
 --- more_headers eval: ::admin()
@@ -179,8 +179,7 @@ __DATA__
     ::wait_until('requests to be read', sub { ::waiting() >= 5 });
     my ($master, @old) = ::workers_of_nginx();
     kill 'HUP', $master;
-    ::wait_until('the old worker to be leaving', sub {
-        open my $fh, '<', "/proc/$old[0]/cmdline" or return 0; (<$fh> // '') =~ /shutting down/ });
+    ::wait_until('the old worker to be leaving', sub { ::is_leaving($old[0]) });
     ::redis()->continue;
     for (@r) { my $a = $_->(); $a =~ m{^HTTP/1.1 200 }s or die "got: $a\n" }
     ::wait_until('the old worker to leave', sub { !-d "/proc/$old[0]" });

@@ -69,10 +69,12 @@ fault: all
 
 # Test::Nginx specs; t/lib stands in where the genuine one is not installed.
 # T="t/auth.t" runs only that file; TEST_NGINX=FOLDER takes the genuine one
-# from FOLDER/lib. Modes by environment, as TEST_NGINX_USE_HUP=1.
+# from FOLDER/lib. Modes by environment, as TEST_NGINX_USE_HUP=1; with SAN=…
+# and a BUILD of its own the module is built with sanitizers.
 TEST_NGINX_LIB = $(if $(TEST_NGINX),$(TEST_NGINX)/lib,t/lib/standin)
 SPEC_ENV = TEST_NGINX_LOAD_MODULES=$(abspath $(BUILD))/ngx_http_taskmq_module.so \
-           TEST_NGINX_RANDOMIZE=1
+           TEST_NGINX_RANDOMIZE=1 \
+           $(if $(SAN),TEST_NGINX_BINARY=$(CURDIR)/t/lib/nginx-sanitized)
 
 t: module
 	$(SPEC_ENV) $(PYTHON) t/lib/reaper.py prove -j4 -r -I$(TEST_NGINX_LIB) -It/lib $(or $(T),t)
