@@ -49,11 +49,14 @@ static const tq_setting_t  tq_settings[] = {
 #define TQ_SETTINGS  (sizeof(tq_settings) / sizeof(tq_settings[0]))
 
 /* Not one of the scripts: a plain EVAL may read under any condition (a full
- * Redis, a replica), and only the first call of a namespace writes. */
+ * Redis, a replica), and only the first call of a namespace writes. A full
+ * Redis, which must drain, allows DEL, and then the rest of a script that has
+ * begun to write. */
 static const char  tq_uuid_key_text[] =
     "local key = redis.call('GET', KEYS[1] .. 'uuid-key')\n"
     "if not key then\n"
     "  key = ARGV[1]\n"
+    "  redis.call('DEL', KEYS[1] .. 'uuid-key')\n"
     "  redis.call('SET', KEYS[1] .. 'uuid-key', key)\n"
     "end\n"
     "return key\n";

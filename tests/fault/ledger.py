@@ -22,7 +22,7 @@ import struct
 import threading
 import time
 
-from harness import wait_for
+from harness import Redis, Stack, wait_for
 
 HANDLER = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                        "mark_handler.py")
@@ -51,6 +51,9 @@ class Ledger:
         self.wrong = []             # answers that must not be
         self.in_flight = set()      # job ids leased when their worker died
         self.finished = 0           # jobs that are over, seen lately
+        self.sure = 0               # jobs accepted
+        self.when = array.array("d", [0.0]) * total     # … at this time
+        self.lost = []              # serials, after check()
 
     def take(self, n):
         """A range of new serials; empty at the end."""
@@ -59,9 +62,23 @@ class Ledger:
             self.next = min(self.next + n, self.total)
             return range(first, self.next)
 
+    def settled(self):
+        """What became of every serial that was taken is known, or unknown for
+        good."""
+        return NONE not in self.ids[:self.next]
+
     def count(self, what, n=1):
         with self.lock:
             self.counts[what] += n
+
+    def accept(self, serials, first):
+        """A 200: the ids follow each other."""
+        now = time.monotonic()
+        for n in serials:
+            self.ids[n] = first + n - serials[0]
+            self.when[n] = now
+        with self.lock:
+            self.sure += len(serials)
 
     def accepted(self):
         return self.total - self.ids.count(NONE) - self.ids.count(UNKNOWN)
@@ -142,7 +159,8 @@ class Ledger:
             if self.ids[n] == UNKNOWN:
                 sums["unknown"] += 1
             elif stored[n] == 0:
-                sums["lost"] += 1
+                self.lost.append(n)
+        sums["lost"] = len(self.lost)
         sums["success counter"] = s.stat("success")
         sums["crashes"] = s.stat("crashes")
         sums.update(self.counts)
@@ -249,13 +267,15 @@ class Client(threading.Thread):
     """Adds jobs until the ledger has no more; `size` per request."""
 
     def __init__(self, s, ledger, size, keyed=True, resets=0.0, ms=0,
-                 ahead=None):
+                 ahead=None, strict=False):
         super().__init__(daemon=True)
         self.http = Http(s.port, s.token(exp=86400))
         self.ledger, self.size, self.keyed = ledger, size, keyed
         self.resets, self.ms, self.ahead = resets, ms, ahead
+        self.strict = strict        # a connection per request; only 200
         self.random = random.Random(size * 2 + keyed)
         self.stop = False
+        self.abandon = False        # the test has failed: leave at once
 
     def run(self):
         ledger = self.ledger
@@ -281,26 +301,29 @@ class Client(threading.Thread):
                 ).encode()
         key = "s%d" % serials[0] if self.keyed else None
         ledger = self.ledger
-        while True:
+        while not self.abandon:
             ledger.count("requests")
             give_up = self.resets and self.random.random() < self.resets
             if give_up:
                 ledger.count("reset")
             try:
                 status, text = self.http.request(path, body, key, give_up)
-            except Gone:
-                status, text = None, b""
+            except Gone as e:
+                status, text = None, repr(e).encode()
+            if self.strict:
+                self.http.close()
             if status == 200:
                 first = int(re.search(rb"(\d+)", text).group(1))
+                ledger.accept(serials, first)
+                return
+            if self.strict or status not in (429, 503, 504, None):
+                ledger.wrong.append((status, text[:200], serials))
                 for n in serials:
-                    ledger.ids[n] = first + n - serials[0]
+                    ledger.ids[n] = UNKNOWN
                 return
             if status in (429, 503):
                 ledger.count("refused")
                 time.sleep(0.02)
-            elif status not in (504, None):
-                ledger.wrong.append((status, text[:200], serials))
-                return
             elif key is None:
                 for n in serials:
                     ledger.ids[n] = UNKNOWN
@@ -311,10 +334,11 @@ class Client(threading.Thread):
 class Clients:
     """A mix of them: bulk and single, with and without keys."""
 
-    def __init__(self, s, ledger, bulk=2, single=4, size=100, **kw):
+    def __init__(self, s, ledger, bulk=2, single=4, size=100,
+                 ms=(0, 5, 10, 40), **kw):
         self.all = [Client(s, ledger, size, **kw) for _ in range(bulk)]
         self.all += [Client(s, ledger, 1, keyed=i % 2 == 0,
-                            ms=(0, 5, 10, 40)[i % 4], **kw)
+                            ms=ms[i % len(ms)], **kw)
                      for i in range(single)]
 
     def start(self):
@@ -364,3 +388,81 @@ def kill_worker(s, ledger, worker):
     worker.signal(19)               # SIGSTOP: the account does not change
     ledger.in_flight |= leased_by(s, wid)
     worker.kill()
+
+
+def bed(**kw):
+    """A Stack whose workers keep the ledger's record."""
+    kw.setdefault("nginx_workers", 2)
+    kw.setdefault("lease", 5)
+    s = Stack(**kw)
+    s.write_handlers(handlers(s.dir))
+    s.path("marks", b"")
+    return s
+
+
+class Load:
+    """Clients that add jobs as long as the block lasts, then the account:
+
+        with Load(stack) as load:
+            load.progress()
+            ... a fault ...
+            load.progress()
+        load.sums
+    """
+
+    CAPACITY = 1000000
+
+    def __init__(self, s, ahead=2000, verify=True, **kw):
+        self.s, self.check = s, verify
+        self.ledger = Ledger(self.CAPACITY)
+        self.clients = Clients(s, self.ledger, size=10, ahead=ahead, **kw)
+        self.over = threading.Event()
+
+    def watch(self):
+        """Tells the clients how far the workers are."""
+        redis = None
+        while not self.over.is_set():
+            try:
+                if redis is None:
+                    redis = Redis(self.s.sock)
+                self.ledger.finished = redis("ZCARD", self.s.key("finished"))
+            except (OSError, RuntimeError, ValueError):
+                redis = None
+            self.over.wait(0.02)
+
+    def progress(self, accepted=200, done=200, bound=60):
+        """So many more jobs were accepted, and so many finished."""
+        a, d = self.ledger.sure, self.ledger.finished
+        wait_for(lambda: self.ledger.sure >= a + accepted
+                 and self.ledger.finished >= d + done, bound,
+                 "jobs go on: %r, %d of %d done\n%s" % (
+                     self.ledger.counts, self.ledger.finished,
+                     self.ledger.sure, self.s.error_log()[-1000:]))
+
+    def hold(self):
+        """No new requests; until all jobs that were asked for are over."""
+        self.ledger.open = 0
+        wait_for(lambda: self.ledger.settled(), 60, "no request is open")
+        self.ledger.drain(self.s)
+
+    def go_on(self):
+        self.ledger.open = self.ledger.total
+
+    def __enter__(self):
+        self.watcher = threading.Thread(target=self.watch, daemon=True)
+        self.watcher.start()
+        self.clients.start()
+        return self
+
+    def __exit__(self, kind, value, tb):
+        try:
+            for c in self.clients.all:
+                c.abandon = kind is not None
+            self.clients.end()
+            if kind is None:
+                self.ledger.drain(self.s)
+                self.sums = self.ledger.verify(self.s) if self.check \
+                    else self.ledger.check(self.s)
+        finally:
+            self.over.set()
+            self.watcher.join()
