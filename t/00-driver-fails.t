@@ -62,7 +62,17 @@ my @right = (
      . 'unknown directive'],
 );
 
-plan tests => 2 * @wrong + @right;
+plan tests => 2 * @wrong + @right + ($standin ? 3 : 0);
+
+# The leak check's line through samples, in KiB per sample.
+if ($standin) {
+    my $slope = \&Test::Nginx::Socket::_slope;
+
+    is($slope->((4096) x 100), 0, 'a flat line');
+    is($slope->(map { 12 * $_ } 1 .. 100), 12, 'a steady growth');
+    cmp_ok($slope->(map { 4096 + 20 * ($_ % 2) } 1 .. 100), '<', 1,
+           'up and down is no growth');
+}
 
 # What is shown does not depend on the mode of this run.
 delete @ENV{grep { /^TEST_NGINX_(USE|CHECK)_/ } keys %ENV};

@@ -141,7 +141,9 @@ sub _run {
         $c->{index} = 0;
         $c->{many} = @exchanges > 1 || $exchanges[0]{replies} > 1;
 
-        if ($Test::Nginx::Util::LeakCheck && !defined $block->no_check_leak) {
+        if ($Test::Nginx::Util::LeakCheck && !defined $block->no_check_leak
+            && !defined $block->abort)
+        {
             _leak_check($c, $exchanges[0], $limit, $http2);
         }
 
