@@ -60,6 +60,9 @@
 #define TQ_REDIS_TIMEOUT_MS       2000
 #define TQ_BACKOFF_MIN_MS         100
 #define TQ_BACKOFF_MAX_MS         5000
+#define TQ_WORKER_BACKOFF_MAX_MS  250     /* a worker that comes back late is
+                                             reaped by one that came earlier:
+                                             well under TQ_LEASE_MIN_MS */
 #define TQ_STABLE_MS              1000    /* READY this long resets backoff */
 #define TQ_REDIS_CALLS_MAX        16384   /* queued and in flight */
 #define TQ_REDIS_OUT_MAX_BYTES    (256 * 1024 * 1024)

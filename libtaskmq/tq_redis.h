@@ -125,6 +125,7 @@ typedef struct {
     const tq_script_t  **scripts;      /* NULL-terminated; loaded in handshake */
     int64_t              timeout_ms;   /* per call, connect and handshake */
     int64_t              idle_ping_ms; /* PING when silent this long; 0: no */
+    int64_t              backoff_max_ms;  /* 0: TQ_BACKOFF_MAX_MS */
     uint64_t             seed;         /* for backoff jitter */
     /* READY; or DOWN, after every lost connection or failed attempt. May be
      * NULL. why: static or short-lived text */

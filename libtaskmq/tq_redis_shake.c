@@ -160,7 +160,7 @@ tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
 int64_t
 tq_backoff_ms(tq_redis_t *r, int64_t now_ms)
 {
-    int64_t   cap;
+    int64_t   cap, max;
     uint64_t  z;
     unsigned  i;
 
@@ -168,13 +168,16 @@ tq_backoff_ms(tq_redis_t *r, int64_t now_ms)
         r->failures = 0;
     }
 
+    max = r->conf.backoff_max_ms ? r->conf.backoff_max_ms
+          : TQ_BACKOFF_MAX_MS;
+
     cap = TQ_BACKOFF_MIN_MS;
-    for (i = 0; i < r->failures && cap < TQ_BACKOFF_MAX_MS; i++) {
+    for (i = 0; i < r->failures && cap < max; i++) {
         cap *= 2;
     }
 
-    if (cap > TQ_BACKOFF_MAX_MS) {
-        cap = TQ_BACKOFF_MAX_MS;
+    if (cap > max) {
+        cap = max;
     } else {
         r->failures++;
     }

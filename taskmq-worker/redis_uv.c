@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "redis_uv.h"
+#include "tq_limits.h"
 #include "tq_fail.h"
 
 #define READ_BYTES   (256 * 1024)
@@ -434,6 +435,7 @@ tw_rconn_new(uv_loop_t *loop, const tw_rconn_conf_t *conf)
     rc.scripts = conf->scripts;
     rc.timeout_ms = conf->timeout_ms;
     rc.idle_ping_ms = conf->idle_ping_ms;
+    rc.backoff_max_ms = TQ_WORKER_BACKOFF_MAX_MS;
     rc.seed = seed;
     rc.on_state = on_state;
     rc.host = c;

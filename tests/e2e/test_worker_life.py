@@ -286,7 +286,8 @@ class Flat(unittest.TestCase):
                 return fds, len(children), zombies
 
             s.wait_done(s.add("odd", {"do": "ok"}))
-            before = wait_for(lambda: look() if look()[1] == 4 else None, 10)
+            # four instances and the guard
+            before = wait_for(lambda: look() if look()[1] == 5 else None, 10)
             for i in s.add_many("odd", [{"do": "exit", "status": 1}] * 40
                                 + [{"do": "twice"}] * 20):
                 pass

@@ -357,6 +357,29 @@ backoff(fake_t *f)
 }
 
 
+/* A host may ask for a lower cap (a worker must be back within its lease). */
+static void
+backoff_cap(fake_t *f)
+{
+    int      i;
+    int64_t  delay, most = 0;
+
+    f->conf.backoff_max_ms = 250;
+    fake_open(f);
+
+    for (i = 0; i < 200; i++) {
+        fake_lost(f);
+        delay = tq_redis_next_ms(f->r) - f->now;
+        most = (delay > most) ? delay : most;
+        fake_backoff(f);
+        tq_redis_connecting(f->r, f->now);
+    }
+
+    assert_true(most <= 250 && most > 200);
+    tq_buf_reset(&f->log);
+}
+
+
 /* A connection that ends soon after it was READY is one more failure. */
 static void
 backoff_reset(fake_t *f)
@@ -434,6 +457,7 @@ main(void)
         { "lost in the handshake", lost_in_handshake },
         { "lost before it was connected", lost_before_connected },
         { "backoff", backoff },
+        { "backoff with another cap", backoff_cap },
         { "backoff's reset", backoff_reset },
         { "idle PING", idle_ping },
     };
