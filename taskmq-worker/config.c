@@ -210,7 +210,8 @@ tw_conf_read(tw_conf_t *conf, const char *path, tq_str_t json,
         if (!tq_str_eq(m.key, "handlers")) {
             (void) snprintf(r.place, sizeof(r.place), "%.*s",
                 (int) (m.key.len > 64 ? 64 : m.key.len), m.key.p);
-            tw_read_complain(&r, item.line, "unknown key, expected [handlers.NAME]");
+            tw_read_complain(&r, item.line, "unknown key, expected "
+                "[handlers.NAME]");
         } else if (!tw_read_is(&item, "table")) {
             tw_read_complain(&r, item.line, "expected [handlers.NAME] tables");
         } else {

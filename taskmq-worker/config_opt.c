@@ -185,8 +185,8 @@ read_pick(tw_reader_t *r, const tw_node_t *n)
     } else if (tq_str_eq(n->val.raw, "\"random\"")) {
         r->h->pick = TW_PICK_RANDOM;
     } else {
-        tw_read_complain(r, n->line, "expected \"round-robin\", \"first-available\" "
-            "or \"random\"");
+        tw_read_complain(r, n->line, "expected \"round-robin\", "
+            "\"first-available\" or \"random\"");
     }
 }
 

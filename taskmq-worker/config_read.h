@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
     const char  *key;
     void       (*read)(tw_reader_t *r, const tw_node_t *n);
-    unsigned     kinds;       /* bits 1 << tw_kind_t: where it means something */
+    unsigned     kinds;       /* bits 1 << tw_kind_t: where it may be */
 } tw_option_t;
 
 /* Ends with the one whose key is NULL. "command", "image" … are the kinds. */

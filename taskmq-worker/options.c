@@ -168,7 +168,7 @@ read_environment(tw_options_t *o, int64_t *workers, int64_t *batch)
 
 enum {
     OPT_CONFIG, OPT_URL, OPT_NAMESPACE, OPT_CONCURRENCY, OPT_LEASE,
-    OPT_GRACE, OPT_LISTEN, OPT_LOG_FORMAT, OPT_CHECK, OPT_HELP, OPT_VERSION, OPT_BAD
+    OPT_GRACE, OPT_LISTEN, OPT_LOG_FORMAT, OPT_CHECK, OPT_HELP, OPT_VERSION
 };
 
 static const struct option  long_options[] = {

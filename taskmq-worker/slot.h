@@ -36,7 +36,7 @@ typedef enum {
 
 struct tw_slot_s {
     tw_slot_state_t  state;
-    uint32_t         generation;      /* counts jobs: old verdicts are ignored */
+    uint32_t         generation;      /* counts jobs, for late verdicts */
     int64_t          id;
     char             task_id[TQ_UUID_LEN + 1];
     int              periodic;
