@@ -229,7 +229,8 @@ tc_check_answer(tc_check_t *k, tc_answer_t *a)
             others = k->noise - others;
             tc_because(k, "no answer within %lld s%s", (long long) k->wait_s,
                        others ? "; what came was no object with a \"status\" "
-                       "of \"success\" or \"error\"" : "");
+                       "of \"success\" or \"error\"" : "; is stdout flushed "
+                       "after each line?");
             tc_because_stderr(k);
             return -1;
 
