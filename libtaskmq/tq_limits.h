@@ -51,7 +51,7 @@
 #define TQ_PROMOTE_MAX            1000
 #define TQ_SWEEP_MAX              100
 #define TQ_REAP_MAX               100
-#define TQ_LIST_WALK_MAX          1000
+#define TQ_LIST_WALK_MAX          500
 #define TQ_LIST_MAX               100
 #define TQ_LIST_PAGE_BYTES        (1024 * 1024)
 #define TQ_DEAD_MAX               100000

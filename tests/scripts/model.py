@@ -389,7 +389,7 @@ class Model:
         top = self.seq + 1
         before = top if before == 0 or before > top else before
         rows, low = [], before
-        while low > 1 and before - low < 1000 and len(rows) < limit:
+        while low > 1 and before - low < 500 and len(rows) < limit:
             low -= 1
             j = self.jobs.get(low)
             if j and handler in ('', j.handler) and (

@@ -285,7 +285,7 @@ def test_list_is_bounded(d):
         pages += 1
         if cursor == 0:
             break
-    eq((pages, found), (3, [1]))
+    eq((pages, found), (6, [1]))
     d.add(*[job() for _ in range(200)])
     eq(len(page(d, 0, '', '', 5000)[1]), 100)
 
