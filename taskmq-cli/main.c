@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tc.h"
+#include "tq_version.h"
 
 static const tc_command_t  *const command_sets[] = {
     tc_add_commands,
@@ -34,6 +35,7 @@ static const char  usage_head[] =
     "  --namespace NAME  else $TASKMQ_NAMESPACE, else taskmq\n"
     "  --json            answers and errors as JSON\n"
     "  --help            this; taskmq COMMAND --help for a command\n"
+    "  --version         the version\n"
     "\n"
     "Commands:\n";
 
@@ -136,6 +138,11 @@ main(int argc, char **argv)
 
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_usage(stdout);
+            return fflush(stdout) == 0 ? TC_OK : TC_FAILED;
+        }
+
+        if (strcmp(argv[i], "--version") == 0) {
+            fputs("taskmq " TQ_VERSION "\n", stdout);
             return fflush(stdout) == 0 ? TC_OK : TC_FAILED;
         }
 

@@ -3,7 +3,7 @@
 
 _taskmq_options()
 {
-    local global="--redis-url --namespace --json --help"
+    local global="--redis-url --namespace --json --help --version"
 
     case $1 in
         "") echo "$global" ;;

@@ -9,10 +9,7 @@
 #include "tq_job.h"
 #include "tq_limits.h"
 #include "tq_ops.h"
-
-#ifndef TQ_VERSION
-#define TQ_VERSION  "0.1.0"
-#endif
+#include "tq_version.h"
 
 static const char  usage[] =
 "Usage: taskmq-worker --config handlers.toml [OPTION]...\n"
