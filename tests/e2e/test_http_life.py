@@ -14,12 +14,13 @@ import unittest
 from harness import NGINX, SLOW, Stack, wait_for
 
 GOOD = '{"handler":"h","payload":{}}'
+TIMEOUT = "taskmq_redis_timeout %dms;" % (500 * SLOW)
 
 
 class Life(unittest.TestCase):
 
     def stack(self, **kw):
-        kw.setdefault("server", "taskmq_redis_timeout 500ms;")
+        kw.setdefault("server", TIMEOUT)
         s = Stack(**kw)
         self.addCleanup(s.close)
         return s
@@ -101,7 +102,7 @@ class RedisAway(Life):
     def test_never_there_at_start(self):
         s = self.stack(nginx=False)
         s.server.kill()
-        s.conf["server"] = "taskmq_redis_timeout 500ms;"
+        s.conf["server"] = TIMEOUT
         s.path("nginx.conf", s.nginx_conf().encode())
         # nginx starts all the same: start_nginx() would wait for health
         s.nginx = s.start("nginx", [NGINX, "-p", s.dir, "-c",
