@@ -298,6 +298,7 @@ change_listed(work_t *w, tq_list_t *q)
     }
 
     tc_progress_start(w->tc, &bar, 0);
+    n = 0;
 
     do {
         code = page_ids(w, q, ids, &n);
@@ -310,7 +311,12 @@ change_listed(work_t *w, tq_list_t *q)
             code = land(w);
         }
 
-        tc_progress(&bar, 0, "jobs replayed", w->done);
+        /* the list is walked from the newest id down */
+        if (bar.total == 0) {
+            bar.total = n != 0 ? ids[0] : q->before;
+        }
+
+        tc_progress(&bar, bar.total - q->before, "jobs replayed", w->done);
 
     } while (code == TC_OK && q->before != 0);
 
