@@ -116,8 +116,8 @@ class DueAtOnce(unittest.TestCase):
                 1, s.key(""), due)
         s.redis("SLOWLOG", "RESET")
         before = self.waited(s)
-        w = s.worker("--concurrency", 200)
         self.assertEqual(s.redis("ZCARD", s.key("scheduled")), self.N)
+        w = s.worker("--concurrency", 200)
         wait_for(lambda: s.stat("success") == (n + 1) * self.N, 120,
                  "all are done")
         slow = [x[2] / 1000 for x in s.redis("SLOWLOG", "GET", 200)]

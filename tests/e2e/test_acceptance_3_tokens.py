@@ -64,6 +64,11 @@ jwt_decode(void **jwt, const char *token, const unsigned char *key, int len)
 '''
 
 
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        return set(map(int, f.read().split()))
+
+
 class Counted(Stack):
     """An nginx whose signature checks are counted."""
 
@@ -174,8 +179,7 @@ class Cache(unittest.TestCase):
         """Many more tokens than it holds, each of 7 kB: no more memory than
         its entries; what was dropped is checked again and still good."""
         s = self.stack(http="large_client_header_buffers 4 16k;")
-        with open("/proc/%d/task/%d/children" % ((s.nginx.pid,) * 2)) as f:
-            pid = int(f.read().split()[0])
+        pid, = children(s.nginx.pid)
 
         def rss():
             with open("/proc/%d/statm" % pid) as f:
@@ -239,16 +243,18 @@ class Rotation(unittest.TestCase):
                 s.path("old", two.encode())
                 s.path("new", three.encode() + b"\n")
                 self.assertEqual(status(three), 401, "not before the reload")
+                old = children(s.nginx.pid)
                 s.nginx.signal(signal.SIGHUP)
-                wait_for(lambda: status(three) == 200, 10)
-                wait_for(lambda: status(one) == 401, 10)
+                wait_for(lambda: not old & children(s.nginx.pid), 20,
+                         "the old nginx workers have ended")
                 n = len(seen)
                 wait_for(lambda: len(seen) > n + 50, 10)
             finally:
                 stop.set()
                 thread.join()
             self.assertEqual(set(seen), {200})
-            self.assertEqual([status(x) for x in (two, three)], [200, 200])
+            self.assertEqual([status(x) for x in (one, two, three)],
+                             [401, 200, 200])
 
 
 class Loose(HMACAlgorithm):

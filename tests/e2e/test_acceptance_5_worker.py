@@ -232,19 +232,22 @@ class Environment(unittest.TestCase):
                   aof=False) as s:
             w = s.worker()
 
-            def children():
-                path = "/proc/%d/task/%d/children" % (w.pid, w.pid)
-                with open(path) as f:
-                    return len(f.read().split())
+            def instances():
+                n = 0
+                with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
+                    for pid in f.read().split():
+                        with open("/proc/%s/cmdline" % pid) as f:
+                            n += "odd_handler.py" in f.read()
+                return n
 
-            wait_for(lambda: children() == 7, 10)
+            wait_for(lambda: instances() == 7, 10)
             for n, many in (("two", 2), ("five", 4)):
                 ids = s.add_many(n, [{"do": "sleep", "s": 0.4}] * 6)
                 most = 0
                 while s.job(ids[-1])["status"] != "SUCCESS":
                     most = max(most, s.redis("ZCARD", s.key("leased")))
                 self.assertEqual(most, many, n)
-            self.assertEqual(children(), 7)
+            self.assertEqual(instances(), 7)
 
     def test_random_selection(self):
         with Desk(handlers={"odd": {"command": ODD, "instances": 3,
