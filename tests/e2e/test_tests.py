@@ -1,0 +1,124 @@
+"""The tests' own machinery: what must fail a run does fail it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from harness import ROOT, Stack
+
+MAKEFILE = """.PHONY: all unit scripts specs
+all: ; @true
+unit: ; @cat unit; exit $$(cat unit.status)
+scripts: ; @echo "12 passed, 0 failed"
+specs: ; @cat specs; exit $$(cat specs.status)
+"""
+
+CMOCKA = """[==========] Running 3 test(s).
+[       OK ] test_a
+[==========] 3 test(s) run.
+[  PASSED  ] %d test(s).
+"""
+
+PROVE = """t/a.t .. ok
+t/b.t .. Failed 3/9 subtests
+  Failed tests:  2, 4-5
+Files=2, Tests=20,  3 wallclock secs
+Result: FAIL
+"""
+
+
+class Harness(unittest.TestCase):
+
+    def test_forbidden_lines_fail(self):
+        for line in ("2026/01/01 [alert] 1#1: worker process 2 exited on "
+                     "signal 11", "[emerg] x", "[crit] x",
+                     "==1==ERROR: AddressSanitizer: heap-use-after-free",
+                     "x.c:1:2: runtime error: signed integer overflow",
+                     "==1== ERROR SUMMARY: 3 errors from 2 contexts",
+                     "w: a.c:1: f: Assertion `x' failed."):
+            with self.subTest(line):
+                s = Stack(nginx=False)
+                s.path("error.log", line.encode() + b"\n")
+                with self.assertRaises(AssertionError) as caught:
+                    s.close()
+                self.assertIn(line, str(caught.exception))
+        s = Stack(nginx=False)
+        s.path("error.log", b"[error] [warn] ERROR SUMMARY: 0 errors\n")
+        s.close()
+
+    def test_what_does_not_stop_is_killed_and_fails(self):
+        s = Stack(nginx=False)
+        p = s.start("worker", ["sh", "-c", "trap '' TERM; echo up; "
+                               "while :; do sleep 0.1; done"])
+        with self.assertRaises(AssertionError):
+            p.stop(0.5)
+        self.assertFalse(p.alive())
+        s.close()
+
+
+class ScriptTest(unittest.TestCase):
+    """script/test with parts that say what they are told."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.dir)
+        os.mkdir(os.path.join(self.dir, "script"))
+        shutil.copy(os.path.join(ROOT, "script", "test"),
+                    os.path.join(self.dir, "script"))
+        self.write("script/setup", "#!/bin/sh\n")
+        os.chmod(os.path.join(self.dir, "script/setup"), 0o755)
+        self.write("Makefile", MAKEFILE)
+        self.part("unit", CMOCKA % 3, 0)
+        self.part("specs", "Files=2, Tests=20,  3 wallclock secs\n", 0)
+
+    def write(self, name, text):
+        with open(os.path.join(self.dir, name), "w") as f:
+            f.write(text)
+
+    def part(self, name, text, status):
+        self.write(name, text)
+        self.write(name + ".status", str(status))
+
+    def run_parts(self, *parts):
+        env = {k: v for k, v in os.environ.items()
+               if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+        out = subprocess.run(["script/test", *parts], cwd=self.dir, env=env,
+                             capture_output=True, text=True)
+        return out.returncode, out.stdout.splitlines()[-1]
+
+    def test_all_well(self):
+        self.assertEqual(self.run_parts("unit", "scripts", "specs"),
+                         (0, "35 passed, 0 failed"))
+
+    def test_failures_are_counted(self):
+        self.part("unit", CMOCKA % 2 + "[  FAILED  ] 1 test(s), listed "
+                  "below:\n[  FAILED  ] test_c\n", 1)
+        self.part("specs", PROVE, 1)
+        self.assertEqual(self.run_parts("unit", "scripts", "specs"),
+                         (1, "31 passed, 4 failed"))
+
+    def test_a_part_that_dies_fails_and_the_next_runs(self):
+        self.part("unit", CMOCKA % 3, 1)
+        self.assertEqual(self.run_parts("unit", "scripts"),
+                         (1, "15 passed, 1 failed"))
+
+    def test_a_part_that_runs_nothing_fails(self):
+        self.part("unit", "", 0)
+        self.assertEqual(self.run_parts("unit", "scripts"),
+                         (1, "12 passed, 1 failed"))
+
+    def test_set_up_that_fails_is_a_failure(self):
+        self.write("script/setup", "#!/bin/sh\nexit 1\n")
+        self.assertEqual(self.run_parts("scripts"),
+                         (1, "12 passed, 1 failed"))
+
+    def test_unknown_part(self):
+        out = subprocess.run(["script/test", "nonsense"], cwd=self.dir,
+                             capture_output=True, text=True)
+        self.assertEqual(out.returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
