@@ -1,0 +1,114 @@
+"""TaskDaemon's reference, its curl lines as they are printed there: only the
+port is another, an id is one that was given, and `{...}` is some data."""
+
+import json
+import re
+import subprocess
+import unittest
+
+from harness import Stack, wait_for
+
+QUEUE = r'''
+curl -X POST http://localhost:8080/queue \
+-H "Content-Type: application/json" \
+-d '{"type": "resize", "data": {"url": "https://example.com/image.jpg"}, "priority": 75}'
+'''
+PRIORITIES = r'''
+# High priority (processed first)
+curl -X POST http://localhost:8080/queue \
+-d '{"type": "urgent", "data": {...}, "priority": 100}'
+# Normal priority (default)
+curl -X POST http://localhost:8080/queue \
+-d '{"type": "normal", "data": {...}}'
+# Low priority (processed last)
+curl -X POST http://localhost:8080/queue \
+-d '{"type": "background", "data": {...}, "priority": 0}'
+'''
+GET = "curl http://localhost:8080/api/tasks/550e8400-e29b-41d4-a716-4466554" \
+      "40000"
+LIST = "curl http://localhost:8080/api/tasks"
+HEALTH = "curl http://localhost:8080/health"
+SUMMARY = "curl http://localhost:8080/api/metrics"
+METRICS = """
+# HELP tasks_received_total Total tasks received
+# TYPE tasks_received_total counter
+# TYPE queue_size gauge
+# TYPE container_pool_active gauge
+# TYPE container_pool_idle gauge
+"""
+
+
+class AsPrinted(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        cls.s = Stack(api="taskdaemon", location="taskmq_auth off;",
+                      handlers={"resize": {"instances": 2},
+                                **{name: {"instances": 1} for name in (
+                                    "urgent", "normal", "background")}})
+        cls.addClassCleanup(cls.s.close)
+
+    def sh(self, text):
+        text = text.strip().replace("localhost:8080", "localhost:%d"
+                                    % self.s.port).replace("curl ",
+                                                           "curl -4sS ")
+        out = subprocess.run(["sh", "-ec", text], capture_output=True,
+                             text=True, timeout=60)
+        self.assertEqual((out.returncode, out.stderr), (0, ""))
+        return out.stdout
+
+    def task(self, task):
+        return json.loads(self.sh(re.sub("550e8400-[0-9a-f-]*", task, GET)))
+
+    def test_lines(self):
+        s = self.s
+        task = json.loads(self.sh(QUEUE))["task_id"]
+        got = self.task(task)
+        self.assertEqual(
+            (got["id"], got["status"], got["priority"], got["task_type"],
+             got["task_data"]),
+            (task, "pending", 75, "resize",
+             {"url": "https://example.com/image.jpg"}))
+        self.assertEqual(json.loads(self.sh(GET)),
+                         {"error": "Task not found"})
+        ids = re.findall('"task_id":"([^"]+)"', self.sh(
+            PRIORITIES.replace("{...}", '{"fail": "not today"}')))
+        self.assertEqual([self.task(i)["priority"] for i in ids],
+                         [100, 50, 0])
+        self.assertEqual([t["id"] for t in json.loads(self.sh(LIST))],
+                         ids[::-1] + [task])
+        w = s.worker()
+        wait_for(lambda: self.task(task)["status"] == "completed", 15)
+        wait_for(lambda: all(self.task(i)["status"] == "failed"
+                             for i in ids), 15)
+        self.assertEqual(self.task(ids[0])["last_error"], "not today")
+
+        self.assertIn('"status":"healthy"', self.sh(HEALTH))
+        self.assertEqual(json.loads(self.sh(SUMMARY)), {
+            "tasks_received": 4, "tasks_processed_success": 1,
+            "tasks_processed_failed": 3, "queue_size": 0,
+            "daemon_healthy": True})
+        metrics = self.sh("curl http://localhost:8080/metrics")
+        for line in METRICS.strip().splitlines():
+            if line.startswith("# TYPE"):
+                self.assertIn(line + "\n", metrics)
+        # its heartbeat says how many instances there are
+        wait_for(lambda: 'container_pool_idle{handler="resize"} 2\n'
+                 in self.sh("curl http://localhost:8080/metrics"), 15)
+        w.stop()
+
+        status = "curl -o /dev/null -w '%{http_code}' -X "
+        base = " http://localhost:8080/api/tasks/"
+        for path, method, want in (
+                (ids[0] + "/redrive", "POST", "200"),
+                (ids[0] + "/redrive", "POST", "404"),
+                (task + "/redrive", "POST", "404"),
+                (ids[1], "DELETE", "204"), (ids[1], "DELETE", "404"),
+                (ids[1], "GET", "404")):
+            self.assertEqual(self.sh(status + method + base + path), want,
+                             (method, path))
+        self.assertEqual(self.task(ids[0])["status"], "pending")
+
+
+if __name__ == "__main__":
+    unittest.main()
