@@ -3,10 +3,10 @@
 
 _taskmq_options()
 {
-    local global="--redis-url --namespace --json --help --version"
+    local global="--redis-url --namespace --json --help"
 
     case $1 in
-        "") echo "$global" ;;
+        "") echo "$global --version" ;;
         add-job) echo "--priority --retry-policy --max-retries --at --in" \
                       "--interval --timeout --retention --idempotency-key" \
                       "--from $global" ;;

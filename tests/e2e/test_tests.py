@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import ROOT, Stack
+from harness import ROOT, Stack, wait_for
 
 MAKEFILE = """.PHONY: all unit scripts specs
 all: ; @true
@@ -52,6 +52,7 @@ class Harness(unittest.TestCase):
         s = Stack(nginx=False)
         p = s.start("worker", ["sh", "-c", "trap '' TERM; echo up; "
                                "while :; do sleep 0.1; done"])
+        wait_for(lambda: "up" in p.tail(), 10, "it ignores TERM")
         with self.assertRaises(AssertionError):
             p.stop(0.5)
         self.assertFalse(p.alive())
