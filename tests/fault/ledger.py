@@ -374,17 +374,31 @@ def leased_by(s, worker_id):
 
 
 def worker_id(s, worker):
-    """The id under which a worker process is known in Redis."""
+    """The id under which a worker process is known in Redis, or None."""
     all_ = s.redis("HGETALL", s.key("workers"))
     for wid, text in zip(all_[::2], all_[1::2]):
         if text.split()[1].endswith(b":%d" % worker.pid):
             return wid
-    raise AssertionError("worker %d is not known" % worker.pid)
+    return None
+
+
+def start_worker(s, *args, concurrency=16, bound=60, **env):
+    """A worker that is known in Redis. (Counting them is not enough: dead
+    ones are forgotten after a minute.)"""
+    w = s.worker("--concurrency", concurrency, *args, wait=False, env=env)
+
+    def known():
+        if not w.alive():
+            raise AssertionError("the worker ended: " + w.tail())
+        return worker_id(s, w)
+
+    wait_for(known, bound, "the worker is seen in Redis")
+    return w
 
 
 def kill_worker(s, ledger, worker):
     """kill -9; what it held then may run again, and nothing else may."""
-    wid = wait_for(lambda: worker_id(s, worker), 10)
+    wid = worker_id(s, worker)
     worker.signal(19)               # SIGSTOP: the account does not change
     ledger.in_flight |= leased_by(s, wid)
     worker.kill()

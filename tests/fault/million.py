@@ -22,7 +22,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(os.path.dirname(HERE), "e2e"))
 
 from harness import Redis, Stack, wait_for  # noqa: E402
-from ledger import Clients, Ledger, handlers, kill_worker  # noqa: E402
+from ledger import (Clients, Ledger, handlers, kill_worker,  # noqa: E402
+                    start_worker)
 
 LEASE = 8
 AHEAD = 20000            # clients wait when so many jobs are not done yet
@@ -40,7 +41,7 @@ class Run:
             keepalive_requests 100000;
             client_body_buffer_size 64k;
         """)
-        s.write_handlers(handlers(s.dir))
+        s.write_handlers(handlers(s.dir, instances=16))
         s.path("marks", b"")
         # what the faults provoke: "worker process … exited on signal 9"
         s.allowed = [r"exited on signal 9"]
@@ -53,7 +54,9 @@ class Run:
                        self.worker_stopped, self.worker_ended]
 
     def worker(self):
-        return self.s.worker("--concurrency", 16, "--grace", 10)
+        # the disk decides how long a call takes: many jobs per call
+        return start_worker(self.s, "--grace", 10, concurrency=64,
+                            DAEMON_BATCH_SIZE="64")
 
     # ---- the faults ----
 

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from harness import NGINX, SLOW, wait_for
-from ledger import Load, bed
+from ledger import Load, bed, start_worker
 
 RELOADS = int(os.environ.get("FAULT_RELOADS", "50"))
 
@@ -31,7 +31,7 @@ class Base(unittest.TestCase):
     def bed(self, **kw):
         s = bed(**kw)
         self.addCleanup(s.close)
-        s.worker("--concurrency", 16)
+        start_worker(s)
         return s
 
     def tell(self, load, what):
@@ -108,16 +108,24 @@ class Upgrade(Base):
         s = bed(nginx=False)
         self.addCleanup(s.close)
         self.pid_file = s.path("nginx.pid")
-        s.path("nginx.conf", s.nginx_conf().replace(
-            "daemon off;", "").encode())
+        conf = s.nginx_conf().replace("daemon off;", "")
+        # secret and URL come from the environment, which a new binary does
+        # not simply have
+        for line in ("taskmq_jwt_secret_file jwt.secret;",
+                     "taskmq_redis unix:%s;" % s.sock):
+            self.assertIn(line, conf)
+            conf = conf.replace(line, "")
+        s.path("nginx.conf", conf.encode())
+        env = dict(os.environ, TASKMQ_JWT_SECRET=s.secret.decode(),
+                   TASKMQ_REDIS_URL="unix:" + s.sock)
         guard = subprocess.Popen(["sh", "-c", self.GUARD, "sh", s.dir],
                                  stdin=subprocess.PIPE,
                                  start_new_session=True)
         self.addCleanup(self.end, guard)
         subprocess.run([NGINX, "-p", s.dir, "-c", s.path("nginx.conf"), "-e",
-                        s.path("error.log")], check=True)
+                        s.path("error.log")], check=True, env=env)
         self.master = wait_for(self.read_pid, 20, "nginx has started")
-        s.worker("--concurrency", 16)
+        start_worker(s)
         return s
 
     def read_pid(self, name=""):

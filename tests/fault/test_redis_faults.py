@@ -12,7 +12,7 @@ import unittest
 
 from cut_proxy import CutProxy
 from harness import Redis, free_port, wait_for
-from ledger import Load, bed
+from ledger import Load, bed, start_worker
 
 
 def pause(seconds):
@@ -27,7 +27,7 @@ class Faults(unittest.TestCase):
         s = bed(**kw)
         self.addCleanup(s.close)
         for _ in range(workers):
-            s.worker("--concurrency", 16)
+            start_worker(s)
         return s
 
     def health(self, s):
@@ -192,7 +192,7 @@ class Full(Faults):
             wait_for(lambda: load.ledger.counts["refused"] > refused + 20, 20,
                      "jobs are refused")
             seq = s.redis("GET", s.key("seq"))
-            w = s.worker("--concurrency", 16)
+            w = start_worker(s)
             wait_for(lambda: s.redis("ZCARD", s.key("h:mark:ready:p"))
                      + s.redis("ZCARD", s.key("leased")) == 0, 60,
                      "a full Redis drains")
@@ -286,7 +286,7 @@ class Failover(Faults):
             "--repl-diskless-sync-delay", "0"])
         self.synced()
         for _ in range(2):
-            s.worker("--concurrency", 16, "--redis-url",
+            start_worker(s, "--redis-url",
                      "unix:" + self.line.path)
 
     def bed_of_two(self):

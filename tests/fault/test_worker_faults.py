@@ -5,7 +5,8 @@ import signal
 import unittest
 
 from harness import wait_for
-from ledger import Load, bed, kill_worker, leased_by, worker_id
+from ledger import (Load, bed, kill_worker, leased_by, start_worker,
+                    worker_id)
 
 
 class Workers(unittest.TestCase):
@@ -17,7 +18,7 @@ class Workers(unittest.TestCase):
         return s
 
     def worker(self, s):
-        return s.worker("--concurrency", 16)
+        return start_worker(s)
 
     def tell(self, load, what):
         print("\n    %s: %s" % (what, ", ".join(

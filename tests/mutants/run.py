@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Proof that the tests can fail. Each *.patch here is a small change that puts
+back a trap of the engineering notes, or a bug of our own; its opening lines
+say which, and the test that must fail with it:
+
+    Trap: Redis reply after the client left (Pitfalls 1)
+    Test: spec t/faults.t
+
+Every patch is applied to a copy of the tree, what it touches is built, the
+test is run, and the patch is taken back. The same tests must pass without any
+patch first. Ends with a table and "N passed, N failed"; a patch that does not
+apply or build is a failure.
+
+    tests/mutants/run.py [TEXT ...]     only patches with TEXT in their name
+
+Kinds of tests: `unit NAME` (one cmocka binary), `spec FILE` (one file of t/),
+`e2e NAME` and `fault NAME` (a module, class or method of tests/e2e,
+tests/fault), `scripts NAME`. The copy and its build are in a folder of their
+own (MUTANTS=FOLDER keeps one, so that the next run builds less).
+"""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+TEST_TIMEOUT_S = 300
+
+
+class Mutant:
+
+    def __init__(self, path):
+        self.path = path
+        self.name = os.path.basename(path)[:-len(".patch")]
+        with open(path) as f:
+            text = f.read()
+        head = text.split("\n--- ", 1)[0]
+        self.trap = re.search(r"^Trap: (.+)$", head, re.M).group(1)
+        self.kind, self.test = re.search(r"^Test: (\w+) (\S+)$", head,
+                                         re.M).groups()
+
+
+class Tree:
+    """The copy, and what can be done in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.src = os.path.join(folder, "tree")
+        self.build = os.path.join(folder, "build")
+        files = subprocess.run(
+            ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard",
+             "-z"], check=True, capture_output=True).stdout.split(b"\0")
+        names = {f.decode() for f in files if f}
+        for name in sorted(names):
+            self.copy(name)
+        for path, _, there in os.walk(self.src):
+            for f in there:
+                name = os.path.relpath(os.path.join(path, f), self.src)
+                if name not in names and "__pycache__" not in name:
+                    os.unlink(os.path.join(path, f))
+
+    def copy(self, name):
+        """Only what has changed, so that less is built."""
+        src, dst = os.path.join(ROOT, name), os.path.join(self.src, name)
+        if not os.path.isfile(src) or os.path.islink(src):
+            return
+        os.makedirs(os.path.dirname(dst), exist_ok=True)
+        try:
+            with open(src, "rb") as a, open(dst, "rb") as b:
+                if a.read() == b.read():
+                    return
+        except FileNotFoundError:
+            pass
+        shutil.copy(src, dst)
+
+    def run(self, argv, timeout=None, **env):
+        """(exit status, output); the status is None after a timeout."""
+        p = subprocess.Popen(
+            argv, cwd=self.src, env=dict(os.environ, BUILD=self.build, **env),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace",
+            start_new_session=True)
+        try:
+            out, _ = p.communicate(timeout=timeout)
+            return p.returncode, out
+        except subprocess.TimeoutExpired:
+            os.killpg(p.pid, 9)
+            return None, p.communicate()[0]
+
+    def make(self, *targets):
+        return self.run(["make", "-s", "-j2", "BUILD=" + self.build,
+                         *targets])
+
+    def patch(self, mutant, back=False):
+        return self.run(["patch", "-p1", "-s", "--no-backup-if-mismatch",
+                         "-i", mutant.path] + (["-R"] if back else []))
+
+    def prepare(self, kind, test):
+        """Builds what the test needs."""
+        if kind == "unit":
+            return self.make("%s/unit/%s" % (self.build, test))
+        if kind == "spec":
+            return self.make("module")
+        if kind == "scripts":
+            return 0, ""
+        return self.make("all")
+
+    def check(self, kind, test):
+        """Runs the test; the last line that says what failed, too."""
+        python = sys.executable
+        argv = {
+            "unit": ["%s/unit/%s" % (self.build, test)],
+            "spec": ["make", "-s", "BUILD=" + self.build, "t", "T=" + test],
+            "e2e": [python, "tests/e2e/run.py", test],
+            "fault": [python, "tests/fault/run.py", test],
+            "scripts": [python, "tests/scripts/run.py", "--ops", "0", test],
+        }[kind]
+        return self.run(argv, TEST_TIMEOUT_S, FAULT_RELOADS="5")
+
+
+def verdict(tree, mutant):
+    """(killed, words)"""
+    status, out = tree.patch(mutant)
+    if status != 0:
+        return False, "does not apply: " + out.strip()[-200:]
+    try:
+        status, out = tree.prepare(mutant.kind, mutant.test)
+        if status != 0:
+            return False, "does not build: " + out.strip()[-300:]
+        status, out = tree.check(mutant.kind, mutant.test)
+    finally:
+        status_back, out_back = tree.patch(mutant, back=True)
+        if status_back != 0:
+            raise SystemExit("%s: cannot be taken back: %s"
+                             % (mutant.name, out_back))
+    if status == 0:
+        return False, "SURVIVED"
+    return True, "does not end" if status is None else what_failed(out)
+
+
+def what_failed(out):
+    for pattern in (r"^FAIL: (\S+)", r"^ERROR: (\S+)",
+                    r"^\[  FAILED  \] (\w+)$", r"Failed test '([^']{,60})",
+                    r"^\[  FAILED  \] (.+)", r"(Sanitizer: \S+)",
+                    r"(exited on signal \d+)", r"^FAILED (\S+)"):
+        m = re.search(pattern, out, re.M)
+        if m:
+            return m.group(1)
+    return "failed"
+
+
+def baseline(tree, mutants):
+    """The tests that pass without any patch; the others are of no use."""
+    bad = []
+    for kind, test in sorted({(m.kind, m.test) for m in mutants}):
+        status, out = tree.prepare(kind, test)
+        if status == 0:
+            status, out = tree.check(kind, test)
+        if status != 0:
+            bad.append((kind, test))
+            print("%s %s fails without any change:\n%s" % (kind, test,
+                                                           out[-3000:]))
+    return bad
+
+
+def main():
+    words = sys.argv[1:]
+    mutants = [Mutant(p) for p in sorted(glob.glob(os.path.join(
+        HERE, "*.patch")))]
+    mutants = [m for m in mutants if not words
+               or any(w in m.name for w in words)]
+    kept = os.environ.get("MUTANTS")
+    folder = os.path.abspath(kept) if kept else tempfile.mkdtemp(
+        prefix="taskmq-mutants-")
+    passed = failed = 0
+    rows = []
+    try:
+        tree = Tree(folder)
+        bad = baseline(tree, mutants)
+        failed += len(bad)
+        # those of one kind build on each other
+        for m in sorted(mutants, key=lambda m: (m.kind, m.name)):
+            began = time.monotonic()
+            killed, said = verdict(tree, m) if (m.kind, m.test) not in bad \
+                else (False, "its test fails without it")
+            passed, failed = passed + killed, failed + (not killed)
+            rows.append((m, killed, said))
+            print("%-7s %-34s %4.0f s  %s" % (
+                "killed" if killed else "ALIVE", m.name,
+                time.monotonic() - began, said), flush=True)
+    finally:
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+    print("\n| change | puts back | test | what failed |\n|---|---|---|---|")
+    for m, killed, said in sorted(rows, key=lambda r: r[0].name):
+        print("| %s | %s | `%s` | %s |" % (
+            m.name, m.trap, m.test, said if killed else "**%s**" % said))
+    print("%d passed, %d failed" % (passed, failed))
+    return 0 if failed == 0 and passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
