@@ -271,7 +271,8 @@ class Reload(Life):
                  "only the new worker is connected")
 
     def test_ten_reloads_under_load_lose_nothing(self):
-        s = self.stack(nginx_workers=2)
+        # about reloads: a machine that is slow (valgrind) must not time out
+        s = self.stack(nginx_workers=2, server="taskmq_redis_timeout 30s;")
         done, failed = [], []
         stop = threading.Event()
         token = s.token()
