@@ -90,10 +90,14 @@ count_cb(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 static void
 give(tq_redis_t *r, tq_call_t *call, int64_t now)
 {
+    int  incomplete;
+
     if (call != NULL) {
         call->wait = 1;
         call->timeout_ms = -1;
+        incomplete = call->body.failed;
         if (tq_redis_call(r, call, now) == 0) {
+            assert_false(incomplete);
             taken++;
         }
     }
