@@ -230,6 +230,9 @@ def listing(t):
 
 def monitoring(t):
     t.section("monitoring and pages")
+    # what it says may be a second old, and all of the above takes less
+    wait_for(lambda: t.stack.get("/health", token=None).json()["workers"],
+             what="a look that saw the worker")
     t("health", "GET", "/health", 200, {
         "status": "healthy", "queue_size": NUMBER, "workers": 1,
         "timestamp": TIME})
