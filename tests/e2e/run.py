@@ -48,6 +48,9 @@ class Result(unittest.TextTestResult):
 
 def one(folder, names):
     """The tests of one file, in this process."""
+    # ignored where a shell started us in the background, and then by all that
+    # we start, shells included: those cannot trap it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     sys.path.insert(0, folder)
     suite = unittest.defaultTestLoader.loadTestsFromNames(names)

@@ -236,8 +236,11 @@ class Environment(unittest.TestCase):
                 n = 0
                 with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
                     for pid in f.read().split():
-                        with open("/proc/%s/cmdline" % pid) as f:
-                            n += "odd_handler.py" in f.read()
+                        try:
+                            with open("/proc/%s/cmdline" % pid) as f2:
+                                n += "odd_handler.py" in f2.read()
+                        except OSError:
+                            pass                # it has ended since
                 return n
 
             wait_for(lambda: instances() == 7, 10)

@@ -133,7 +133,7 @@ class Leases(unittest.TestCase):
                     try:
                         with open(s.path("pid")) as f:
                             return int(f.read() or 0)
-                    except FileNotFoundError:
+                    except OSError:
                         return 0
 
                 pid = wait_for(started, 10)
@@ -281,7 +281,7 @@ class Flat(unittest.TestCase):
                         with open("/proc/%s/stat" % c) as f:
                             zombies += f.read().rsplit(")", 1)[1].split()[
                                 0] == "Z"
-                    except FileNotFoundError:
+                    except OSError:
                         pass
                 return fds, len(children), zombies
 

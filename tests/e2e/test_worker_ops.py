@@ -265,7 +265,7 @@ class Guard(unittest.TestCase):
             try:
                 with open(mark) as f:
                     return int(f.read() or 0)
-            except FileNotFoundError:
+            except OSError:
                 return 0
 
         return job, wait_for(read, 10)
@@ -292,9 +292,12 @@ class Guard(unittest.TestCase):
                 with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
                     found = []
                     for c in f.read().split():
-                        with open("/proc/%s/comm" % c) as f2:
-                            if f2.read() == "taskmq-guard\n":
-                                found.append(int(c))
+                        try:
+                            with open("/proc/%s/comm" % c) as f2:
+                                if f2.read() == "taskmq-guard\n":
+                                    found.append(int(c))
+                        except OSError:
+                            pass                # it has ended since
                     return found
 
             guard, = guards()
@@ -370,7 +373,7 @@ class Chaos(unittest.TestCase):
                             with open("/proc/%s/stat" % c) as f2:
                                 out.append(f2.read().rsplit(")", 1)[1]
                                            .split()[0])
-                        except FileNotFoundError:
+                        except OSError:
                             pass
                 return out
 
