@@ -3,6 +3,7 @@
  * which errors are listed; a function per kind of field.
  */
 
+#include <stddef.h>
 #include <string.h>
 
 #include "tq_job.h"
@@ -24,12 +25,24 @@
 typedef struct tq_field_s  tq_field_t;
 
 typedef struct {
-    tq_job_t         *job;
-    tq_field_errs_t  *errs;
-    int               index;        /* in a bulk array, or -1 */
-    size_t            max_payload;
-    int64_t          *id;           /* tq_job_read_id() only */
-    int              *force;
+    tq_job_t          *job;
+    tq_field_errs_t   *errs;
+    int                index;       /* in a bulk array, or -1 */
+    size_t             max_payload;
+    int64_t           *id;          /* tq_job_read_id() only */
+    int               *force;
+
+    /* a bulk body */
+    tq_job_t          *jobs;
+    int                max;
+    int                full;        /* more than that, or errors enough */
+
+    /* the object that is being scanned */
+    const tq_field_t  *fields;
+    int                open;        /* unknown fields are fine */
+    int                unknown;     /* there were some */
+    unsigned           seen;        /* bits, by place in fields */
+    tq_json_val_t      val[TQ_FIELDS_MAX];      /* last: not initialized */
 } tq_reader_t;
 
 struct tq_field_s {
@@ -42,6 +55,17 @@ struct tq_field_s {
     const char  *not_ge;
     const char  *not_le;
 };
+
+static void tq_read_item(void *data, const tq_json_val_t *item);
+
+static void
+tq_reader_init(tq_reader_t *r, tq_field_errs_t *errs, const tq_field_t *fields)
+{
+    memset(r, 0, offsetof(tq_reader_t, val));
+    r->errs = errs;
+    r->index = -1;
+    r->fields = fields;
+}
 
 static void
 tq_read_wrong(tq_reader_t *r, tq_str_t field, const char *msg,
@@ -274,17 +298,31 @@ tq_read_extras(tq_reader_t *r, const tq_field_t *fields, tq_str_t object)
     }
 }
 
-/* tq_read_object reads a body, or one item of a bulk body, by its table. open:
- * unknown fields are fine. */
+/* tq_read_member notes a member while the scan passes it. */
 static void
-tq_read_object(tq_reader_t *r, const tq_field_t *fields, int open,
-    const tq_json_val_t *top)
+tq_read_member(void *data, const tq_json_member_t *m)
 {
-    int               i, unknown = 0;
-    size_t            pos = 0;
-    unsigned          seen = 0;
-    tq_json_val_t     val[TQ_FIELDS_MAX];
-    tq_json_member_t  m;
+    int           i;
+    tq_reader_t  *r = data;
+
+    i = tq_find_field(r->fields, m->key);
+
+    if (i < 0) {
+        r->unknown = 1;
+        return;
+    }
+
+    r->seen |= 1u << i;
+    r->val[i] = m->val;
+}
+
+/* tq_read_object reads what was noted of a body, or of one item of a bulk
+ * body. */
+static void
+tq_read_object(tq_reader_t *r, const tq_json_val_t *top)
+{
+    int                i;
+    const tq_field_t  *f = r->fields;
 
     if (top->type != TQ_JSON_OBJECT) {
         tq_read_wrong(r, tq_str(""), "value is not a valid dict",
@@ -292,59 +330,59 @@ tq_read_object(tq_reader_t *r, const tq_field_t *fields, int open,
         return;
     }
 
-    while (tq_json_next_member(top->raw, &pos, &m)) {
-        i = tq_find_field(fields, m.key);
-        if (i < 0) {
-            unknown = 1;
-            continue;
-        }
-        seen |= 1u << i;
-        val[i] = m.val;
-    }
-
-    for (i = 0; fields[i].name.p; i++) {
-        if (!(seen & 1u << i)) {
-            if (fields[i].required) {
-                tq_read_wrong(r, fields[i].name, "field required",
+    for (i = 0; f[i].name.p; i++) {
+        if (!(r->seen & 1u << i)) {
+            if (f[i].required) {
+                tq_read_wrong(r, f[i].name, "field required",
                     "value_error.missing");
             }
 
-        } else if (val[i].type != TQ_JSON_NULL) {
-            fields[i].read(r, &fields[i], &val[i]);
+        } else if (r->val[i].type != TQ_JSON_NULL) {
+            f[i].read(r, &f[i], &r->val[i]);
 
-        } else if (fields[i].required) {
-            tq_read_wrong(r, fields[i].name, "none is not an allowed value",
+        } else if (f[i].required) {
+            tq_read_wrong(r, f[i].name, "none is not an allowed value",
                 "type_error.none.not_allowed");
         }
     }
 
-    if (unknown && !open) {
-        tq_read_extras(r, fields, top->raw);
+    if (r->unknown && !r->open) {
+        tq_read_extras(r, f, top->raw);
     }
 }
 
-/* tq_read_body checks that the body is JSON. 0, or -1 with errs. */
-static int
-tq_read_body(tq_str_t body, tq_json_val_t *top, tq_field_errs_t *errs)
+static void
+tq_errs_init(tq_field_errs_t *errs)
 {
-    tq_json_err_t  err;
-
     errs->n = 0;
     errs->nomem = 0;
     errs->too_large = 0;
+}
 
-    if (tq_json_parse(body.p, body.len, top, &err) == 0) {
+/* tq_read_scan checks that the body is JSON, and notes members on the way. 0,
+ * or -1 with errs, which then says only that. */
+static int
+tq_read_scan(tq_reader_t *r, int level, tq_str_t body, tq_json_val_t *top)
+{
+    tq_json_err_t    err;
+    tq_json_visit_t  visit = { level, tq_read_member, tq_read_item, r };
+
+    tq_errs_init(r->errs);
+
+    if (tq_json_parse_visit(body.p, body.len, top, &err, &visit) == 0) {
         return 0;
     }
 
+    tq_errs_init(r->errs);
+
     if (err.nomem) {
-        errs->nomem = 1;
+        r->errs->nomem = 1;
         return -1;
     }
 
-    tq_field_errs_add(errs, -1, tq_str(""), err.msg,
+    tq_field_errs_add(r->errs, -1, tq_str(""), err.msg,
         "value_error.jsondecode");
-    errs->e[0].offset = (int64_t) err.offset;
+    r->errs->e[0].offset = (int64_t) err.offset;
 
     return -1;
 }
@@ -365,63 +403,76 @@ int
 tq_job_read(tq_api_t api, tq_str_t body, size_t max_payload, tq_job_t *job,
     tq_field_errs_t *errs)
 {
-    tq_reader_t    r = { job, errs, -1, max_payload, NULL, NULL };
+    tq_reader_t    r;
     tq_json_val_t  top;
 
-    if (tq_read_body(body, &top, errs) != 0) {
+    tq_reader_init(&r, errs, api == TQ_API_TASKMQ ? tq_fields_taskmq
+                                                  : tq_fields_daemon);
+    r.job = job;
+    r.max_payload = max_payload;
+    r.open = (api == TQ_API_TASKDAEMON);
+
+    if (tq_read_scan(&r, 1, body, &top) != 0) {
         return -1;
     }
 
     tq_job_defaults(api, job);
-
-    if (api == TQ_API_TASKMQ) {
-        tq_read_object(&r, tq_fields_taskmq, 0, &top);
-    } else {
-        tq_read_object(&r, tq_fields_daemon, 1, &top);
-    }
+    tq_read_object(&r, &top);
 
     return errs->n ? -1 : 0;
+}
+
+/* tq_read_item reads an item of a bulk body that the scan has passed. */
+static void
+tq_read_item(void *data, const tq_json_val_t *item)
+{
+    tq_reader_t  *r = data;
+
+    if (r->full) {
+        return;
+    }
+
+    if (++r->index == r->max) {
+        r->full = 1;
+        r->index = -1;
+        tq_read_wrong(r, tq_str(""), r->max == TQ_BULK_MAX_JOBS
+            ? "ensure this value has at most " TQ_STRING(TQ_BULK_MAX_JOBS)
+              " items"
+            : "ensure this value has fewer items",
+            "value_error.list.max_items");
+        return;
+    }
+
+    r->job = &r->jobs[r->index];
+    tq_job_defaults(TQ_API_TASKMQ, r->job);
+    tq_read_object(r, item);
+
+    r->full = (r->errs->n == TQ_JSON_ERRORS_MAX);
+    r->seen = 0;
+    r->unknown = 0;
 }
 
 int
 tq_job_read_bulk(tq_str_t body, size_t max_payload, tq_job_t *jobs, int max,
     tq_field_errs_t *errs)
 {
-    size_t         pos = 0;
-    tq_reader_t    r = { NULL, errs, -1, max_payload, NULL, NULL };
-    tq_json_val_t  top, item;
+    tq_reader_t    r;
+    tq_json_val_t  top;
 
-    if (tq_read_body(body, &top, errs) != 0) {
+    tq_reader_init(&r, errs, tq_fields_taskmq);
+    r.max_payload = max_payload;
+    r.jobs = jobs;
+    r.max = max;
+
+    if (tq_read_scan(&r, 2, body, &top) != 0) {
         return -1;
     }
 
     if (top.type != TQ_JSON_ARRAY) {
         tq_read_wrong(&r, tq_str(""), "value is not a valid list",
             "type_error.list");
-        return -1;
-    }
 
-    while (tq_json_next_item(top.raw, &pos, &item)) {
-        if (++r.index == max) {
-            r.index = -1;
-            tq_read_wrong(&r, tq_str(""), max == TQ_BULK_MAX_JOBS
-                ? "ensure this value has at most " TQ_STRING(TQ_BULK_MAX_JOBS)
-                  " items"
-                : "ensure this value has fewer items",
-                "value_error.list.max_items");
-            return -1;
-        }
-
-        r.job = &jobs[r.index];
-        tq_job_defaults(TQ_API_TASKMQ, r.job);
-        tq_read_object(&r, tq_fields_taskmq, 0, &item);
-
-        if (errs->n == TQ_JSON_ERRORS_MAX) {
-            return -1;
-        }
-    }
-
-    if (r.index < 0) {
+    } else if (r.index < 0 && !r.full) {
         tq_read_wrong(&r, tq_str(""), "ensure this value has at least 1 items",
             "value_error.list.min_items");
     }
@@ -470,10 +521,14 @@ static const tq_field_t  tq_fields_id_force[] = {
 int
 tq_job_read_id(tq_str_t body, int64_t *id, int *force, tq_field_errs_t *errs)
 {
-    tq_reader_t    r = { NULL, errs, -1, 0, id, force };
+    tq_reader_t    r;
     tq_json_val_t  top;
 
-    if (tq_read_body(body, &top, errs) != 0) {
+    tq_reader_init(&r, errs, force ? tq_fields_id_force : tq_fields_id);
+    r.id = id;
+    r.force = force;
+
+    if (tq_read_scan(&r, 1, body, &top) != 0) {
         return -1;
     }
 
@@ -481,7 +536,7 @@ tq_job_read_id(tq_str_t body, int64_t *id, int *force, tq_field_errs_t *errs)
         *force = 0;
     }
 
-    tq_read_object(&r, force ? tq_fields_id_force : tq_fields_id, 0, &top);
+    tq_read_object(&r, &top);
 
     return errs->n ? -1 : 0;
 }

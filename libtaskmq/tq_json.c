@@ -24,13 +24,17 @@ typedef enum {
 } tq_json_at_t;
 
 typedef struct {
-    const char       *p;        /* where the scan is */
-    const char       *end;
-    const char       *start;
-    tq_json_err_t    *err;
-    tq_json_keys_t    keys;
-    int               depth;    /* open frames */
-    tq_json_frame_t   frame[TQ_JSON_DEPTH_MAX];
+    const char             *p;        /* where the scan is */
+    const char             *end;
+    const char             *start;
+    tq_json_err_t          *err;
+    const tq_json_visit_t  *visit;
+    int                     level;    /* the visitor's, 0: none */
+    tq_str_t                key;      /* the last one at that level */
+    const char             *from[3];  /* by depth: where a value began */
+    tq_json_keys_t          keys;
+    int                     depth;    /* open frames */
+    tq_json_frame_t         frame[TQ_JSON_DEPTH_MAX];
 } tq_json_scan_t;
 
 static tq_json_at_t
@@ -288,6 +292,10 @@ tq_json_value(tq_json_scan_t *s)
         return tq_json_fail(s, s->p, "expected a value, found the end");
     }
 
+    if (s->depth <= s->level) {
+        s->from[s->depth] = s->p;
+    }
+
     switch (*s->p) {
     case '{':
         return tq_json_open(s, 1);
@@ -323,6 +331,11 @@ tq_json_key(tq_json_scan_t *s)
 
     if (tq_json_string(s, &escaped) != 0) {
         return TQ_JSON_BAD;
+    }
+
+    if (s->depth == s->level) {
+        s->key.p = from + 1;
+        s->key.len = (size_t) (s->p - from - 2);
     }
 
     rc = tq_json_keys_add(&s->keys, &s->frame[s->depth - 1],
@@ -420,9 +433,40 @@ tq_json_type(char first)
     }
 }
 
+/* tq_json_seen shows the visitor the value that has just ended. */
+static void
+tq_json_seen(const tq_json_scan_t *s)
+{
+    const char        *from = s->from[s->depth];
+    tq_json_member_t   m;
+
+    m.val.type = tq_json_type(*from);
+    m.val.raw.p = from;
+    m.val.raw.len = (size_t) (s->p - from);
+
+    if (s->level == 2 && s->frame[0].object) {
+        return;                 /* nobody waits for what is in here */
+    }
+
+    if (s->depth < s->level) {
+        s->visit->item(s->visit->data, &m.val);
+
+    } else if (s->frame[s->level - 1].object) {
+        m.key = s->key;
+        s->visit->member(s->visit->data, &m);
+    }
+}
+
 int
 tq_json_parse(const char *p, size_t len, tq_json_val_t *out,
     tq_json_err_t *err)
+{
+    return tq_json_parse_visit(p, len, out, err, NULL);
+}
+
+int
+tq_json_parse_visit(const char *p, size_t len, tq_json_val_t *out,
+    tq_json_err_t *err, const tq_json_visit_t *visit)
 {
     const char      *from;
     tq_json_at_t     at = TQ_JSON_AT_VALUE;
@@ -435,6 +479,8 @@ tq_json_parse(const char *p, size_t len, tq_json_val_t *out,
     s.p = s.start = p;
     s.end = p + len;
     s.err = err;
+    s.visit = visit;
+    s.level = visit ? visit->level : 0;
     s.depth = 0;
 
     if (len > TQ_JSON_LEN_MAX) {
@@ -454,6 +500,10 @@ tq_json_parse(const char *p, size_t len, tq_json_val_t *out,
 
     do {
         at = tq_json_step(&s, at);
+
+        if (at == TQ_JSON_AT_NEXT && s.depth <= s.level && s.depth > 0) {
+            tq_json_seen(&s);
+        }
     } while (at != TQ_JSON_BAD && (at != TQ_JSON_AT_NEXT || s.depth > 0));
 
     tq_json_keys_free(&s.keys);

@@ -43,6 +43,22 @@ int tq_json_parse(const char *p, size_t len, tq_json_val_t *out,
     tq_json_err_t *err);
 
 /*
+ * What a caller wants to see while the text is checked, so that it need not be
+ * read twice: the members of the top object (level 1), or the items of the top
+ * array and, before each, its members where it is an object (level 2). What
+ * was seen counts only when the whole text turns out to be valid.
+ */
+typedef struct {
+    int    level;
+    void (*member)(void *data, const tq_json_member_t *m);
+    void (*item)(void *data, const tq_json_val_t *v);    /* level 2 */
+    void  *data;
+} tq_json_visit_t;
+
+int tq_json_parse_visit(const char *p, size_t len, tq_json_val_t *out,
+    tq_json_err_t *err, const tq_json_visit_t *visit);
+
+/*
  * Iterates over the members of an object, or the items of an array, that
  * tq_json_parse() has accepted (they trust that). Start with *pos = 0.
  * 1: *out is the next one; 0: no more.

@@ -194,6 +194,79 @@ check_line(tq_str_t text)
     tq_buf_free(&line);
 }
 
+/* What a visitor is shown, in turn, is what the iterators find. */
+typedef struct {
+    tq_str_t  in;             /* the array or object that is gone through */
+    size_t    pos;
+    tq_str_t  inner;          /* level 2: the members of the next item */
+    size_t    inner_pos;
+} visited_t;
+
+static void
+visited_member(void *data, const tq_json_member_t *m)
+{
+    visited_t         *w = data;
+    tq_json_val_t      item;
+    tq_json_member_t   n;
+
+    if (w->in.p[0] == '{') {
+        MUST(tq_json_next_member(w->in, &w->pos, &n));
+
+    } else {
+        if (w->inner.p == NULL) {
+            MUST(tq_json_next_item(w->in, &w->pos, &item));
+            MUST(item.type == TQ_JSON_OBJECT);
+            w->inner = item.raw;
+            w->inner_pos = 0;
+        }
+        MUST(tq_json_next_member(w->inner, &w->inner_pos, &n));
+    }
+
+    MUST(n.key.p == m->key.p && n.key.len == m->key.len);
+    MUST(n.val.type == m->val.type && n.val.raw.p == m->val.raw.p
+         && n.val.raw.len == m->val.raw.len);
+}
+
+static void
+visited_item(void *data, const tq_json_val_t *v)
+{
+    visited_t         *w = data;
+    tq_json_val_t      item;
+    tq_json_member_t   n;
+
+    if (w->inner.p) {
+        MUST(!tq_json_next_member(w->inner, &w->inner_pos, &n));
+        MUST(v->raw.p == w->inner.p && v->raw.len == w->inner.len);
+        w->inner.p = NULL;
+        return;
+    }
+
+    MUST(tq_json_next_item(w->in, &w->pos, &item));
+    MUST(item.type == v->type && item.raw.p == v->raw.p
+         && item.raw.len == v->raw.len);
+}
+
+static void
+check_visit(tq_str_t text, const tq_json_val_t *top, int level)
+{
+    visited_t         w = { top->raw, 0, { NULL, 0 }, 0 };
+    tq_json_val_t     v, item;
+    tq_json_err_t     err;
+    tq_json_visit_t   visit = { level, visited_member, visited_item, &w };
+    tq_json_member_t  m;
+
+    MUST(tq_json_parse_visit(text.p, text.len, &v, &err, &visit) == 0);
+    MUST(v.raw.p == top->raw.p && v.raw.len == top->raw.len);
+
+    if (level == 1 && top->type == TQ_JSON_OBJECT) {
+        MUST(!tq_json_next_member(w.in, &w.pos, &m));
+    }
+
+    if (level == 2 && top->type == TQ_JSON_ARRAY) {
+        MUST(!tq_json_next_item(w.in, &w.pos, &item) && w.inner.p == NULL);
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -223,6 +296,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     check_line(text);
+    check_visit(text, &v, 1);
+    check_visit(text, &v, 2);
     tq_buf_free(&bare);
 
     return 0;

@@ -278,11 +278,74 @@ test_line(void **state)
     tq_buf_free(&b);
 }
 
+/* What a visitor was shown, as text: "key=value;" and "item:value|". */
+static void
+show_member(void *data, const tq_json_member_t *m)
+{
+    tq_buf_t  *b = data;
+
+    tq_buf_add(b, m->key.p, m->key.len);
+    tq_buf_addc(b, '=');
+    tq_buf_add(b, m->val.raw.p, m->val.raw.len);
+    tq_buf_addf(b, "/%d;", (int) m->val.type);
+}
+
+static void
+show_item(void *data, const tq_json_val_t *v)
+{
+    tq_buf_t  *b = data;
+
+    tq_buf_adds(b, "item:");
+    tq_buf_add(b, v->raw.p, v->raw.len);
+    tq_buf_addf(b, "/%d|", (int) v->type);
+}
+
+static void
+test_visit(void **state)
+{
+    size_t           i;
+    tq_buf_t         b = { 0 };
+    tq_json_val_t    v;
+    tq_json_err_t    err;
+    tq_json_visit_t  visit = { 0, show_member, show_item, &b };
+    static const struct {
+        int          level;
+        const char  *text, *seen;
+    } t[] = {
+        { 1, " { \"a\" : 1.10 , \"b\":{\"a\":[{\"c\":2}]} } ",
+          "a=1.10/3;b={\"a\":[{\"c\":2}]}/6;" },
+        { 1, "{\"q\\\"\":\"]\",\"\":[],\"o\":{},\"n\":null}",
+          "q\\\"=\"]\"/4;=[]/5;o={}/6;n=null/0;" },
+        { 1, "[1,{\"a\":2}]", "" },
+        { 1, "{}", "" },
+        { 1, "7", "" },
+        { 2, "[ {\"a\":1, \"b\":[{\"c\":1}]} , 2,[3,{\"d\":4}],{}, \"x\" ]",
+          "a=1/3;b=[{\"c\":1}]/5;item:{\"a\":1, \"b\":[{\"c\":1}]}/6|"
+          "item:2/3|item:[3,{\"d\":4}]/5|item:{}/6|item:\"x\"/4|" },
+        { 2, "{\"a\":{\"b\":1}}", "" },
+        { 2, "[]", "" },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        tq_buf_reset(&b);
+        tq_buf_adds(&b, "");
+        visit.level = t[i].level;
+        assert_int_equal(tq_json_parse_visit(t[i].text, strlen(t[i].text), &v,
+            &err, &visit), 0);
+        assert_string_equal(tq_buf_cstr(&b), t[i].seen);
+    }
+
+    tq_buf_free(&b);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_members),
+        cmocka_unit_test(test_visit),
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_key_eq),
