@@ -16,8 +16,8 @@
 #define TQ_OPTIONS_MAX    (4 * (3 + 20))    /* " t=" and digits, four times */
 
 /* What a group or a job takes at most, apart from texts of any length. */
-#define TQ_GROUP_EXTRA    (4 * TQ_RESP_EXTRA + 20 + 1 + 20 + 1 + 16 + 1)
-#define TQ_JOB_EXTRA      (4 * TQ_RESP_EXTRA + 2 * TQ_HANDLER_MAX + 20 \
+#define TQ_GROUP_EXTRA    (TQ_RESP_EXTRA + 1 + 20 + 1 + 16 + 3 + 20 + 2)
+#define TQ_JOB_EXTRA      (2 * TQ_RESP_EXTRA + 2 * TQ_HANDLER_MAX + 20 + 1 \
                            + TQ_HEAD_LEN + 1 + TQ_OPTIONS_MAX + 1)
 
 static size_t tq_put_digits(char *dst, uint64_t v);
@@ -62,25 +62,44 @@ tq_put_option(char *p, char name, int64_t v)
 }
 
 
+/* What is asked for a whole group, unless that is nothing. */
 static char *
 tq_put_group(char *p, tq_str_t scope, tq_str_t key, uint64_t body_hash,
     int known, unsigned n)
 {
     int     i;
-    char    num[20], hash[16];
-    size_t  len;
+    char    jobs[20], num[20];
+    size_t  jobs_len, num_len, len;
 
     static const char  hex[] = "0123456789abcdef";
 
-    len = tq_put_digits(num, n);
-    p += tq_resp_bulk(p, num, len);
+    jobs_len = tq_put_digits(jobs, n);
+    num_len = tq_put_digits(num, scope.len);
+    len = 1 + jobs_len + 1 + 16 + 1 + 1 + 1;
 
     if (key.len != 0) {
         /* the scope's length keeps "a:b" + "c" and "a" + "b:c" apart */
-        len = tq_put_digits(num, scope.len);
-        p += tq_resp_num(p, '$', len + 1 + scope.len + 1 + key.len);
-        memcpy(p, num, len);
-        p += len;
+        len += num_len + 1 + scope.len + 1 + key.len;
+    }
+
+    p += tq_resp_num(p, '$', len);
+
+    *p++ = 'g';
+    memcpy(p, jobs, jobs_len);
+    p += jobs_len;
+    *p++ = ' ';
+
+    for (i = 60; i >= 0; i -= 4) {
+        *p++ = hex[body_hash >> i & 15];
+    }
+
+    *p++ = ' ';
+    *p++ = known ? '1' : '0';
+    *p++ = ' ';
+
+    if (key.len != 0) {
+        memcpy(p, num, num_len);
+        p += num_len;
         *p++ = ':';
         if (scope.len != 0) {
             memcpy(p, scope.p, scope.len);
@@ -89,19 +108,10 @@ tq_put_group(char *p, tq_str_t scope, tq_str_t key, uint64_t body_hash,
         *p++ = ':';
         memcpy(p, key.p, key.len);
         p += key.len;
-        *p++ = '\r';
-        *p++ = '\n';
-
-    } else {
-        p += tq_resp_bulk(p, NULL, 0);
     }
 
-    for (i = 15; i >= 0; i--) {
-        hash[i] = hex[body_hash & 15];
-        body_hash >>= 4;
-    }
-    p += tq_resp_bulk(p, hash, sizeof(hash));
-    p += tq_resp_bulk(p, known ? "1" : "0", 1);
+    *p++ = '\r';
+    *p++ = '\n';
 
     return p;
 }
@@ -141,11 +151,12 @@ tq_put_head(char *p, const tq_job_t *job, int options)
 }
 
 
+/* Kind and tail: two arguments. */
 static char *
 tq_put_job(char *p, const tq_job_t *job)
 {
-    char    options[TQ_OPTIONS_MAX], head[TQ_HEAD_LEN], due[20], *end;
-    size_t  len;
+    char    options[TQ_OPTIONS_MAX], due[20], *end;
+    size_t  len, due_len;
 
     end = tq_put_option(options, 't', job->timeout_s);
     end = tq_put_option(end, 'k', job->retention_s);
@@ -153,12 +164,17 @@ tq_put_job(char *p, const tq_job_t *job)
     end = tq_put_option(end, 's', job->due_ms);
     len = (size_t) (end - options);
 
-    p += tq_resp_bulk(p, job->handler, job->handler_len);
-    p += tq_resp_bulk(p, due, tq_put_digits(due,
-        job->due_ms > 0 ? (uint64_t) job->due_ms : 0));
+    due_len = tq_put_digits(due, job->due_ms > 0 ? (uint64_t) job->due_ms : 0);
 
-    (void) tq_put_head(head, job, len != 0);
-    p += tq_resp_bulk(p, head, sizeof(head));
+    p += tq_resp_num(p, '$', TQ_HEAD_LEN + due_len + 1 + job->handler_len);
+    p = tq_put_head(p, job, len != 0);
+    memcpy(p, due, due_len);
+    p += due_len;
+    *p++ = ' ';
+    memcpy(p, job->handler, job->handler_len);
+    p += job->handler_len;
+    *p++ = '\r';
+    *p++ = '\n';
 
     p += tq_resp_num(p, '$', 1 + job->handler_len + len + 1
                              + job->payload.len);
@@ -200,14 +216,18 @@ tq_enqueue_add(tq_enqueue_t *e, tq_str_t scope, tq_str_t key,
     }
 
     p = e->args.p + e->args.len;
-    p = tq_put_group(p, scope, key, body_hash, known, n);
+
+    if (n != 1 || known || key.len != 0) {
+        p = tq_put_group(p, scope, key, body_hash, known, n);
+        e->nargs++;
+    }
 
     for (i = 0; i < n; i++) {
         p = tq_put_job(p, &jobs[i]);
     }
 
     e->args.len = (size_t) (p - e->args.p);
-    e->nargs += 4 + 4 * n;
+    e->nargs += 2 * n;
     e->jobs += n;
 
     return (int) e->groups++;

@@ -4,16 +4,17 @@
 --
 -- KEYS[1]  prefix, "{ns}:"
 -- ARGV     number of groups; then per group:
---            number of jobs (>= 1)
---            idempotency key "<len of scope>:<scope>:<key>", or ""
---            body hash, 16 hex (any text without key)
---            known: "1" refuses handlers that no live worker serves, else "0"
+--            "g<jobs> <hash> <known> <key>", left out where it would say
+--              "g1 ... 0 ", as for most requests: each argument costs as much as
+--              a command does.
+--              jobs: their number (>= 1); hash: of the body, 16 hex; known:
+--              "1" refuses handlers that no live worker serves, else "0"; key:
+--              "<len of scope>:<scope>:<idempotency key>", or ""
 --            then per job:
---              handler
---              due, ms (0, or in the past: now)
---              head: bytes 1-13 of the record
+--              kind: bytes 1-13 of the record, due (ms; 0, or in the past:
+--                now), a blank, handler. Jobs of one kind share its reading.
 --              tail: bytes 27 to the end of the record (from the blank after
---                    the created time on)
+--                the created time on)
 -- Returns  per group an integer: the first job id (a group's ids follow each
 --          other), -1 the key was used with another body, -2 too many
 --          handlers, -3 no worker serves a handler
@@ -34,18 +35,25 @@ local PLACE_MAX, ID_MAX = 35184372088831, 9007199254740991
 
 -- One read: the counters, and what the idempotency keys hold.
 local ngroups, at, njobs = tonumber(argv[1]), 2, 0
-local reads, nreads = { P .. 'seq', P .. 'order' }, 2
+local reads, nreads, asked = { P .. 'seq', P .. 'order' }, 2, {}
 for g = 1, ngroups or -1 do
-    local n = tonumber(argv[at])
-    if not n or n < 1 or not argv[at + 3] then
-        return redis.error_reply('ERR TASKMQ enqueue: group ' .. g)
-    end
-    if argv[at + 1] ~= '' then
-        nreads = nreads + 1
-        reads[nreads] = P .. 'u:' .. argv[at + 1]
+    local n = 1
+    if byte(argv[at] or 'g') == 103 then
+        local jobs, hash, known, key = match(argv[at] or '',
+                                             '^g(%d+) (%x+) ([01]) (.*)$')
+        n = tonumber(jobs)
+        if not n or n < 1 then
+            return redis.error_reply('ERR TASKMQ enqueue: group ' .. g)
+        end
+        asked[g] = { n, hash, known == '1', key }
+        if key ~= '' then
+            nreads = nreads + 1
+            reads[nreads] = P .. 'u:' .. key
+        end
+        at = at + 1
     end
     njobs = njobs + n
-    at = at + 4 + 4 * n
+    at = at + 2 * n
 end
 if not ngroups or at ~= #argv + 1 then
     return redis.error_reply('ERR TASKMQ enqueue: number of arguments')
@@ -89,62 +97,79 @@ local answer, names, forget = { false }, nil, nil
 local seen, records, nrec = {}, { false, false, false, false, false, false }, 2
 local sched, nsched, keep = nil, 0, nil
 
--- The last row's handler, what is known of it, its set's rows; the last row's
--- head, record so far and score without its place.
-local last, info, list, k
-local lead_of, lead, base
+-- kind -> { what is known of its handler, due, the record up to its tail, the
+-- score without its place }; the last row's kind and its text.
+local kinds, kind, last = {}, nil, nil
+-- The last row's handler, and its set's rows.
+local info, list, k
 
 at = 2
 for g = 1, ngroups do
-    local key, known, no = argv[at + 1], argv[at + 3] == '1', nil
-    local a, z = at + 4, at + 4
-    if argv[at] ~= '1' then
-        z = at + 4 * argv[at]
+    local ask, n, key, known, no = asked[g], 1, '', false, nil
+    if ask then
+        n, known, key = ask[1], ask[3], ask[4]
+        at = at + 1
     end
+    local a, z = at, at + 2 * n - 2
     local fresh, nfresh = nil, 0
 
     -- Checks: all before this group's first row.
     if key ~= '' then
         local use = used[P .. 'u:' .. key]
         if use then
-            no = use[2] == argv[at + 2] and use[1] or -1
+            no = use[2] == ask[2] and use[1] or -1
         end
     end
-    if not no and (known or z > a or argv[a] ~= last) then
-        local same, info
-        for i = a, z, 4 do
-            local handler = argv[i]
-            if handler ~= same then
-                same = handler
-                info = seen[handler]
-                if not info then
-                    local set = P .. 'h:' .. handler .. ':ready:' .. mode
-                    local waiting = call('ZCARD', set)
-                    info = { set, waiting, { false, false, false, false },
-                             n = 0, jobs = 0, named = false, served = nil,
-                             due = nil, sched = 0 }
-                    seen[handler] = info
-                    -- waiting jobs mean that it is registered
-                    info.named = waiting > 0
-                                 or not (forget and forget[handler])
-                                    and call('HEXISTS', P .. 'handlers',
-                                             handler) == 1
+    if not no and (known or n > 1 or argv[a] ~= last) then
+        local same
+        for i = a, z, 2 do
+            if argv[i] ~= same then
+                same = argv[i]
+                local new = kinds[same]
+                if not new then
+                    local head, due, handler = match(same,
+                        '^(.............)(%d+) (.+)$')
+                    if not head then
+                        return redis.error_reply('ERR TASKMQ enqueue: kind')
+                    end
+                    local about = seen[handler]
+                    if not about then
+                        local set = P .. 'h:' .. handler .. ':ready:' .. mode
+                        local waiting = call('ZCARD', set)
+                        about = { set, waiting, { false, false, false, false },
+                                  name = handler, n = 0, jobs = 0,
+                                  named = false, served = nil, due = nil,
+                                  sched = 0 }
+                        seen[handler] = about
+                        -- waiting jobs mean that it is registered
+                        about.named = waiting > 0
+                                      or not (forget and forget[handler])
+                                         and call('HEXISTS', P .. 'handlers',
+                                                  handler) == 1
+                    end
+                    due = tonumber(due)
+                    new = { about, due > now and due or nil, head .. now13,
+                            mode == 'p'
+                            and (100 - tonumber(sub(head, 4, 6))) * BAND + MID
+                            or MID }
+                    kinds[same] = new
                 end
-                if not info.named then
+                local about = new[1]
+                if not about.named then
                     fresh = fresh or {}
-                    if not fresh[handler] then
-                        fresh[handler] = info
+                    if not fresh[about.name] then
+                        fresh[about.name] = about
                         nfresh = nfresh + 1
                     end
                 end
                 if known then
-                    if info.served == nil then
-                        local score = call('ZSCORE', P .. 'served', handler)
-                        info.served = score
-                                      and tonumber(score) > now - GONE_MS
-                                      or false
+                    if about.served == nil then
+                        local score = call('ZSCORE', P .. 'served', about.name)
+                        about.served = score
+                                       and tonumber(score) > now - GONE_MS
+                                       or false
                     end
-                    if not info.served then
+                    if not about.served then
                         no = -3
                         break
                     end
@@ -193,26 +218,21 @@ for g = 1, ngroups do
     if not no then
         no = id + 1
         if key ~= '' then
-            used[P .. 'u:' .. key] = { no, argv[at + 2] }
+            used[P .. 'u:' .. key] = { no, ask[2] }
             keep = keep or {}
-            keep[P .. 'u:' .. key] = fmt('%.0f ', no) .. argv[at + 2]
+            keep[P .. 'u:' .. key] = fmt('%.0f ', no) .. ask[2]
         end
-        for i = a, z, 4 do
-            local handler, due, head = argv[i], argv[i + 1], argv[i + 2]
-            if handler ~= last then
-                if info then
-                    info.n = k
+        for i = a, z, 2 do
+            if argv[i] ~= last then
+                last = argv[i]
+                kind = kinds[last]
+                if kind[1] ~= info then
+                    if info then
+                        info.n = k
+                    end
+                    info = kind[1]
+                    list, k = info[3], info.n
                 end
-                last = handler
-                info = seen[handler]
-                list, k = info[3], info.n
-            end
-            if head ~= lead_of then
-                lead_of = head
-                lead = head .. now13
-                base = mode == 'p'
-                       and (100 - tonumber(sub(head, 4, 6))) * BAND + MID
-                       or MID
             end
             id = id + 1
             local name
@@ -227,17 +247,12 @@ for g = 1, ngroups do
                 name = fmt('%.0f', id)
             end
             records[nrec + 1] = J .. name
-            records[nrec + 2] = lead .. argv[i + 3]
+            records[nrec + 2] = kind[3] .. argv[i + 1]
             nrec = nrec + 2
 
             info.jobs = info.jobs + 1
-            if due ~= '0' then
-                due = tonumber(due)
-                if not due then
-                    return redis.error_reply('ERR TASKMQ enqueue: due time')
-                end
-            end
-            if due == '0' or due <= now then
+            local due, base = kind[2], kind[4]
+            if not due then
                 place = place + 1
                 local score = mode == 'l' and base - 1 - place or base + place
                 if D then
@@ -255,7 +270,7 @@ for g = 1, ngroups do
                 k = k + 2
             else
                 sched = sched or {}
-                sched[nsched + 1], sched[nsched + 2] = argv[i + 1], name
+                sched[nsched + 1], sched[nsched + 2] = fmt('%.0f', due), name
                 nsched = nsched + 2
                 info.sched = info.sched + 1
                 info.due = min(info.due or due, due)
@@ -263,7 +278,7 @@ for g = 1, ngroups do
         end
     end
     answer[g] = no
-    at = z + 4
+    at = z + 2
 end
 
 -- Writes. Names go first: one may have come back later in this call.

@@ -20,9 +20,19 @@ class Win:
         return '[%d..%d]' % (self.lo, self.hi)
 
 
+def due_of(kind):
+    """The due time in the first of a job's two arguments."""
+    return int(kind[13:].split(' ')[0])
+
+
+def handler_of(kind):
+    return kind[13:].split(' ')[1]
+
+
 class Job:
     def __init__(self, job_id, args, created):
-        handler, due, head, tail = args
+        kind, tail = args
+        head, handler = kind[:13], handler_of(kind)
         self.id, self.handler = job_id, handler
         self.head, self.tail, self.created = head, tail, created
         self.kind, self.priority = head[1], int(head[3:6])
@@ -109,7 +119,8 @@ class Model:
                 job_id, was = self.keys[key]
                 out.append(job_id if was == body else -1)
                 continue
-            if known == '1' and not all(self.served.get(j[0]) for j in jobs):
+            if known == '1' and not all(self.served.get(handler_of(j[0]))
+                                    for j in jobs):
                 out.append(-3)
                 continue
             out.append(self.seq + 1)
@@ -117,7 +128,7 @@ class Model:
                 self.keys[key] = (self.seq + 1, body)
             for args in jobs:
                 self.seq += 1
-                self.add(Job(self.seq, args, now), int(args[1]), now)
+                self.add(Job(self.seq, args, now), due_of(args[0]), now)
         return out
 
     def add(self, job, due, now):
@@ -382,7 +393,8 @@ class Model:
                 head = head[0] + '-' + head[2:]
             due = 0
         self.seq += 1
-        self.add(Job(self.seq, (j.handler, due, head, tail), now), due, now)
+        kind = '%s%d %s' % (head, due, j.handler)
+        self.add(Job(self.seq, (kind, tail), now), due, now)
         return [0, self.seq]
 
     def list(self, before, state, handler, limit):

@@ -15,13 +15,13 @@ import tmq
 
 # file, what stands there once, what instead, what that breaks
 MUTANTS = [
-    ('enqueue', "no = use[2] == argv[at + 2] and use[1] or -1",
+    ('enqueue', "no = use[2] == ask[2] and use[1] or -1",
      "no = use[1]", 'another body under a used key'),
-    ('enqueue', "            used[P .. 'u:' .. key] = { no, argv[at + 2] }\n",
+    ('enqueue', "            used[P .. 'u:' .. key] = { no, ask[2] }\n",
      "            used = used\n", 'the same key twice in one call'),
     ('enqueue', "        look = info[2] == 0\n", "        look = false\n",
      'no wake-up'),
-    ('enqueue', "due == '0' or due <= now", "due == '0'",
+    ('enqueue', "due > now and due or nil", "due > 0 and due or nil",
      'a past due time is scheduled'),
     ('enqueue', "id_hundred = id - low", "id_hundred = id_hundred or id - low",
      'ids past a hundred'),

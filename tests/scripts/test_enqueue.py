@@ -172,12 +172,17 @@ def test_out_of_numbers(d):
 def test_bad_arguments_write_nothing(d):
     d.add(job())
     before = d.digest()
-    good = group([job('a')])
+    good, none = group([job('a')]), '0' * 16
+    kind, tail = job('b')
     for args in ([], [0, 1], ['x'], [1], [1] + good[:-1], [1] + good + ['x'],
-                 [2] + good, [1, 0, '', '', '0'], [1, -1, '', '', '0'],
-                 [1, 'x'] + good[1:], [1, '1.5'] + good[1:],
+                 [2] + good, [1, 'g0 %s 0 ' % none], [1, 'g-1 %s 0 ' % none],
+                 [1, 'gx %s 0 ' % none] + good, [1, 'g'] + good,
+                 [1, 'g1.5 %s 0 ' % none] + good, [1, 'g1 x 0 '] + good,
+                 [1, 'g1 %s 2 ' % none] + good, [1, 'g2 %s 0 ' % none] + good,
                  [2] + good + group([job('b', due='soon')]),
-                 [2] + good + group([('c', '', '1- 000 f t-- ', 'x')])):
+                 [2] + good + [kind[:13] + '0', tail],
+                 [2] + good + [kind[:13] + ' b', tail],
+                 [2] + good + ['', tail], [2] + good + ['1- 000', tail]):
         assert 'TASKMQ' in error_of(d.s.enqueue, *args), args
         eq(d.digest(), before, args)
 

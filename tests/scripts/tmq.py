@@ -142,19 +142,21 @@ class Scripts:
 
 def job(handler='email', payload=b'{}', due=0, priority=0, policy='f',
         retries='t--', options=''):
-    """The four arguments of one job in an enqueue call. options: as they
-    stand in the header, e.g. ' k=60 i=5'."""
+    """The two arguments of one job in an enqueue call. options: as they stand
+    in the header, e.g. ' k=60 i=5'."""
     kind = 'p' if ' i=' in options else 'o' if options else '-'
     head = '1%s %03d %s %3s ' % (kind, priority, policy, retries)
     assert len(head) == 13, head
     if isinstance(payload, str):
         payload = payload.encode()
     tail = b' ' + (handler + options).encode() + b'\n' + payload
-    return (handler, str(due), head, tail)
+    return ('%s%s %s' % (head, due, handler), tail)
 
 
 def group(jobs, key='', body='0' * 16, known='0'):
-    out = [len(jobs), key, body, known]
+    out = []
+    if len(jobs) != 1 or key or known != '0':
+        out = ['g%d %s %s %s' % (len(jobs), body, known, key)]
     for j in jobs:
         out.extend(j)
     return out
