@@ -123,6 +123,7 @@
 #define TQ_NGINX_PING_MS          10000   /* PING a silent Redis */
 #define TQ_HEALTH_MS              1000    /* a probe's answer is good so long */
 #define TQ_BATCH_BYTES            (1024 * 1024)  /* a batch this large leaves */
+#define TQ_BATCHES_IN_FLIGHT      2       /* more wait for an answer */
 #define TQ_CALLS_KEEP             4096    /* free call contexts kept */
 
 #endif /* TQ_LIMITS_H */

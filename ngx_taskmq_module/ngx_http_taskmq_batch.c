@@ -1,12 +1,15 @@
 /*
  * ngx_http_taskmq_batch.c: the enqueues of one event-loop turn leave in one
- * script call, a group per request, each with an outcome of its own. Under
- * load that saves Redis a call per request; alone, a request waits for nothing
- * but the end of the turn it came in.
+ * script call, a group per request, each with an outcome of its own. A call
+ * costs Redis as much as some five of its jobs, so only a few are on their way
+ * at a time: what comes meanwhile leaves with the next answer, in one call, as
+ * a database commits in groups. Alone, a request waits for nothing but the end
+ * of the turn it came in.
  */
 
 #include "ngx_http_taskmq_redis.h"
 
+static void ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_batch_drop(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_batch_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
@@ -19,6 +22,7 @@ ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
     uint64_t body_hash, const tq_job_t *jobs, unsigned n)
 {
     int                       group;
+    ngx_msec_t                deadline;
     ngx_http_taskmq_batch_t  *batch;
 
     batch = &call->redis->batch;
@@ -46,12 +50,14 @@ ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
         return NGX_ERROR;
     }
 
+    deadline = ngx_current_msec + conf->redis_timeout;
+
     if (batch->first == NULL) {
         batch->last = &batch->first;
-        batch->timeout = conf->redis_timeout;
+        batch->deadline = deadline;
 
-    } else if (conf->redis_timeout < batch->timeout) {
-        batch->timeout = conf->redis_timeout;
+    } else if ((ngx_msec_int_t) (deadline - batch->deadline) < 0) {
+        batch->deadline = deadline;
     }
 
     call->group = group;
@@ -67,9 +73,28 @@ ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
 }
 
 void
+ngx_http_taskmq_batch_turn(ngx_http_taskmq_redis_t *redis)
+{
+    if (redis->batch.in_flight < TQ_BATCHES_IN_FLIGHT) {
+        ngx_http_taskmq_batch_flush(redis);
+    }
+}
+
+void
+ngx_http_taskmq_batch_tick(ngx_http_taskmq_redis_t *redis)
+{
+    if (redis->batch.first
+        && (ngx_msec_int_t) (redis->batch.deadline - ngx_current_msec) <= 0)
+    {
+        ngx_http_taskmq_batch_drop(redis);
+    }
+}
+
+static void
 ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis)
 {
     tq_call_t                *tq;
+    ngx_msec_int_t            left;
     ngx_http_taskmq_call_t   *call, *members;
     ngx_http_taskmq_batch_t  *batch;
 
@@ -94,14 +119,21 @@ ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis)
     tq = tq_enqueue_call(&batch->enqueue, &redis->ns,
                          ngx_http_taskmq_redis_done, call);
 
-    if (ngx_http_taskmq_redis_send(call, tq, batch->timeout) != NGX_OK) {
+    /* the time that they waited here counts */
+
+    left = (ngx_msec_int_t) (batch->deadline - ngx_current_msec);
+
+    if (ngx_http_taskmq_redis_send(call, tq, ngx_max(left, 1)) != NGX_OK) {
         (void) ngx_http_taskmq_call_end(call);
         ngx_http_taskmq_batch_end(members, TQ_CALL_NOT_SENT, NULL);
+        return;
     }
+
+    batch->in_flight++;
 }
 
-/* ngx_http_taskmq_batch_drop: memory ran out while the batch was built, so
- * nobody's jobs can leave with it. */
+/* ngx_http_taskmq_batch_drop: nobody's jobs leave with this batch, because
+ * memory ran out while it was built, or time while it waited. */
 static void
 ngx_http_taskmq_batch_drop(ngx_http_taskmq_redis_t *redis)
 {
@@ -135,7 +167,15 @@ static void
 ngx_http_taskmq_batch_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply)
 {
-    ngx_http_taskmq_call_t  *members;
+    ngx_http_taskmq_call_t   *members;
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = call->redis;
+    redis->batch.in_flight--;
+
+    if (redis->batch.first && !redis->stopping) {
+        ngx_http_taskmq_redis_touch(redis);
+    }
 
     members = call->members;
     (void) ngx_http_taskmq_call_end(call);

@@ -275,7 +275,7 @@ ngx_http_taskmq_redis_flush(ngx_event_t *ev)
 
     redis->flush_put_off = 0;
 
-    ngx_http_taskmq_batch_flush(redis);
+    ngx_http_taskmq_batch_turn(redis);
     ngx_http_taskmq_redis_turn(redis);
 }
 
@@ -328,6 +328,12 @@ ngx_http_taskmq_redis_set_timer(ngx_http_taskmq_redis_t *redis)
 
     next = tq_redis_next_ms(redis->core);
 
+    /* never alone: calls in flight are what it waits for */
+
+    if (redis->batch.first && next > (int64_t) redis->batch.deadline) {
+        next = (int64_t) redis->batch.deadline;
+    }
+
     if (next < 0
         || (ngx_exiting && redis->connection == NULL
             && redis->timer.cancelable))
@@ -367,6 +373,7 @@ ngx_http_taskmq_redis_tick(ngx_event_t *ev)
     ev->timedout = 0;
 
     tq_redis_tick(redis->core, ngx_http_taskmq_redis_now());
+    ngx_http_taskmq_batch_tick(redis);
     ngx_http_taskmq_redis_turn(redis);
 }
 

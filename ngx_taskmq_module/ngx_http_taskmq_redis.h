@@ -33,12 +33,13 @@ struct ngx_http_taskmq_call_s {
     ngx_uint_t                value;     /* done()'s own: a count, a flag */
 };
 
-/* The enqueues of one event-loop turn. */
+/* Enqueues that will leave together. */
 typedef struct {
     tq_enqueue_t              enqueue;
     ngx_http_taskmq_call_t   *first;
     ngx_http_taskmq_call_t  **last;
-    ngx_msec_t                timeout;   /* the shortest asked for */
+    ngx_msec_t                deadline;  /* the earliest of them */
+    ngx_uint_t                in_flight; /* batches that wait for Redis */
     size_t                    size;      /* of the last one, bytes */
 } ngx_http_taskmq_batch_t;
 
@@ -154,7 +155,7 @@ void ngx_http_taskmq_call_forget(ngx_http_taskmq_call_t *call);
 /* ---- the batch (ngx_http_taskmq_batch.c) ---- */
 
 /*
- * Adds the n jobs of one request, all or none, to this turn's script call.
+ * Adds the n jobs of one request, all or none, to the next script call.
  * scope and key: of the Idempotency-Key, key.len 0 without. done() gets the
  * batch's reply: tq_enqueue_result(reply, call->group, …). NGX_OK, or
  * NGX_ERROR: as for _redis_send().
@@ -163,8 +164,12 @@ ngx_int_t ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
     ngx_http_taskmq_loc_conf_t *conf, tq_str_t scope, tq_str_t key,
     uint64_t body_hash, const tq_job_t *jobs, unsigned n);
 
-/* Sends what was added. */
-void ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis);
+/* The end of a turn: sends what was added, unless TQ_BATCHES_IN_FLIGHT are on
+ * their way; then the next answer does. */
+void ngx_http_taskmq_batch_turn(ngx_http_taskmq_redis_t *redis);
+
+/* Ends what waits to be sent and is past its deadline. */
+void ngx_http_taskmq_batch_tick(ngx_http_taskmq_redis_t *redis);
 
 /* The process ends: forgets what was added. */
 void ngx_http_taskmq_batch_stop(ngx_http_taskmq_redis_t *redis);
