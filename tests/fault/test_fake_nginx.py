@@ -3,6 +3,7 @@ and how soon, what /health, the metrics and the log say, and that it all goes
 on without a restart when the fault is over."""
 
 import re
+import threading
 import time
 import unittest
 
@@ -19,6 +20,7 @@ NOT_SENT, UNKNOWN = 503, 504
 class Fake(unittest.TestCase):
     """One nginx for all tests of a class: every test ends with everything
     well again."""
+    LOCATIONS = ""
 
     @classmethod
     def setUpClass(cls):
@@ -27,7 +29,7 @@ class Fake(unittest.TestCase):
         cls.fake = FakeRedis(s.path("fake.sock"), s.sock)
         cls.addClassCleanup(cls.fake.close)
         s.conf["server"] = "taskmq_redis_timeout %dms; taskmq_redis unix:%s;" \
-            % (TIMEOUT * 1000, cls.fake.path)
+            "%s" % (TIMEOUT * 1000, cls.fake.path, cls.LOCATIONS)
         s.start_nginx()
 
     def setUp(self):
@@ -368,6 +370,76 @@ class Reading(Fake):
                     self.assertEqual(r.status, status, r)
                     self.fake.well()
         self.recovered()
+
+
+class HeldBack(Fake):
+    """Two calls with new jobs are on their way, TQ_BATCHES_IN_FLIGHT: those
+    that come meanwhile have not been sent, and are known not to be stored."""
+
+    LOCATIONS = "location /fast/ { taskmq_api taskmq;" \
+        " taskmq_redis_timeout 100ms; } location /status { stub_status; }"
+
+    def one_by_one(self, paths):
+        """Requests, each in a turn of nginx' event loop after the one
+        before. Their statuses by place, filled in the order of answers."""
+        answers, threads = {}, []
+
+        def ask(n, path):
+            answers[n] = self.s.post(path, GOOD)
+
+        for n, path in enumerate(paths):
+            t = threading.Thread(target=ask, args=(n, path))
+            t.start()
+            threads.append(t)
+            wait_for(lambda n=n: self.under_way() == n + 1 or n in answers,
+                     5, "request %d has come" % n)
+        return answers, threads
+
+    def under_way(self):
+        """Requests that nginx has read and not answered: their connections,
+        without this look's own."""
+        text = self.s.get("/status", token=None).body.decode()
+        return int(re.search(r"Writing: (\d+)", text).group(1)) - 1
+
+    def finish(self, answers, threads):
+        for t in threads:
+            t.join()
+        return [answers[n].status for n in range(len(threads))]
+
+    def test_they_leave_together_with_the_next_answer(self):
+        go = threading.Event()
+        self.addCleanup(go.set)
+
+        def hold(conn, ask):
+            go.wait()
+            conn.send(ask())
+
+        calls = self.fake.count("enqueue")
+        self.fake.say("enqueue", hold, times=1)
+        answers, threads = self.one_by_one(["/add-job"] * 6)
+        self.assertEqual(answers, {})
+        go.set()
+        self.assertEqual(self.finish(answers, threads), [200] * 6)
+        self.assertEqual(self.fake.count("enqueue") - calls, 3)
+        self.assertEqual(sorted(a.json()["job_id"] for a in answers.values()),
+                         [self.before + 1 + n for n in range(6)])
+        self.after(200, 6)
+
+    def test_they_were_surely_not_stored(self):
+        self.fake.say("enqueue", silence, times=1)
+        answers, threads = self.one_by_one(["/add-job"] * 4)
+        self.assertEqual(self.finish(answers, threads),
+                         [UNKNOWN, UNKNOWN, NOT_SENT, NOT_SENT])
+        self.assertIsNotNone(answers[3].headers["Retry-After"])
+        self.after(answers[3], 0)
+
+    def test_they_have_deadlines_of_their_own(self):
+        self.fake.say("enqueue", silence, times=1)
+        answers, threads = self.one_by_one(["/add-job"] * 2 + ["/fast/add-job"])
+        self.assertEqual(self.finish(answers, threads),
+                         [UNKNOWN, UNKNOWN, NOT_SENT])
+        self.assertEqual(list(answers)[0], 2, "answered first")
+        self.after(answers[2], 0)
 
 
 if __name__ == "__main__":
