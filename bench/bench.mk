@@ -3,7 +3,8 @@
 # need (bench/setup), writes bench/results.
 
 BENCH_OUT   := $(BUILD)/bench
-BENCH_TOOLS := $(BENCH_OUT)/limit $(BENCH_OUT)/beanstalk $(BENCH_OUT)/gear
+BENCH_TOOLS := $(BENCH_OUT)/limit $(BENCH_OUT)/beanstalk $(BENCH_OUT)/gear \
+               $(BENCH_OUT)/noop.so
 BENCH_CFLAGS = -O2 -g -std=gnu11 -Wall -Wextra -Werror
 
 $(BENCH_OUT)/limit: BENCH_LIBS = -lhiredis
@@ -12,6 +13,10 @@ $(BENCH_OUT)/gear: BENCH_LIBS = -lgearman
 $(BENCH_OUT)/%: bench/tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_LIBS)
+
+$(BENCH_OUT)/noop.so: bench/tools/noop.c clients/c/taskmq_handler.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -shared -fPIC -o $@ $<
 
 .PHONY: bench bench-setup
 

@@ -57,6 +57,11 @@ def python(instances):
     return drain(toml, 60000, instances, cpus=1)
 
 
+def library(instances):
+    """The same with a shared object, in processes of the worker's own."""
+    return drain('[handlers.dummy]\nlibrary = "%s"\ninstances = %d\n'
+                 % (LIBRARY, instances), 60000, instances)
+
 
 def file_loop(ctx):
     """The same loop, reading from a file: what Python itself allows."""
@@ -87,4 +92,6 @@ ROWS = [
         aof=False, limit=True),
     Row("drain-python", "TaskMQ for nginx, 1 process", python(1)),
     Row("drain-python", "TaskMQ for nginx, 8 processes", python(8)),
+    Row("drain-library", "TaskMQ for nginx, 1 process", library(1)),
+    Row("drain-library", "TaskMQ for nginx, 8 processes", library(8)),
 ]
