@@ -26,7 +26,7 @@ UNIT_LINK_test_job_record = $(UNIT_WRAP)
 UNIT_LINK_test_json_keys = $(UNIT_WRAP)
 UNIT_LINK_test_json_read = $(UNIT_WRAP)
 
-.PHONY: unit scripts e2e fault t specs
+.PHONY: unit scripts e2e fault t specs test-trixie
 
 $(BUILD)/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -82,6 +82,12 @@ t: module
 specs: t
 
 check: unit scripts
+
+# The suite on Debian 13, in a folder made by debootstrap; needs root.
+# PARTS="unit scripts" runs only these parts, SERVERS=valkey only that one.
+test-trixie:
+	BUILD=$(BUILD) $(if $(SERVERS),SERVERS="$(SERVERS)") \
+	    sh tests/trixie/run.sh $(PARTS)
 
 # libFuzzer targets, FUZZ_SECONDS each, with what they found in earlier runs
 # kept under $(BUILD)/fuzz. FUZZ_TARGETS="json url" runs only these.
