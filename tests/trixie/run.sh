@@ -153,9 +153,12 @@ run_part() {
     tee=$!
     rc=0
     # shellcheck disable=SC2016  # expanded in there
-    inside "$1" sh -c 'cd /src && exec script/test "$1"' sh "$2" \
-        > "$log.pipe" 2>&1 || rc=$?
+    inside "$1" sh -c 'cd /src && redis-server --version &&
+        exec script/test "$1"' sh "$2" > "$log.pipe" 2>&1 || rc=$?
     wait $tee
+
+    [ -f "$logs/summary-$1" ] ||
+        sed -n '1s/ sha=.*/:/p' "$log" > "$logs/summary-$1"
 
     line=$(sed '1,/^====$/d' "$log" | grep "^$2 " | tail -n 1)
     [ $rc = 0 ] || failed=1
@@ -164,7 +167,7 @@ run_part() {
         0:*) ;;
         *" 0 failed") line="$line (status $rc)" ;;
     esac
-    echo "$line" >> "$logs/summary-$1"
+    echo "  $line" >> "$logs/summary-$1"
     sed -n "s/^skipped: /  $2, $1: /p" "$log" >> "$logs/skipped"
 }
 
@@ -175,6 +178,7 @@ say_versions() {
     dpkg-query --root="$root" -W -f '  ${Package} ${Version}\n' $versions
 }
 
+failed=0
 [ -d "$root" ] || make_root
 settle
 export_tree
@@ -191,12 +195,7 @@ done
 
 echo "===="
 say_versions
-for server in $servers; do
-    [ ! -f "$logs/summary-$server" ] || {
-        echo "with $(inside "$server" redis-server --version):"
-        sed 's/^/  /' "$logs/summary-$server"
-    }
-done
+cat "$logs"/summary-*
 if [ -s "$logs/skipped" ]; then
     echo "skipped:"
     cat "$logs/skipped"
