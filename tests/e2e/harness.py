@@ -15,6 +15,7 @@ WRAP_NGINX and WRAP_WORKER (words put before the command, e.g. valgrind).
 """
 
 import base64
+import functools
 import hashlib
 import hmac
 import http.client
@@ -76,6 +77,16 @@ def jwt(secret, claims, header=None, sign=True):
     text = b64(head) + b"." + b64(claims)
     mac = hmac.new(secret, text, hashlib.sha256).digest() if sign else b""
     return (text + b"." + b64(mac)).decode()
+
+
+@functools.cache
+def http2():
+    """What a listen line and its server say for HTTP/2: since nginx 1.25.1
+    the former warns."""
+    out = subprocess.run([NGINX, "-v"], stderr=subprocess.PIPE, text=True)
+    version = re.search(r"/(\d+)\.(\d+)\.(\d+)", out.stderr).groups()
+    return (" http2", "") if tuple(map(int, version)) < (1, 25, 1) \
+        else ("", "http2 on;")
 
 
 class Reply:
@@ -290,7 +301,8 @@ class Stack:
                 %(http)s
                 server {
                     listen 127.0.0.1:%(port)d;
-                    listen 127.0.0.1:%(port2)d http2;
+                    listen 127.0.0.1:%(port2)d%(listen_http2)s;
+                    %(http2_on)s
                     %(server)s
                     location / {
                         taskmq_api %(api)s;
@@ -301,6 +313,7 @@ class Stack:
             """ % dict(
                 c, build=BUILD, sock=self.sock, port=self.port,
                 port2=self.port2, dir=self.dir,
+                listen_http2=http2()[0], http2_on=http2()[1],
                 namespace="taskmq_namespace %s;" % self.namespace
                 if self.namespace else "",
                 user="user root;" if os.getuid() == 0 else "")

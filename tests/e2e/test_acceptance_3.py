@@ -375,7 +375,7 @@ class Totals(unittest.TestCase):
             text = s.nginx_conf()
             for a, b in ((":%d;" % s.port, ":%d;" % other),
                          ("pid nginx.pid", "pid other.pid"),
-                         (":%d http2" % s.port2, ":%d http2" % free_port()),
+                         (":%d" % s.port2, ":%d" % free_port()),
                          ("error_log error.log", "error_log other-error.log")):
                 self.assertIn(a, text)
                 text = text.replace(a, b)

@@ -127,6 +127,7 @@ settle() {
 # git for names.
 export_tree() {
     rm -rf "$src"
+    find "$root/tmp" -mindepth 1 -delete
     mkdir "$src"
     git ls-files -z | tar -c --null -T - | tar -x -C "$src" --no-same-owner
     inside redis sh -c 'cd /src && git -c init.defaultBranch=x init -q &&
