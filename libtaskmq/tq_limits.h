@@ -68,6 +68,7 @@
 #define TQ_REDIS_OUT_MAX_BYTES    (256 * 1024 * 1024)
 #define TQ_REDIS_REPLY_MAX_BYTES  (512 * 1024 * 1024)
 #define TQ_REDIS_REPLY_ITEMS_MAX  1000000 /* elements of one array */
+#define TQ_REDIS_REPLY_DEPTH_MAX  7       /* arrays around an array */
 #define TQ_REDIS_READER_KEEP_BYTES (64 * 1024)  /* read buffer kept when idle */
 
 /* Namespace settings' defaults (`taskmq config`). */

@@ -112,7 +112,8 @@ int tq_call_iov(const tq_call_t *call, struct iovec *iov, int max);
 /* As tq_call_free(), but no argument stays readable in freed memory. */
 void tq_call_wipe(tq_call_t *call);
 
-/* A reader that refuses arrays over TQ_REDIS_REPLY_ITEMS_MAX. */
+/* A reader that refuses arrays over TQ_REDIS_REPLY_ITEMS_MAX, and those deeper
+ * than TQ_REDIS_REPLY_DEPTH_MAX. */
 redisReader *tq_redis_reader_new(void);
 
 #endif /* TQ_REDIS_INT_H */

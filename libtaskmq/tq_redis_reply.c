@@ -1,6 +1,6 @@
 /*
  * tq_redis_reply.c: the reply side that needs no connection: hiredis' reader
- * with our array limit, and what an error reply means.
+ * with our array limits, and what an error reply means.
  */
 
 #include <string.h>
@@ -18,7 +18,27 @@ typedef int     tq_elements_t;
 static void *(*tq_create_array)(const redisReadTask *, tq_elements_t);
 static redisReplyObjectFunctions  tq_reply_functions;
 
+static int tq_too_deep(const redisReadTask *task);
 static void *tq_create_bounded(const redisReadTask *task, tq_elements_t n);
+
+
+/* From 1.0 on hiredis nests as deep as the bytes go, and frees by recursion:
+ * a broken peer must not choose how much stack that takes. */
+static int
+tq_too_deep(const redisReadTask *task)
+{
+    int  depth;
+
+    depth = 0;
+
+    for (task = task->parent; task != NULL; task = task->parent) {
+        if (++depth > TQ_REDIS_REPLY_DEPTH_MAX) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
 
 
 /* hiredis allocates the whole array when it reads its length: a broken peer
@@ -27,6 +47,10 @@ static void *
 tq_create_bounded(const redisReadTask *task, tq_elements_t n)
 {
     if ((size_t) n > TQ_REDIS_REPLY_ITEMS_MAX) {
+        return NULL;
+    }
+
+    if (tq_too_deep(task)) {
         return NULL;
     }
 

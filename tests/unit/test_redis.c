@@ -363,10 +363,7 @@ broken_protocol(fake_t *f)
     static const char  *bad[] = {
         "HTTP/1.1 400 Bad Request\r\n", "$abc\r\n", ":1x\r\n", "*-5\r\n",
         "$-2\r\n", "*2000000\r\n", "\r\n", "$99999999999999999999\r\n",
-#if HIREDIS_MAJOR < 1
-        /* newer ones nest as deep as the bytes go */
         "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
-#endif
         "*3\r\n:1\r\n:2\r\n?3\r\n",
     };
 
