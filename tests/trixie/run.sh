@@ -179,6 +179,16 @@ say_versions() {
     dpkg-query --root="$root" -W -f '  ${Package} ${Version}\n' $versions
 }
 
+# Nothing is left out in silence, nor a part that script/test got since.
+say_left_out() {
+    for part in $(sh script/test --help | sed -n 's/^parts: //p'); do
+        case " $asked " in
+            *" $part "*) ;;
+            *) echo "not run: $part" ;;
+        esac
+    done
+}
+
 failed=0
 [ -d "$root" ] || make_root
 settle
@@ -197,10 +207,10 @@ done
 echo "===="
 say_versions
 cat "$logs"/summary-*
-if [ -s "$logs/skipped" ]; then
-    echo "skipped:"
-    cat "$logs/skipped"
-fi
+[ -s "$logs/skipped" ] || echo "  nothing" > "$logs/skipped"
+echo "skipped:"
+cat "$logs/skipped"
+say_left_out
 cat "$logs"/summary-* | awk '
     { for (i = 2; i <= NF; i++) {
           if ($i ~ /^passed/) p += $(i - 1)
