@@ -358,6 +358,8 @@ class Failover(Faults):
         with Load(s) as load:
             load.progress()
             load.hold()
+            # WAIT is about what its own connection wrote, and before
+            s.redis("SET", "after-all", "1")
             wait_for(lambda: s.redis("WAIT", "1", "1000") == 1, 20,
                      "all is replicated")
             s.server.kill()
