@@ -103,9 +103,9 @@ class Examples:
                          "build/taskmq is not built")
     def test_check_handler(self):
         out = subprocess.run(
-            [os.path.join(BUILD, "taskmq"), "check-handler", "--bad",
-             '{"limit": -1}', "--", *self.argv()],
-            capture_output=True, text=True, timeout=120)
+            [os.path.join(BUILD, "taskmq"), "check-handler", "--timeout",
+             "60", "--bad", '{"limit": -1}', "--", *self.argv()],
+            capture_output=True, text=True, timeout=300)
         self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
         self.assertNotRegex(out.stdout, "(?m)^note", out.stdout)
 
