@@ -250,13 +250,47 @@ tq_url_tcp(const char *p, const char *end, tq_url_t *out, const char **why)
     return 0;
 }
 
+/* tq_url_unix_user reads //[user[:pass]@] before a socket's path. 0, or -1. */
+static int
+tq_url_unix_user(const char **p, const char *end, tq_url_t *out,
+    const char **why)
+{
+    const char  *slash, *at;
+
+    if (!tq_url_starts(*p, end, "//")) {
+        return 0;
+    }
+
+    slash = memchr(*p + 2, '/', (size_t) (end - *p - 2));
+
+    if (slash == *p + 2) {
+        *p = slash;
+        return 0;
+    }
+
+    if (slash == NULL || slash[-1] != '@') {
+        return tq_url_fail(why, "the socket's path is not absolute: "
+            "unix:/path or unix://user@/path");
+    }
+
+    at = slash - 1;
+
+    if (tq_url_userinfo(*p + 2, at, out, why) != 0) {
+        return -1;
+    }
+
+    *p = slash;
+
+    return 0;
+}
+
 static int
 tq_url_unix(const char *p, const char *end, tq_url_t *out, const char **why)
 {
     const char  *query, *s;
 
-    if (tq_url_starts(p, end, "///")) {
-        p += 2;
+    if (tq_url_unix_user(&p, end, out, why) != 0) {
+        return -1;
     }
 
     query = memchr(p, '?', (size_t) (end - p));
@@ -320,6 +354,8 @@ tq_url_show(const tq_url_t *u, char *dst, size_t size)
 {
     static const char     hex[] = "0123456789ABCDEF";
     char                  user[sizeof(u->user) * 3], *p = user;
+    char                  db[16];
+    const char           *hidden, *at;
     const unsigned char  *s;
     int                   v6;
 
@@ -334,22 +370,21 @@ tq_url_show(const tq_url_t *u, char *dst, size_t size)
     }
     *p = '\0';
 
+    hidden = u->password[0] ? ":***" : "";
+    at = user[0] || u->password[0] ? "@" : "";
+
     if (u->path[0]) {
-        if (u->db) {
-            (void) snprintf(dst, size, "unix:%s?db=%d", u->path, u->db);
-        } else {
-            (void) snprintf(dst, size, "unix:%s", u->path);
-        }
+        (void) snprintf(db, sizeof(db), "?db=%d", u->db);
+        (void) snprintf(dst, size, "unix:%s%s%s%s%s%s", at[0] ? "//" : "",
+            user, hidden, at, u->path, u->db ? db : "");
 
         return dst;
     }
 
     v6 = strchr(u->host, ':') != NULL;
 
-    (void) snprintf(dst, size, "redis://%s%s%s%s%s%s:%d/%d", user,
-        u->password[0] ? ":***" : "",
-        user[0] || u->password[0] ? "@" : "",
-        v6 ? "[" : "", u->host, v6 ? "]" : "", u->port, u->db);
+    (void) snprintf(dst, size, "redis://%s%s%s%s%s%s:%d/%d", user, hidden,
+        at, v6 ? "[" : "", u->host, v6 ? "]" : "", u->port, u->db);
 
     return dst;
 }

@@ -1,7 +1,8 @@
 /*
  * tq_url.h: where Redis is. `redis://[user[:pass]@]host[:port][/db]`,
- * `unix:/path[?db=N]` (or `unix:///path`). `rediss://` is refused: TLS does not
- * work yet. Percent-escapes in user and password are decoded.
+ * `unix:/path[?db=N]` or `unix://[user[:pass]@]/path[?db=N]`. `rediss://` is
+ * refused: TLS does not work yet. Percent-escapes in user and password are
+ * decoded.
  */
 
 #ifndef TQ_URL_H

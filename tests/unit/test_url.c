@@ -59,6 +59,12 @@ test_good(void **state)
         { "unix:///run/redis.sock?db=7", "", 0, "/run/redis.sock", "", "", 7,
           "unix:/run/redis.sock?db=7" },
         { "unix:/a b", "", 0, "/a b", "", "", 0, "unix:/a b" },
+        { "unix://ann@/run/r", "", 0, "/run/r", "ann", "", 0,
+          "unix://ann@/run/r" },
+        { "unix://ann:s%2Fe@c:r@/run/r?db=2", "", 0, "/run/r", "ann",
+          "s/e@c:r", 2, "unix://ann:***@/run/r?db=2" },
+        { "unix://:secret@/run/r@b", "", 0, "/run/r@b", "", "secret", 0,
+          "unix://:***@/run/r@b" },
     };
 
     (void) state;
@@ -138,6 +144,12 @@ test_bad(void **state)
         { "unix://host/path", "not absolute" },
         { "unix:?db=1", "not absolute" },
         { "unix:////x", "not absolute" },
+        { "unix://", "not absolute" },
+        { "unix://u:p@", "not absolute" },
+        { "unix://u:p@run/r", "not absolute" },
+        { "unix://u:p@//run/r", "not absolute" },
+        { "unix://u%4@/run/r", "user name" },
+        { "unix://u:%1@/run/r", "password" },
         { "unix:/x?", "?db=NUMBER" },
         { "unix:/x?db=", "?db=NUMBER" },
         { "unix:/x?db=a", "?db=NUMBER" },
@@ -175,6 +187,8 @@ test_lengths(void **state)
         { "redis://", "@h", 127 },
         { "redis://u:", "@h", 511 },
         { "unix:/", "?db=1", 106 },
+        { "unix://", "@/r", 127 },
+        { "unix://u:", "@/r", 511 },
     };
 
     (void) state;
