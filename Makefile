@@ -21,7 +21,8 @@ endif
 CFLAGS   ?= -g
 override CFLAGS += $(OPT) -std=gnu11 -fPIC -fvisibility=hidden $(WARN) \
            $(HARDEN) -D_GNU_SOURCE -Ilibtaskmq -MMD -MP
-LDFLAGS  += -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
+# tests/e2e/test_hardening.py looks whether all of it arrived
+LDFLAGS  += -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN))
 
 LIB_SRC    := $(sort $(wildcard libtaskmq/*.c))
 LUA_SRC    := $(sort $(wildcard libtaskmq/lua/*.lua libtaskmq/lua/lib/*.lua))
@@ -68,10 +69,10 @@ $(LIBTASKMQ): $(LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/taskmq-worker: $(WORKER_OBJ) $(LIBTASKMQ)
-	$(CXX) $(LDFLAGS) -o $@ $^ -lhiredis -luv -lcurl -ldl -lm
+	$(CXX) -pie $(LDFLAGS) -o $@ $^ -lhiredis -luv -lcurl -ldl -lm
 
 $(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
-	$(CC) $(LDFLAGS) -o $@ $^ -lhiredis -lcjson -ljwt -lcrypto -lm
+	$(CC) -pie $(LDFLAGS) -o $@ $^ -lhiredis -lcjson -ljwt -lcrypto -lm
 
 # The module is built the way Debian builds its own: with the installed
 # nginx's configure flags, so that its binary signature matches. configure

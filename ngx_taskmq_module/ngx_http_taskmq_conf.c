@@ -12,6 +12,7 @@
 #include "ngx_http_taskmq_api.h"
 #include "ngx_http_taskmq_auth.h"
 #include "ngx_http_taskmq_redis.h"
+#include "tq_secret.h"
 
 #define NGX_HTTP_TASKMQ_URL   "redis://127.0.0.1:6379/0"
 #define NGX_HTTP_TASKMQ_NS    "taskmq"
@@ -134,7 +135,7 @@ ngx_http_taskmq_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid Redis URL: %s (expected "
                            "redis://[user[:password]@]host[:port][/db] or "
-                           "unix:/path)", why);
+                           "unix:[//user[:password]@]/path)", why);
         return NGX_CONF_ERROR;
     }
 
@@ -384,7 +385,7 @@ ngx_http_taskmq_conf_file(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *text)
 }
 
 /* ngx_http_taskmq_conf_keep copies bytes that must not outlive the
- * configuration, and NUL-terminates them. */
+ * configuration nor be in a core dump, and NUL-terminates them. */
 static ngx_int_t
 ngx_http_taskmq_conf_keep(ngx_conf_t *cf, u_char *p, size_t len,
     ngx_str_t *copy)
@@ -397,13 +398,11 @@ ngx_http_taskmq_conf_keep(ngx_conf_t *cf, u_char *p, size_t len,
         return NGX_ERROR;
     }
 
-    copy->data = ngx_pnalloc(cf->pool, len + 1);
+    copy->data = (u_char *) tq_secret_new(p, len);
     if (copy->data == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(copy->data, p, len);
-    copy->data[len] = '\0';
     copy->len = len;
 
     wipe = cln->data;
@@ -418,7 +417,7 @@ ngx_http_taskmq_conf_wipe(void *data)
 {
     ngx_str_t  *wipe = data;
 
-    explicit_bzero(wipe->data, wipe->len);
+    tq_secret_free((char *) wipe->data, wipe->len);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tc.h"
+#include "tq_secret.h"
 #include "tq_version.h"
 
 static const tc_command_t  *const command_sets[] = {
@@ -29,9 +30,9 @@ static const char  usage_head[] =
     "\n"
     "Works on a TaskMQ queue directly in Redis.\n"
     "\n"
-    "  --redis-url URL   redis://[user:pass@]host[:port][/db] or unix:/path;\n"
-    "                    else $TASKMQ_REDIS_URL, else "
-                         "redis://127.0.0.1:6379/0\n"
+    "  --redis-url URL   redis://[user:pass@]host[:port][/db] or\n"
+    "                    unix:[//user:pass@]/path; else $TASKMQ_REDIS_URL,\n"
+    "                    else redis://127.0.0.1:6379/0\n"
     "  --namespace NAME  else $TASKMQ_NAMESPACE, else taskmq\n"
     "  --json            answers and errors as JSON\n"
     "  --help            this; taskmq COMMAND --help for a command\n"
@@ -127,6 +128,8 @@ main(int argc, char **argv)
     int                  i, n, code;
     tc_t                 tc = { 0 };
     const tc_command_t  *command;
+
+    tq_secret_no_dump();
 
     /* A pipe's other end may go: the write then fails and says so. */
     signal(SIGPIPE, SIG_IGN);

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "notify.h"
 #include "spawn.h"
+#include "tq_secret.h"
 #include "worker.h"
 
 /* Descriptors 0 to 2 exist, so that no socket becomes somebody's stdout. */
@@ -62,6 +63,7 @@ main(int argc, char **argv)
         return 0;
     }
 
+    tq_secret_no_dump();
     tw_notify_init();
     tw_spawn_raise_files();
 

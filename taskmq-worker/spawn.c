@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +220,26 @@ enter(const tw_spawn_t *spec)
     }
 }
 
+/* No capability, also as root, and none to be had by any exec. What cannot be
+ * dropped from the bounding set is out of reach by NO_NEW_PRIVS. */
+static void
+drop_capabilities(void)
+{
+    int                              cap;
+    struct __user_cap_header_struct  head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct    none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    for (cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++) {
+        /* until there is none of that number, or it is not allowed */
+    }
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+        || syscall(SYS_capset, &head, none) != 0)
+    {
+        give_up(STEP_SETUP);
+    }
+}
+
 /* Limits, then the user: the other order would not be allowed. */
 static void
 become(const tw_spawn_t *spec)
@@ -245,8 +266,8 @@ become(const tw_spawn_t *spec)
         give_up(STEP_USER);
     }
 
-    if (!spec->may_gain && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-        give_up(STEP_SETUP);
+    if (!spec->may_gain) {
+        drop_capabilities();
     }
 }
 
