@@ -123,6 +123,8 @@
 #define TQ_REDIS_TIMEOUT_MAX_MS   60000
 #define TQ_NGINX_PING_MS          10000   /* PING a silent Redis */
 #define TQ_HEALTH_MS              1000    /* a probe's answer is good so long */
+#define TQ_FORGOT_SHOWN_MS        60000   /* … and says for so long that Redis
+                                             had forgotten the scripts */
 #define TQ_BATCH_BYTES            (1024 * 1024)  /* a batch this large leaves */
 #define TQ_BATCHES_IN_FLIGHT      2       /* more wait for an answer */
 #define TQ_CALLS_KEEP             4096    /* free call contexts kept */

@@ -10,8 +10,10 @@
 
 #include "tq_limits.h"
 #include "tq_redis_int.h"
+#include "tq_secret.h"
 
 static void tq_redis_reply(tq_redis_t *r, redisReply *reply, int64_t now_ms);
+static void tq_redis_reply_err(tq_redis_t *r, const redisReply *reply);
 static int tq_redis_again(tq_redis_t *r, tq_call_t *call,
     const redisReply *reply);
 static void tq_redis_parse(tq_redis_t *r, int64_t now_ms);
@@ -23,6 +25,9 @@ tq_redis_t *
 tq_redis_new(const tq_redis_conf_t *conf, int64_t now_ms)
 {
     tq_redis_t  *r;
+    const char  *password;
+
+    password = conf->password ? conf->password : "";
 
     r = calloc(1, sizeof(tq_redis_t));
     if (r == NULL) {
@@ -31,7 +36,7 @@ tq_redis_new(const tq_redis_conf_t *conf, int64_t now_ms)
 
     r->conf = *conf;
     r->conf.user = strdup(conf->user ? conf->user : "");
-    r->conf.password = strdup(conf->password ? conf->password : "");
+    r->conf.password = tq_secret_new(password, strlen(password));
     r->conf.client_name = strdup(conf->client_name ? conf->client_name : "");
 
     if (r->conf.timeout_ms <= 0) {
@@ -61,8 +66,6 @@ tq_redis_new(const tq_redis_conf_t *conf, int64_t now_ms)
 void
 tq_redis_free(tq_redis_t *r)
 {
-    char  *password;
-
     assert(r->busy == 0);
 
     r->freeing = 1;
@@ -73,12 +76,10 @@ tq_redis_free(tq_redis_t *r)
         redisReaderFree(r->reader);
     }
 
-    password = (char *) r->conf.password;
-    if (password != NULL) {
-        explicit_bzero(password, strlen(password));
+    if (r->conf.password != NULL) {
+        tq_secret_free((char *) r->conf.password, strlen(r->conf.password));
     }
 
-    free(password);
     free((char *) r->conf.user);
     free((char *) r->conf.client_name);
     free(r);
@@ -165,6 +166,7 @@ tq_redis_connecting(tq_redis_t *r, int64_t now_ms)
     tq_redis_state_set(r, TQ_REDIS_CONNECTING);
 
     r->connect_due = 0;
+    r->told = 0;
     r->shake_until = now_ms + r->conf.timeout_ms;
 }
 
@@ -226,7 +228,30 @@ tq_redis_again(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
     tq_call_seal(call);
     tq_list_add(&r->queue, call);
 
+    tq_redis_tell(r, TQ_ERR_NOSCRIPT, 0);
+
     return 1;
+}
+
+
+/* READONLY ends the connection: a failover, and the next one may lead to the
+ * new master. */
+static void
+tq_redis_reply_err(tq_redis_t *r, const redisReply *reply)
+{
+    tq_redis_err_t  err = tq_redis_err(reply);
+
+    if (err == TQ_ERR_NONE) {
+        return;
+    }
+
+    if (err == TQ_ERR_READONLY && !r->draining) {
+        r->draining = 1;
+        r->told = 1;
+        snprintf(r->why, sizeof(r->why), "%s", tq_redis_err_text(err));
+    }
+
+    tq_redis_tell(r, tq_redis_err_why(reply), 0);
 }
 
 
@@ -240,6 +265,8 @@ tq_redis_reply(tq_redis_t *r, redisReply *reply, int64_t now_ms)
 
     if (call == NULL || call->off < tq_call_total(call)) {
         /* maxclients, protected mode and our own bad bytes come this way */
+        tq_redis_tell(r, reply->type == REDIS_REPLY_ERROR
+            ? tq_redis_err(reply) : TQ_ERR_CONNECTION, 1);
         snprintf(r->why, sizeof(r->why), "a reply without a call%s%.120s",
             reply->type == REDIS_REPLY_ERROR ? ": " : "",
             reply->type == REDIS_REPLY_ERROR ? reply->str : "");
@@ -270,12 +297,7 @@ tq_redis_reply(tq_redis_t *r, redisReply *reply, int64_t now_ms)
         return;
     }
 
-    if (tq_redis_err(reply) == TQ_ERR_READONLY && !r->draining) {
-        r->draining = 1;
-        snprintf(r->why, sizeof(r->why), "%s",
-            tq_redis_err_text(TQ_ERR_READONLY));
-    }
-
+    tq_redis_reply_err(r, reply);
     tq_redis_end(r, call, TQ_CALL_REPLY, reply);
 }
 

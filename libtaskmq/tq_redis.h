@@ -59,7 +59,14 @@ typedef enum {
     TQ_ERR_LOADING, TQ_ERR_READONLY, TQ_ERR_MASTERDOWN, TQ_ERR_OOM,
     TQ_ERR_BUSY, TQ_ERR_CLUSTERDOWN, TQ_ERR_MISCONF, TQ_ERR_NOREPLICAS,
     TQ_ERR_NOAUTH, TQ_ERR_NOPERM,
-    TQ_ERR_OTHER
+    TQ_ERR_OTHER,
+
+    /* told to on_error() only; tq_redis_err() does not say them */
+    TQ_ERR_NOSCRIPT,        /* Redis had forgotten a script; it got it again */
+    TQ_ERR_TIMEOUT,         /* no connection or no reply in time */
+    TQ_ERR_CONNECTION,      /* it could not be made, or was lost */
+
+    TQ_ERR_N                /* how many there are */
 } tq_redis_err_t;
 
 typedef void (*tq_call_cb)(tq_call_t *call, tq_call_result_t result,
@@ -119,7 +126,7 @@ typedef enum {
 
 typedef struct {
     const char          *user;         /* "" or NULL: none */
-    const char          *password;     /* copied; wiped in tq_redis_free() */
+    const char          *password;     /* copied, as a tq_secret.h */
     int                  db;
     const char          *client_name;  /* CLIENT SETNAME, NULL: none */
     const tq_script_t  **scripts;      /* NULL-terminated; loaded in handshake */
@@ -131,6 +138,10 @@ typedef struct {
      * NULL. why: static or short-lived text */
     void               (*on_state)(void *host, tq_redis_state_t s,
                                    const char *why);
+    /* Something went wrong: once for each error reply, in the handshake too,
+     * and once for each connection that ended or was not made for another
+     * reason. For counting and logging: calls nothing here. May be NULL */
+    void               (*on_error)(void *host, tq_redis_err_t e);
     void                *host;
 } tq_redis_conf_t;
 
@@ -185,6 +196,12 @@ size_t tq_redis_held_bytes(const tq_redis_t *r);
 
 /* Classifies an error reply by its first word. TQ_ERR_NONE: not an error. */
 tq_redis_err_t tq_redis_err(const redisReply *reply);
+
+/* The same, and NOPERM too for a script that was stopped on its way: it may
+ * have written before, so to a caller that is OTHER. */
+tq_redis_err_t tq_redis_err_why(const redisReply *reply);
+
 const char *tq_redis_err_text(tq_redis_err_t e);  /* for people */
+const char *tq_redis_err_word(tq_redis_err_t e);  /* a metric's label */
 
 #endif /* TQ_REDIS_H */

@@ -124,6 +124,7 @@ tq_redis_expire(tq_redis_t *r, int64_t now_ms)
 
     if (late != 0) {
         /* later replies could no longer be matched */
+        tq_redis_tell(r, TQ_ERR_TIMEOUT, 1);
         tq_redis_close(r, "Redis did not answer in time");
     }
 
@@ -151,6 +152,7 @@ tq_redis_tick(tq_redis_t *r, int64_t now_ms)
     case TQ_REDIS_CONNECTING:
     case TQ_REDIS_HANDSHAKE:
         if (now_ms >= r->shake_until) {
+            tq_redis_tell(r, TQ_ERR_TIMEOUT, 1);
             tq_redis_close(r, r->state == TQ_REDIS_CONNECTING
                 ? "connecting took too long"
                 : "Redis did not finish the handshake in time");

@@ -65,6 +65,23 @@ tq_redis_state_set(tq_redis_t *r, tq_redis_state_t state)
 }
 
 
+void
+tq_redis_tell(tq_redis_t *r, tq_redis_err_t e, unsigned ends)
+{
+    if (ends && r->told) {
+        return;
+    }
+
+    if (ends) {
+        r->told = 1;
+    }
+
+    if (r->conf.on_error != NULL && !r->freeing) {
+        r->conf.on_error(r->conf.host, e);
+    }
+}
+
+
 /* Callbacks may call back: what would pull the ground from under a running
  * loop (lost) waits until the outermost function leaves. */
 void
@@ -193,6 +210,7 @@ tq_redis_lost(tq_redis_t *r, const char *why, int64_t now_ms)
     }
 
     tq_redis_state_set(r, TQ_REDIS_DOWN);
+    tq_redis_tell(r, TQ_ERR_CONNECTION, 1);
 
     if (r->reader != NULL) {
         redisReaderFree(r->reader);

@@ -50,6 +50,7 @@ struct tq_redis_s {
     unsigned          draining:1;   /* READONLY: send no more, then close */
     unsigned          lost:1;       /* lost() came from inside a callback */
     unsigned          freeing:1;
+    unsigned          told:1;       /* on_error() knows why it ends */
     unsigned          busy;         /* callbacks may be running */
 };
 
@@ -58,6 +59,9 @@ struct tq_redis_s {
 
 /* The one place where the state changes; it asserts the allowed edges. */
 void tq_redis_state_set(tq_redis_t *r, tq_redis_state_t state);
+
+/* Tells on_error(). ends: the connection ends for this. */
+void tq_redis_tell(tq_redis_t *r, tq_redis_err_t e, unsigned ends);
 
 /* Around everything that may run callbacks. */
 void tq_redis_enter(tq_redis_t *r);

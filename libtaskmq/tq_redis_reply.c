@@ -84,6 +84,31 @@ tq_redis_reader_new(void)
 }
 
 
+/* Redis 7.0 and 7.2 say so, behind a plain ERR, when a script may not do what
+ * it is about to do. */
+tq_redis_err_t
+tq_redis_err_why(const redisReply *reply)
+{
+    size_t          i;
+    tq_redis_err_t  err = tq_redis_err(reply);
+
+    static const char *const  denied[] = {
+        "ERR The user executing the script can't",
+        "ERR ACL failure in script",
+    };
+
+    for (i = 0; err == TQ_ERR_OTHER
+         && i < sizeof(denied) / sizeof(denied[0]); i++)
+    {
+        if (strncmp(reply->str, denied[i], strlen(denied[i])) == 0) {
+            err = TQ_ERR_NOPERM;
+        }
+    }
+
+    return err;
+}
+
+
 tq_redis_err_t
 tq_redis_err(const redisReply *reply)
 {
@@ -152,9 +177,41 @@ tq_redis_err_text(tq_redis_err_t e)
         return "Redis wants another password";
     case TQ_ERR_NOPERM:
         return "the Redis user lacks a permission";
+    case TQ_ERR_NOSCRIPT:
+        return "Redis had forgotten its scripts";
+    case TQ_ERR_TIMEOUT:
+        return "Redis did not answer in time";
+    case TQ_ERR_CONNECTION:
+        return "the connection to Redis failed";
     case TQ_ERR_OTHER:
+    case TQ_ERR_N:
         break;
     }
 
     return "Redis answered with an error";
+}
+
+
+const char *
+tq_redis_err_word(tq_redis_err_t e)
+{
+    static const char *const  words[TQ_ERR_N] = {
+        [TQ_ERR_NONE] = "none",
+        [TQ_ERR_LOADING] = "loading",
+        [TQ_ERR_READONLY] = "readonly",
+        [TQ_ERR_MASTERDOWN] = "masterdown",
+        [TQ_ERR_OOM] = "oom",
+        [TQ_ERR_BUSY] = "busy",
+        [TQ_ERR_CLUSTERDOWN] = "clusterdown",
+        [TQ_ERR_MISCONF] = "misconf",
+        [TQ_ERR_NOREPLICAS] = "noreplicas",
+        [TQ_ERR_NOAUTH] = "noauth",
+        [TQ_ERR_NOPERM] = "noperm",
+        [TQ_ERR_OTHER] = "other",
+        [TQ_ERR_NOSCRIPT] = "noscript",
+        [TQ_ERR_TIMEOUT] = "timeout",
+        [TQ_ERR_CONNECTION] = "connection",
+    };
+
+    return words[e];
 }

@@ -121,6 +121,8 @@ tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
     err = tq_redis_err(reply);
 
     if (err != TQ_ERR_NONE) {
+        tq_redis_tell(r, err, 1);
+
         if (*word == 'A') {
             /* some servers repeat the arguments in an error: no text here */
             snprintf(r->why, sizeof(r->why),

@@ -111,6 +111,12 @@ ngx_int_t
 ngx_http_taskmq_metrics(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
+    /* its reply comes before that of the sums */
+
+    if (ngx_http_taskmq_redis_ready(ctx->conf->redis)) {
+        ngx_http_taskmq_health_refresh(ctx->conf->redis);
+    }
+
     return ngx_http_taskmq_stats(r, ctx, ngx_http_taskmq_metrics_done);
 }
 
@@ -118,10 +124,12 @@ static void
 ngx_http_taskmq_metrics_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply)
 {
-    tq_buf_t             b;
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
+    tq_buf_t                  b;
+    ngx_int_t                 rc;
+    ngx_http_request_t       *r;
+    ngx_http_taskmq_redis_t  *redis;
 
+    redis = call->redis;
     r = ngx_http_taskmq_call_end(call);
 
     if (r == NULL) {
@@ -136,6 +144,7 @@ ngx_http_taskmq_metrics_done(ngx_http_taskmq_call_t *call,
 
     } else {
         ngx_http_taskmq_stats_add(&b);
+        ngx_http_taskmq_health_metrics(redis, &b);
         rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, TQ_METRICS_TYPE, &b);
     }
 
@@ -195,6 +204,7 @@ ngx_http_taskmq_health_reply(ngx_http_request_t *r,
     tq_buf_t                   b;
     ngx_time_t                *tp;
     ngx_uint_t                 status;
+    const char                *warning;
     ngx_http_taskmq_health_t  *health;
 
     ngx_memzero(&b, sizeof(tq_buf_t));
@@ -224,9 +234,14 @@ ngx_http_taskmq_health_reply(ngx_http_request_t *r,
                     now);
     }
 
-    tq_buf_adds(&b, health->noeviction == 0
-                    ? ",\"warning\":\"Redis may drop jobs when it is full: "
-                      "its maxmemory-policy is not noeviction\"}" : "}");
+    warning = ngx_http_taskmq_health_warning(redis);
+
+    if (warning) {
+        tq_buf_adds(&b, ",\"warning\":");
+        tq_buf_add_json(&b, warning, ngx_strlen(warning));
+    }
+
+    tq_buf_addc(&b, '}');
 
     return ngx_http_taskmq_reply_buf(r, status, NULL, &b);
 }

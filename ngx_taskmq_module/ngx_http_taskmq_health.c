@@ -14,10 +14,14 @@
 #include <openssl/rand.h>
 
 #include "ngx_http_taskmq_redis.h"
+#include "ngx_http_taskmq_stats.h"
+#include "tq_metrics.h"
 
 static ngx_int_t ngx_http_taskmq_health_ask(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
+static void ngx_http_taskmq_health_learn(ngx_http_taskmq_redis_t *redis,
+    int64_t jobs, int64_t workers, int noeviction);
 static ngx_int_t ngx_http_taskmq_health_ask_uuid(
     ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
@@ -128,17 +132,13 @@ ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
         health->why = "Redis did not answer";
 
     } else if (tq_redis_err(reply) != TQ_ERR_NONE) {
-        health->why = tq_redis_err_text(tq_redis_err(reply));
+        health->why = tq_redis_err_text(tq_redis_err_why(reply));
 
     } else if (tq_probe_result(reply, &jobs, &workers, &noeviction) != 0) {
         health->why = "Redis gave an unexpected answer";
 
     } else {
-        health->why = NULL;
-        health->jobs = jobs;
-        health->workers = workers;
-        health->noeviction = noeviction;
-        health->added = 0;
+        ngx_http_taskmq_health_learn(redis, jobs, workers, noeviction);
     }
 
     waiting = health->waiting;
@@ -152,6 +152,120 @@ ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
         }
 
         waiting->done(waiting, result, reply);
+    }
+}
+
+/* ngx_http_taskmq_health_learn: a job could be stored. */
+static void
+ngx_http_taskmq_health_learn(ngx_http_taskmq_redis_t *redis, int64_t jobs,
+    int64_t workers, int noeviction)
+{
+    ngx_http_taskmq_health_t  *health;
+
+    health = &redis->health;
+
+    if (redis->refused) {
+        redis->refused = TQ_ERR_NONE;
+        ngx_log_error(NGX_LOG_NOTICE, &redis->log, 0,
+                      "taskmq: Redis takes jobs again");
+    }
+
+    if (noeviction == 0 && health->noeviction != 0) {
+        ngx_log_error(NGX_LOG_WARN, &redis->log, 0,
+                      "taskmq: Redis' maxmemory-policy is not noeviction: it "
+                      "may drop jobs when it is full");
+    }
+
+    if (noeviction == 1 && health->noeviction == 0) {
+        ngx_log_error(NGX_LOG_NOTICE, &redis->log, 0,
+                      "taskmq: Redis' maxmemory-policy is noeviction again");
+    }
+
+    health->why = NULL;
+    health->jobs = jobs;
+    health->workers = workers;
+    health->noeviction = noeviction;
+    health->added = 0;
+}
+
+void
+ngx_http_taskmq_health_error(void *host, tq_redis_err_t e)
+{
+    ngx_http_taskmq_redis_t  *redis = host;
+
+    if (redis->stopping) {
+        return;
+    }
+
+    ngx_http_taskmq_stats_error(e);
+
+    switch (e) {
+
+    case TQ_ERR_NOSCRIPT:
+
+        /* a flush forgets all of them: one line */
+
+        if (!redis->forgot
+            || ngx_current_msec - redis->forgot_at > TQ_HEALTH_MS)
+        {
+            ngx_log_error(NGX_LOG_WARN, &redis->log, 0,
+                          "taskmq: Redis had forgotten its scripts (SCRIPT "
+                          "FLUSH?); they are sent again");
+        }
+
+        redis->forgot = 1;
+        redis->forgot_at = ngx_current_msec;
+        break;
+
+    case TQ_ERR_OTHER:            /* logged with its text by who asked */
+    case TQ_ERR_TIMEOUT:          /* the connection ends, and that is logged */
+    case TQ_ERR_CONNECTION:
+        break;
+
+    default:
+
+        if (redis->refused != e
+            && tq_redis_state(redis->core) == TQ_REDIS_READY)
+        {
+            redis->refused = e;
+            ngx_log_error(NGX_LOG_ERR, &redis->log, 0,
+                          "taskmq: Redis refuses a call: %s",
+                          tq_redis_err_text(e));
+        }
+    }
+}
+
+const char *
+ngx_http_taskmq_health_warning(ngx_http_taskmq_redis_t *redis)
+{
+    if (redis->health.noeviction == 0) {
+        return "Redis may drop jobs when it is full: its maxmemory-policy is "
+               "not noeviction";
+    }
+
+    if (redis->forgot
+        && ngx_current_msec - redis->forgot_at < TQ_FORGOT_SHOWN_MS)
+    {
+        return "Redis had forgotten its scripts within the last minute "
+               "(SCRIPT FLUSH?); they were sent again";
+    }
+
+    return NULL;
+}
+
+void
+ngx_http_taskmq_health_metrics(ngx_http_taskmq_redis_t *redis, tq_buf_t *b)
+{
+    tq_metrics_head(b, "taskmq_accepting", "gauge",
+                    "1 when a job could be stored at the last look");
+    tq_metrics_value(b, "taskmq_accepting",
+                     redis->health.known && redis->health.why == NULL);
+
+    if (redis->health.noeviction >= 0) {
+        tq_metrics_head(b, "taskmq_redis_noeviction", "gauge",
+                        "1 when Redis' maxmemory-policy keeps all jobs");
+        tq_metrics_value(b, "taskmq_redis_noeviction",
+                         redis->health.noeviction);
     }
 }
 

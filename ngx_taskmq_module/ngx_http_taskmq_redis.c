@@ -26,6 +26,8 @@ static void ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
 static void ngx_http_taskmq_redis_turn(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_redis_set_timer(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis);
+static void ngx_http_taskmq_redis_failed(ngx_http_taskmq_redis_t *redis,
+    ngx_err_t err);
 static void ngx_http_taskmq_redis_connected(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_redis_close(ngx_http_taskmq_redis_t *redis,
     const char *why);
@@ -63,11 +65,12 @@ ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
     redis->flush.log = &redis->log;
 
     redis->health.jobs = -1;
+    redis->health.noeviction = -1;
 
     ngx_memzero(&conf, sizeof(tq_redis_conf_t));
 
     conf.user = redis->url.user;
-    conf.password = redis->url.password;
+    conf.password = redis->password;
     conf.db = redis->url.db;
     conf.client_name = "taskmq-nginx";
     conf.scripts = tq_ops_scripts;
@@ -76,6 +79,7 @@ ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
     conf.seed = (uint64_t) ngx_random() << 32 ^ (uint64_t) ngx_random()
                 ^ (uint64_t) ngx_pid << 16;
     conf.on_state = ngx_http_taskmq_redis_state;
+    conf.on_error = ngx_http_taskmq_health_error;
     conf.host = redis;
 
     redis->core = tq_redis_new(&conf, ngx_http_taskmq_redis_now());
@@ -245,6 +249,10 @@ ngx_http_taskmq_redis_done(tq_call_t *tq, tq_call_result_t result,
                                    (uint64_t) ts.tv_sec * 1000000
                                    + (uint64_t) ts.tv_nsec / 1000
                                    - call->start_us);
+
+        if (call->redis->refused && result == TQ_CALL_REPLY) {
+            ngx_http_taskmq_health_refresh(call->redis);
+        }
     }
 
     call->done(call, result, reply);
@@ -399,10 +407,11 @@ ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis)
 
     tq_redis_connecting(redis->core, ngx_http_taskmq_redis_now());
 
+    ngx_set_errno(0);
     rc = ngx_event_connect_peer(&pc);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_http_taskmq_redis_close(redis, "connect() failed");
+        ngx_http_taskmq_redis_failed(redis, ngx_errno);
         return;
     }
 
@@ -419,6 +428,23 @@ ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis)
     if (rc == NGX_OK) {
         ngx_http_taskmq_redis_connected(redis);
     }
+}
+
+/* The attempt has failed: with the reason as nginx logs it, for /health. */
+static void
+ngx_http_taskmq_redis_failed(ngx_http_taskmq_redis_t *redis, ngx_err_t err)
+{
+    u_char  *last, why[128];
+
+    last = ngx_cpymem(why, "connect() failed", sizeof("connect() failed") - 1);
+
+    if (err) {
+        last = ngx_log_errno(last, why + sizeof(why) - 1, err);
+    }
+
+    *last = '\0';
+
+    ngx_http_taskmq_redis_close(redis, (char *) why);
 }
 
 /* ngx_http_taskmq_redis_connected: the attempt has ended; well? */
@@ -439,7 +465,7 @@ ngx_http_taskmq_redis_connected(ngx_http_taskmq_redis_t *redis)
 
     if (err) {
         (void) ngx_connection_error(c, err, "connect() failed");
-        ngx_http_taskmq_redis_close(redis, "connect() failed");
+        ngx_http_taskmq_redis_failed(redis, err);
         return;
     }
 

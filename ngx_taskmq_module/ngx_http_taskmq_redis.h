@@ -51,14 +51,16 @@ typedef struct {
     int64_t                   workers;
     int64_t                   added;     /* by this nginx worker since */
     const char               *why;       /* NULL: it could */
-    int                       noeviction;
+    int                       noeviction; /* the policy: 1 keeps jobs, 0 does
+                                             not, -1 not known */
     unsigned                  known:1;   /* there was an answer */
     unsigned                  asking:1;
 } ngx_http_taskmq_health_t;
 
 struct ngx_http_taskmq_redis_s {
     /* the configuration's; read only */
-    tq_url_t                  url;
+    tq_url_t                  url;       /* but for the password … */
+    char                     *password;  /* … which is in a tq_secret.h */
     ngx_str_t                 name;      /* without password, for logs */
     ngx_addr_t               *addrs;
     ngx_uint_t                naddrs;
@@ -80,6 +82,9 @@ struct ngx_http_taskmq_redis_s {
                                             attempt to connect had ended */
     u_char                    uuid_key[TQ_UUID_KEY_LEN];
     ngx_msec_t                uuid_at;   /* last asked */
+    tq_redis_err_t            refused;   /* what Redis says to calls; logged */
+    ngx_msec_t                forgot_at; /* Redis had forgotten a script */
+    unsigned                  forgot:1;  /* … at that time, ever */
     unsigned                  uuid_known:1;
     unsigned                  uuid_asking:1;
     unsigned                  started:1;  /* the first attempt has ended */
@@ -189,6 +194,16 @@ ngx_int_t ngx_http_taskmq_health_wait(ngx_http_taskmq_call_t *call);
 /* Asks in the background when the answer is old, so that the number of
  * waiting jobs is known. */
 void ngx_http_taskmq_health_refresh(ngx_http_taskmq_redis_t *redis);
+
+/* What an operator should know though jobs are accepted, or NULL. */
+const char *ngx_http_taskmq_health_warning(ngx_http_taskmq_redis_t *redis);
+
+/* Adds what the last probe said to the metrics. */
+void ngx_http_taskmq_health_metrics(ngx_http_taskmq_redis_t *redis,
+    tq_buf_t *b);
+
+/* The core's on_error(): counts it, and logs the first of its kind. */
+void ngx_http_taskmq_health_error(void *host, tq_redis_err_t e);
 
 /* Waiting jobs: the last probe's number and what this nginx worker added
  * since. -1: not known yet. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ngx_http_taskmq_redis.h"
+#include "tq_secret.h"
 
 static ngx_http_taskmq_redis_t *ngx_http_taskmq_redis_find(
     ngx_http_taskmq_main_conf_t *mcf, tq_url_t *url, tq_ns_t *ns);
@@ -58,9 +59,15 @@ ngx_http_taskmq_redis_conf(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *conf)
         redis->timeout = conf->redis_timeout;
         cln->handler = ngx_http_taskmq_redis_cleanup;
 
-        if (ngx_http_taskmq_redis_resolve(cf, redis) != NGX_OK) {
+        redis->password = tq_secret_new(url.password, strlen(url.password));
+
+        if (redis->password == NULL
+            || ngx_http_taskmq_redis_resolve(cf, redis) != NGX_OK)
+        {
             return NULL;
         }
+
+        explicit_bzero(redis->url.password, sizeof(redis->url.password));
 
         *known = redis;
     }
@@ -91,7 +98,7 @@ ngx_http_taskmq_redis_find(ngx_http_taskmq_main_conf_t *mcf, tq_url_t *url,
         if (strcmp(redis[i]->url.host, url->host) == 0
             && strcmp(redis[i]->url.path, url->path) == 0
             && strcmp(redis[i]->url.user, url->user) == 0
-            && strcmp(redis[i]->url.password, url->password) == 0
+            && strcmp(redis[i]->password, url->password) == 0
             && redis[i]->url.port == url->port
             && redis[i]->url.db == url->db
             && redis[i]->ns.len == ns->len
@@ -164,5 +171,7 @@ ngx_http_taskmq_redis_cleanup(void *data)
 
     ngx_http_taskmq_redis_stop(redis);
 
-    explicit_bzero(&redis->url, sizeof(redis->url));
+    if (redis->password) {
+        tq_secret_free(redis->password, strlen(redis->password));
+    }
 }

@@ -13,7 +13,7 @@
 #define NGX_HTTP_TASKMQ_ZONE     (256 * 1024)
 
 /* bump when the layout changes: a reload with another layout starts anew */
-#define NGX_HTTP_TASKMQ_ZONE_NAME  "taskmq_stats_1"
+#define NGX_HTTP_TASKMQ_ZONE_NAME  "taskmq_stats_2"
 
 /* The last one is for all others. */
 static const ngx_uint_t  ngx_http_taskmq_codes[] = {
@@ -42,6 +42,7 @@ static const int64_t  ngx_http_taskmq_bounds_us[] = {
 typedef struct {
     ngx_atomic_t  requests[NGX_HTTP_TASKMQ_ENDPOINTS][NGX_HTTP_TASKMQ_CODES];
     ngx_atomic_t  calls[NGX_HTTP_TASKMQ_RESULTS];
+    ngx_atomic_t  errors[TQ_ERR_N];
     ngx_atomic_t  buckets[NGX_HTTP_TASKMQ_BUCKETS + 1];
     ngx_atomic_t  sum_us;
     ngx_atomic_t  pad[8];
@@ -183,6 +184,14 @@ ngx_http_taskmq_stats_call(tq_call_result_t result, const redisReply *reply,
     (void) ngx_atomic_fetch_add(&slot->sum_us, (ngx_atomic_int_t) us);
 }
 
+void
+ngx_http_taskmq_stats_error(tq_redis_err_t e)
+{
+    if (ngx_http_taskmq_slot) {
+        (void) ngx_atomic_fetch_add(&ngx_http_taskmq_slot->errors[e], 1);
+    }
+}
+
 /* ngx_http_taskmq_stats_sum adds up one counter, at an offset, of all
  * slots. */
 static uint64_t
@@ -249,6 +258,16 @@ ngx_http_taskmq_stats_add(tq_buf_t *b)
                           tq_metrics_text(ngx_http_taskmq_results[i]),
                           (int64_t) ngx_http_taskmq_stats_sum(
                               &slot->calls[i]));
+    }
+
+    tq_metrics_head(b, "taskmq_redis_errors_total", "counter",
+                    "Calls and connections that Redis refused or lost");
+
+    for (i = TQ_ERR_NONE + 1; i < TQ_ERR_N; i++) {
+        tq_metrics_value1(b, "taskmq_redis_errors_total", "reason",
+                          tq_metrics_text(tq_redis_err_word(i)),
+                          (int64_t) ngx_http_taskmq_stats_sum(
+                              &slot->errors[i]));
     }
 
     for (i = 0; i <= NGX_HTTP_TASKMQ_BUCKETS; i++) {

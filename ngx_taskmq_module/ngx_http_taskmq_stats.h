@@ -26,6 +26,9 @@ void ngx_http_taskmq_stats_gone(ngx_http_request_t *r);
 void ngx_http_taskmq_stats_call(tq_call_result_t result,
     const redisReply *reply, uint64_t us);
 
+/* Redis refused or lost something. */
+void ngx_http_taskmq_stats_error(tq_redis_err_t e);
+
 /* Appends the counters as Prometheus text. */
 void ngx_http_taskmq_stats_add(tq_buf_t *b);
 

@@ -17,6 +17,8 @@ our %Type = (
     taskmq_http_requests_total => 'counter',
     taskmq_redis_calls_total => 'counter',
     taskmq_redis_call_seconds => 'histogram',
+    taskmq_redis_errors_total => 'counter', taskmq_accepting => 'gauge',
+    taskmq_redis_noeviction => 'gauge',
     tasks_received_total => 'counter', tasks_processed_total => 'counter',
     task_processing_seconds => 'histogram', queue_size => 'gauge',
     daemon_health => 'gauge',

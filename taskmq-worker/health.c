@@ -107,6 +107,29 @@ tw_health_pools(tq_buf_t *b, const tw_worker_t *w)
     tq_buf_addc(b, '}');
 }
 
+/* The sentence of tw_health_why(), and what Redis has to do with it. */
+static void
+add_why(tq_buf_t *b, const tw_worker_t *w, const char *why)
+{
+    tq_buf_t     text = {0};
+    const char  *redis = "";
+
+    if (w->phase <= TW_RUNNING) {
+        if (!tw_rconn_ready(w->redis)) {
+            redis = tw_rconn_why(w->redis);
+        } else if (w->redis_err != TQ_ERR_NONE
+                   && (w->session.gate != 0 || w->claim.refusals != 0))
+        {
+            redis = tq_redis_err_text(w->redis_err);
+        }
+    }
+
+    tq_buf_addf(&text, "%s%s%s", why, redis[0] != '\0' ? ": " : "", redis);
+    b->failed |= text.failed;
+    tq_buf_add_json(b, text.p, text.len);
+    tq_buf_free(&text);
+}
+
 void
 tw_health_json(tq_buf_t *b, const tw_worker_t *w)
 {
@@ -114,12 +137,32 @@ tw_health_json(tq_buf_t *b, const tw_worker_t *w)
 
     tq_buf_addf(b, "{\"status\":\"%s\"", why == NULL ? "ok" : "error");
     if (why != NULL) {
-        tq_buf_addf(b, ",\"detail\":\"%s\"", why);
+        tq_buf_adds(b, ",\"detail\":");
+        add_why(b, w, why);
     }
     tq_buf_addf(b, ",\"worker\":\"%s\",\"running\":%u,\"concurrency\":%u,",
         w->name, w->busy, w->o->concurrency);
     tw_health_pools(b, w);
     tq_buf_adds(b, "}\n");
+}
+
+static void
+redis_metrics(tq_buf_t *b, const tw_worker_t *w)
+{
+    static const char  *errors = "taskmq_worker_redis_errors_total";
+    tq_redis_err_t      e;
+
+    tq_metrics_head(b, "taskmq_worker_redis_up", "gauge",
+        "1 while the connection to Redis is ready");
+    tq_metrics_value(b, "taskmq_worker_redis_up", tw_rconn_ready(w->redis));
+
+    tq_metrics_head(b, errors, "counter",
+        "Calls and connections that Redis refused or lost");
+    for (e = TQ_ERR_NONE + 1; e < TQ_ERR_N; e++) {
+        tq_metrics_value1(b, errors, "reason",
+            tq_metrics_text(tq_redis_err_word(e)),
+            (int64_t) w->redis_errors[e]);
+    }
 }
 
 void
@@ -152,4 +195,6 @@ tw_health_metrics(tq_buf_t *b, const tw_worker_t *w)
     tq_metrics_head(b, "taskmq_worker_healthy", "gauge",
         "1 when /healthz says ok");
     tq_metrics_value(b, "taskmq_worker_healthy", tw_health_why(w) == NULL);
+
+    redis_metrics(b, w);
 }

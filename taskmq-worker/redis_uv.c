@@ -408,6 +408,16 @@ on_state(void *host, tq_redis_state_t s, const char *why)
     }
 }
 
+static void
+on_error(void *host, tq_redis_err_t e)
+{
+    tw_rconn_t  *c = host;
+
+    if (!c->closing && c->conf.on_error != NULL) {
+        c->conf.on_error(c->conf.data, e);
+    }
+}
+
 tw_rconn_t *
 tw_rconn_new(uv_loop_t *loop, const tw_rconn_conf_t *conf)
 {
@@ -438,6 +448,7 @@ tw_rconn_new(uv_loop_t *loop, const tw_rconn_conf_t *conf)
     rc.backoff_max_ms = TQ_WORKER_BACKOFF_MAX_MS;
     rc.seed = seed;
     rc.on_state = on_state;
+    rc.on_error = on_error;
     rc.host = c;
 
     c->core = tq_redis_new(&rc, now(c));
@@ -473,6 +484,12 @@ int
 tw_rconn_ready(const tw_rconn_t *c)
 {
     return !c->closing && tq_redis_state(c->core) == TQ_REDIS_READY;
+}
+
+const char *
+tw_rconn_why(const tw_rconn_t *c)
+{
+    return c->closing ? "closing" : tq_redis_why(c->core);
 }
 
 unsigned

@@ -25,6 +25,8 @@ typedef struct {
     int64_t              idle_ping_ms;
     /* ready 1, or lost 0 and why. It may queue calls. */
     void               (*on_state)(void *data, int ready, const char *why);
+    /* as tq_redis_conf_t's; may be NULL */
+    void               (*on_error)(void *data, tq_redis_err_t e);
     void                *data;
 } tw_rconn_conf_t;
 
@@ -37,6 +39,9 @@ int tw_rconn_call(tw_rconn_t *c, tq_call_t *call);
 void tw_rconn_flush(tw_rconn_t *c);
 
 int tw_rconn_ready(const tw_rconn_t *c);
+
+/* Why it is not ready; "" when it is. */
+const char *tw_rconn_why(const tw_rconn_t *c);
 
 /* Calls without an answer yet. */
 unsigned tw_rconn_pending(const tw_rconn_t *c);

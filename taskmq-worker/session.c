@@ -67,6 +67,13 @@ on_probe(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         retry(w, "probe", reply);
         return;
 
+    } else if (noeviction == 0 && w->session.checked) {
+        /* after a failover, or it was changed: jobs that run are not given up
+         * for what may come */
+        TW_LOG(TW_ERROR, "Redis' maxmemory-policy is not noeviction any more: "
+            "it would drop jobs. Set it: CONFIG SET maxmemory-policy "
+            "noeviction");
+
     } else if (noeviction == 0) {
         TW_LOG(TW_ERROR, "Redis' maxmemory-policy is not noeviction: it "
             "would drop jobs. Set it: CONFIG SET maxmemory-policy "
@@ -79,6 +86,7 @@ on_probe(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
             "noeviction");
     }
 
+    w->session.checked = 1;
     open_gate(w, TW_GATE_POLICY);
 }
 
@@ -264,7 +272,7 @@ tw_session_init(tw_worker_t *w)
 void
 tw_session_ready(tw_worker_t *w)
 {
-    w->session.gate |= TW_GATE_RECOVER;
+    w->session.gate |= TW_GATE_RECOVER | TW_GATE_POLICY;
     ask(w);
 }
 

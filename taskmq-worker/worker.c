@@ -20,6 +20,7 @@
 
 #define IDLE_PING_MS  15000
 #define LEAVE_MS      1000    /* for the goodbye */
+#define FORGOT_MS     1000    /* one line of log for one SCRIPT FLUSH */
 
 static void
 set_phase(tw_worker_t *w, tw_phase_t to)
@@ -58,6 +59,7 @@ on_state(void *data, int ready, const char *why)
     }
 
     w->away = 0;
+    w->redis_err = TQ_ERR_NONE;
     tw_notify_status("running");
     TW_LOG(TW_INFO, "connected", tw_fs("redis", where));
     if (w->phase == TW_STARTING) {
@@ -70,6 +72,24 @@ on_state(void *data, int ready, const char *why)
     tw_done_turn(w);
     tw_lease_turn(w);
     tw_session_ready(w);
+}
+
+static void
+on_error(void *data, tq_redis_err_t e)
+{
+    tw_worker_t  *w = data;
+
+    w->redis_errors[e]++;
+    w->redis_err = e;
+
+    /* a flush forgets all of them: one line */
+    if (e == TQ_ERR_NOSCRIPT
+        && (w->forgot_ms == 0 || tw_now(w) - w->forgot_ms > FORGOT_MS))
+    {
+        w->forgot_ms = tw_now(w);
+        TW_LOG(TW_WARN, "Redis had forgotten its scripts (SCRIPT FLUSH?); "
+            "they are sent again");
+    }
 }
 
 /* ---- the end ---- */
@@ -388,6 +408,7 @@ start_redis(tw_worker_t *w)
     conf.timeout_ms = TQ_REDIS_TIMEOUT_MS;
     conf.idle_ping_ms = IDLE_PING_MS;
     conf.on_state = on_state;
+    conf.on_error = on_error;
     conf.data = w;
 
     w->redis = tw_rconn_new(&w->loop, &conf);

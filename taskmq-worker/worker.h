@@ -55,6 +55,7 @@ typedef enum {
 
 typedef struct {
     unsigned       gate;
+    int            checked;   /* the policy was fine once */
     int            seeded;    /* namespace settings were set and compared */
     uv_timer_t     retry;
     int64_t        cursor;    /* of recover */
@@ -117,6 +118,9 @@ struct tw_worker_s {
     int            exit_code;
     tw_rconn_t    *redis;
     int            away;      /* Redis is, and that was logged */
+    uint64_t       redis_errors[TQ_ERR_N];    /* by kind, since the start */
+    tq_redis_err_t redis_err; /* the last one */
+    int64_t        forgot_ms; /* Redis had forgotten a script: logged */
     const char    *cgroup_why;        /* why cgroups are not used; NULL: are */
     tw_session_t   session;
     tw_claim_t     claim;

@@ -1,0 +1,237 @@
+"""What Redis can be in the way of: too full, read-only, loading, without its
+scripts, with a policy that drops jobs, not there. Each is told by /health, in
+a metric and in the log, by nginx and (where it bears on them) by workers, and
+is over without a restart of anything."""
+
+import json
+import re
+import unittest
+import urllib.error
+import urllib.request
+
+from harness import SLOW, Stack, free_port, wait_for
+
+SAMPLE = re.compile(r'^(\w+)(?:\{reason="(\w+)"\})? (-?\d+)$', re.M)
+
+
+class Limits(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        cls.port = free_port()
+        s = cls.s = Stack(aof=False, handlers={"n": {"builtin": "noop"}},
+                          server="taskmq_redis_timeout 1s;")
+        cls.addClassCleanup(s.close)
+        cls.w = s.worker("--listen", "127.0.0.1:%d" % cls.port)
+
+    def setUp(self):
+        self.well()
+        s = self.s
+        self.at = len(s.error_log()), len(self.w.tail(1 << 24))
+        self.nginx_before, self.worker_before = self.nginx(), self.worker()
+
+    # ---- what is said ----
+
+    def health(self):
+        return self.s.get("/health", token=None)
+
+    def ask_worker(self, path):
+        url = "http://127.0.0.1:%d%s" % (self.port, path)
+        try:
+            with urllib.request.urlopen(url, timeout=15 * SLOW) as r:
+                return r.status, r.read().decode()
+        except urllib.error.HTTPError as e:
+            return e.code, e.read().decode()
+
+    def samples(self, text):
+        return {(name, reason): int(v)
+                for name, reason, v in SAMPLE.findall(text)}
+
+    def nginx(self):
+        """Its metrics; {} while there are none."""
+        r = self.s.get("/monitor/metrics", token=None)
+        return self.samples(r.body.decode()) if r.status == 200 else {}
+
+    def worker(self):
+        return self.samples(self.ask_worker("/metrics")[1])
+
+    def gauge(self, name, value):
+        wait_for(lambda: self.nginx().get((name, "")) == value, 20,
+                 "%s %d" % (name, value))
+
+    def counted(self, reason, worker=False):
+        name = ("taskmq_redis_errors_total", reason)
+        wait_for(lambda: self.nginx().get(name, 0)
+                 > self.nginx_before[name], 20, "nginx counts " + reason)
+        if worker:
+            name = ("taskmq_worker_redis_errors_total", reason)
+            wait_for(lambda: self.worker()[name] > self.worker_before[name],
+                     20, "the worker counts " + reason)
+
+    def logged(self, words):
+        wait_for(lambda: re.search(words, self.s.error_log()[self.at[0]:]),
+                 20, "error.log: " + words)
+
+    def worker_logged(self, words):
+        wait_for(lambda: words in self.w.tail(1 << 24)[self.at[1]:], 20,
+                 "the worker's log: " + words)
+
+    def unhealthy(self, words):
+        def said():
+            h = self.health()
+            return h.status == 503 and re.search(words, h.json()["detail"])
+        wait_for(said, 20, "/health: " + words)
+
+    def worker_unhealthy(self, words):
+        def said():
+            status, text = self.ask_worker("/healthz")
+            return status == 503 and words in json.loads(text)["detail"]
+        wait_for(said, 20, "/healthz: " + words)
+
+    def warned(self, words):
+        wait_for(lambda: words in self.health().json().get("warning", ""), 20,
+                 "/health warns: " + words)
+
+    def add(self):
+        return self.s.post("/add-job", '{"handler":"n","payload":{}}')
+
+    def well(self):
+        """The same processes as ever take a job and work it off."""
+        s = self.s
+        wait_for(lambda: self.health().status == 200, 30, "healthy")
+        wait_for(lambda: self.ask_worker("/healthz")[0] == 200, 30,
+                 "the worker is healthy")
+        r = wait_for(lambda: [x for x in [self.add()] if x.status == 200], 20,
+                     "a job is taken")
+        s.wait_done(r[0].json()["job_id"], 20)
+        self.assertTrue(s.nginx.alive() and self.w.alive(), self.w.tail())
+        self.assertNotIn("exited on signal", s.error_log())
+
+    # ---- the limits ----
+
+    def test_eviction_policy(self):
+        s = self.s
+        self.addCleanup(s.redis, "CONFIG", "SET", "maxmemory-policy",
+                        "noeviction")
+        s.redis("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        self.warned("maxmemory-policy is not noeviction")
+        self.assertEqual(self.health().status, 200)
+        self.gauge("taskmq_redis_noeviction", 0)
+        self.logged(r"\[warn\].*maxmemory-policy is not noeviction")
+        # a worker looks at each connection: after a failover, say
+        s.redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        self.worker_logged("maxmemory-policy is not noeviction any more")
+        s.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        self.gauge("taskmq_redis_noeviction", 1)
+        self.logged("noeviction again")
+        self.assertNotIn("noeviction", self.health().json().get("warning",
+                                                                ""))
+        self.well()
+
+    def test_out_of_memory(self):
+        s = self.s
+        self.addCleanup(s.redis, "CONFIG", "SET", "maxmemory", "0")
+        s.redis("CONFIG", "SET", "maxmemory", "1")
+        self.assertEqual(self.add().status, 503)
+        self.unhealthy("out of memory")
+        self.gauge("taskmq_accepting", 0)
+        self.counted("oom")
+        self.logged(r"\[error\].*Redis refuses a call: .*out of memory")
+        s.redis("CONFIG", "SET", "maxmemory", "0")
+        self.well()
+        self.gauge("taskmq_accepting", 1)
+        self.logged("Redis takes jobs again")
+
+    def test_read_only(self):
+        s = self.s
+        self.addCleanup(s.redis, "REPLICAOF", "NO", "ONE")
+        s.redis("REPLICAOF", "127.0.0.1", "1")
+        self.unhealthy("read-only")
+        self.worker_unhealthy("read-only")
+        self.logged(r"\[error\].*read-only replica")
+        s.redis("REPLICAOF", "NO", "ONE")
+        self.well()
+        self.counted("readonly", worker=True)
+
+    def test_loading(self):
+        """A Redis that starts with much to read."""
+        s = self.s
+        text = "[%s]" % ",".join(
+            ['{"handler":"later","payload":{"x":"%s"}}' % ("x" * 200)] * 1000)
+        self.assertEqual(s.post("/add-jobs", text).status, 200)
+        s.redis("SAVE")
+        s.server.kill()
+        s.server = s.start("redis", s.redis_argv + [
+            "--key-load-delay", "20000",
+            "--loading-process-events-interval-bytes", "1024"])
+        s._redis = None
+        self.unhealthy("LOADING")
+        self.assertEqual(self.add().status, 503)
+        self.worker_unhealthy("LOADING")
+        self.assertEqual(self.worker()["taskmq_worker_redis_up", ""], 0)
+        self.logged(r"\[(error|info)\].*LOADING")
+
+        def go_on():
+            try:
+                return s.redis("CONFIG", "SET", "key-load-delay", "0")
+            except (OSError, RuntimeError):
+                s._redis = None
+                return False
+
+        wait_for(go_on, 20, "it may load at once")
+        self.well()
+        self.counted("loading", worker=True)
+
+    def test_scripts_flushed(self):
+        s = self.s
+        s.redis("SCRIPT", "FLUSH")
+        self.assertEqual(self.add().status, 200)
+        self.assertEqual(self.health().status, 200)
+        self.warned("forgotten its scripts")
+        self.counted("noscript", worker=True)
+        self.logged(r"\[warn\].*had forgotten its scripts")
+        self.worker_logged("had forgotten its scripts")
+        self.well()
+
+    def test_away(self):
+        s = self.s
+        s.server.kill()
+        self.unhealthy(r"connect\(\) failed \(111: Connection refused\)")
+        self.worker_unhealthy("Redis is away: ")
+        self.logged(r"\[error\].*Redis is not available")
+        s.start_redis()
+        self.well()
+        self.counted("connection", worker=True)
+
+    def test_silent(self):
+        s = self.s
+        s.server.signal(19)
+        try:
+            self.unhealthy("did not|took too long")
+        finally:
+            s.server.signal(18)
+        self.well()
+        self.counted("timeout")
+
+    def test_permission_taken(self):
+        """The ACL is narrower than redis-acl.example. A script that stops on
+        its way may have written: that is no 503."""
+        s = self.s
+
+        def give_back():
+            s.redis("ACL", "SETUSER", "taskmq-nginx", "+mset", "+hkeys")
+            s.redis("ACL", "LOG", "RESET")
+
+        self.addCleanup(give_back)
+        s.redis("ACL", "SETUSER", "taskmq-nginx", "-mset", "-hkeys")
+        self.assertEqual(self.add().status, 500)
+        self.unhealthy("permission")
+        self.counted("noperm")
+        self.gauge("taskmq_accepting", 0)
+        self.logged(r"\[error\].*lacks a permission")
+        give_back()
+        self.well()
+
+
+if __name__ == "__main__":
+    unittest.main()
