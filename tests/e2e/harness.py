@@ -8,7 +8,11 @@
 Standard library only, and nothing of the project's own: tokens are signed and
 Redis is read by code written here, so that a mistake is not made twice.
 close() ends the processes that were started here (and no others), and fails
-when a log has a line that must never be there.
+when a log has a line that must never be there, or Redis has refused a command.
+
+nginx, workers and command line tool use Redis as the users of
+redis-acl.example, with no right that does not stand there: s.url("worker") is
+where and as whom. The tests' own connection, s.redis(), may do everything.
 
 The environment: BUILD (the folder with what `make` made), NGINX (the binary),
 WRAP_NGINX and WRAP_WORKER (words put before the command, e.g. valgrind).
@@ -35,6 +39,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 NGINX = os.environ.get("NGINX") or shutil.which("nginx") or "/usr/sbin/nginx"
 HANDLER = os.path.join(ROOT, "tests", "e2e", "handler.py")
+ACL = os.path.join(ROOT, "redis-acl.example")
 SLOW = 5 if os.environ.get("WRAP_NGINX") or os.environ.get("WRAP_WORKER") \
     else 1
 
@@ -196,12 +201,15 @@ class Stack:
         self.path("jwt.secret", self.secret + b"\n")
         os.chmod(self.path("jwt.secret"), 0o600)
         self.sock = self.path("redis.sock")
+        self.password = os.urandom(8).hex()
+        self.denied_allowed = False     # a test provokes refusals
         self.redis_argv = [
             "redis-server", "--port", "0", "--unixsocket", self.sock,
             "--dir", self.dir, "--save", "", "--daemonize", "no",
             "--appendonly", "yes" if aof else "no",
             "--appendfsync", "always" if aof else "no",
-            "--enable-debug-command", "yes", *redis_args]
+            "--enable-debug-command", "yes",
+            "--aclfile", self.path("acl", self.acl().encode()), *redis_args]
         self.record = self.path("record")
         self.path("record", b"")
         self.write_handlers(handlers)
@@ -238,6 +246,24 @@ class Stack:
             out.append("[handlers.%s]" % json.dumps(name))
             out += ["%s = %s" % (k, toml(v)) for k, v in conf.items()]
         self.toml = self.path("handlers.toml", "\n".join(out).encode() + b"\n")
+
+    def acl(self):
+        """The users as they are shipped, with a password, for this
+        namespace."""
+        with open(ACL) as f:
+            text = f.read()
+        return text.replace("{taskmq}:", self.key("")).replace(
+            " on ", " on >%s " % self.password)
+
+    def allow(self, namespace):
+        """The users may use this one, too."""
+        for role in ("nginx", "worker", "cli"):
+            self.redis("ACL", "SETUSER", "taskmq-" + role,
+                       "~{%s}:*" % namespace)
+
+    def url(self, role, path=None):
+        return "unix://taskmq-%s:%s@%s" % (role, self.password,
+                                           path or self.sock)
 
     def marks(self):
         """What tests/e2e/handler.py wrote: a list of dicts."""
@@ -295,7 +321,7 @@ class Stack:
                 fastcgi_temp_path fastcgi;
                 uwsgi_temp_path uwsgi;
                 scgi_temp_path scgi;
-                taskmq_redis unix:%(sock)s;
+                taskmq_redis %(url)s;
                 taskmq_jwt_secret_file jwt.secret;
                 %(namespace)s
                 %(http)s
@@ -311,7 +337,7 @@ class Stack:
                 }
             }
             """ % dict(
-                c, build=BUILD, sock=self.sock, port=self.port,
+                c, build=BUILD, url=self.url("nginx"), port=self.port,
                 port2=self.port2, dir=self.dir,
                 listen_http2=http2()[0], http2_on=http2()[1],
                 namespace="taskmq_namespace %s;" % self.namespace
@@ -346,14 +372,16 @@ class Stack:
         """Starts taskmq-worker; waits until it is seen in Redis."""
         wrap = shlex.split(os.environ.get("WRAP_WORKER", ""))
         argv = wrap + [os.path.join(BUILD, "taskmq-worker"), "--config",
-                       self.toml, "--redis-url", "unix:" + self.sock]
+                       self.toml, "--redis-url", self.url("worker")]
         if self.lease:
             argv += ["--lease", str(self.lease)]
         if self.namespace:
             argv += ["--namespace", self.namespace]
+        env = dict(os.environ, **(env or {}))
+        if os.getuid() != 0:
+            env.setdefault("TASKMQ_COREDUMP", "1")  # tests look into /proc
         before = self.redis("HLEN", self.key("workers"))
-        p = self.start("worker", argv + [str(a) for a in args],
-                       env=dict(os.environ, **env) if env else None)
+        p = self.start("worker", argv + [str(a) for a in args], env=env)
 
         def seen():
             if not p.alive():
@@ -367,7 +395,7 @@ class Stack:
     def cli(self, *args, stdin=None, env=None, timeout=30):
         e = {k: v for k, v in os.environ.items()
              if not k.startswith("TASKMQ_")}
-        e["TASKMQ_REDIS_URL"] = "unix:" + self.sock
+        e["TASKMQ_REDIS_URL"] = self.url("cli")
         e.update(env or {})
         if self.namespace:
             args = ("--namespace", self.namespace) + args
@@ -457,12 +485,23 @@ class Stack:
 
     # ---- the end ----
 
+    def denied(self):
+        """What Redis did not let our users do."""
+        if self.server is None or not self.server.alive() \
+                or self.denied_allowed:
+            return []
+        self.server.signal(signal.SIGCONT)
+        try:
+            return ["Redis refused: %r" % entry
+                    for entry in self.redis("ACL", "LOG")]
+        except (OSError, RuntimeError):     # it is full, loading, or going
+            return []
+
     def _end_all(self):
         errors = []
-        if self._redis is not None:
-            self._redis.close()
-            self._redis = None
         for name in ("worker", "nginx", "redis"):
+            if name == "redis":
+                errors += self.denied()
             for p in self.processes:
                 if p.name != name or not p.alive():
                     continue
@@ -473,10 +512,14 @@ class Stack:
         for p in self.processes:
             if p.alive():
                 p.kill()
+        if self._redis is not None:
+            self._redis.close()
+            self._redis = None
         return errors
 
     def forbidden(self):
         found = []
+        secrets = self.password, self.secret.decode()
         for name in sorted(os.listdir(self.dir)):
             if not name.endswith(".log"):
                 continue
@@ -485,6 +528,9 @@ class Stack:
                     if FORBIDDEN.search(line) and not any(
                             re.search(a, line) for a in self.allowed):
                         found.append("%s: %s" % (name, line.rstrip()))
+                    if any(secret in line for secret in secrets):
+                        found.append("%s: a secret: %s" % (name,
+                                                           line.rstrip()))
         return found
 
     def close(self):

@@ -153,7 +153,7 @@ class Environment(unittest.TestCase):
         with Desk(handlers={"t": {}}, aof=False) as s:
             s.start("worker", [os.path.join(BUILD, "taskmq-worker")],
                     env=dict(os.environ, HANDLER_CONFIG=s.toml,
-                             TASKMQ_REDIS_URL="unix:" + s.sock))
+                             TASKMQ_REDIS_URL=s.url("worker")))
             s.wait_done(s.add("t", {}))
 
     def test_daemon_task_timeout(self):

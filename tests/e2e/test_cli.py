@@ -282,7 +282,7 @@ class Bulk(Cli):
 
 def in_terminal(argv, stack):
     """Runs it with a terminal as stdin, stdout and stderr; what it wrote."""
-    env = dict(os.environ, TASKMQ_REDIS_URL="unix:" + stack.sock)
+    env = dict(os.environ, TASKMQ_REDIS_URL=stack.url("cli"))
     master, slave = pty.openpty()
     p = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave,
                          env=env)
@@ -385,13 +385,14 @@ class Serve(unittest.TestCase):
         os.chmod(self.s.dir, 0o755)
         self.addCleanup(self.s.close)
         self.env = dict(os.environ, TASKMQ_JWT_SECRET=self.SECRET,
-                        TASKMQ_BACKEND="redis",
-                        TASKMQ_REDIS_URL="unix:" + self.s.sock)
+                        TASKMQ_BACKEND="redis")
 
     def start(self, *args, env=None):
+        role = {"serve-api": "nginx", "run-worker": "worker"}[args[0]]
+        env = dict(env or self.env, TASKMQ_REDIS_URL=self.s.url(role))
         p = Process("cli", [TASKMQ] + list(args),
                     self.s.path("cli-%d.log" % len(self.s.processes)),
-                    env=env or self.env, cwd=self.s.dir)
+                    env=env, cwd=self.s.dir)
         self.s.processes.append(p)
         self.addCleanup(lambda: p.alive() and p.stop())
         return p

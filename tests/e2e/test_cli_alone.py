@@ -52,8 +52,11 @@ class Away(Alone):
         with Stack(nginx=False) as s:
             s.redis("CONFIG", "SET", "requirepass", "right")
             s.redis("AUTH", "right")
-            out = s.cli("stats")
-            self.assertEqual(out.returncode, 69, out)
+            s.denied_allowed = True
+            for url in (s.url("cli").replace(s.password, "wrong"),
+                        "unix:" + s.sock):
+                out = s.cli("stats", env={"TASKMQ_REDIS_URL": url})
+                self.assertEqual(out.returncode, 69, out)
             s.redis("CONFIG", "SET", "requirepass", "")
 
     def test_redis_that_does_not_answer(self):

@@ -352,6 +352,7 @@ class Places(unittest.TestCase):
         with Stack(handlers={"t": {"instances": 1}}, namespace="one") as s:
             s.worker()
             s.wait_done(s.add("t", {"result": 1}))
+            s.allow("two")
             out = s.cli("--namespace", "two", "--json", "stats")
             self.assertEqual(out.returncode, 0, out)
             self.assertEqual(json.loads(out.stdout)["totals"]["received"], 0)

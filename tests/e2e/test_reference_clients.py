@@ -132,12 +132,18 @@ class Reference(unittest.TestCase):
         s.port = free_port()
         env = {k: v for k, v in os.environ.items()
                if not k.startswith("TASKMQ_")}
-        env.update(TASKMQ_JWT_SECRET=SECRET, TASKMQ_BACKEND="redis",
-                   TASKMQ_REDIS_URL="redis://localhost:%d/0" % port)
+        env.update(TASKMQ_JWT_SECRET=SECRET, TASKMQ_BACKEND="redis")
+
+        def as_user(role):
+            return dict(env, TASKMQ_REDIS_URL="redis://taskmq-%s:%s@localhost"
+                        ":%d/0" % (role, s.password, port))
+
         taskmq = os.path.join(BUILD, "taskmq")
         cls.api = s.start("serve-api", [taskmq, "serve-api", "--port",
-                                        str(s.port)], env=env)
-        cls.worker = s.start("run-worker", [taskmq, "run-worker"], env=env)
+                                        str(s.port)],
+                          env=as_user("nginx"))
+        cls.worker = s.start("run-worker", [taskmq, "run-worker"],
+                             env=as_user("worker"))
         cls.addClassCleanup(cls.worker.stop)
         cls.addClassCleanup(cls.api.stop)
 

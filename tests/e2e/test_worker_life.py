@@ -35,7 +35,7 @@ class Start(unittest.TestCase):
             s.server.stop()
             w = s.start("worker", [os.path.join(BUILD, "taskmq-worker"),
                                    "--config", s.toml, "--redis-url",
-                                   "unix:" + s.sock])
+                                   s.url("worker")])
             wait_for(lambda: "Redis is away" in w.tail(), 10)
             s.start_redis()
             s.wait_done(s.add("t", {}))

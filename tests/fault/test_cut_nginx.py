@@ -24,8 +24,11 @@ class Lines(Stack):
         self.lines = {n: self.proxy.line(self.path(n), self.sock)
                       for n in names}
         self.conf["server"] = "taskmq_redis_timeout 10s;" + "".join(
-            "location /%s/ { taskmq_api taskmq; taskmq_redis unix:%s;"
-            " taskmq_namespace %s; }" % (n, self.path(n), n) for n in names)
+            "location /%s/ { taskmq_api taskmq; taskmq_redis %s;"
+            " taskmq_namespace %s; }" % (
+                n, self.url("nginx", self.path(n)), n) for n in names)
+        for n in names:
+            self.allow(n)
         self.conf["main"] = "worker_rlimit_nofile 8192;"
         self.start_nginx()
 

@@ -57,8 +57,10 @@ class Bench(threading.Thread):
         self.redis = tmq.Client(s)
         self.scripts = tmq.Scripts(self.redis)
         self.jobs, self.errors = 0, []
+        s.allow(self.ns)
         self.w = s.worker("--namespace", self.ns, "--concurrency", 1,
-                          "--redis-url", "unix:" + self.line.path, wait=False)
+                          "--redis-url", s.url("worker", self.line.path),
+                          wait=False)
 
     def key(self, name):
         return "{%s}:%s" % (self.ns, name)

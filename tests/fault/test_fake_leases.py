@@ -89,7 +89,8 @@ class Start(unittest.TestCase):
                     with self.subTest(call=call):
                         s.redis("FLUSHALL")
                         fake.say(name, rule, times=1)
-                        w = s.worker("--redis-url", "unix:" + fake.path)
+                        w = s.worker("--redis-url", s.url(
+                            "worker", fake.path))
                         job = s.add("n", {})
                         s.wait_done(job, 30)
                         w.stop()

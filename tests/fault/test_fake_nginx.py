@@ -28,8 +28,8 @@ class Fake(unittest.TestCase):
         cls.addClassCleanup(s.close)
         cls.fake = FakeRedis(s.path("fake.sock"), s.sock)
         cls.addClassCleanup(cls.fake.close)
-        s.conf["server"] = "taskmq_redis_timeout %dms; taskmq_redis unix:%s;" \
-            "%s" % (TIMEOUT * 1000, cls.fake.path, cls.LOCATIONS)
+        s.conf["server"] = "taskmq_redis_timeout %dms; taskmq_redis %s; %s" \
+            % (TIMEOUT * 1000, s.url("nginx", cls.fake.path), cls.LOCATIONS)
         s.start_nginx()
 
     def setUp(self):

@@ -49,7 +49,7 @@ class Fake(unittest.TestCase):
         cls.addClassCleanup(s.close)
         cls.fake = FakeRedis(s.path("fake.sock"), s.sock)
         cls.addClassCleanup(cls.fake.close)
-        cls.w = s.worker("--redis-url", "unix:" + cls.fake.path)
+        cls.w = s.worker("--redis-url", s.url("worker", cls.fake.path))
         cls.n = 0
         redis = tmq.Client(s)
         cls.addClassCleanup(redis.close)

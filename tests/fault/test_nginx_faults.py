@@ -112,12 +112,12 @@ class Upgrade(Base):
         # secret and URL come from the environment, which a new binary does
         # not simply have
         for line in ("taskmq_jwt_secret_file jwt.secret;",
-                     "taskmq_redis unix:%s;" % s.sock):
+                     "taskmq_redis %s;" % s.url("nginx")):
             self.assertIn(line, conf)
             conf = conf.replace(line, "")
         s.path("nginx.conf", conf.encode())
         env = dict(os.environ, TASKMQ_JWT_SECRET=s.secret.decode(),
-                   TASKMQ_REDIS_URL="unix:" + s.sock)
+                   TASKMQ_REDIS_URL=s.url("nginx"))
         guard = subprocess.Popen(["sh", "-c", self.GUARD, "sh", s.dir],
                                  stdin=subprocess.PIPE,
                                  start_new_session=True)

@@ -40,9 +40,16 @@ class Faults(unittest.TestCase):
         wait_for(there, 20, "/health: " + words)
 
     def metric(self, s, result):
+        return self.sample(s, 'taskmq_redis_calls_total{result="%s"}'
+                           % result)
+
+    def reason(self, s, reason):
+        return self.sample(s, 'taskmq_redis_errors_total{reason="%s"}'
+                           % reason)
+
+    def sample(self, s, name):
         text = s.get("/monitor/metrics", token=None).body.decode()
-        return int(re.search(r'taskmq_redis_calls_total\{result="%s"\} (\d+)'
-                             % result, text).group(1))
+        return int(re.search(re.escape(name) + r" (\d+)", text).group(1))
 
     def restart(self, s):
         s.server = s.start("redis", s.redis_argv)
@@ -199,6 +206,7 @@ class Full(Faults):
             self.assertEqual(s.redis("GET", s.key("seq")), seq)
             self.assertGreaterEqual(s.stat("success"), 3000)
             self.assertGreater(self.metric(s, "error"), errors)
+            self.assertGreater(self.reason(s, "oom"), 0)
             self.assertIn("Redis is full", w.tail(1 << 20))
             s.redis("CONFIG", "SET", "maxmemory", "0")
             wait_for(lambda: self.health(s).status == 200, 20, "healthy")
@@ -245,7 +253,9 @@ class DiskFull(Faults):
             refused = load.ledger.counts["refused"]
             wait_for(lambda: load.ledger.counts["refused"] > refused + 20, 20,
                      "jobs are refused")
-            self.assertGreater(self.metric(s, "error"), 0)
+            self.assertGreater(self.reason(s, "misconf"), 0)
+            self.assertIn("Redis refuses a call: Redis cannot save to disk",
+                          s.error_log())
             os.unlink(self.filler)
             wait_for(lambda: self.health(s).status == 200, 30, "healthy")
             load.progress()
@@ -281,13 +291,14 @@ class Failover(Faults):
         os.mkdir(s.path("other"))
         self.replica = s.start("redis", [
             "redis-server", "--port", str(self.ports[1]), "--unixsocket",
-            self.other, "--dir", s.path("other"), "--save", "",
+            self.other, "--aclfile", s.path("acl"), "--dir",
+            s.path("other"), "--save", "",
             "--replicaof", "127.0.0.1 %d" % self.ports[0],
             "--repl-diskless-sync-delay", "0"])
         self.synced()
         for _ in range(2):
             start_worker(s, "--redis-url",
-                     "unix:" + self.line.path)
+                         s.url("worker", self.line.path))
 
     def bed_of_two(self):
         proxy = CutProxy()
@@ -299,8 +310,8 @@ class Failover(Faults):
                                          "--repl-diskless-sync-delay", "0"))
         self.addCleanup(s.close)
         self.line = proxy.line(vip, s.sock)
-        s.conf["server"] = "taskmq_redis_timeout 1s; taskmq_redis unix:%s;" \
-            % vip
+        s.conf["server"] = "taskmq_redis_timeout 1s; taskmq_redis %s;" \
+            % s.url("nginx", vip)
         s.start_nginx()
         return s
 
@@ -333,6 +344,7 @@ class Failover(Faults):
                 load.progress()
         self.tell(load, "FAILOVER twice")
         self.assertIn("read-only replica", s.error_log())
+        self.assertGreater(self.reason(s, "readonly"), 0)
         self.assertEqual(load.sums["run twice"], 0)
         self.no_crash(s)
 

@@ -1,0 +1,248 @@
+"""redis-acl.example: its users may do what nginx, workers and the command line
+tool do, all of it (every test runs under it, see harness.py), and nothing
+else: each command that stands there is used."""
+
+import re
+import threading
+import unittest
+
+from harness import ACL, Redis, Stack, free_port, wait_for
+
+ROLES = ("nginx", "worker", "cli")
+LINE = re.compile(r"\+[\d.]+ \[\d+ ([^\]]+)\] (.*)")
+WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
+GROUPS = ("client", "script", "config", "acl")
+
+
+def listed():
+    """{role: its commands}; the file has nothing else."""
+    users = {}
+    with open(ACL) as f:
+        for line in f:
+            words = line.split()
+            assert words[0] == "user" and words[2:6] == [
+                "on", "resetchannels", "~{taskmq}:*", "-@all"], line
+            assert all(w[0] == "+" and "@" not in w for w in words[6:]), line
+            users[words[1].replace("taskmq-", "")] = [w[1:] for w in words[6:]]
+    return users
+
+
+class Monitor(threading.Thread):
+    """Who uses which command, by MONITOR: a connection's role is known by its
+    name; what a script does comes after the script's own line."""
+
+    def __init__(self, sock):
+        super().__init__(daemon=True)
+        self.used = {role: set() for role in ROLES}
+        self.role, self.early, self.last = {}, {}, None
+        self.ended = threading.Event()
+        self.redis = Redis(sock, timeout=600)
+        self.redis("MONITOR")
+        self.start()
+
+    def run(self):
+        try:
+            while not self.ended.is_set():
+                addr, words = LINE.match("+" + self.redis.read()).groups()
+                self.line(addr, WORD.findall(words))
+        except (OSError, ConnectionError):
+            pass
+
+    def line(self, addr, words):
+        command = words[0].lower()
+        if command in GROUPS:
+            command += "|" + words[1].lower()
+        if command == "echo":
+            self.ended.set()
+        if command == "client|setname":
+            role = words[2].replace("taskmq-", "")
+            self.role[addr] = role if role in ROLES else "worker"
+            for c in self.early.pop(addr, ()):
+                self.used[self.role[addr]].add(c)
+        if addr != "lua":
+            self.last = self.role.get(addr)
+        if self.last is not None:
+            self.used[self.last].add(command)
+        elif addr != "lua" and command != "auth":
+            self.early.setdefault(addr, []).append(command)
+
+
+class Tcp(Stack):
+    """By TCP, where MONITOR can tell connections apart, and in database 1."""
+
+    def __init__(self, **kw):
+        self.tcp = free_port()
+        super().__init__(redis_args=("--port", str(self.tcp)), **kw)
+
+    def start_redis(self):
+        super().start_redis()
+        self.redis("SELECT", 1)
+        self.monitor = Monitor(self.sock)
+
+    def url(self, role, path=None):
+        return "redis://taskmq-%s:%s@127.0.0.1:%d/1" % (
+            role, self.password, self.tcp)
+
+
+class Exact(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        s = cls.s = Tcp(aof=False, lease=1, handlers={
+            "t": {"instances": 4}, "u": {"instances": 4}}, server="""
+                location /td/ { taskmq_api taskdaemon; taskmq_auth off; }
+            """)
+        cls.addClassCleanup(s.close)
+
+    def cli(self, *args, code=0, **kw):
+        out = self.s.cli(*args, **kw)
+        self.assertEqual(out.returncode, code, out)
+        return out.stdout.decode()
+
+    def ok(self, method, path, body=None, status=200, **kw):
+        r = self.s.request(method, path, body, **kw)
+        self.assertEqual(r.status, status, r)
+        return r
+
+    def dead(self):
+        s = self.s
+        job = s.add("t", {"fail": "x"})
+        s.wait_status(job, "FAILED")
+        return job
+
+    def key_of_ids(self, f):
+        """Everyone makes the namespace's key for task ids when it is not
+        there."""
+        self.s.redis("DEL", self.s.key("uuid-key"))
+        f()
+        wait_for(lambda: self.s.redis("EXISTS", self.s.key("uuid-key")), 10,
+                 "the key is there")
+
+    def by_nginx(self):
+        s = self.s
+        s.redis("SCRIPT", "FLUSH")
+        for _ in range(2):
+            self.ok("POST", "/add-job", {"handler": "no", "payload": {}},
+                    headers={"Idempotency-Key": "k"})
+        later = s.add("no", scheduled_for="2100-01-01T00:00:00Z")
+        self.ok("POST", "/cancel", {"job_id": later})
+        self.ok("DELETE", "/job/%d" % later)
+        self.ok("DELETE", "/job/%d" % s.add("no"))
+        self.ok("POST", "/retry", {"job_id": self.dead()})
+        for fields in ({}, {"interval_seconds": 60}):
+            job = s.add("t", {"sleep": 1}, **fields)
+            s.wait_status(job, "RUNNING")
+            self.ok("POST", "/cancel", {"job_id": job, "force": not fields})
+        for path in ("/jobs?handler=t&status=SUCCESS", "/queues",
+                     "/monitor/metrics", "/health", "/td/api/tasks"):
+            self.ok("GET", path)
+        self.key_of_ids(lambda: s.redis("CLIENT", "KILL", "USER",
+                                        "taskmq-nginx"))
+        wait_for(lambda: s.get("/health", token=None).status == 200, 20)
+
+    def by_cli(self):
+        s = self.s
+        one = self.cli("add-job", "no", "{}").strip()
+        later = self.cli("add-job", "--in", "1h", "no", "{}").strip()
+        for args in (("get-job", one), ("list", "--handler", "t"),
+                     ("list-dead",), ("inspect", one), ("stats",),
+                     ("config",), ("config", "set", "dead_max", "100"),
+                     ("cancel", one), ("delete", one, later),
+                     ("replay", later), ("replay", self.cli(
+                         "add-job", "--in", "1h", "no", "{}").strip()),
+                     ("logs", self.cli("add-job", "no", "{}").strip())):
+            self.cli(*args, code=1 if args == ("replay", later) else 0)
+        dead = str(self.dead())
+        self.cli("replay-dead", dead)
+        self.cli("retry", dead)
+        for fields in ((), ("--interval", "60")):
+            job = self.cli("add-job", *fields, "t", '{"sleep":1}').strip()
+            s.wait_status(int(job), "RUNNING")
+            self.cli("cancel", *(() if fields else ("--force",)), job)
+        task = self.ok("POST", "/td/queue", {"type": "no", "data": {}})
+        self.key_of_ids(lambda: self.cli("get-job", task.json()["task_id"],
+                                         code=1))
+
+    def names(self, add):
+        """All names of handlers are taken; idle ones make room."""
+        s = self.s
+        left = 1000 - s.redis("HLEN", s.key("handlers"))
+        if left:
+            r = self.ok("POST", "/add-jobs", [
+                {"handler": "h%d" % i, "payload": {}} for i in range(left)])
+            self.cli("cancel", *r.json()["job_ids"])
+        add()
+
+    def by_worker(self):
+        s = self.s
+        w = s.worker("--concurrency", 2, "--grace", 0)
+        s.redis("SCRIPT", "FLUSH")
+        for i in range(8):
+            s.add("tu"[i % 2], retention_seconds=1)
+        s.wait_done(s.add("t", {"fail": "x", "retryable": True,
+                                "fail_until": 1}), 20)
+        self.cli("config", "set", "dead_max", "1")
+        self.dead()
+        self.dead()
+        return w
+
+    def lost_and_given_back(self, w):
+        """A worker is stopped, one is killed; a third takes over."""
+        s = self.s
+        job = s.add("t", {"sleep": 0.3})
+        s.wait_status(job, "RUNNING")
+        w.stop()
+        job = s.add("t", {"sleep": 0.5})
+        w = s.worker()
+        s.wait_status(job, "RUNNING")
+        w.kill()
+        self.cli("config", "set", "selection", "fifo")
+        self.key_of_ids(lambda: s.worker(env={
+            "DAEMON_TASK_SELECTION": "fifo"}))
+        s.wait_done(job, 20)
+        job = s.add("u")
+        s.wait_done(job)
+
+    def test_every_command_is_used(self):
+        s = self.s
+        w = self.by_worker()
+        self.by_nginx()
+        self.by_cli()
+        self.lost_and_given_back(w)
+        self.names(lambda: s.add("new-1"))
+        self.names(lambda: self.cli("add-job", "new-2", "{}"))
+        s.redis("ECHO", "end")
+        self.assertTrue(s.monitor.ended.wait(20))
+        used = s.monitor.used
+        # MONITOR does not show this one
+        if b"cmdstat_client|unblock:" in s.redis("INFO", "commandstats"):
+            used["worker"].add("client|unblock")
+        for role, commands in listed().items():
+            with self.subTest(role):
+                self.assertEqual(sorted(used[role]), commands)
+
+    def test_one_less_and_it_does_not_work(self):
+        """The harness sees a command that is not allowed."""
+        s = self.s
+        s.redis("ACL", "SETUSER", "taskmq-nginx", "-mset", "-zcard")
+        try:
+            r = s.post("/add-job", {"handler": "no", "payload": {}})
+            self.assertNotEqual(r.status, 200, r)
+            self.assertEqual(len(s.denied()), 1)
+        finally:
+            s.redis("ACL", "SETUSER", "taskmq-nginx", "+mset", "+zcard")
+            s.redis("ACL", "LOG", "RESET")
+
+    def test_other_keys(self):
+        s = self.s
+        other = "{taskmq2}:"
+        for role in ROLES:
+            for args in (("GET", other + "x"), ("MSET", other + "x", "1"),
+                         ("CONFIG", "GET", "*"), ("FLUSHALL",), ("KEYS", "*"),
+                         ("ACL", "WHOAMI"), ("MONITOR",)):
+                said = s.redis("ACL", "DRYRUN", "taskmq-" + role, *args)
+                self.assertIn(b"no permissions", said, (role, args))
+
+
+if __name__ == "__main__":
+    unittest.main()
