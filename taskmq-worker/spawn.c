@@ -220,18 +220,24 @@ enter(const tw_spawn_t *spec)
     }
 }
 
-/* No capability, also as root, and none to be had by any exec. What cannot be
- * dropped from the bounding set is out of reach by NO_NEW_PRIVS. */
+/* Before the user changes, which takes the right to. What may not be dropped
+ * here is out of reach by NO_NEW_PRIVS. */
 static void
-drop_capabilities(void)
+drop_bounding_set(void)
 {
-    int                              cap;
-    struct __user_cap_header_struct  head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-    struct __user_cap_data_struct    none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    int  cap;
 
     for (cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++) {
         /* until there is none of that number, or it is not allowed */
     }
+}
+
+/* No capability, also as root, and none to be had by any exec. */
+static void
+drop_capabilities(void)
+{
+    struct __user_cap_header_struct  head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct    none[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
         || syscall(SYS_capset, &head, none) != 0)
@@ -256,6 +262,10 @@ become(const tw_spawn_t *spec)
         if (setrlimit(RLIMIT_AS, &r) != 0) {
             give_up(STEP_MEMORY);
         }
+    }
+
+    if (!spec->may_gain) {
+        drop_bounding_set();
     }
 
     if (u != NULL && geteuid() == 0

@@ -174,17 +174,19 @@ class Refusals(Fake):
     """Error replies that pass: nothing was stored, and the reason is told to
     the client, by /health, in a metric and in the log."""
 
-    def metric(self, result):
+    def metric(self, name, value):
+        """name{label="value"}, by nginx."""
         r = self.s.get("/monitor/metrics", token=None)
-        if r.status != 200:
-            return None
-        return int(re.search(r'taskmq_redis_calls_total\{result="%s"\} (\d+)'
-                             % result, r.body.decode()).group(1))
+        self.assertEqual(r.status, 200, r)
+        return int(re.search(r'^taskmq_redis_%s\{\w+="%s"\} (\d+)'
+                             % (name, value), r.body.decode(), re.M).group(1))
 
     def refused(self, text, words):
         self.recovered()
         self.before = self.stored()
-        errors = self.metric("error")
+        reason = text.split()[0].lower()
+        errors = self.metric("calls_total", "error")
+        reasons = self.metric("errors_total", reason)
         for name in ("enqueue", "probe"):
             self.fake.say(name, error(text))
         r = self.add()
@@ -197,7 +199,9 @@ class Refusals(Fake):
 
         wait_for(unhealthy, 10, "/health: " + words)
         self.after(r, 0)
-        self.assertGreater(self.metric("error"), errors)
+        self.assertGreater(self.metric("calls_total", "error"), errors)
+        self.assertGreater(self.metric("errors_total", reason), reasons)
+        self.assertRegex(self.log(), "Redis refuses a call: .*" + words)
 
     def test_words(self):
         for text, words in (
