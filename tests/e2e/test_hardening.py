@@ -101,6 +101,29 @@ class Children(unittest.TestCase):
             self.assertEqual(set(parent.values()), {"denied"}, parent)
 
 
+class Reading(unittest.TestCase):
+    """A handler with as many rights as its worker has cannot look into it."""
+
+    def parent(self, s, **env):
+        # of a worker that is root, its capabilities alone would keep it out
+        bare = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all",
+                "--"] if os.getuid() == 0 else []
+        w = s.start("worker", bare + [
+            os.path.join(BUILD, "taskmq-worker"), "--config", s.toml],
+            env={"PATH": os.environ["PATH"],
+                 "TASKMQ_REDIS_URL": s.url("worker"), **env})
+        job = s.wait_done(s.add("plain", {}), 20)
+        self.assertEqual(w.stop(), 0, w.tail())
+        return job["result"]["parent"]
+
+    def test_only_where_core_dumps_are_wanted(self):
+        with Desk(aof=False, handlers={"plain": {"command": PRYING}}) as s:
+            found = self.parent(s, TASKMQ_COREDUMP="1")
+            self.assertIn(s.password, found["environ"])
+            found = self.parent(s)
+            self.assertEqual(set(found.values()), {"denied"}, found)
+
+
 class NginxMemory(unittest.TestCase):
     """Every copy of a secret is on pages that no core dump contains."""
 
