@@ -372,12 +372,14 @@ class Stack:
         """Starts taskmq-worker; waits until it is seen in Redis."""
         wrap = shlex.split(os.environ.get("WRAP_WORKER", ""))
         argv = wrap + [os.path.join(BUILD, "taskmq-worker"), "--config",
-                       self.toml, "--redis-url", self.url("worker")]
+                       self.toml]
         if self.lease:
             argv += ["--lease", str(self.lease)]
         if self.namespace:
             argv += ["--namespace", self.namespace]
-        env = dict(os.environ, **(env or {}))
+        # not an argument: anybody can see those, and valgrind logs them
+        env = dict(os.environ, TASKMQ_REDIS_URL=self.url("worker"),
+                   **(env or {}))
         if os.getuid() != 0:
             env.setdefault("TASKMQ_COREDUMP", "1")  # tests look into /proc
         before = self.redis("HLEN", self.key("workers"))
