@@ -15,7 +15,7 @@ def status(name):
 def attempt(f):
     """"denied", or what came of it."""
     try:
-        return repr(f())[:200]
+        return repr(f())[:8192]
     except PermissionError:
         return "denied"
 
