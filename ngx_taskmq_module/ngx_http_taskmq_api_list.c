@@ -19,6 +19,7 @@ static ngx_int_t ngx_http_taskmq_list_status(ngx_http_request_t *r,
     tq_list_t *list, ngx_int_t *rc);
 static ngx_int_t ngx_http_taskmq_list_task_status(ngx_http_request_t *r,
     tq_list_t *list, ngx_int_t *rc);
+static u_char *ngx_http_taskmq_list_path(ngx_http_request_t *r, u_char *dst);
 static ngx_int_t ngx_http_taskmq_list_next(ngx_http_request_t *r,
     const char *uuid, unsigned limit);
 static void ngx_http_taskmq_jobs_done(ngx_http_taskmq_call_t *call,
@@ -383,6 +384,34 @@ failed:
     ngx_http_taskmq_finalize(r, ngx_http_taskmq_ask_error(r, result, reply));
 }
 
+/* ngx_http_taskmq_list_path writes the path that the client asked for, as it
+ * may stand in a Link: it stays on this host ("//other/../api/tasks" would
+ * not) and ends neither its "<...>" nor, by a "#", the arguments. */
+static u_char *
+ngx_http_taskmq_list_path(ngx_http_request_t *r, u_char *dst)
+{
+    u_char  *p, *end;
+
+    p = r->unparsed_uri.data;
+    end = p + r->unparsed_uri.len;
+
+    while (end - p > 1 && p[0] == '/' && p[1] == '/') {
+        p++;
+    }
+
+    for ( /* void */ ; p < end && *p != '?' && *p != '#'; p++) {
+
+        if (*p <= ' ' || *p >= 0x7f || ngx_strchr("\"<>\\^`{|}", *p)) {
+            dst = ngx_sprintf(dst, "%%%02XD", (uint32_t) *p);
+
+        } else {
+            *dst++ = *p;
+        }
+    }
+
+    return dst;
+}
+
 /* ngx_http_taskmq_list_next adds the next page's Link: this one's, with its
  * filters, from the cursor on. A cursor is a task id, so that it tells no more
  * than one. */
@@ -404,19 +433,16 @@ ngx_http_taskmq_list_next(ngx_http_request_t *r, const char *uuid,
     value = ngx_pnalloc(r->pool,
                         sizeof("<?limit=100&status=&type=&cursor=>; "
                                "rel=\"next\"")
-                        + r->unparsed_uri.len + status.len + type.len
+                        + 3 * r->unparsed_uri.len + status.len + type.len
                         + TQ_UUID_LEN);
     if (value == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_strlchr(r->unparsed_uri.data,
-                    r->unparsed_uri.data + r->unparsed_uri.len, '?');
+    *value = '<';
 
-    p = ngx_sprintf(value, "<%*s?limit=%ud",
-                    p ? (size_t) (p - r->unparsed_uri.data)
-                      : r->unparsed_uri.len,
-                    r->unparsed_uri.data, limit);
+    p = ngx_http_taskmq_list_path(r, value + 1);
+    p = ngx_sprintf(p, "?limit=%ud", limit);
 
     if (status.len) {
         p = ngx_sprintf(p, "&status=%V", &status);
