@@ -177,13 +177,16 @@ read_answer(tc_check_t *k, tq_str_t line, tc_answer_t *a)
         return 0;
     }
 
-    if (!tq_json_find(top.raw, "error", &v) || v.type != TQ_JSON_STRING) {
+    if (!tq_json_find(top.raw, "error", &v) || v.type == TQ_JSON_NULL) {
+        a->no_text = 1;
+
+    } else if (v.type != TQ_JSON_STRING) {
         tc_because(k, "status is \"error\", but \"error\" is not a text");
         return -1;
-    }
 
-    if (v.raw.len <= TC_ERROR_SHOWN) {
+    } else if (v.raw.len <= TC_ERROR_SHOWN) {
         (void) tq_json_unescape(v.raw, a->error, sizeof(a->error));
+
     } else {
         snprintf(a->error, sizeof(a->error), "%.*s", TC_ERROR_SHOWN - 4,
                  v.raw.p + 1);

@@ -102,6 +102,11 @@ rule_error(tc_check_t *k)
         return FAIL;
     }
 
+    if (!a.success && a.no_text) {
+        tc_because(k, "its \"error\" has no text; the job's will only say so");
+        return NOTE;
+    }
+
     if (!a.success) {
         tc_because(k, "\"%s\", retryable %s", a.error, a.retryable == 1 ? "true"
                    : a.retryable == 0 ? "false" : "missing, which is false");

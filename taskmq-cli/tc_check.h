@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {
     int           success;       /* else an error */
     int           retryable;     /* 1, 0, or -1: missing */
+    int           no_text;       /* an error without "error", or a null */
     char          error[TC_ERROR_SHOWN + 1];
 } tc_answer_t;
 

@@ -13,8 +13,9 @@ import os
 import subprocess
 import sys
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
-from harness import Stack, wait_for
+from harness import BUILD, Stack, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLAYER = os.path.join(HERE, "sdk_player.py")
@@ -101,6 +102,28 @@ class Transcripts(unittest.TestCase):
         out = subprocess.run([sys.executable, PLAYER, SDKS["python"]],
                              input=line * 2, text=True, capture_output=True)
         self.assertEqual((out.stdout, out.returncode), ("", 99))
+
+    def test_check_handler(self):
+        """What the worker takes is no fault to `taskmq check-handler`; an
+        exception that is an error without a text (Java) is a note."""
+        def check(sdk, bad):
+            out = subprocess.run(
+                [os.path.join(BUILD, "taskmq"), "--json", "check-handler",
+                 "--data", '{"case":"echo"}', "--bad",
+                 json.dumps({"case": bad}), "--", sys.executable, PLAYER,
+                 SDKS[sdk]], capture_output=True, text=True, timeout=120)
+            self.assertEqual(out.returncode, 0, (sdk, out))
+            self.assertEqual(
+                {r["rule"] for r in json.loads(out.stdout)["rules"]
+                 if r["verdict"] != "ok"},
+                {"error"} if (sdk, bad) == ("java", "throw") else set(),
+                (sdk, out.stdout))
+
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(check, sdk, bad) for sdk in SDKS
+                         for bad in ("error", "throw")
+                         if bad == "error" or THROWN[sdk][1] == 1]:
+                done.result()
 
     def test_under_the_worker(self):
         handlers = {sdk: {"command": [sys.executable, PLAYER, path],
