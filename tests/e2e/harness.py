@@ -25,6 +25,7 @@ import hmac
 import http.client
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -63,9 +64,18 @@ def wait_for(cond, timeout=10, what="condition"):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody has. Below those that the kernel gives to
+    connections: one of these could be gone before it is listened on."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        end = max(int(f.read().split()[0]), 11000)
+    while True:
+        port = random.SystemRandom().randrange(10000, end)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def b64(data):
@@ -279,6 +289,10 @@ class Stack:
         return p
 
     def start_redis(self):
+        if self.server is not None:
+            # Redis takes its old socket away before it makes the new one
+            self.allowed.append(r"\[crit\].* connect\(\) to unix:.*redis"
+                                r"\.sock failed \(2: ")
         self.server = self.start("redis", self.redis_argv)
         self._redis = None
 
