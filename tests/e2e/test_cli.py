@@ -385,7 +385,7 @@ class Serve(unittest.TestCase):
         os.chmod(self.s.dir, 0o755)
         self.addCleanup(self.s.close)
         self.env = dict(os.environ, TASKMQ_JWT_SECRET=self.SECRET,
-                        TASKMQ_BACKEND="redis")
+                        TASKMQ_BACKEND="redis", TMPDIR=self.s.dir)
 
     def start(self, *args, env=None):
         role = {"serve-api": "nginx", "run-worker": "worker"}[args[0]]
@@ -411,6 +411,8 @@ class Serve(unittest.TestCase):
                 return False
 
         wait_for(healthy, 10, "the API is healthy")
+        self.assertEqual(len([n for n in os.listdir(self.s.dir)
+                              if n.startswith("taskmq-api.")]), 1)
         os.unlink(self.s.toml)
         self.start("run-worker")
         self.s.secret = self.SECRET.encode()
@@ -420,7 +422,7 @@ class Serve(unittest.TestCase):
         self.assertIn(b'"status":"healthy"',
                       self.s.get("/health", token=None).body)
         self.assertEqual(api.stop(), 0)
-        self.assertEqual([n for n in os.listdir(tempfile.gettempdir())
+        self.assertEqual([n for n in os.listdir(self.s.dir)
                           if n.startswith("taskmq-api.")], [])
 
     def test_sqlite_is_refused_in_one_line(self):
