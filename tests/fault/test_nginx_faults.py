@@ -22,7 +22,7 @@ def command(pid):
     try:
         with open("/proc/%d/cmdline" % pid) as f:
             return f.read()
-    except FileNotFoundError:
+    except OSError:
         return ""
 
 
