@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 
-from api_table_edges import iter_body
+from api_table_edges import PATIENT, hasty, iter_body
 from harness import BUILD, ROOT, Stack, wait_for
 from table import (ANY, INT, Match, Re, Some, TEXT, TIME, Table,
                    UUID, allows)
@@ -222,6 +222,16 @@ def listing(t):
         if len(seen) == 2:
             t.queue("one more arrives", {"type": "listed", "data": {}})
     t.check("every task once", mine[::-1], seen)
+    for path, shown in (("/api/tasks", "/api/tasks"),
+                        ("//host/../api/tasks", "/host/../api/tasks"),
+                        ("/\\host/../api/tasks", "/%5Chost/../api/tasks"),
+                        ('/a>,<b>"/../api/tasks',
+                         "/a%3E,%3Cb%3E%22/../api/tasks"),
+                        ("/api/tasks#part", "/api/tasks")):
+        r = t.stack.get(path + "?limit=20", token=None)
+        t.check("Link of " + path, Re(
+            "^<%s[?]limit=20&cursor=[0-9a-f-]{36}>; rel=\"next\"$"
+            % re.escape(shown)), r.headers.get("Link"))
     for field, value in (("limit", "0"), ("limit", "101"), ("limit", "x"),
                          ("status", "done"), ("cursor", "x")):
         t("%s=%s" % (field, value), "GET", "/api/tasks?%s=%s"
@@ -285,6 +295,18 @@ def with_jwt(t):
       Some(status="healthy"))
 
 
+def bounds(t):
+    t.section("taskmq_known_handlers on; taskmq_max_pending 1")
+    t("a type that no worker serves", "POST", "/known/queue", 400,
+      names("type"), parked())
+    t("one that is served", "POST", "/known/queue", 200, QUEUED,
+      {"type": "work", "data": {}})
+    wait_for(lambda: t.stack.post("/busy/queue", parked(), token=None
+                                  ).status == 429, what="a look at the queue")
+    t("more than one waits", "POST", "/busy/queue", 429, TEXT, parked(),
+      head={"Retry-After": Re("^[1-9][0-9]*$")})
+
+
 def redis_in_trouble(t):
     s = t.stack
     t.section("Redis silent and away")
@@ -292,10 +314,11 @@ def redis_in_trouble(t):
     def health(status):
         wait_for(lambda: s.get("/health", token=None).status == status)
 
+    t("before", "POST", "/hasty/queue", 200, QUEUED, parked())
     os.kill(s.server.pid, signal.SIGSTOP)
     try:
-        t("silent: outcome unknown", "POST", "/queue", 504, TEXT, parked(),
-          head={"Retry-After": None})
+        t("silent: outcome unknown", "POST", "/hasty/queue", 504, TEXT,
+          parked(), head={"Retry-After": None})
     finally:
         os.kill(s.server.pid, signal.SIGCONT)
     health(200)
@@ -321,9 +344,15 @@ def stack():
     return Stack(
         api="taskdaemon", location="taskmq_auth off;",
         handlers={"work": {}, "slow": {"timeout": 600}},
-        http="taskmq_docs_root %s/web; taskmq_redis_timeout 400ms;" % BUILD,
+        http="taskmq_docs_root %s/web; taskmq_redis_timeout %s;" % (
+            BUILD, PATIENT),
         server="location /taskmq/ { taskmq_api taskmq; }"
-               " location /secured/ { taskmq_api taskdaemon; }")
+               " location /secured/ { taskmq_api taskdaemon; }"
+               " location /known/ { taskmq_api taskdaemon; taskmq_auth off;"
+               " taskmq_known_handlers on; }"
+               " location /busy/ { taskmq_api taskdaemon; taskmq_auth off;"
+               " taskmq_max_pending 1; }"
+               + hasty("taskdaemon"))
 
 
 @functools.lru_cache(maxsize=None)
@@ -332,7 +361,7 @@ def run(out=None):
         s.worker()
         t = Daemon(s, "TaskDaemon API", error="error", out=out)
         for part in (queueing, ids, running, listing, monitoring, with_jwt,
-                     redis_in_trouble):
+                     bounds, redis_in_trouble):
             part(t)
         t.end()
         return t
