@@ -4,7 +4,7 @@
 
 Every task appends a line when it starts and one when it is about to answer:
 {"what", "id", "attempt", "t", "pid"} and the data's "name". The data may hold
-"sleep" (s), "fail" (error text), "retryable", "fail_until" (attempts up to
+"sleep" (s), "until" (a file to wait for), "fail" (error text), "retryable", "fail_until" (attempts up to
 this fail), "raw" (answer with the line as it came), "die" (exit status),
 "noise" (lines on stdout first), "stderr" (text), "result".
 """
@@ -41,6 +41,8 @@ for line in sys.stdin:
         say(data["noise"])
     if "sleep" in data:
         time.sleep(data["sleep"])
+    while "until" in data and not os.path.exists(data["until"]):
+        time.sleep(0.01)
     if "die" in data and task["attempt"] <= data.get("fail_until", 1):
         os._exit(data["die"])
 

@@ -87,6 +87,10 @@ def run(task, data):
     elif do == "sleep":
         time.sleep(data["s"])
         success()
+    elif do == "until":                     # there is such a file
+        while not os.path.exists(data["file"]):
+            time.sleep(0.01)
+        success()
     else:
         raise ValueError(do)
 

@@ -377,10 +377,11 @@ class Delete(unittest.TestCase):
         """The answer is already on its way when the task is deleted."""
         with Both(handlers={"t": {"instances": 1}}) as s:
             w = s.worker()
-            task = s.queue("t", {"sleep": 0.5, "result": "late"})
+            task = s.queue("t", {"until": s.dir + "/go", "result": "late"})
             wait_for(s.marks, 10)
             job = Job(s, task)
             w.signal(19)                                    # STOP
+            s.path("go", b"")
             wait_for(lambda: len(s.marks()) == 2, 10, "it has answered")
             self.assertEqual(s.request("DELETE", "/api/tasks/" + task,
                                        token=None).status, 204)

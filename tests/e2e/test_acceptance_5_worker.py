@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import subprocess
 import sys
 import time
 import unittest
@@ -13,6 +14,20 @@ import unittest
 from desk import Desk
 from harness import BUILD, ROOT, SLOW, Stack, wait_for
 
+# DAEMON_...: values that are taken, values that are refused
+INTEGER = ("x", "-1", "+1", " 1", "1 ", "1.0", "1e1", "0x1", "1s",
+           "99999999999999999999")
+VALUES = {
+    "DAEMON_WORKERS": (("1", "1000"), ("0", "1001")),
+    "DAEMON_BATCH_SIZE": (("1", "1000"), ("0", "1001")),
+    "DAEMON_TASK_TIMEOUT": (("1", "604800"), ("0", "604801")),
+    "DAEMON_MAX_RETRIES": (("0", "100"), ("101",)),
+    "DAEMON_TASK_SELECTION": (("fifo", "lifo", "priority"),
+                              ("best", "fif", " fifo", "fifo,lifo")),
+    "DAEMON_LOG_LEVEL": (("debug", "info", "warn", "error", "INFO"),
+                         ("loud", "2", "inf", " info")),
+    "HANDLER_CONFIG": (("handlers.toml.example",), ("/no/such/file", "/")),
+}
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
 NOOP = {"n": {"builtin": "noop"}}
 
@@ -88,7 +103,10 @@ class Selection(unittest.TestCase):
         with Desk(handlers=NOOP, aof=False) as s:
             line = self.add(s, n)
             # one job a claim, so that each has a number of its own
-            s.worker(env={"DAEMON_WORKERS": "1", "DAEMON_BATCH_SIZE": "1"})
+            w = s.worker(env={"DAEMON_WORKERS": "1",
+                              "DAEMON_BATCH_SIZE": "1"})
+            # it must not be done before a change has come
+            os.setpriority(os.PRIO_PROCESS, w.pid, 10)
             for part, mode in enumerate(("lifo", "fifo", "priority"), 1):
                 wait_for(lambda: s.stat("success") >= part * n / 5, 60)
                 s.run("config", "set", "selection", mode)
@@ -121,28 +139,33 @@ class Selection(unittest.TestCase):
 
 class Environment(unittest.TestCase):
 
-    def most_at_once(self, *args, **env):
+    def most_at_once(self, most, *args, **env):
+        """That many jobs of twelve run together, never more."""
         with Desk(handlers={"t": {"instances": 9}}, aof=False) as s:
-            s.add_many("t", [{"sleep": 0.3}] * 12)
+            s.add_many("t", [{"until": s.dir + "/go"}] * 9 + [{}] * 3)
             s.worker(*args, env=env)
-            most, end = 0, time.monotonic() + 30 * SLOW
+            seen, end = 0, time.monotonic() + 30 * SLOW
             while s.stat("success") < 12:
-                most = max(most, s.redis("ZCARD", s.key("leased")))
-                self.assertLess(time.monotonic(), end)
-            return most
+                now = s.redis("ZCARD", s.key("leased"))
+                if now == most:
+                    s.path("go", b"")
+                seen = max(seen, now)
+                self.assertLessEqual(seen, most)
+                self.assertLess(time.monotonic(), end, seen)
 
     def test_daemon_workers(self):
-        self.assertEqual(self.most_at_once(), 4)
-        self.assertEqual(self.most_at_once(DAEMON_WORKERS="7"), 7)
-        self.assertEqual(self.most_at_once("--concurrency", "2",
-                                           DAEMON_WORKERS="7"), 2)
+        self.most_at_once(4)
+        self.most_at_once(7, DAEMON_WORKERS="7")
+        self.most_at_once(2, "--concurrency", "2", DAEMON_WORKERS="7")
 
     def test_daemon_batch_size(self):
         """The most jobs that one claim took."""
-        for size, most in (("1", 1), ("3", 3), ("8", 8), ("", 5)):
-            with self.subTest(size), Desk(handlers=NOOP, aof=False) as s:
+        for workers, size, most in ((9, "1", 1), (9, "3", 3), (9, "8", 8),
+                                    (9, "", 5), (31, "", 16)):
+            with self.subTest(size, workers=workers), \
+                    Desk(handlers=NOOP, aof=False) as s:
                 ids = s.add_many("n", [{}] * 100)
-                s.worker(env={"DAEMON_WORKERS": "9",
+                s.worker(env={"DAEMON_WORKERS": str(workers),
                               "DAEMON_BATCH_SIZE": size})
                 wait_for(lambda: s.stat("success") == 100, 30)
                 claims = [s.redis("GET", s.key("r:%d" % i))[1:13]
@@ -226,6 +249,37 @@ class Environment(unittest.TestCase):
                 if least < 3:
                     self.assertIn(order[least], seen)
 
+    def test_bad_values_are_refused(self):
+        """At the start, with the variable and what is expected of it in one
+        line, however good the others are; an empty one is unset."""
+        def start(**env):
+            env.setdefault("HANDLER_CONFIG", "handlers.toml.example")
+            return subprocess.run(
+                [os.path.join(BUILD, "taskmq-worker"), "--check"], cwd=ROOT,
+                capture_output=True, text=True, timeout=60 * SLOW,
+                env=dict(os.environ, **env))
+
+        with open(os.path.join(ROOT, "docs", "taskdaemon.md")) as f:
+            documented = dict(re.findall(
+                r"(?m)^\| `([A-Z_]+)` \| ([^|]*) \|", f.read()))
+        self.assertEqual(set(documented), set(VALUES))
+        for name, (good, bad) in VALUES.items():
+            if good[0].isdigit():
+                self.assertRegex(documented[name], "^%s to %s\\b" % good)
+                bad += INTEGER
+            for value in good + ("",) * (name != "HANDLER_CONFIG"):
+                out = start(**{name: value})
+                self.assertEqual((out.returncode, out.stderr), (0, ""),
+                                 (name, value))
+            for value in bad:
+                out = start(**{name: value})
+                self.assertEqual(out.returncode, 2, (name, value, out))
+                if name == "HANDLER_CONFIG":
+                    self.assertIn(value + ": cannot be read", out.stderr)
+                else:
+                    self.assertRegex(out.stderr, "^taskmq-worker: %s: "
+                                     "expected .*\n$" % name)
+
     def test_instances_is_2(self):
         with Desk(handlers={"two": {"command": ODD},
                             "five": {"command": ODD, "instances": 5}},
@@ -245,11 +299,16 @@ class Environment(unittest.TestCase):
 
             wait_for(lambda: instances() == 7, 10)
             for n, many in (("two", 2), ("five", 4)):
-                ids = s.add_many(n, [{"do": "sleep", "s": 0.4}] * 6)
-                most = 0
-                while s.job(ids[-1])["status"] != "SUCCESS":
-                    most = max(most, s.redis("ZCARD", s.key("leased")))
-                self.assertEqual(most, many, n)
+                done, file = s.stat("success"), s.path("go-" + n)
+                s.add_many(n, [{"do": "until", "file": file}] * 6)
+                seen, end = 0, time.monotonic() + 30 * SLOW
+                while s.stat("success") < done + 6:
+                    now = s.redis("ZCARD", s.key("leased"))
+                    if now == many:
+                        s.path("go-" + n, b"")
+                    seen = max(seen, now)
+                    self.assertLessEqual(seen, many, n)
+                    self.assertLess(time.monotonic(), end, (n, seen))
             self.assertEqual(instances(), 7)
 
     def test_random_selection(self):
