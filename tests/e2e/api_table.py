@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 
-from api_table_edges import (OK, PATIENT, busy, fields, hasty, iter_body,
-                             memory, odd_input, open_paths, parked, prefix,
+from api_table_edges import (OK, busy, fields, hasty, iter_body, memory,
+                             odd_input, open_paths, parked, prefix,
                              redis_in_trouble)
 from api_tokens import tokens
 from harness import BUILD, ROOT, Stack
@@ -411,8 +411,8 @@ def stack(docs_root=None):
                        check=True)
     return Stack(
         handlers={"work": {}, "slow": {"timeout": 600}},
-        http="taskmq_docs_root %s; taskmq_redis_timeout %s;"
-             "large_client_header_buffers 4 16k;" % (docs_root, PATIENT),
+        http="taskmq_docs_root %s; large_client_header_buffers 4 16k;"
+             % docs_root,
         server="location /jobs-api/ { taskmq_api taskmq; }"
                " location /busy/ { taskmq_api taskmq; taskmq_max_pending 1; }"
                + hasty("taskmq"))

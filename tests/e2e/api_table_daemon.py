@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 
-from api_table_edges import PATIENT, hasty, iter_body
+from api_table_edges import hasty, iter_body
 from harness import BUILD, ROOT, Stack, wait_for
 from table import (ANY, INT, Match, Re, Some, TEXT, TIME, Table,
                    UUID, allows)
@@ -344,8 +344,7 @@ def stack():
     return Stack(
         api="taskdaemon", location="taskmq_auth off;",
         handlers={"work": {}, "slow": {"timeout": 600}},
-        http="taskmq_docs_root %s/web; taskmq_redis_timeout %s;" % (
-            BUILD, PATIENT),
+        http="taskmq_docs_root %s/web;" % BUILD,
         server="location /taskmq/ { taskmq_api taskmq; }"
                " location /secured/ { taskmq_api taskdaemon; }"
                " location /known/ { taskmq_api taskdaemon; taskmq_auth off;"

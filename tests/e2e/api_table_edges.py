@@ -10,13 +10,11 @@ from table import Has, ID, Match, RAW, Re, Some, TEXT, allows, same
 
 OK = {"status": "ok", "job_id": ID}
 
-# No row may depend on how fast Redis is on a busy machine...
-PATIENT = "60s"
-
 
 def hasty(api):
-    """... but for one about a silent Redis: a location with a connection of
-    its own, which a namespace of its own gets."""
+    """For the row about a silent Redis, a location with a short deadline and
+    (for it has a namespace of its own) a connection of its own. No other row
+    may depend on how fast Redis is on a busy machine."""
     return (" location /hasty/ { taskmq_api %s; taskmq_auth off;"
             " taskmq_namespace hasty; taskmq_redis_timeout 400ms; }" % api)
 

@@ -45,7 +45,9 @@ class Harness(unittest.TestCase):
                     s.close()
                 self.assertIn(line, str(caught.exception))
         s = Stack(nginx=False)
-        s.path("error.log", b"[error] [warn] ERROR SUMMARY: 0 errors\n")
+        s.path("error.log", b"[error] [warn] ERROR SUMMARY: 0 errors\n"
+               b"[crit] 1#1: *2 connect() to unix:/x/redis.sock failed (2: No"
+               b" such file or directory), Redis: \"unix:/x/redis.sock\"\n")
         s.close()
 
     def test_what_does_not_stop_is_killed_and_fails(self):
