@@ -33,7 +33,7 @@ class Http(unittest.TestCase):
         """Sends bytes, returns all that comes back before the close, or
         until so many responses came."""
         with socket.create_connection(
-                ("127.0.0.1", port or self.s.port), 10 * SLOW) as c:
+                ("127.0.0.1", port or self.s.port), 30 * SLOW) as c:
             c.sendall(data)
             got = b""
             while until is None or got.count(b"HTTP/1.1 ") < until \
@@ -310,7 +310,8 @@ class Tokens(Http):
         got = self.raw(b"POST /add-job HTTP/1.1\r\nHost: t\r\n"
                        b"Content-Length: 500000\r\n\r\n", until=1)
         self.assertTrue(got.startswith(b"HTTP/1.1 401 "), got)
-        self.assertLess(time.monotonic() - start, 2 * SLOW)
+        # nginx' own patience with a body is 60 s
+        self.assertLess(time.monotonic() - start, 20 * SLOW)
 
     def test_the_log_says_why_and_never_the_token(self):
         token = jwt(self.s.secret, {"role": "admin", "exp": 1})
