@@ -214,13 +214,16 @@ class Periodic(Shared):
         self.assertGreaterEqual(two, ran + 3.998)
         self.cancel(job)
         got = self.s.wait_status(job, "CANCELLED")
-        self.assertLess(got["runs"], ran + 5)
+        # with those that were missed it would be more
+        self.assertLess(got["runs"], time.time() - base)
 
     def test_cancel_while_it_runs(self):
-        job = self.periodic("ending", time.time(), sleep=1.2, result="kept")
+        job = self.periodic("ending", time.time(), result="kept",
+                            until=self.s.dir + "/go")
         self.s.wait_status(job, "RUNNING")
         self.cancel(job)
         self.assertEqual(self.s.job(job)["status"], "RUNNING")
+        self.s.path("go", b"")
         got = self.s.wait_status(job, "CANCELLED")
         self.assertEqual((got["runs"], got["result"]), (1, "kept"))
         self.assertEqual(len(self.starts("ending", "end")), 1)
@@ -233,7 +236,7 @@ class Periodic(Shared):
         wait_for(lambda: self.s.job(job)["runs"] == 1
                  and self.s.job(job)["status"] == "PENDING", 10)
         self.cancel(job)
-        self.assertEqual(self.s.job(job)["status"], "CANCELLED")
+        self.s.wait_status(job, "CANCELLED")
         until = time.time() + 1.3
         wait_for(lambda: time.time() > until, 5)
         self.assertEqual(len(self.starts("between")),
