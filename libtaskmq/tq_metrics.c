@@ -314,7 +314,7 @@ tq_metrics_daemon(tq_buf_t *b, const tq_stats_t *s)
         tq_duration_bounds_ms, TQ_DURATION_BUCKETS, s->duration,
         s->duration_sum_ms, 3);
 
-    tq_metrics_head(b, "queue_size", "gauge", "Jobs ready to run");
+    tq_metrics_head(b, "queue_size", "gauge", "Current queue size");
     tq_metrics_value(b, "queue_size", s->waiting);
 
     tq_metrics_head(b, "daemon_health", "gauge",

@@ -32,9 +32,16 @@ SUMMARY = "curl http://localhost:8080/api/metrics"
 METRICS = """
 # HELP tasks_received_total Total tasks received
 # TYPE tasks_received_total counter
+tasks_received_total 1234
+# HELP queue_size Current queue size
 # TYPE queue_size gauge
+queue_size 42
+# HELP container_pool_active Active containers per handler
 # TYPE container_pool_active gauge
+container_pool_active{handler="resize"} 8
+# HELP container_pool_idle Idle containers per handler
 # TYPE container_pool_idle gauge
+container_pool_idle{handler="resize"} 2
 """
 
 
@@ -48,10 +55,9 @@ class AsPrinted(unittest.TestCase):
                                     "urgent", "normal", "background")}})
         cls.addClassCleanup(cls.s.close)
 
-    def sh(self, text):
-        text = text.strip().replace("localhost:8080", "localhost:%d"
-                                    % self.s.port).replace("curl ",
-                                                           "curl -4sS ")
+    def sh(self, text, stack=None):
+        text = text.strip().replace("localhost:8080", "localhost:%d" % (
+            stack or self.s).port).replace("curl ", "curl -4sS ")
         out = subprocess.run(["sh", "-ec", text], capture_output=True,
                              text=True, timeout=60)
         self.assertEqual((out.returncode, out.stderr), (0, ""))
@@ -88,13 +94,18 @@ class AsPrinted(unittest.TestCase):
             "tasks_received": 4, "tasks_processed_success": 1,
             "tasks_processed_failed": 3, "queue_size": 0,
             "daemon_healthy": True})
-        metrics = self.sh("curl http://localhost:8080/metrics")
-        for line in METRICS.strip().splitlines():
-            if line.startswith("# TYPE"):
-                self.assertIn(line + "\n", metrics)
+        lines = METRICS.strip().splitlines()
+        printed = [re.escape(line) if line[0] == "#" else
+                   re.escape(line.split()[0]) + " [0-9]+" for line in lines]
         # its heartbeat says how many instances there are
-        wait_for(lambda: 'container_pool_idle{handler="resize"} 2\n'
-                 in self.sh("curl http://localhost:8080/metrics"), 15)
+        printed.append(re.escape('container_pool_idle{handler="resize"} 2'))
+
+        def missing():
+            metrics = self.sh("curl http://localhost:8080/metrics")
+            return [line for line in printed
+                    if not re.search("(?m)^%s$" % line, metrics)]
+
+        wait_for(lambda: not missing(), 15, "the metrics as printed")
         w.stop()
 
         status = "curl -o /dev/null -w '%{http_code}' -X "
@@ -108,6 +119,24 @@ class AsPrinted(unittest.TestCase):
             self.assertEqual(self.sh(status + method + base + path), want,
                              (method, path))
         self.assertEqual(self.task(ids[0])["status"], "pending")
+
+    def test_three_types_in_the_order_of_the_selection(self):
+        """Queued from background to urgent; one place to run in."""
+        printed = re.findall(r"(?m)^curl.*\n.*$", PRIORITIES.replace(
+            "{...}", "{}"))
+        types = ["background", "normal", "urgent"]
+        for mode, want in (("priority", types[::-1]), ("fifo", types),
+                           ("lifo", types[::-1])):
+            with self.subTest(mode), Stack(
+                    api="taskdaemon", location="taskmq_auth off;", aof=False,
+                    handlers={t: {"instances": 1} for t in types}) as s:
+                tasks = {json.loads(self.sh(line, s))["task_id"]: t
+                         for line, t in zip(printed[::-1], types)}
+                s.worker(env={"DAEMON_WORKERS": "1",
+                              "DAEMON_TASK_SELECTION": mode})
+                wait_for(lambda: s.stat("success") == 3, 30)
+                self.assertEqual([tasks[m["id"]] for m in s.marks()
+                                  if m["what"] == "start"], want)
 
 
 if __name__ == "__main__":
