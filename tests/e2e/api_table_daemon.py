@@ -171,8 +171,11 @@ def ids(t):
     t("HEAD", "HEAD", "/api/tasks/" + task, 200)
     flipped = task[:-1] + ("0" if task[-1] != "0" else "1")
     first = ("0" if task[0] != "0" else "1") + task[1:]
+    other = t("one of another namespace", "POST", "/other/queue", 200, QUEUED,
+              parked())["task_id"]
     for what, bad in (("one character changed", flipped),
                       ("the first changed", first), ("not issued", NOBODY),
+                      ("another namespace's", other),
                       ("version 4", NOBODY.replace("-8", "-4", 1)),
                       ("upper case", task.upper() + "X"), ("a job id", "1"),
                       ("cut", task[:-1]), ("longer", task + "0"),
@@ -252,6 +255,8 @@ def monitoring(t):
         "tasks_received": INT, "tasks_processed_success": INT,
         "tasks_processed_failed": INT, "queue_size": INT,
         "daemon_healthy": True})
+    wait_for(lambda: b'\ncontainer_pool_idle{handler="work"} ' in t.stack.get(
+        "/metrics", token=None).body, what="a heartbeat with its pools")
     t("metrics", "GET", "/metrics", 200,
       head={"Content-Type": Re("^text/plain; version=0.0.4")})
     text = t.replies[-1][2].body.decode()
@@ -314,7 +319,8 @@ def redis_in_trouble(t):
     def health(status):
         wait_for(lambda: s.get("/health", token=None).status == status)
 
-    t("before", "POST", "/hasty/queue", 200, QUEUED, parked())
+    wait_for(lambda: s.post("/hasty/queue", parked(), token=None
+                            ).status == 200, what="its connection")
     os.kill(s.server.pid, signal.SIGSTOP)
     try:
         t("silent: outcome unknown", "POST", "/hasty/queue", 504, TEXT,
@@ -351,6 +357,8 @@ def stack():
                " taskmq_known_handlers on; }"
                " location /busy/ { taskmq_api taskdaemon; taskmq_auth off;"
                " taskmq_max_pending 1; }"
+               " location /other/ { taskmq_api taskdaemon; taskmq_auth off;"
+               " taskmq_namespace other; }"
                + hasty("taskdaemon"))
 
 

@@ -223,7 +223,8 @@ def redis_in_trouble(t):
     wait_for(healthy, 10, "/health is ok")
     t.check("surely nothing was stored", before, s.redis("GET", s.key("seq")))
 
-    t("before", "POST", "/hasty/add-job", 200, OK, parked())
+    wait_for(lambda: s.post("/hasty/add-job", parked()).status == 200,
+             what="its connection")
     os.kill(s.server.pid, signal.SIGSTOP)
     try:
         t("silent: outcome unknown", "POST", "/hasty/add-job", 504, TEXT,

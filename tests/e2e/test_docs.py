@@ -21,7 +21,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 # Documented, and hard to bring about: a broken answer of Redis, broken HTTP
 # framing of a body.
 NOT_SEEN = {"400", "500"}
-PREFIX = re.compile("^/(jobs-api|busy|secured|hasty|known)(?=/)")
+PREFIX = re.compile("^/(jobs-api|busy|secured|hasty|known|other)(?=/)")
 
 
 class Document(unittest.TestCase):
