@@ -121,7 +121,8 @@ class AsPrinted(unittest.TestCase):
         self.assertEqual(self.task(ids[0])["status"], "pending")
 
     def test_three_types_in_the_order_of_the_selection(self):
-        """Queued from background to urgent; one place to run in."""
+        """Queued from background to urgent while the one place to run in is
+        taken."""
         printed = re.findall(r"(?m)^curl.*\n.*$", PRIORITIES.replace(
             "{...}", "{}"))
         types = ["background", "normal", "urgent"]
@@ -129,14 +130,23 @@ class AsPrinted(unittest.TestCase):
                            ("lifo", types[::-1])):
             with self.subTest(mode), Stack(
                     api="taskdaemon", location="taskmq_auth off;", aof=False,
-                    handlers={t: {"instances": 1} for t in types}) as s:
-                tasks = {json.loads(self.sh(line, s))["task_id"]: t
-                         for line, t in zip(printed[::-1], types)}
+                    handlers={t: {"instances": 1} for t in types + ["first"]}
+                    ) as s:
                 s.worker(env={"DAEMON_WORKERS": "1",
                               "DAEMON_TASK_SELECTION": mode})
-                wait_for(lambda: s.stat("success") == 3, 30)
+                # each has a process that is ready
+                for n, kind in enumerate(types + ["first"]):
+                    data = {"until": s.dir + "/go"} if kind == "first" else {}
+                    s.post("/queue", {"type": kind, "data": data}, token=None)
+                    wait_for(lambda: len(s.marks()) == 2 * n + (
+                        1 if kind == "first" else 2), 15)
+                tasks = {json.loads(self.sh(line, s))["task_id"]: t
+                         for line, t in zip(printed[::-1], types)}
+                s.path("go", b"")
+                wait_for(lambda: s.stat("success") == 7, 30)
                 self.assertEqual([tasks[m["id"]] for m in s.marks()
-                                  if m["what"] == "start"], want)
+                                  if m["what"] == "start"
+                                  and m["id"] in tasks], want)
 
 
 if __name__ == "__main__":
