@@ -4,9 +4,10 @@
 
 Every task appends a line when it starts and one when it is about to answer:
 {"what", "id", "attempt", "t", "pid"} and the data's "name". The data may hold
-"sleep" (s), "until" (a file to wait for), "fail" (error text), "retryable", "fail_until" (attempts up to
-this fail), "raw" (answer with the line as it came), "die" (exit status),
-"noise" (lines on stdout first), "stderr" (text), "result".
+"sleep" (s), "until" (a file to wait for), "fail" (error text), "retryable",
+"fail_until" (attempts up to this fail), "raw" (answer with the line as it
+came), "die" (exit status), "noise" (lines on stdout first), "stderr" (text),
+"result".
 """
 
 import json
