@@ -189,17 +189,17 @@ tq_time_parse(const char *p, size_t len, int64_t *ms)
 
     t = days * TQ_DAY_MS + clock - zone;
 
-    if (t < 0 || t >= tq_time_days(TQ_YEAR_MAX + 1, 1, 1) * TQ_DAY_MS) {
+    if (t >= tq_time_days(TQ_YEAR_MAX + 1, 1, 1) * TQ_DAY_MS) {
         return -1;
     }
 
     /* UTC days are what leap seconds are appended to: 23:59:60 is, in this
      * count, within the first second of the next day */
-    if (leap && t % TQ_DAY_MS >= 1000) {
+    if (leap && (t % TQ_DAY_MS + TQ_DAY_MS) % TQ_DAY_MS >= 1000) {
         return -1;
     }
 
-    *ms = t;
+    *ms = t < 0 ? 0 : t;
 
     return 0;
 }

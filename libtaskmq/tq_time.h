@@ -14,12 +14,13 @@
  * Reads `YYYY-MM-DD[T| ]HH:MM[:SS[.fraction]][Z|±HH[[:]MM]]`, or a date
  * alone (T and Z also in lower case). Without an offset it is UTC; a fraction
  * is kept to milliseconds (cut, not rounded); a leap second (23:59:60 in UTC)
- * counts as the second after. Years 1970 to 9999, in UTC.
+ * counts as the second after. Years 0 to 9999, in UTC; a time before 1970 is
+ * past like any other and comes out as 0.
  * 0, or -1 when it is not a date.
  */
 int tq_time_parse(const char *p, size_t len, int64_t *ms);
 
-/* Writes TQ_TIME_ISO_LEN bytes and a NUL. A time outside the years above comes
+/* Writes TQ_TIME_ISO_LEN bytes and a NUL. A time outside 1970 to 9999 comes
  * out as the nearest inside. */
 void tq_time_format(int64_t ms, char dst[TQ_TIME_ISO_LEN + 1]);
 

@@ -102,7 +102,14 @@ def adding(t):
         job = good("scheduled_for " + given, parked(scheduled_for=given))
         t("… and reads back", "GET", "/job/%d" % job, 200,
           dict(JOB, id=job, scheduled_for=read))
-    good("scheduled_for in the past", parked(scheduled_for="2001-01-01"))
+    for given in ("2001-01-01", "1969-12-31T23:59:59Z",
+                  "0001-01-01T00:00:00"):
+        job = good("scheduled_for in the past: " + given,
+                   parked(scheduled_for=given))
+        t("… means now", "GET", "/job/%d" % job, 200, Some(
+            id=job, status="PENDING"))
+        t.check("… it waits to be run", True, t.stack.redis(
+            "ZSCORE", t.stack.key("h:parked:ready:p"), job) is not None)
     for given in ("tomorrow", "", "2099-13-01T00:00:00Z",
                   "2099-02-29T00:00:00Z", "2099-04-01T25:00:00Z",
                   "2099-04-01T12:00:00Zjunk", "12345"):
