@@ -24,6 +24,7 @@ typedef struct {
     tq_enqueue_t    batch;
     int64_t         lines[TQ_BULK_MAX_JOBS];  /* of the batch's jobs */
     int64_t         line;        /* the one being read, from 1 */
+    int             asked;       /* whether a worker serves HANDLER */
     unsigned        started;     /* batches in flight */
 
     int64_t         added, refused, unknown;
@@ -188,6 +189,30 @@ is_blank(tq_str_t s)
 }
 
 
+/* The first job goes alone: it finds out whether its handler is served. */
+static int
+send_first(bulk_t *k, const tq_job_t *job)
+{
+    int      code;
+    int64_t  id;
+
+    k->asked = 1;
+
+    code = tc_add_send(k->tc, tq_str(""), 0, job, &id);
+
+    if (code == TC_OK && id > 0) {
+        collect(k, id);
+
+    } else if (code == TC_OK) {
+        k->bad_line = k->line;
+        k->bad_why = id;
+        code = TC_FAILED;
+    }
+
+    return code;
+}
+
+
 static int
 take_line(bulk_t *k, tq_str_t line)
 {
@@ -206,6 +231,10 @@ take_line(bulk_t *k, tq_str_t line)
     code = tc_add_read(k->tc, where, line, k->tail, &k->body, &job);
     if (code != TC_OK) {
         return code;
+    }
+
+    if (k->tail.len != 0 && !k->asked) {
+        return send_first(k, &job);
     }
 
     k->lines[k->batch.jobs] = k->line;

@@ -195,17 +195,16 @@ resolve_in(tc_t *tc, add_t *a, char at[TQ_TIME_ISO_LEN + 1])
 }
 
 
+/* known: a handler that no worker serves is refused. */
 static int
-enqueue(tc_t *tc, const add_t *a, uint64_t hash, const tq_job_t *job)
+send_job(tc_t *tc, tq_str_t key, uint64_t hash, int known,
+    const tq_job_t *job, int64_t *id)
 {
     int                code;
-    int64_t            id;
-    tq_buf_t           out = { 0 };
-    tq_str_t           key = { a->key, a->key != NULL ? strlen(a->key) : 0 };
     tq_enqueue_t       batch = { 0 };
     const redisReply  *reply;
 
-    if (tq_enqueue_add(&batch, tq_str(""), key, hash, 0, job, 1) != 0) {
+    if (tq_enqueue_add(&batch, tq_str(""), key, hash, known, job, 1) != 0) {
         tq_buf_free(&batch.args);
         return tc_error(tc, TC_FAILED, "out of memory");
     }
@@ -217,8 +216,44 @@ enqueue(tc_t *tc, const add_t *a, uint64_t hash, const tq_job_t *job)
         return code;
     }
 
-    if (tq_enqueue_result(reply, 0, &id) != 0) {
-        return tc_bad_reply(tc);
+    return tq_enqueue_result(reply, 0, id) == 0 ? TC_OK : tc_bad_reply(tc);
+}
+
+
+int
+tc_add_send(tc_t *tc, tq_str_t key, uint64_t hash, const tq_job_t *job,
+    int64_t *id)
+{
+    int  code;
+
+    code = send_job(tc, key, hash, 1, job, id);
+
+    if (code != TC_OK || *id != TQ_ENQUEUE_UNKNOWN_HANDLER) {
+        return code;
+    }
+
+    code = send_job(tc, key, hash, 0, job, id);
+
+    if (code == TC_OK && *id > 0 && !tc->json) {
+        tc_warn(tc, "no worker serves \"%s\" now: its jobs wait for one",
+                job->handler);
+    }
+
+    return code;
+}
+
+
+static int
+enqueue(tc_t *tc, const add_t *a, uint64_t hash, const tq_job_t *job)
+{
+    int       code;
+    int64_t   id;
+    tq_buf_t  out = { 0 };
+    tq_str_t  key = { a->key, a->key != NULL ? strlen(a->key) : 0 };
+
+    code = tc_add_send(tc, key, hash, job, &id);
+    if (code != TC_OK) {
+        return code;
     }
 
     if (id <= 0) {
@@ -408,7 +443,8 @@ const tc_command_t  tc_add_commands[] = {
       "       taskmq add-job [options] [HANDLER] --from FILE|-\n"
       "\n"
       "Adds a job and prints its id. PAYLOAD is a JSON object ({} unless\n"
-      "given; \"-\" reads it from stdin) and is kept byte for byte.\n"
+      "given; \"-\" reads it from stdin) and is kept byte for byte. Where no\n"
+      "worker serves HANDLER now, stderr says so; the job waits for one.\n"
       "\n"
       "With --from, adds one job per line of the file and prints the ids as\n"
       "ranges: each line is a payload for HANDLER, or without HANDLER a whole\n"

@@ -17,6 +17,15 @@
 int tc_add_read(tc_t *tc, const char *where, tq_str_t text, tq_str_t tail,
     tq_buf_t *body, tq_job_t *job);
 
+/*
+ * Adds the job and says on stderr, but not under --json, when no worker serves
+ * its handler. Where one does, that costs no call. key: an idempotency key, or
+ * empty. TC_OK with *id an outcome of tq_enqueue_result(), or an exit code
+ * after saying why.
+ */
+int tc_add_send(tc_t *tc, tq_str_t key, uint64_t hash, const tq_job_t *job,
+    int64_t *id);
+
 /* What a negative outcome of an enqueue means. */
 const char *tc_add_why(int64_t outcome);
 

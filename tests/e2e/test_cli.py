@@ -18,6 +18,9 @@ from harness import wait_for
 TASKMQ = os.path.join(BUILD, "taskmq")
 
 
+NOBODY = 'taskmq add-job: no worker serves "%s" now: its jobs wait for one\n'
+
+
 class Cli(unittest.TestCase):
 
     handlers = None
@@ -270,7 +273,7 @@ class Bulk(Cli):
             self.assertRegex(shown, r"\[#+\.*\] +\d+%")
             self.assertRegex(shown, r"\d+-\d+\r\n$")
             quiet = self.s.cli("add-job", "h", "--from", f.name)
-            self.assertEqual(quiet.stderr, b"")
+            self.assertEqual(quiet.stderr.decode(), NOBODY % "h")
 
     def test_pretty_in_a_terminal_only(self):
         job = self.ok("add-job", "h", '{"a":[1.10,{}],"b":"x\\"{"}').strip()
@@ -354,6 +357,27 @@ class Run(Cli):
         self.assertEqual(self.s.cli("replay-dead", alive).returncode, 1)
         self.fails(2, "replay-dead")
         self.fails(2, "replay-dead", "1", "--all")
+
+    def test_a_handler_that_nobody_serves(self):
+        """Its job is added like any other, and stderr says so; not to
+        programs, which asked for JSON."""
+        one = ("add-job", "nobody", "{}", "--in", "1h", "--idempotency-key",
+               "a")
+        many = ("add-job", "nobody", "--from", "-")
+        for args, stdin in ((one, None), (many, b'{"n":1}\n{"n":2}\n')):
+            out = self.s.cli(*args, stdin=stdin)
+            self.assertEqual((out.returncode, out.stderr.decode()),
+                             (0, NOBODY % "nobody"))
+            first = int(re.match(rb"\d+", out.stdout).group())
+            self.assertEqual(self.json("get-job", first)["status"],
+                             "PENDING")
+            out = self.s.cli("--json", *args, stdin=stdin)
+            self.assertEqual((out.returncode, out.stderr), (0, b""))
+        self.assertEqual(self.json("get-job", first + 1)["payload"],
+                         {"n": 2})
+        for args in (("add-job", "t"), ("add-job", "t", "--from", "-")):
+            out = self.s.cli(*args, stdin=b"{}\n{}\n")
+            self.assertEqual((out.returncode, out.stderr), (0, b""))
 
     def test_force_cancel_of_a_running_job(self):
         job = self.ok("add-job", "t", '{"sleep":60}').strip()
