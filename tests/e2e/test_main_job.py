@@ -230,6 +230,18 @@ class Busy(Shared):
         for n in range(5):
             self.soon(0.05, lambda name: late(name + "-%d" % n))
 
+    def test_a_wait_for_a_retry_occupies_no_slot(self):
+        """The only instance works for others meanwhile."""
+        self.s.cli("config", "set", "retry_wait_ms", "60000")
+        job = self.s.add("one", {"fail": "x", "retryable": True})
+        failed = wait_for(lambda: (lambda j: j["retries"] == 1 and j)(
+            self.s.job(job)), 10, "its first failure")
+        self.assertEqual((failed["status"], failed["error_log"]),
+                         ("PENDING", "x"))
+        self.s.wait_done(self.s.add("one", {}))
+        self.assertEqual(self.s.job(job)["retries"], 1)
+        self.s.post("/cancel", {"job_id": job})
+
     def test_idle_job_starts_at_once(self):
         def late(name):
             t = time.time()
