@@ -10,6 +10,27 @@
 #include "tc.h"
 
 
+/* A line on stderr. Text may be what others wrote: a file's line, an argument
+ * that xargs took from somewhere. */
+static void
+complain(const char *lead, const char *text)
+{
+    tq_buf_t  b = { 0 };
+
+    tq_buf_adds(&b, lead);
+    tc_add_plain(&b, (tq_str_t) { text, strlen(text) });
+    tq_buf_addc(&b, '\n');
+
+    if (b.failed) {
+        fprintf(stderr, "%sout of memory\n", lead);
+    } else {
+        fwrite(b.p, 1, b.len, stderr);
+    }
+
+    tq_buf_free(&b);
+}
+
+
 int
 tc_error(const tc_t *tc, int code, const char *fmt, ...)
 {
@@ -29,7 +50,7 @@ tc_error(const tc_t *tc, int code, const char *fmt, ...)
         tq_buf_free(&b);
 
     } else {
-        fprintf(stderr, "taskmq: %s\n", text);
+        complain("taskmq: ", text);
     }
 
     return code;
@@ -40,13 +61,14 @@ void
 tc_warn(const tc_t *tc, const char *fmt, ...)
 {
     va_list  args;
-    char     text[1024];
+    char     text[1024], lead[64];
 
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
 
-    fprintf(stderr, "taskmq %s: %s\n", tc->command, text);
+    snprintf(lead, sizeof(lead), "taskmq %s: ", tc->command);
+    complain(lead, text);
 }
 
 

@@ -75,6 +75,17 @@ class Away(Alone):
             self.assertEqual((out.returncode, out.stdout), (2, ""), args)
             self.assertTrue(out.stderr)
 
+    def test_nothing_reaches_the_terminal_as_it_is(self):
+        """An argument may come out of a file that others wrote."""
+        for args in (("get-job", "\x1b[31m"), ("\x1b[31m",),
+                     ("list", "--\x1b[31m"), ("config", "set", "\x1b[31m\n",
+                                              "1")):
+            out = self.run_cli(*args)
+            self.assertEqual((out.returncode, out.stdout), (2, ""), args)
+            self.assertNotIn("\x1b", out.stderr)
+            self.assertIn("\\x1b[31m", out.stderr)
+            self.assertEqual(out.stderr.count("\n"), 1)
+
     def test_help(self):
         text = self.run_cli("--help").stdout
         commands = re.findall(r"(?m)^  ([a-z-]+) +\S", text)
