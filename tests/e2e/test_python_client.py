@@ -240,6 +240,37 @@ class PythonClient(unittest.TestCase):
             self.assertIn("ValueError: Something went wrong", log)
             self.assertIn("my_handlers.py", log)
 
+    def test_whatever_a_handler_does_to_its_process(self):
+        """Its own job has an answer, and the next one too."""
+        self.write("wild.py", """
+            import io, sys
+            from taskmq.jobs.handlers import register_handler
+            class Mute(Exception):
+                def __str__(self):
+                    raise ValueError("no text")
+            @register_handler("wild")
+            def wild(job):
+                exec(job.payload["do"], {"sys": sys, "io": io, "Mute": Mute})
+                return "done"
+            """)
+        for do, want in (
+                ("raise Mute()", "Mute, whose text cannot be had"),
+                ("raise KeyboardInterrupt('stop')", "stop"),
+                ("raise GeneratorExit()", "GeneratorExit()"),
+                ("sys.stdout = io.StringIO()", None),
+                ("sys.stdout = sys.stderr = None", None),
+                ("sys.stdout.close()", None), ("sys.stderr.close()", None),
+                ("sys.stderr.close(); raise KeyError(1)", "1")):
+            with self.subTest(do), self.runner("wild") as child:
+                answer = child.ask("wild", {"do": do})
+                self.assertEqual(answer, {
+                    "status": "success", "result": "done"} if want is None
+                    else {"status": "error", "error": want,
+                          "retryable": True})
+                self.assertEqual(child.ask("wild", {"do": "pass"})["result"],
+                                 "done")
+                self.assertEqual(child.end(), (b"", 0))
+
     def test_long_and_odd_error_text(self):
         self.write("odd.py", """
             from taskmq.jobs.handlers import register_handler

@@ -55,8 +55,8 @@ class Runner:
         """Answers jobs until end of input."""
         for line in self.requests:
             answer = self._answer(line)
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                quietly(lambda: stream.flush())
             self.answers.write(answer + b"\n")
             self.answers.flush()
 
@@ -68,16 +68,32 @@ class Runner:
                 raise LookupError("no handler %r is registered here, only: %s"
                                   % (job.handler, ", ".join(sorted(HANDLERS))))
             result = call(func, job)
-        except (Exception, asyncio.CancelledError) as err:
-            traceback.print_exc()
-            return error_line(str(err) or repr(err), True)
-        except SystemExit as err:
+        except BaseException as err:    # whatever it is: this job's alone
             if self.stopping:
                 raise
-            traceback.print_exc()
-            return error_line("the handler called sys.exit(%s)"
-                              % ("" if err.code is None else err.code), True)
+            quietly(traceback.print_exc)
+            return error_line(text_of(err), True)
         return result_line(result)
+
+
+def quietly(write):
+    """A handler may have closed or replaced the streams; its job's outcome
+    is told all the same."""
+    try:
+        write()
+    except (AttributeError, OSError, ValueError):
+        pass
+
+
+def text_of(err):
+    """What an exception says, as a job's error."""
+    if isinstance(err, SystemExit):
+        return "the handler called sys.exit(%s)" % (
+            "" if err.code is None else err.code)
+    try:
+        return str(err) or repr(err)
+    except Exception:
+        return "%s, whose text cannot be had" % type(err).__name__
 
 
 def read_job(line):
@@ -122,7 +138,7 @@ def result_line(result):
         why = "it has %d bytes, at most %d are kept" % (len(data),
                                                         RESULT_MAX_BYTES)
     why = "the handler's return value cannot be a result: " + why
-    print(why, file=sys.stderr)
+    quietly(lambda: print(why, file=sys.stderr))
     return error_line(why, False)
 
 
