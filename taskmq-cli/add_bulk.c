@@ -106,6 +106,8 @@ landed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
         if (tq_enqueue_result(reply, i, &id) != 0) {
             k->unknown++;
+            snprintf(k->lost, sizeof(k->lost), "Redis answered something that "
+                     "this version does not understand");
 
         } else if (id > 0) {
             collect(k, id);
