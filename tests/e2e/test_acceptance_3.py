@@ -134,14 +134,16 @@ class DueAtOnce(unittest.TestCase):
         return len(slow), sum(slow) - 20 * len(slow), waited
 
     def test_100_000(self):
-        """No script runs longer than 20 ms. Where others have the machine,
-        slow calls are forgiven for the time in which Redis did not run."""
+        """No script runs longer than 20 ms. Where others may have the machine
+        all the same, slow calls are forgiven for the time in which Redis did
+        not run."""
         tries = []
         with Stack(handlers={"n": {"builtin": "noop"}}, nginx=False,
                    aof=False) as s:
             s.redis("CONFIG", "SET", "slowlog-log-slower-than", 20000 * SLOW)
-            try:
-                os.setpriority(os.PRIO_PROCESS, s.server.pid, -15)
+            try:                    # Redis runs whenever it can
+                os.sched_setscheduler(s.server.pid, os.SCHED_FIFO,
+                                      os.sched_param(1))
             except PermissionError:
                 pass
             for n in range(3):
@@ -337,7 +339,7 @@ class DeadLetters(unittest.TestCase):
 
 class Idempotency(Shared):
 
-    def test_thirty_at_once(self):
+    def test_64_at_once(self):
         """Two nginx workers, one key: one job; another subject's key is
         another one."""
         with Stack(nginx_workers=2, server="location /d/ { taskmq_api "
@@ -356,8 +358,8 @@ class Idempotency(Shared):
                         "ann" if i % 3 else "bob"],
                         headers={"Idempotency-Key": "k" + path})
 
-                with concurrent.futures.ThreadPoolExecutor(10) as pool:
-                    replies = list(pool.map(send, range(30)))
+                with concurrent.futures.ThreadPoolExecutor(64) as pool:
+                    replies = list(pool.map(send, range(64)))
                 self.assertEqual({r.status for r in replies}, {200})
                 ids = [json.dumps(r.json()[name]) for r in replies]
                 self.assertEqual(len(set(ids)), 2, path)
