@@ -1,7 +1,7 @@
 /*
- * ngx_http_taskmq_redis.c: drives tq_redis on nginx's own connection, events
- * and timers. All calls of one event-loop turn leave in one write, at its end;
- * one timer serves all deadlines. While a request waits that timer is not
+ * ngx_http_taskmq_redis.c: drives tq_redis by nginx's events and timers (the
+ * socket is ngx_http_taskmq_redis_io.c's). All calls of one event-loop turn
+ * leave in one write, at its end; one timer serves all deadlines. While a request waits that timer is not
  * cancelable, because a worker that shuts down gracefully leaves as soon as
  * only cancelable timers remain, and would take the requests along.
  */
@@ -11,38 +11,16 @@
 #include "ngx_http_taskmq_redis.h"
 #include "ngx_http_taskmq_stats.h"
 
-#define NGX_HTTP_TASKMQ_IOVS      64
-#define NGX_HTTP_TASKMQ_READ      (64 * 1024)
-
 /* how often the end of a turn lets other posted events go first */
 #define NGX_HTTP_TASKMQ_PUT_OFF   4
-
-static u_char  ngx_http_taskmq_redis_buffer[NGX_HTTP_TASKMQ_READ];
 
 static u_char *ngx_http_taskmq_redis_log(ngx_log_t *log, u_char *buf,
     size_t len);
 static void ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
     const char *why);
-static void ngx_http_taskmq_redis_turn(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_redis_set_timer(ngx_http_taskmq_redis_t *redis);
-static void ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis);
-static void ngx_http_taskmq_redis_failed(ngx_http_taskmq_redis_t *redis,
-    ngx_err_t err);
-static void ngx_http_taskmq_redis_connected(ngx_http_taskmq_redis_t *redis);
-static void ngx_http_taskmq_redis_close(ngx_http_taskmq_redis_t *redis,
-    const char *why);
-static void ngx_http_taskmq_redis_read(ngx_event_t *rev);
-static void ngx_http_taskmq_redis_write(ngx_event_t *wev);
-static ngx_uint_t ngx_http_taskmq_redis_write_out(
-    ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_redis_tick(ngx_event_t *ev);
 static void ngx_http_taskmq_redis_flush(ngx_event_t *ev);
-
-static ngx_inline int64_t
-ngx_http_taskmq_redis_now(void)
-{
-    return (int64_t) ngx_current_msec;
-}
 
 ngx_int_t
 ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
@@ -287,8 +265,7 @@ ngx_http_taskmq_redis_flush(ngx_event_t *ev)
     ngx_http_taskmq_redis_turn(redis);
 }
 
-/* ngx_http_taskmq_redis_turn does what the core wants next. */
-static void
+void
 ngx_http_taskmq_redis_turn(ngx_http_taskmq_redis_t *redis)
 {
     for ( ;; ) {
@@ -383,246 +360,4 @@ ngx_http_taskmq_redis_tick(ngx_event_t *ev)
     tq_redis_tick(redis->core, ngx_http_taskmq_redis_now());
     ngx_http_taskmq_batch_tick(redis);
     ngx_http_taskmq_redis_turn(redis);
-}
-
-static void
-ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis)
-{
-    ngx_int_t               rc;
-    ngx_addr_t             *addr;
-    ngx_connection_t       *c;
-    ngx_peer_connection_t   pc;
-
-    addr = &redis->addrs[redis->addr];
-
-    ngx_memzero(&pc, sizeof(ngx_peer_connection_t));
-
-    pc.sockaddr = addr->sockaddr;
-    pc.socklen = addr->socklen;
-    pc.name = &addr->name;
-    pc.get = ngx_event_get_peer;
-    pc.log = &redis->log;
-    pc.log_error = NGX_ERROR_ERR;
-    pc.so_keepalive = addr->sockaddr->sa_family != AF_UNIX;
-
-    tq_redis_connecting(redis->core, ngx_http_taskmq_redis_now());
-
-    ngx_set_errno(0);
-    rc = ngx_event_connect_peer(&pc);
-
-    if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_http_taskmq_redis_failed(redis, ngx_errno);
-        return;
-    }
-
-    c = pc.connection;
-    c->data = redis;
-    c->sendfile = 0;
-    c->read->handler = ngx_http_taskmq_redis_read;
-    c->write->handler = ngx_http_taskmq_redis_write;
-    c->log = &redis->log;
-
-    redis->connection = c;
-    redis->connecting = 1;
-
-    if (rc == NGX_OK) {
-        ngx_http_taskmq_redis_connected(redis);
-    }
-}
-
-/* The attempt has failed: with the reason as nginx logs it, for /health. */
-static void
-ngx_http_taskmq_redis_failed(ngx_http_taskmq_redis_t *redis, ngx_err_t err)
-{
-    u_char  *last, why[128];
-
-    last = ngx_cpymem(why, "connect() failed", sizeof("connect() failed") - 1);
-
-    if (err) {
-        last = ngx_log_errno(last, why + sizeof(why) - 1, err);
-    }
-
-    *last = '\0';
-
-    ngx_http_taskmq_redis_close(redis, (char *) why);
-}
-
-/* ngx_http_taskmq_redis_connected: the attempt has ended; well? */
-static void
-ngx_http_taskmq_redis_connected(ngx_http_taskmq_redis_t *redis)
-{
-    int                err;
-    socklen_t          len;
-    ngx_connection_t  *c;
-
-    c = redis->connection;
-    err = 0;
-    len = sizeof(int);
-
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
-        err = ngx_socket_errno;
-    }
-
-    if (err) {
-        (void) ngx_connection_error(c, err, "connect() failed");
-        ngx_http_taskmq_redis_failed(redis, err);
-        return;
-    }
-
-    redis->connecting = 0;
-
-    if (ngx_tcp_nodelay(c) != NGX_OK) {
-        ngx_http_taskmq_redis_close(redis, "setsockopt() failed");
-        return;
-    }
-
-    tq_redis_connected(redis->core, ngx_http_taskmq_redis_now());
-}
-
-static void
-ngx_http_taskmq_redis_close(ngx_http_taskmq_redis_t *redis, const char *why)
-{
-    if (redis->connection) {
-        ngx_close_connection(redis->connection);
-        redis->connection = NULL;
-    }
-
-    redis->connecting = 0;
-    redis->addr = (redis->addr + 1) % redis->naddrs;
-
-    tq_redis_lost(redis->core, why, ngx_http_taskmq_redis_now());
-}
-
-static void
-ngx_http_taskmq_redis_read(ngx_event_t *rev)
-{
-    ssize_t                   n;
-    ngx_connection_t         *c;
-    ngx_http_taskmq_redis_t  *redis;
-
-    c = rev->data;
-    redis = c->data;
-
-    if (c->close) {
-
-        /* worker_shutdown_timeout: everything ends now */
-
-        ngx_http_taskmq_redis_close(redis, "nginx is shutting down");
-        ngx_http_taskmq_redis_turn(redis);
-        return;
-    }
-
-    if (redis->connecting) {
-        ngx_http_taskmq_redis_connected(redis);
-
-        if (redis->connection != c) {
-            ngx_http_taskmq_redis_turn(redis);
-            return;
-        }
-    }
-
-    while (rev->ready) {
-
-        n = c->recv(c, ngx_http_taskmq_redis_buffer, NGX_HTTP_TASKMQ_READ);
-
-        if (n == NGX_AGAIN) {
-            break;
-        }
-
-        if (n == 0 || n == NGX_ERROR) {
-            ngx_http_taskmq_redis_close(redis,
-                                        n == 0
-                                        ? "Redis closed the connection"
-                                        : "reading from Redis failed");
-            ngx_http_taskmq_redis_turn(redis);
-            return;
-        }
-
-        if (tq_redis_feed(redis->core, (char *) ngx_http_taskmq_redis_buffer,
-                          (size_t) n, ngx_http_taskmq_redis_now())
-            != 0)
-        {
-            ngx_http_taskmq_redis_turn(redis);
-            return;
-        }
-    }
-
-    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        ngx_http_taskmq_redis_close(redis, "waiting for Redis failed");
-    }
-
-    /* what the callbacks queued leaves at the end of the turn */
-
-    ngx_http_taskmq_redis_touch(redis);
-}
-
-static void
-ngx_http_taskmq_redis_write(ngx_event_t *wev)
-{
-    ngx_connection_t         *c;
-    ngx_http_taskmq_redis_t  *redis;
-
-    c = wev->data;
-    redis = c->data;
-
-    if (redis->connecting) {
-        ngx_http_taskmq_redis_connected(redis);
-    }
-
-    ngx_http_taskmq_redis_turn(redis);
-}
-
-/* ngx_http_taskmq_redis_write_out says 1 when the core is to be asked again:
- * everything is out, or the connection is gone. */
-static ngx_uint_t
-ngx_http_taskmq_redis_write_out(ngx_http_taskmq_redis_t *redis)
-{
-    int                i, count;
-    ssize_t            n;
-    ngx_iovec_t        vec;
-    struct iovec       iovs[NGX_HTTP_TASKMQ_IOVS];
-    ngx_connection_t  *c;
-
-    c = redis->connection;
-
-    while (c->write->ready) {
-
-        count = tq_redis_out(redis->core, iovs, NGX_HTTP_TASKMQ_IOVS);
-
-        if (count == 0) {
-            break;
-        }
-
-        vec.iovs = iovs;
-        vec.count = (ngx_uint_t) count;
-        vec.nalloc = NGX_HTTP_TASKMQ_IOVS;
-
-        for (vec.size = 0, i = 0; i < count; i++) {
-            vec.size += iovs[i].iov_len;
-        }
-
-        n = ngx_writev(c, &vec);
-
-        if (n == NGX_ERROR) {
-            ngx_http_taskmq_redis_close(redis, "writing to Redis failed");
-            return 1;
-        }
-
-        if (n > 0) {
-            tq_redis_sent(redis->core, (size_t) n,
-                          ngx_http_taskmq_redis_now());
-            c->sent += n;
-        }
-
-        if (n == NGX_AGAIN || (size_t) n < vec.size) {
-            c->write->ready = 0;
-        }
-    }
-
-    if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
-        ngx_http_taskmq_redis_close(redis, "waiting for Redis failed");
-        return 1;
-    }
-
-    return c->write->ready && tq_redis_want(redis->core) != TQ_WANT_WRITE;
 }

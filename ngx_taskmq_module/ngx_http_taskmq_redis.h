@@ -130,6 +130,29 @@ void ngx_http_taskmq_redis_done(tq_call_t *tq, tq_call_result_t result,
 /* Makes sure that the end of this turn looks at the connection. */
 void ngx_http_taskmq_redis_touch(ngx_http_taskmq_redis_t *redis);
 
+/* Does what the core wants next, and sets the timer. */
+void ngx_http_taskmq_redis_turn(ngx_http_taskmq_redis_t *redis);
+
+/* The core's clock. */
+static ngx_inline int64_t
+ngx_http_taskmq_redis_now(void)
+{
+    return (int64_t) ngx_current_msec;
+}
+
+/* ---- the socket (ngx_http_taskmq_redis_io.c), for _turn() ---- */
+
+/* Begins to connect; the core is told how it ends. */
+void ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis);
+
+/* Closes, if there is something to close, and tells the core why. */
+void ngx_http_taskmq_redis_close(ngx_http_taskmq_redis_t *redis,
+    const char *why);
+
+/* Writes what the core has to send. 1: ask the core again, everything is out
+ * or the connection is gone; 0: the socket is full. */
+ngx_uint_t ngx_http_taskmq_redis_write_out(ngx_http_taskmq_redis_t *redis);
+
 /* ---- calls (ngx_http_taskmq_call.c) ---- */
 
 /* r may be NULL. NULL: out of memory. */
