@@ -97,6 +97,10 @@
 #define TQ_MEMORY_MIN_BYTES       (1024 * 1024)
 #define TQ_MEMORY_MAX_BYTES       (1024LL * 1024 * 1024 * 1024)
 #define TQ_INSTANCES_MAX          1000    /* of one handler */
+#define TQ_STARTING_MAX           16      /* processes forked and not in their
+                                             program yet: about 1 ms each */
+#define TQ_FILES_KEPT             32      /* descriptors that no child may use
+                                             up: Redis, log, clients */
 #define TQ_START_WAIT_MIN_MS      100     /* handler cannot start: backoff */
 #define TQ_START_WAIT_MAX_MS      30000
 #define TQ_START_OK_MS            1000    /* alive this long: it started */
@@ -108,7 +112,8 @@
 #define TQ_CLOSED_WAIT_MS         200     /* a child without stdout may be about
                                              to be seen dead */
 #define TQ_STDERR_LINE_BYTES      4096    /* longer ones are logged in parts */
-#define TQ_STDERR_LINES_PER_S     50      /* of one child, in the worker's log */
+#define TQ_CHILD_LINES_PER_S      50      /* of one instance's stderr, and of
+                                             its stdout, in the worker's log */
 #define TQ_LOG_FIELD_BYTES        2048    /* of one value in the worker's log */
 #define TQ_CONFIG_FILE_BYTES      (1024 * 1024)   /* handlers.toml */
 #define TQ_DONE_TRIES             5       /* of a call that Redis refuses for

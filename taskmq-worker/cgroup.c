@@ -78,11 +78,22 @@ has_word(const char *text, const char *word)
     return 0;
 }
 
+/* 0, or an errno. */
+static int
+move(const char *dir, pid_t pid)
+{
+    char  text[16];
+
+    (void) snprintf(text, sizeof(text), "%d", (int) pid);
+
+    return put(dir, "cgroup.procs", text);
+}
+
 int
-tw_cgroup_use(const char *base, const char **why)
+tw_cgroup_use(const char *base, pid_t companion, const char **why)
 {
     int   err;
-    char  text[1024], pid[16];
+    char  text[1024];
 
     get(base, "cgroup.controllers", text, sizeof(text));
     if (!has_word(text, "memory")) {
@@ -91,7 +102,6 @@ tw_cgroup_use(const char *base, const char **why)
     }
 
     (void) snprintf(base_dir, sizeof(base_dir), "%s", base);
-    (void) snprintf(pid, sizeof(pid), "%d", (int) getpid());
 
     get(base, "cgroup.subtree_control", text, sizeof(text));
     if (!has_word(text, "memory")) {
@@ -104,12 +114,18 @@ tw_cgroup_use(const char *base, const char **why)
             return -1;
         }
 
-        err = put(own_dir, "cgroup.procs", pid);
+        err = companion > 0 ? move(own_dir, companion) : 0;
+        if (err == 0) {
+            err = move(own_dir, getpid());
+        }
         if (err == 0) {
             err = put(base, "cgroup.subtree_control", "+memory");
         }
 
         if (err != 0) {
+            if (companion > 0) {
+                (void) move(base, companion);
+            }
             tw_cgroup_close();
             *why = "the worker's cgroup has other processes, or is not its "
                    "own";
@@ -165,7 +181,7 @@ find_base(char *dst, size_t size)
 }
 
 int
-tw_cgroup_init(const char **why)
+tw_cgroup_init(pid_t companion, const char **why)
 {
     char  base[1024];
 
@@ -174,7 +190,7 @@ tw_cgroup_init(const char **why)
         return -1;
     }
 
-    return tw_cgroup_use(base, why);
+    return tw_cgroup_use(base, companion, why);
 }
 
 /* Cgroups are removed a moment after their last process was. */
@@ -260,14 +276,11 @@ tw_cgroup_end(char *path)
 void
 tw_cgroup_close(void)
 {
-    char  pid[16];
-
     remove_stale();
 
     if (own_dir[0] != '\0') {
-        (void) snprintf(pid, sizeof(pid), "%d", (int) getpid());
         (void) put(base_dir, "cgroup.subtree_control", "-memory");
-        (void) put(base_dir, "cgroup.procs", pid);
+        (void) move(base_dir, getpid());
         (void) rmdir(own_dir);
         own_dir[0] = '\0';
     }

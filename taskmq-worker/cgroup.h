@@ -10,13 +10,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-/* Looks for it once; moves the worker into a cgroup below its own where that
- * is needed. 0: tw_cgroup_new() works; -1: it does not, *why says it. */
-int tw_cgroup_init(const char **why);
+/* Looks for it once; moves the worker, and its companion (a pid; -1: none),
+ * into a cgroup below its own where that is needed. 0: tw_cgroup_new() works;
+ * -1: it does not, *why says it. */
+int tw_cgroup_init(pid_t companion, const char **why);
 
 /* The first half, for tests: base is a cgroup folder. */
-int tw_cgroup_use(const char *base, const char **why);
+int tw_cgroup_use(const char *base, pid_t companion, const char **why);
 
 /* A cgroup for one child. Returns its path (malloc'ed) and *procs_fd, to be
  * entered by writing "0" (close-on-exec; the caller closes it). NULL with
@@ -27,7 +29,7 @@ char *tw_cgroup_new(int64_t memory_bytes, int *procs_fd);
  * Returns 1 when the kernel killed something in it for its memory. */
 int tw_cgroup_end(char *path);
 
-/* Back to where the worker was started. */
+/* Back to where the worker was started; its companion has ended. */
 void tw_cgroup_close(void);
 
 #endif /* TW_CGROUP_H */

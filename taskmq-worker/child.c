@@ -39,6 +39,7 @@ struct tw_child_s {
     unsigned                  handles;         /* to be closed before free() */
     unsigned                  started:1;
     unsigned                  reading:1;
+    unsigned                  writing:1;       /* stdin was full */
     const char               *closed;          /* which pipe it closed */
     tw_report_t               report;
     int                       reported;
@@ -54,7 +55,7 @@ struct tw_child_s {
 /* One loop, one set of children. */
 static uv_signal_t   sigchld;
 static tw_child_t   *children;
-static unsigned      nchildren;
+static unsigned      nchildren, nstarting;
 
 /* stdout's bytes are being taken apart while a callback reads stderr. */
 static char  out_buf[READ_BYTES], err_buf[READ_BYTES];
@@ -89,6 +90,7 @@ mark_started(tw_child_t *c)
 {
     if (!c->started) {
         c->started = 1;
+        nstarting--;
         c->events->started(c, c->data);
     }
 }
@@ -221,6 +223,7 @@ write_stdin(tw_child_t *c)
 
         } else if (errno == EAGAIN) {
             (void) uv_poll_start(&c->poll[PIPE_IN], UV_WRITABLE, on_pipe);
+            c->writing = 1;
             return;
 
         } else if (errno != EINTR) {
@@ -229,8 +232,19 @@ write_stdin(tw_child_t *c)
         }
     }
 
-    if (c->fd[PIPE_IN] >= 0) {
-        (void) uv_poll_stop(&c->poll[PIPE_IN]);
+    if (c->writing && c->fd[PIPE_IN] >= 0) {
+        c->writing = 0;
+        (void) uv_poll_start(&c->poll[PIPE_IN], UV_DISCONNECT, on_pipe);
+    }
+}
+
+/* Nobody reads its stdin any more (libuv has stopped watching it). What it has
+ * read already it may still answer. */
+static void
+stdin_closed(tw_child_t *c)
+{
+    if (c->out_sent < c->out_len || tw_child_task_untouched(c)) {
+        note_closed(c, "stdin");
     }
 }
 
@@ -239,8 +253,7 @@ on_pipe(uv_poll_t *h, int status, int events)
 {
     tw_child_t  *c = h->data;
 
-    (void) status;            /* reading and writing see the error, too */
-    (void) events;
+    (void) events;            /* and reading sees errors, too */
 
     if (h == &c->poll[PIPE_OUT]) {
         read_stdout(c, READS_MAX);
@@ -248,6 +261,8 @@ on_pipe(uv_poll_t *h, int status, int events)
         read_stderr(c, READS_MAX);
     } else if (h == &c->poll[PIPE_REPORT]) {
         read_report(c);
+    } else if (status < 0) {
+        stdin_closed(c);
     } else {
         write_stdin(c);
     }
@@ -383,6 +398,7 @@ bury(tw_child_t *c)
     }
 
     c->stage = STAGE_KILL;
+    nstarting -= !c->started;
     unlink_child(c);
 
     for (i = 0; i < PIPES; i++) {
@@ -453,6 +469,12 @@ tw_children_count(void)
     return nchildren;
 }
 
+unsigned
+tw_children_starting(void)
+{
+    return nstarting;
+}
+
 static int
 watch_pipes(tw_child_t *c, uv_loop_t *loop)
 {
@@ -469,8 +491,8 @@ watch_pipes(tw_child_t *c, uv_loop_t *loop)
         c->handles++;
         c->poll[i].data = c;
 
-        if (i != PIPE_IN
-            && uv_poll_start(&c->poll[i], UV_READABLE, on_pipe) != 0)
+        if (uv_poll_start(&c->poll[i], i == PIPE_IN ? UV_DISCONNECT
+                : UV_READABLE, on_pipe) != 0)
         {
             rc = -1;
         }
@@ -522,6 +544,7 @@ tw_child_start(uv_loop_t *loop, tw_launch_t *launch,
     }
     children = c;
     nchildren++;
+    nstarting++;
 
     if (watch_pipes(c, loop) != 0) {
         /* it will be buried like any other */

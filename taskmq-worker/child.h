@@ -49,6 +49,9 @@ int tw_children_init(uv_loop_t *loop);
 void tw_children_close(void);
 unsigned tw_children_count(void);
 
+/* Those that are forked, and not in their program yet. */
+unsigned tw_children_starting(void);
+
 /* Takes launch's kill_argv and cgroup over. NULL with *err an errno (no
  * process, no pipes, no memory). */
 tw_child_t *tw_child_start(uv_loop_t *loop, tw_launch_t *launch,

@@ -121,7 +121,10 @@ take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n)
 
         w->counts.claimed++;
 
-        if (pool == NULL || w->phase != TW_RUNNING) {
+        /* more jobs than were asked for: not from our scripts */
+        if (pool == NULL || w->phase != TW_RUNNING
+            || (pool->n != 0 && w->free_slots == NULL))
+        {
             give_back(w, &job);
         } else if (pool->n == 0) {
             noop(w, &job);
@@ -168,6 +171,8 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         w->claim.want = 1;
         return;
     }
+
+    w->claim.unanswered_ms = 0;
 
     if (tq_claim_head(reply, &head) != 0) {
         refused(w, reply->type == REDIS_REPLY_ERROR ? reply->str
@@ -238,6 +243,9 @@ claim(tw_worker_t *w)
     }
     w->claim.asked += total;
     w->claim.in_flight++;
+    if (w->claim.unanswered_ms == 0) {
+        w->claim.unanswered_ms = tw_now(w);
+    }
     TQ_FAIL("claim-queued");
 
     return 0;

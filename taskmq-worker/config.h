@@ -38,6 +38,8 @@ typedef struct {
 typedef struct {
     char        name[TQ_HANDLER_MAX + 1];
     int         line;
+    int         program_line;     /* of command, runtime (or image), library */
+    int         workdir_line;
     uint64_t    fingerprint;  /* of all its keys and values */
     tw_kind_t   kind;
     char      **argv;         /* command; NULL-terminated, as all lists here */
@@ -75,6 +77,10 @@ int tw_conf_read(tw_conf_t *conf, const char *path, tq_str_t json,
     tq_buf_t *errors);
 
 void tw_conf_free(tw_conf_t *conf);
+
+/* config_check.c: looks whether the handlers' programs, folders and libraries
+ * are there. 0, or -1 with a line per miss added to errors. */
+int tw_conf_check(const tw_conf_t *conf, const char *path, tq_buf_t *errors);
 
 /* NULL-terminated lists of strings that they own. Copying: NULL without
  * memory. */

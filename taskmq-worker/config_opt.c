@@ -13,6 +13,7 @@ read_command(tw_reader_t *r, const tw_node_t *n)
 
     r->kinds++;
     r->h->kind = TW_KIND_COMMAND;
+    r->h->program_line = n->line;
     r->h->argv = tw_read_list(r, n, expected);
 
     if (r->h->argv != NULL
@@ -38,6 +39,9 @@ read_image(tw_reader_t *r, const tw_node_t *n)
 {
     r->kinds++;
     r->h->kind = TW_KIND_IMAGE;
+    if (r->h->runtime == NULL) {
+        r->h->program_line = n->line;
+    }
     r->h->image = tw_read_string(r, n, "expected the name of an image");
 
     if (r->h->image != NULL && r->h->image[0] == '-') {
@@ -50,6 +54,7 @@ read_library(tw_reader_t *r, const tw_node_t *n)
 {
     r->kinds++;
     r->h->kind = TW_KIND_LIBRARY;
+    r->h->program_line = n->line;
     r->h->library = tw_read_string(r, n, "expected the path of a shared "
         "object");
 }
@@ -79,6 +84,8 @@ read_runtime(tw_reader_t *r, const tw_node_t *n)
 {
     static const char  expected[] = "expected the container program, or an "
                                     "array of it and its options";
+
+    r->h->program_line = n->line;
 
     if (tw_read_is(n, "array")) {
         r->h->runtime = tw_read_list(r, n, expected);
@@ -281,6 +288,7 @@ read_protocol(tw_reader_t *r, const tw_node_t *n)
 static void
 read_workdir(tw_reader_t *r, const tw_node_t *n)
 {
+    r->h->workdir_line = n->line;
     r->h->workdir = tw_read_string(r, n, "expected the path of a folder");
 }
 

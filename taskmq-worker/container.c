@@ -191,30 +191,20 @@ tw_container_orphan(const char *name, size_t len)
 static void
 add_env(list_t *l, char *const *env)
 {
-    /* these would change the runtime itself: they go by its command line */
-    static const char  *own[] = { "PATH", "HOME", "USER", "LOGNAME", "SHELL",
-        "LANG", "LANGUAGE", "TZ", "TMPDIR", NULL };
-    int                 i;
-    char               *name;
-    size_t              n;
+    char  *name;
 
     for (; env != NULL && *env != NULL; env++) {
-        n = strcspn(*env, "=");
-
-        for (i = 0; own[i] != NULL; i++) {
-            if (strlen(own[i]) == n && strncmp(own[i], *env, n) == 0) {
-                break;
-            }
-        }
-
         add(l, "-e");
-        if (own[i] != NULL || strncmp(*env, "LC_", 3) == 0) {
+
+        /* these would change the runtime itself (launch.c leaves them out of
+         * its environment): they go by its command line */
+        if (tw_spawn_is_kept(*env)) {
             add(l, *env);
             continue;
         }
 
         /* by name only: a command line can be read by everybody */
-        name = strndup(*env, n);
+        name = strndup(*env, strcspn(*env, "="));
         if (name == NULL) {
             l->failed = 1;
             return;
@@ -372,6 +362,11 @@ on_listed(tw_child_t *c, void *data, const tw_exit_t *e)
     sweep_t            *s = data;
 
     (void) c;
+
+    if (e->start_step != NULL || e->status != 0) {
+        TW_LOG(TW_WARN, "containers of dead workers cannot be listed",
+            tw_fs("runtime", s->runtime[0]), tw_fi("status", e->status));
+    }
 
     if (e->start_step != NULL || e->status != 0 || s->orphans.n == 0
         || run(s, args, s->orphans.v, &remove_events) != 0)

@@ -135,6 +135,12 @@ tw_guard_fd(void)
     return guard_fd;
 }
 
+pid_t
+tw_guard_pid(void)
+{
+    return guard_pid;
+}
+
 static void
 tell(pid_t n)
 {

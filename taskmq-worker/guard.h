@@ -19,6 +19,9 @@ int tw_guard_start(void);
 /* For tw_spawn_t.guard_fd; -1: there is none. */
 int tw_guard_fd(void);
 
+/* -1: there is none. */
+pid_t tw_guard_pid(void);
+
 /* A group is gone. */
 void tw_guard_forget(pid_t group);
 

@@ -6,6 +6,9 @@
 /* A claim is made at least every TQ_WAKE_MAX_MS. */
 #define STUCK_MS  (6 * TQ_WAKE_MAX_MS)
 
+/* Longer than one call may take: it was asked on a second connection. */
+#define UNANSWERED_MS  (2 * TQ_REDIS_TIMEOUT_MS + 1000)
+
 static int
 has_free(const tw_worker_t *w)
 {
@@ -33,14 +36,28 @@ tw_health_stuck(const tw_worker_t *w)
            && tw_now(w) - w->lease.connected_ms > STUCK_MS;
 }
 
+static unsigned
+active(const tw_pool_t *p)
+{
+    unsigned  i, n = 0;
+
+    for (i = 0; i < p->n; i++) {
+        n += p->inst[i].state == TW_INST_BUSY;
+    }
+
+    return n;
+}
+
 static int
 all_failing(const tw_worker_t *w)
 {
-    unsigned  i;
+    unsigned    i;
+    tw_pool_t  *p;
 
     for (i = 0; i < w->npools; i++) {
-        if (w->pools[i]->fails == 0) {
-            return 0;
+        p = w->pools[i];
+        if (p->fails == 0 || p->idle != 0 || active(p) != 0) {
+            return 0;         /* fewer than there should be, but some */
         }
     }
 
@@ -62,7 +79,10 @@ tw_health_why(const tw_worker_t *w)
     if (w->claim.refusals != 0) {
         return "Redis refuses claims";
     }
-    if (tw_health_stuck(w)) {
+    if (tw_health_stuck(w)
+        || (w->claim.in_flight != 0 && w->claim.unanswered_ms != 0
+            && tw_now(w) - w->claim.unanswered_ms > UNANSWERED_MS))
+    {
         return "no claim was answered for a while";
     }
     if (all_failing(w)) {
@@ -70,18 +90,6 @@ tw_health_why(const tw_worker_t *w)
     }
 
     return NULL;
-}
-
-static unsigned
-active(const tw_pool_t *p)
-{
-    unsigned  i, n = 0;
-
-    for (i = 0; i < p->n; i++) {
-        n += p->inst[i].state == TW_INST_BUSY;
-    }
-
-    return n;
 }
 
 void

@@ -124,7 +124,7 @@ replace_if_due(tw_inst_t *inst)
         inst->tasks = 0;
 
     } else if (max != 0 && inst->tasks >= (uint64_t) max && inst->next == NULL
-               && inst->pool->fails == 0 && !inst->pool->stopping)
+               && tw_pool_may_start(inst->pool) && !inst->pool->stopping)
     {
         inst->next = start_child(inst);
     }
@@ -254,7 +254,7 @@ tw_inst_answered(tw_inst_t *inst, const tw_answer_t *a)
     (void) uv_timer_stop(&inst->timer);
     tw_inst_set_state(inst, TW_INST_IDLE);
     tw_slot_answer(inst->pool->w, s, a);
-    tw_pool_started_well(inst->pool);
+    tw_pool_started_well(inst->pool, inst->born_ms);
 }
 
 /* ---- what the child does ---- */
@@ -280,17 +280,6 @@ on_started(tw_child_t *c, void *data)
 }
 
 static void
-skip_line(tw_inst_t *inst, tq_str_t line, const char *why)
-{
-    inst->skipped++;
-    inst->skipped_why = why;
-    TW_LOG(TW_WARN, "stdout line skipped",
-        tw_fs("handler", inst->pool->conf->name), tw_fs("why", why),
-        tw_fi("job", inst->slot ? inst->slot->id : 0),
-        tw_fi("bytes", (int64_t) line.len), tw_fz("line", line));
-}
-
-static void
 on_line(tw_child_t *c, void *data, tq_str_t line)
 {
     tw_inst_t    *inst = data;
@@ -304,7 +293,7 @@ on_line(tw_child_t *c, void *data, tq_str_t line)
 
     if (a.kind == TW_ANSWER_NONE) {
         if (line.len != strspn(line.p, " \t\r")) {
-            skip_line(inst, line, a.why);
+            tw_inst_skip(inst, line, line.len, a.why);
         }
 
     } else if (c != inst->child || inst->state != TW_INST_BUSY) {
@@ -346,47 +335,14 @@ on_long_line(tw_child_t *c, void *data, char first, size_t len)
         return;
     }
 
-    inst->skipped++;
-    inst->skipped_why = "longer than the limit";
-    TW_LOG(TW_WARN, "stdout line skipped",
-        tw_fs("handler", inst->pool->conf->name),
-        tw_fs("why", inst->skipped_why), tw_fi("bytes", (int64_t) len));
-}
-
-/* One line of stderr into the worker's log, a named number a second. */
-static void
-log_stderr(tw_inst_t *inst, tw_child_t *c, tq_str_t line)
-{
-    int64_t  now = tw_now(inst->pool->w);
-
-    if (now - inst->err_since_ms >= 1000) {
-        if (inst->err_dropped != 0) {
-            TW_LOG(TW_WARN, "stderr lines not logged",
-                tw_fs("handler", inst->pool->conf->name),
-                tw_fi("lines", inst->err_dropped));
-        }
-        inst->err_since_ms = now;
-        inst->err_lines = 0;
-        inst->err_dropped = 0;
-    }
-
-    if (++inst->err_lines > TQ_STDERR_LINES_PER_S) {
-        inst->err_dropped++;
-        return;
-    }
-
-    TW_LOG(TW_INFO, "stderr", tw_fs("handler", inst->pool->conf->name),
-        tw_fi("pid", tw_child_pid(c)),
-        tw_fi("job", inst->slot ? inst->slot->id : 0), tw_fz("line", line));
+    tw_inst_skip(inst, (tq_str_t) { &first, 1 }, len,
+        "longer than the limit");
 }
 
 static void
 on_err(tw_child_t *c, void *data, const char *p, size_t len)
 {
-    size_t       n;
-    tq_buf_t    *b;
-    tw_inst_t   *inst = data;
-    const char  *nl;
+    tw_inst_t  *inst = data;
 
     if (inst == NULL) {
         return;
@@ -396,25 +352,7 @@ on_err(tw_child_t *c, void *data, const char *p, size_t len)
         tw_slot_stderr(inst->slot, p, len);
     }
 
-    for (b = &inst->err_line; len != 0; p += n, len -= n) {
-        nl = memchr(p, '\n', len);
-        n = nl != NULL ? (size_t) (nl - p) + 1 : len;
-
-        if (b->len + n < TQ_STDERR_LINE_BYTES) {
-            tq_buf_add(b, p, nl != NULL ? n - 1 : n);
-            if (nl == NULL) {
-                continue;
-            }
-            log_stderr(inst, c, (tq_str_t) { b->p, b->len });
-        } else {
-            if (b->len != 0) {
-                log_stderr(inst, c, (tq_str_t) { b->p, b->len });
-            }
-            log_stderr(inst, c, (tq_str_t) { p, n });
-        }
-
-        tq_buf_reset(b);
-    }
+    tw_inst_stderr(inst, tw_child_pid(c), p, len);
 }
 
 static void
@@ -436,7 +374,14 @@ on_closed_pipe(tw_child_t *c, void *data, const char *which)
     TW_LOG(TW_ERROR, why, tw_fs("handler", inst->pool->conf->name),
         tw_fi("pid", tw_child_pid(c)));
 
-    if (inst->state == TW_INST_BUSY) {
+    if (inst->state == TW_INST_BUSY && tw_child_task_untouched(c)) {
+        /* it wants no more: not this job's fault */
+        tw_slot_end(inst->slot, TW_END_RELEASE, NULL);
+        if (inst->tasks == 0) {
+            tw_pool_start_failed(inst->pool, why);
+        }
+
+    } else if (inst->state == TW_INST_BUSY) {
         tw_slot_end(inst->slot, TW_END_FAIL, why);
     }
 

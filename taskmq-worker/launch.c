@@ -63,8 +63,11 @@ tw_launch_env(const tw_handler_conf_t *conf)
         return NULL;
     }
 
-    for (i = 0; i < n; i++) {
-        own[i] = conf->env[i];
+    for (i = 0, n = 0; conf->env != NULL && conf->env[i] != NULL; i++) {
+        /* a container's PATH is not its runtime's (container.c) */
+        if (conf->kind != TW_KIND_IMAGE || !tw_spawn_is_kept(conf->env[i])) {
+            own[n++] = conf->env[i];
+        }
     }
 
     /* another user's home and name, unless env says otherwise */

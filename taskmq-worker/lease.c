@@ -233,6 +233,26 @@ on_reaped(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     }
 }
 
+/* Redis' clock was set forward, or this machine slept: leases that look
+ * expired may be none. As after a stall, everybody gets the time to extend. */
+static int
+jumped(tw_worker_t *w, int64_t redis_ms)
+{
+    int64_t  before = w->lease.ahead_ms;
+
+    w->lease.ahead_ms = redis_ms - tw_now(w);
+
+    if (before == 0 || w->lease.ahead_ms - before <= w->o->lease_ms / 3) {
+        return 0;
+    }
+
+    w->lease.connected_ms = tw_now(w);
+    TW_LOG(TW_WARN, "Redis' clock jumped, nobody is reaped for one lease",
+        tw_fi("ms", w->lease.ahead_ms - before));
+
+    return 1;
+}
+
 /* The time, from Redis itself, just now: reaps, unless that call is held up on
  * its way to Redis. */
 static void
@@ -249,6 +269,10 @@ on_time(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
     if (tq_reap_result(reply, &r) != 0) {
         on_reaped(call, result, reply);
+        return;
+    }
+
+    if (jumped(w, r.now_ms)) {
         return;
     }
 

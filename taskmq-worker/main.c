@@ -49,7 +49,9 @@ main(int argc, char **argv)
 
     tw_log_init(o.log_level, o.log_json);
 
-    if (tw_conf_load(&conf, o.config, &errors) != 0) {
+    if (tw_conf_load(&conf, o.config, &errors) != 0
+        || (o.check && tw_conf_check(&conf, o.config, &errors) != 0))
+    {
         (void) fwrite(errors.p, 1, errors.len, stderr);
         tq_buf_free(&errors);
         tw_conf_free(&conf);

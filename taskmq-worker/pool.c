@@ -44,6 +44,11 @@ start_down(tw_pool_t *p)
     tw_inst_t  *inst;
 
     while (!p->stopping && (inst = find_down(p)) != NULL) {
+        if (tw_children_starting() >= TQ_STARTING_MAX) {
+            (void) uv_timer_start(&p->timer, on_timer, 1, 0);
+            return;
+        }
+
         if (tw_inst_start(inst) != 0) {
             return;
         }
@@ -102,6 +107,7 @@ tw_pool_start_failed(tw_pool_t *p, const char *why)
     }
 
     p->fails++;
+    p->failed_ms = tw_now(p->w);
     TW_LOG(TW_ERROR, "handler cannot start, its jobs wait",
         tw_fs("handler", p->conf->name), tw_fs("error", why),
         tw_fi("retry_in_ms", backoff_ms(p)));
@@ -114,10 +120,21 @@ tw_pool_start_failed(tw_pool_t *p, const char *why)
     }
 }
 
-void
-tw_pool_started_well(tw_pool_t *p)
+int
+tw_pool_may_start(const tw_pool_t *p)
 {
-    if (p->fails != 0) {
+    return p->fails == 0 || tw_now(p->w) - p->failed_ms >= backoff_ms(p);
+}
+
+void
+tw_pool_started_well(tw_pool_t *p, int64_t born_ms)
+{
+    /* where all are up and none is being replaced, nothing fails any more */
+    if (p->fails != 0
+        && (born_ms >= p->failed_ms
+            || (find_down(p) == NULL && tw_now(p->w) - p->failed_ms
+                > 2 * TQ_START_WAIT_MAX_MS)))
+    {
         p->fails = 0;
         (void) uv_timer_stop(&p->timer);
         TW_LOG(TW_INFO, "handler works again",

@@ -23,6 +23,12 @@ typedef enum {
     TW_INST_ENDING            /* its child is being killed */
 } tw_inst_state_t;
 
+/* Lines logged in this second. */
+typedef struct {
+    int64_t   since_ms;
+    unsigned  lines, dropped;
+} tw_rate_t;
+
 struct tw_inst_s {
     tw_inst_state_t  state;
     unsigned         no;              /* place in the pool */
@@ -40,8 +46,7 @@ struct tw_inst_s {
     const char      *skipped_why;     /* of the last; static text */
 
     tq_buf_t         err_line;        /* unfinished stderr line */
-    int64_t          err_since_ms;    /* the second of the rate cap */
-    unsigned         err_lines, err_dropped;
+    tw_rate_t        err_rate, out_rate;
 };
 
 struct tw_pool_s {
@@ -55,6 +60,7 @@ struct tw_pool_s {
     unsigned                 asked;   /* slots of claims in flight */
     unsigned                 last;    /* round-robin */
     unsigned                 fails;   /* starts that failed in a row */
+    int64_t                  failed_ms;       /* the last of them */
     int                      watched; /* in the blocking read's keys */
     char                   **envp;
     uv_timer_t               timer;   /* the next start */
@@ -99,7 +105,13 @@ void tw_pool_close(tw_pool_t *p);
 
 /* The child of inst never became useful: why, for people. */
 void tw_pool_start_failed(tw_pool_t *p, const char *why);
-void tw_pool_started_well(tw_pool_t *p);
+
+/* A child that was born then has answered: it counts when that was after the
+ * last failure. (An old one's answers say nothing of how starting goes.) */
+void tw_pool_started_well(tw_pool_t *p, int64_t born_ms);
+
+/* 1: nothing failed, or so long ago that one more try is due. */
+int tw_pool_may_start(const tw_pool_t *p);
 
 /* Wants the instances that are DOWN started again, now or after the
  * back-off. */
@@ -123,6 +135,15 @@ int tw_inst_run(tw_inst_t *inst, tw_slot_t *slot);
 void tw_inst_kill(tw_inst_t *inst, int hard);
 
 void tw_inst_stop(tw_inst_t *inst, tw_stop_t how);
+
+/* ---- inst_log.c ---- */
+
+/* A line on stdout that is no answer; bytes: its length, of which line may be
+ * only the beginning. why: static text. */
+void tw_inst_skip(tw_inst_t *inst, tq_str_t line, size_t bytes,
+    const char *why);
+
+void tw_inst_stderr(tw_inst_t *inst, pid_t pid, const char *p, size_t len);
 
 /* ---- inst_http.c: the same for `url` handlers ---- */
 

@@ -165,6 +165,12 @@ on_loaded(uv_work_t *work, int status)
     tq_buf_free(&l->errors);
     free(l->path);
     free(l);
+
+    /* the file may have changed after it was read */
+    if (w->reload_again) {
+        w->reload_again = 0;
+        tw_reload(w);
+    }
 }
 
 void
@@ -172,7 +178,12 @@ tw_reload(tw_worker_t *w)
 {
     load_t  *l;
 
-    if (w->reloading || w->phase >= TW_DRAINING) {
+    if (w->phase >= TW_DRAINING) {
+        return;
+    }
+
+    if (w->reloading) {
+        w->reload_again = 1;
         return;
     }
 

@@ -68,27 +68,37 @@ same_name(const char *a, const char *b)
 }
 
 static int
-is_kept(const char *pair, const char *const *more)
+is_one_of(const char *pair, const char *const *names)
 {
-    int  i;
-
-    for (i = 0; more != NULL && more[i] != NULL; i++) {
-        if (same_name(pair, more[i])) {
-            return 1;
-        }
-    }
-
-    if (strncmp(pair, "LC_", 3) == 0) {
-        return 1;
-    }
-
-    for (i = 0; kept[i] != NULL; i++) {
-        if (same_name(pair, kept[i])) {
+    for (; names != NULL && *names != NULL; names++) {
+        if (same_name(pair, *names)) {
             return 1;
         }
     }
 
     return 0;
+}
+
+int
+tw_spawn_is_kept(const char *pair)
+{
+    return strncmp(pair, "LC_", 3) == 0 || is_one_of(pair, kept);
+}
+
+const char *
+tw_spawn_path(char *const *env)
+{
+    const char  *path;
+
+    for (; env != NULL && *env != NULL; env++) {
+        if (strncmp(*env, "PATH=", 5) == 0) {
+            return *env + 5;
+        }
+    }
+
+    path = getenv("PATH");
+
+    return path != NULL ? path : "/usr/local/bin:/usr/bin:/bin";
 }
 
 char **
@@ -112,7 +122,7 @@ tw_spawn_env(char *const *own, const char *const *more)
 
     n = 0;
     for (i = 0; environ[i] != NULL; i++) {
-        if (!is_kept(environ[i], more)) {
+        if (!tw_spawn_is_kept(environ[i]) && !is_one_of(environ[i], more)) {
             continue;
         }
 
@@ -150,15 +160,9 @@ static void
 exec_path(const tw_spawn_t *spec)
 {
     char         file[4096];
-    int          denied = 0, i;
+    int          denied = 0;
     size_t       n, len = strlen(spec->argv[0]);
-    const char  *path = "/usr/local/bin:/usr/bin:/bin";
-
-    for (i = 0; spec->envp[i] != NULL; i++) {
-        if (strncmp(spec->envp[i], "PATH=", 5) == 0) {
-            path = spec->envp[i] + 5;
-        }
-    }
+    const char  *path = tw_spawn_path(spec->envp);
 
     for ( ;; ) {
         n = strcspn(path, ":");
@@ -346,6 +350,17 @@ close_all(int fd[8])
     }
 }
 
+/* Descriptors are given out from below: the newest tells how many there are.
+ * A worker that has none left for Redis could do nothing at all. */
+static int
+too_many(int fd)
+{
+    struct rlimit  r;
+
+    return getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY
+           && (rlim_t) fd + TQ_FILES_KEPT >= r.rlim_cur;
+}
+
 int
 tw_spawn(const tw_spawn_t *spec, tw_spawned_t *out)
 {
@@ -360,6 +375,11 @@ tw_spawn(const tw_spawn_t *spec, tw_spawned_t *out)
             close_all(fd);
             return err;
         }
+    }
+
+    if (too_many(fd[7])) {
+        close_all(fd);
+        return EMFILE;
     }
 
     ours[0] = fd[1];

@@ -50,4 +50,11 @@ const char *tw_spawn_step(int step);
  */
 char **tw_spawn_env(char *const *own, const char *const *more);
 
+/* 1: "NAME=value" is one of those few. */
+int tw_spawn_is_kept(const char *pair);
+
+/* The PATH of a handler with this env (NULL-terminated, or NULL): its own, else
+ * the worker's, else the usual one. */
+const char *tw_spawn_path(char *const *env);
+
 #endif /* TW_SPAWN_H */

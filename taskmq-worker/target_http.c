@@ -491,6 +491,8 @@ tw_http_start(tw_http_t *h, const tw_http_request_t *r)
     (void) curl_easy_setopt(e, CURLOPT_URL, r->url);
     (void) curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     (void) curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    /* an end (timeout, cancel) must not wait for the thread that resolves */
+    (void) curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
     (void) curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long) CONNECT_MS);
     (void) curl_easy_setopt(e, CURLOPT_POST, 1L);
     (void) curl_easy_setopt(e, CURLOPT_POSTFIELDS, h->out.p);

@@ -95,6 +95,16 @@ on_error(void *data, tq_redis_err_t e)
 /* ---- the end ---- */
 
 static void
+on_abandon(uv_timer_t *t)
+{
+    tw_worker_t  *w = t->data;
+
+    w->abandoned = 1;
+    TW_LOG(TW_WARN, "leaving while a name or a file is being looked up");
+    uv_stop(&w->loop);
+}
+
+static void
 close_all(tw_worker_t *w)
 {
     unsigned    i;
@@ -138,7 +148,10 @@ close_all(tw_worker_t *w)
     uv_close((uv_handle_t *) &w->intr, NULL);
     uv_close((uv_handle_t *) &w->hup, NULL);
     uv_close((uv_handle_t *) &w->watchdog, NULL);
-    uv_close((uv_handle_t *) &w->grace, NULL);
+
+    /* not waited for, but it ends the wait for a thread (DNS, a file) */
+    (void) uv_timer_start(&w->grace, on_abandon, LEAVE_MS, 0);
+    uv_unref((uv_handle_t *) &w->grace);
 }
 
 static void
@@ -265,17 +278,13 @@ tw_die(tw_worker_t *w)
 static void
 on_signal(uv_signal_t *s, int signum)
 {
-    tw_worker_t  *w = s->data;
-
     TW_LOG(TW_INFO, "signal", tw_fs("signal", strsignal(signum)));
-    tw_stop(w, 0);
-}
 
-static void
-on_hup(uv_signal_t *s, int signum)
-{
-    (void) signum;
-    tw_reload(s->data);
+    if (signum == SIGHUP) {
+        tw_reload(s->data);
+    } else {
+        tw_stop(s->data, 0);
+    }
 }
 
 /* Only while the loop turns and claiming works: systemd restarts the rest. */
@@ -363,7 +372,7 @@ start_signals(tw_worker_t *w)
         || uv_signal_init(&w->loop, &w->hup) != 0
         || uv_signal_start(&w->term, on_signal, SIGTERM) != 0
         || uv_signal_start(&w->intr, on_signal, SIGINT) != 0
-        || uv_signal_start(&w->hup, on_hup, SIGHUP) != 0)
+        || uv_signal_start(&w->hup, on_signal, SIGHUP) != 0)
     {
         return -1;
     }
@@ -429,7 +438,7 @@ start_limits(tw_worker_t *w)
         if (w->conf.h[i]->memory_bytes != 0
             && w->conf.h[i]->kind != TW_KIND_IMAGE)
         {
-            if (tw_cgroup_init(&w->cgroup_why) == 0) {
+            if (tw_cgroup_init(tw_guard_pid(), &w->cgroup_why) == 0) {
                 w->cgroup_why = NULL;
             }
             return;
@@ -524,13 +533,18 @@ tw_run(tw_options_t *o, tw_conf_t *conf)
         tw_fi("failed", (int64_t) w->counts.failed),
         tw_fi("given_back", (int64_t) w->counts.released));
 
-    tw_cgroup_close();
     tw_notify_close();
     tw_guard_stop();
+    tw_cgroup_close();
     free(w->pools);
     tw_slots_close(w);
     tw_conf_free(&w->conf);
-    (void) uv_loop_close(&w->loop);
+
+    uv_close((uv_handle_t *) &w->grace, NULL);
+    (void) uv_run(&w->loop, UV_RUN_NOWAIT);
+    if (uv_loop_close(&w->loop) != 0 && w->abandoned) {
+        _exit(code);          /* exit() would wait for the thread, too */
+    }
     uv_library_shutdown();
 
     return code;

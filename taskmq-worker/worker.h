@@ -70,6 +70,9 @@ typedef struct {
     unsigned       refusals;  /* in a row */
     uv_timer_t     due;       /* the earliest scheduled job; also refusals */
     int64_t        last_ok_ms;        /* claiming works: seen by health */
+    int64_t        unanswered_ms;     /* since when claims were asked in vain,
+                                         on whatever connection; 0: they are
+                                         answered */
 } tw_claim_t;
 
 typedef struct {
@@ -89,6 +92,7 @@ typedef struct {
     int            extending;         /* one call at a time */
     int            reaping;
     int64_t        asked_ms;          /* when the call under way left */
+    int64_t        ahead_ms;          /* Redis' clock before ours; 0: unknown */
 } tw_lease_t;
 
 typedef struct {
@@ -116,6 +120,7 @@ struct tw_worker_s {
 
     tw_phase_t     phase;
     int            exit_code;
+    int            abandoned; /* a thread did not end in time */
     tw_rconn_t    *redis;
     int            away;      /* Redis is, and that was logged */
     uint64_t       redis_errors[TQ_ERR_N];    /* by kind, since the start */
@@ -138,6 +143,7 @@ struct tw_worker_s {
     unsigned       npools;
     tw_pool_t     *retired;   /* replaced by a reload, not empty yet */
     int            reloading;
+    int            reload_again;      /* another HUP came meanwhile */
 
     uv_prepare_t   prepare;
     uv_check_t     check;

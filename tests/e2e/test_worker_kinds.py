@@ -1,6 +1,7 @@
 """Handlers that are no plain program: HTTP targets, shared objects,
 containers; and what bounds a child: memory, user."""
 
+import email.utils
 import http.server
 import json
 import os
@@ -57,14 +58,20 @@ class Server(http.server.ThreadingHTTPServer):
 class Url(unittest.TestCase):
 
     @classmethod
+    def start_server(cls):
+        server = Server(("127.0.0.1", 0), Target)
+        server.daemon_threads = True
+        server.seen = []
+        server.base = "http://127.0.0.1:%d" % server.server_address[1]
+        cls.addClassCleanup(server.server_close)
+        cls.addClassCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+    @classmethod
     def setUpClass(cls):
-        cls.server = Server(("127.0.0.1", 0), Target)
-        cls.server.daemon_threads = True
-        cls.server.seen = []
-        cls.addClassCleanup(cls.server.server_close)
-        cls.addClassCleanup(cls.server.shutdown)
-        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
-        cls.base = "http://127.0.0.1:%d" % cls.server.server_address[1]
+        cls.server, cls.other = cls.start_server(), cls.start_server()
+        cls.base = cls.server.base
         cls.s = Desk(handlers={
             "u": {"url": cls.base + "/run?x=1", "instances": 4, "timeout": 2},
             "nowhere": {"url": "http://127.0.0.1:1/", "instances": 1},
@@ -135,6 +142,24 @@ class Url(unittest.TestCase):
             self.assertGreaterEqual(b - a, 1.95)
             self.assertLess(b - a, 2 + 0.5 * SLOW)
 
+    def test_retry_after_as_a_date(self):
+        """The other form. The usual wait here is 0.2 s."""
+        at = time.time() + 4            # dates have whole seconds
+        job = self.s.add("u", {"status": 503, "until": 1, "headers": {
+            "Retry-After": email.utils.formatdate(at, usegmt=True)}})
+        self.s.wait_done(job, 15)
+        a, b = [s[4] for s in self.server.seen]
+        self.assertGreaterEqual(b, int(at) - 0.05)
+        self.assertLess(b, at + 1 * SLOW)
+        # one that is over, and one that is none
+        for text in ("Sun, 06 Nov 1994 08:49:37 GMT", "soon"):
+            del self.server.seen[:]
+            job = self.s.add("u", {"status": 429, "until": 1,
+                                   "headers": {"Retry-After": text}})
+            self.s.wait_done(job)
+            a, b = [s[4] for s in self.server.seen]
+            self.assertLess(b - a, 1 * SLOW, text)
+
     def test_timeout_is_retried(self):
         job = self.s.add("u", {"sleep": 3, "until": 0}, max_retries=1)
         failed = self.s.wait_status(job, "FAILED", 15)
@@ -155,11 +180,13 @@ class Url(unittest.TestCase):
         for status, to in ((307, "http://localhost:%d/moved"
                             % self.server.server_address[1]),
                            (308, "https://example.org/"),
+                           (307, self.other.base + "/moved"),
                            (302, self.base + "/moved"),
                            (308, self.base + "/run?x=1")):
             error = self.failed("fixed", status=status,
                                 headers={"Location": to})
             self.assertIn("HTTP status %d, not followed: " % status, error)
+        self.assertEqual(self.other.seen, [])
 
     def test_answer_over_the_limit(self):
         error = self.failed("fixed", body="x" * 1000, times=1200)
@@ -278,6 +305,7 @@ class Bounds(unittest.TestCase):
                              "(\"cgroup v2\"|RLIMIT_AS because=.*)",
                              w.tail(20000))
             self.assertTrue(line, w.tail(20000))
+            print("\n    memory limit by " + line.group(1))
             if "RLIMIT" in line.group(1):
                 self.assertIn("MemoryError", s.log(job))
             else:
@@ -344,7 +372,10 @@ while read -r line; do
     *do-stubborn*) trap '' TERM; sleep 100; sleep 100; sleep 100 ;;
     *do-env*) echo "{\"status\":\"success\",\"result\":\"$MINE,$PATH\"}" ;;
     *do-id*) echo "{\"status\":\"success\",\"result\":$(id -u)}" ;;
-    *do-mem*) x=$(head -c 100000000 /dev/zero | tr '\0' x); echo "${#x}" ;;
+    *do-mem*)
+        x=$(head -c 100000000 /dev/zero | tr '\0' x)
+        test "${#x}" = 100000000 || exit 9
+        echo '{"status":"success"}' ;;
     *do-note*)
         # the runtime carries stdout and stderr apart: one may overtake
         echo "note" >&2; sleep 1; echo '{"status":"success"}' ;;
@@ -388,6 +419,25 @@ class FakeRuntime(unittest.TestCase):
                 r"--workdir /srv -e A -e PATH=/x --network=none -v /a:/b "
                 r"registry/x:1$"))
 
+    def test_environment_of_the_runtime(self):
+        """A container's PATH and HOME are not those of the program that runs
+        it (docker, unless another is named), which is found in the worker's
+        PATH."""
+        with Desk(handlers={}, aof=False) as s:
+            os.mkdir(s.path("bin"))
+            s.path("bin/docker", b"#!/bin/sh\necho \"$PATH $HOME\" > "
+                   + s.path("saw").encode() + b"\n"
+                   + (FAKE % {"dir": s.dir}).encode())
+            os.chmod(s.path("bin/docker"), 0o755)
+            s.write_handlers({"c": {
+                "image": "x", "instances": 1,
+                "env": {"PATH": "/x", "HOME": "/y"}}})
+            path = s.path("bin") + ":" + os.environ["PATH"]
+            s.worker(env={"PATH": path, "HOME": "/z"})
+            s.wait_done(s.add("c", {}))
+            with open(s.path("saw")) as f:
+                self.assertEqual(f.read(), path + " /z\n")
+
     def test_sweep(self):
         with Desk(handlers={}, aof=False) as s:
             runtime = s.path("runtime", (FAKE % {"dir": s.dir}).encode())
@@ -420,7 +470,7 @@ def import_image(name):
         os.mkdir(os.path.join(d, "bin"))
         subprocess.run(["cp", "/bin/busybox", os.path.join(d, "bin")],
                        check=True)
-        for n in ("sh", "sleep", "echo", "id", "head", "tr"):
+        for n in ("sh", "sleep", "echo", "id", "head", "tr", "test"):
             os.symlink("busybox", os.path.join(d, "bin", n))
         with open(os.path.join(d, "handler"), "w") as f:
             f.write(IN_CONTAINER)
@@ -473,8 +523,8 @@ class Podman(unittest.TestCase):
             # the memory limit kills what is inside, and the job says so
             job = s.add("c", {"do": "do-mem"}, retry_policy="none")
             failed = s.wait_status(job, "FAILED", 30)
-            self.assertRegex(failed["error_log"],
-                             "exited with status|was no answer")
+            self.assertRegex(failed["error_log"], "^handler exited with "
+                             "status (9|137) without an answer$")
             s.wait_done(s.add("c", {}), 30)
             # a timeout: TERM, and for the stubborn one KILL by the runtime
             for do, most in (("do-sleep", 10), ("do-stubborn", 20)):

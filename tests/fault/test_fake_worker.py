@@ -2,6 +2,8 @@
 the jobs end, each has run as often as it should, the log says what is wrong,
 nothing spins, and no restart is needed."""
 
+import http.client
+import json
 import os
 import sys
 import time
@@ -15,7 +17,7 @@ from desk import Desk  # noqa: E402
 from fake_redis import (FakeRedis, bytewise, close, cut,  # noqa: E402
                         done_then_silence, dribble, error, extra, reply,
                         silence)
-from harness import wait_for  # noqa: E402
+from harness import free_port, wait_for  # noqa: E402
 
 LEASE = 3
 # what a call may be answered with when nothing was done
@@ -49,7 +51,9 @@ class Fake(unittest.TestCase):
         cls.addClassCleanup(s.close)
         cls.fake = FakeRedis(s.path("fake.sock"), s.sock)
         cls.addClassCleanup(cls.fake.close)
-        cls.w = s.worker("--redis-url", s.url("worker", cls.fake.path))
+        cls.port = free_port()
+        cls.w = s.worker("--redis-url", s.url("worker", cls.fake.path),
+                         "--listen", "127.0.0.1:%d" % cls.port)
         cls.n = 0
         redis = tmq.Client(s)
         cls.addClassCleanup(redis.close)
@@ -174,6 +178,31 @@ class Claims(Fake):
         self.assertIn("Redis refuses claims", log)
         self.assertIn("claiming works again", log)
 
+    def test_more_jobs_than_asked(self):
+        """The same job thirty times: no slot is left, and nobody falls."""
+        sent = []
+
+        def rule(conn, ask):
+            data = ask()
+            # *6 :now :due $12 counter, $… id :n $… record
+            if data.startswith(b"*6\r\n") and not sent:
+                words = data.split(b"\r\n")
+                data = b"\r\n".join([b"*93"] + words[1:5]
+                                    + 30 * words[5:10]) + b"\r\n"
+                sent.append(data)
+            conn.send(data)
+
+        for handler in ("t", "n"):
+            with self.subTest(handler):
+                sent.clear()
+                self.fake.say("claim", rule)
+                self.ends(self.add(handler)[0])
+                self.assertEqual(len(sent), 1)
+                self.settled()
+                self.ends(self.add(handler)[0])
+                wait_for(lambda: self.s.redis(
+                    "ZCARD", self.s.key("leased")) == 0, 20)
+
     def test_large_jobs(self):
         for name in ("byte by byte", "cut", "cut at its end", "lost reply"):
             with self.subTest(name):
@@ -195,6 +224,34 @@ class Claims(Fake):
                 self.fake.well()
                 self.ends(i)
                 self.assertEqual(self.runs(job), 1)
+
+    def test_healthz_says_it(self):
+        """Alive means that claiming works: refused or unanswered claims are a
+        503, for as long as they last, on whatever connection."""
+        for name, rule, why in (
+                ("refused", UNDONE["loading"], "Redis refuses claims"),
+                ("unanswered", silence, "no claim was answered")):
+            with self.subTest(name):
+                self.assertEqual(self.health()[0], 200)
+                self.fake.say("claim", rule)
+                wait_for(lambda: why in self.health()[1], 30, why)
+                end = time.monotonic() + 5
+                seen = set()
+                while time.monotonic() < end:
+                    seen.add(self.health())
+                self.assertEqual({status for status, _ in seen}, {503}, seen)
+                self.fake.well()
+                wait_for(lambda: self.health()[0] == 200, 20)
+                self.settled()
+
+    def health(self):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            c.request("GET", "/healthz")
+            r = c.getresponse()
+            return r.status, json.loads(r.read()).get("detail", "")
+        finally:
+            c.close()
 
     def test_silent_for_a_while(self):
         """Longer than a call's time: the connection is made anew."""

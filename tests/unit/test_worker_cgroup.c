@@ -44,10 +44,10 @@ test_no_controller(void **state)
     const char  *why = NULL;
 
     (void) state;
-    assert_int_equal(tw_cgroup_use(dir, &why), -1);
+    assert_int_equal(tw_cgroup_use(dir, -1, &why), -1);
     assert_string_equal(why, "no memory controller in cgroup v2");
     file("cgroup.controllers", "cpu memoryless pids\n");
-    assert_int_equal(tw_cgroup_use(dir, &why), -1);
+    assert_int_equal(tw_cgroup_use(dir, -1, &why), -1);
 }
 
 static void
@@ -62,7 +62,7 @@ test_moves_itself_and_back(void **state)
     file("cgroup.controllers", "cpu memory\n");
     file("cgroup.subtree_control", "");
 
-    assert_int_equal(tw_cgroup_use(dir, &why), 0);
+    assert_int_equal(tw_cgroup_use(dir, -1, &why), 0);
     read_file(own, "cgroup.procs", text, sizeof(text));
     assert_string_equal(text, pid);
     read_file(dir, "cgroup.subtree_control", text, sizeof(text));
@@ -84,7 +84,7 @@ test_child(void **state)
     (void) state;
     file("cgroup.controllers", "memory\n");
     file("cgroup.subtree_control", "cpu memory\n");
-    assert_int_equal(tw_cgroup_use(dir, &why), 0);
+    assert_int_equal(tw_cgroup_use(dir, -1, &why), 0);
     assert_int_equal(own_dir[0], '\0');
 
     path = tw_cgroup_new(67108864, &fd);

@@ -1,0 +1,86 @@
+/* inst_log.c: what an instance's child writes beside its answers, in the
+ * worker's log: a named number of lines a second of each sort. See pool.h. */
+
+#include <string.h>
+
+#include "log.h"
+#include "pool.h"
+
+/* 1: one more line of this sort may be logged. */
+static int
+may_log(tw_inst_t *inst, tw_rate_t *r, const char *sort)
+{
+    int64_t  now = tw_now(inst->pool->w);
+
+    if (now - r->since_ms >= 1000) {
+        if (r->dropped != 0) {
+            TW_LOG(TW_WARN, "lines not logged",
+                tw_fs("handler", inst->pool->conf->name),
+                tw_fs("of", sort), tw_fi("lines", r->dropped));
+        }
+        r->since_ms = now;
+        r->lines = 0;
+        r->dropped = 0;
+    }
+
+    if (r->lines < TQ_CHILD_LINES_PER_S) {
+        r->lines++;
+        return 1;
+    }
+
+    r->dropped++;
+
+    return 0;
+}
+
+void
+tw_inst_skip(tw_inst_t *inst, tq_str_t line, size_t bytes, const char *why)
+{
+    inst->skipped++;
+    inst->skipped_why = why;
+
+    if (may_log(inst, &inst->out_rate, "stdout")) {
+        TW_LOG(TW_WARN, "stdout line skipped",
+            tw_fs("handler", inst->pool->conf->name), tw_fs("why", why),
+            tw_fi("job", inst->slot ? inst->slot->id : 0),
+            tw_fi("bytes", (int64_t) bytes), tw_fz("line", line));
+    }
+}
+
+static void
+log_line(tw_inst_t *inst, pid_t pid, tq_str_t line)
+{
+    if (may_log(inst, &inst->err_rate, "stderr")) {
+        TW_LOG(TW_INFO, "stderr", tw_fs("handler", inst->pool->conf->name),
+            tw_fi("pid", pid), tw_fi("job", inst->slot ? inst->slot->id : 0),
+            tw_fz("line", line));
+    }
+}
+
+void
+tw_inst_stderr(tw_inst_t *inst, pid_t pid, const char *p, size_t len)
+{
+    size_t       n;
+    tq_buf_t    *b;
+    const char  *nl;
+
+    for (b = &inst->err_line; len != 0; p += n, len -= n) {
+        nl = memchr(p, '\n', len);
+        n = nl != NULL ? (size_t) (nl - p) + 1 : len;
+
+        if (b->len + n < TQ_STDERR_LINE_BYTES) {
+            tq_buf_add(b, p, nl != NULL ? n - 1 : n);
+            if (nl == NULL) {
+                continue;
+            }
+            log_line(inst, pid, (tq_str_t) { b->p, b->len });
+        } else {
+            if (b->len != 0) {
+                log_line(inst, pid, (tq_str_t) { b->p, b->len });
+            }
+            log_line(inst, pid, (tq_str_t) { p, n });
+        }
+
+        tq_buf_reset(b);
+    }
+}

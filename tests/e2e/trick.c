@@ -1,0 +1,107 @@
+/*
+ * Loaded before the C library (LD_PRELOAD), for what a test machine does not
+ * do by itself:
+ *
+ *   TRICK_DNS=FILE    names in .slow.test take 30 s to be looked up, and say so
+ *                     with a byte in FILE
+ *   TRICK_FORK=FILE   fork() fails while FILE is there
+ *   TRICK_CLOCK=FILE  the wall clock is off by as many seconds as FILE says
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REAL(name)  ((__typeof__(&name)) dlsym(RTLD_NEXT, #name))
+
+int
+getaddrinfo(const char *node, const char *service,
+    const struct addrinfo *hints, struct addrinfo **out)
+{
+    int          fd;
+    const char  *mark = getenv("TRICK_DNS");
+
+    if (mark == NULL || node == NULL || strstr(node, ".slow.test") == NULL) {
+        return REAL(getaddrinfo)(node, service, hints, out);
+    }
+
+    fd = open(mark, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd >= 0) {
+        (void) !write(fd, "x", 1);
+        close(fd);
+    }
+    sleep(30);
+
+    return EAI_AGAIN;
+}
+
+pid_t
+fork(void)
+{
+    const char  *mark = getenv("TRICK_FORK");
+
+    if (mark != NULL && access(mark, F_OK) == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+
+    return REAL(fork)();
+}
+
+static long
+off(void)
+{
+    int          fd;
+    char         text[32] = "";
+    const char  *name = getenv("TRICK_CLOCK");
+
+    fd = name != NULL ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        (void) !read(fd, text, sizeof(text) - 1);
+        close(fd);
+    }
+
+    return atol(text);
+}
+
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+    int  rc = REAL(clock_gettime)(id, ts);
+
+    if (id == CLOCK_REALTIME) {
+        ts->tv_sec += off();
+    }
+
+    return rc;
+}
+
+int
+gettimeofday(struct timeval *restrict tv, void *restrict tz)
+{
+    int  rc = REAL(gettimeofday)(tv, tz);
+
+    tv->tv_sec += off();
+
+    return rc;
+}
+
+time_t
+time(time_t *t)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+    if (t != NULL) {
+        *t = ts.tv_sec;
+    }
+
+    return ts.tv_sec;
+}

@@ -1,0 +1,142 @@
+/* What /healthz and systemd's watchdog are told: alive means that claiming
+ * works. The connection and the clock are played by this test. */
+
+#include "unit.h"
+
+#include "../../taskmq-worker/health.c"
+
+static int       ready;
+static uint64_t  now_ms;
+
+uint64_t
+uv_now(const uv_loop_t *loop)
+{
+    (void) loop;
+    return now_ms;
+}
+
+int
+tw_rconn_ready(const tw_rconn_t *c)
+{
+    (void) c;
+    return ready;
+}
+
+static tw_options_t       options = { .concurrency = 2 };
+static tw_handler_conf_t  conf = { .name = "h" };
+static tw_inst_t          inst;
+static tw_pool_t          pool = { .conf = &conf, .n = 1, .inst = &inst };
+static tw_pool_t         *pools[] = { &pool };
+static tw_worker_t        w;
+
+/* Connected, one idle instance, a claim answered just now. */
+static int
+setup(void **state)
+{
+    (void) state;
+    memset(&w, 0, sizeof(w));
+    w.o = &options;
+    w.phase = TW_RUNNING;
+    w.pools = pools;
+    w.npools = 1;
+    pool.idle = 1;
+    pool.waiting = 0;
+    pool.fails = 0;
+    ready = 1;
+    now_ms = 1000000;
+    w.claim.last_ok_ms = (int64_t) now_ms;
+    w.lease.connected_ms = 1000;
+
+    return 0;
+}
+
+static void
+test_well(void **state)
+{
+    (void) state;
+    assert_null(tw_health_why(&w));
+    assert_int_equal(tw_health_stuck(&w), 0);
+    now_ms += STUCK_MS;
+    assert_int_equal(tw_health_stuck(&w), 0);
+}
+
+/* Free slots, Redis there, and no claim: systemd gets no sign of life. */
+static void
+test_stuck(void **state)
+{
+    (void) state;
+    now_ms += STUCK_MS + 1;
+    assert_int_equal(tw_health_stuck(&w), 1);
+    assert_string_equal(tw_health_why(&w),
+        "no claim was answered for a while");
+
+    /* all slots at work: no claim is due */
+    w.busy = 2;
+    assert_int_equal(tw_health_stuck(&w), 0);
+    w.busy = 0;
+
+    /* the handler's places are */
+    pool.idle = 0;
+    assert_int_equal(tw_health_stuck(&w), 0);
+    pool.idle = 1;
+
+    /* a restart would not help */
+    ready = 0;
+    assert_int_equal(tw_health_stuck(&w), 0);
+    assert_string_equal(tw_health_why(&w), "Redis is away");
+    ready = 1;
+    w.claim.refusals = 1;
+    assert_int_equal(tw_health_stuck(&w), 0);
+    assert_string_equal(tw_health_why(&w), "Redis refuses claims");
+    w.claim.refusals = 0;
+
+    /* connected a moment ago, draining */
+    w.lease.connected_ms = (int64_t) now_ms;
+    assert_int_equal(tw_health_stuck(&w), 0);
+    w.lease.connected_ms = 0;
+    w.phase = TW_DRAINING;
+    assert_int_equal(tw_health_stuck(&w), 0);
+    assert_string_equal(tw_health_why(&w), "stopping");
+}
+
+/* Asked again and again, each time on a new connection. */
+static void
+test_unanswered(void **state)
+{
+    (void) state;
+    w.claim.in_flight = 1;
+    w.claim.unanswered_ms = (int64_t) now_ms;
+    w.lease.connected_ms = (int64_t) now_ms;
+    now_ms += UNANSWERED_MS;
+    assert_null(tw_health_why(&w));
+    now_ms++;
+    assert_string_equal(tw_health_why(&w),
+        "no claim was answered for a while");
+    w.claim.in_flight = 0;
+    assert_null(tw_health_why(&w));
+}
+
+static void
+test_no_handler_can_start(void **state)
+{
+    (void) state;
+    pool.fails = 1;
+    assert_null(tw_health_why(&w));     /* the one that is there works */
+    pool.idle = 0;
+    inst.state = TW_INST_BUSY;
+    assert_null(tw_health_why(&w));
+    inst.state = TW_INST_DOWN;
+    assert_string_equal(tw_health_why(&w), "no handler can start");
+}
+
+int
+main(void)
+{
+#define T(f)  cmocka_unit_test_setup(f, setup)
+    const struct CMUnitTest  tests[] = {
+        T(test_well), T(test_stuck), T(test_unanswered),
+        T(test_no_handler_can_start),
+    };
+
+    return cmocka_run_group_tests_name("worker_health", tests, NULL, NULL);
+}
