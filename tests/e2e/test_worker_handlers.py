@@ -330,15 +330,47 @@ class Starting(unittest.TestCase):
             self.assertTrue(all(c >= 5 for c in counts[:-1]), counts)
             wait_for(lambda: gone(pids[0]), 5)
 
+    def test_replacement_comes_first(self):
+        """One that cannot be started leaves the old process at work."""
+        with Desk(handlers={}, aof=False) as s:
+            program = s.path("program", b"#!/bin/sh\nexec %s\n"
+                             % " ".join(ODD).encode())
+            os.chmod(program, 0o755)
+            s.write_handlers({"odd": {"command": [program], "instances": 1,
+                                      "max_tasks_per_child": 2}})
+            w = s.worker()
+
+            def pid():
+                done = s.wait_done(s.add("odd", {"do": "look"}))
+                self.assertEqual((done["retries"], done["crashes"]), (0, 0))
+                return done["result"]["pid"]
+
+            first = pid()
+            os.rename(program, program + ".away")
+            self.assertEqual({pid() for _ in range(20)}, {first})
+            self.assertIn("exec: %s: No such file" % program, w.tail(50000))
+            # tried again now and then, not after each of the 20
+            self.assertLess(w.tail(50000).count("cannot start"), 10)
+            os.rename(program + ".away", program)
+            wait_for(lambda: pid() != first, 40)
+            wait_for(lambda: gone(first), 5)
+
     def test_selection(self):
-        for pick, distinct in (("round-robin", 3), ("first-available", 1)):
+        for pick, distinct in (("round-robin", 3), ("first-available", 1),
+                               ("random", 3)):
             with Desk(handlers={"odd": {
                     "command": ODD, "instances": 3,
                     "handler_selection": pick}}, aof=False) as s:
                 s.worker()
                 pids = [s.wait_done(s.add("odd", {"do": "look"}))["result"][
-                    "pid"] for _ in range(6)]
+                    "pid"] for _ in range(30 if pick == "random" else 6)]
                 self.assertEqual(len(set(pids)), distinct, pick)
+                if pick == "round-robin":
+                    self.assertEqual(pids[:3], pids[3:])
+                elif pick == "random":
+                    # nobody's turn: the next one is now and then the same
+                    self.assertTrue(any(a == b for a, b in zip(pids,
+                                                               pids[1:])))
 
     def test_concurrency_bounds_all_handlers(self):
         with Desk(handlers={n: {"command": ODD, "instances": 4}

@@ -147,17 +147,61 @@ class Leases(unittest.TestCase):
                 s.wait_done(s.add("odd", {"do": "ok"}))
             self.assertEqual(s.stat("success"), 2)
 
-    def test_cancelled_while_the_worker_was_stopped(self):
-        with Desk(handlers=T, lease=2) as s:
+    def test_cancel_and_delete_while_the_worker_is_stopped(self):
+        """SIGSTOP: it learns of it within a second of going on."""
+        with Desk(handlers={"odd": {"command": ODD, "instances": 1}}) as s:
             w = s.worker()
-            job = s.add("t", {"name": "x", "sleep": 3})
-            wait_for(s.marks, 10)
-            w.signal(signal.SIGSTOP)
-            s.run("cancel", "--force", job)
-            w.signal(signal.SIGCONT)
-            wait_for(lambda: "job cancelled" in w.tail(), 5)
+            for command, word in ((["cancel", "--force"], "job cancelled"),
+                                  (["delete"], "lease lost")):
+                job = s.add("odd", {"do": "family", "mark": s.path("pid")})
+                pid = wait_for(lambda: self.grandchild(s), 10)
+                w.signal(signal.SIGSTOP)
+                s.run(*command, job)
+                self.ended(s, job, command)
+                w.signal(signal.SIGCONT)
+                began = time.monotonic()
+                wait_for(lambda: gone(pid), 5)
+                self.assertLess(time.monotonic() - began, 1 * SLOW)
+                self.assertIn(word, w.tail())
+                self.ended(s, job, command)
+                os.unlink(s.path("pid"))
+                s.wait_done(s.add("odd", {"do": "ok"}))
+            self.assertEqual((s.stat("success"), s.stat("crashes")), (2, 0))
+
+    def test_cancel_and_delete_while_the_worker_is_away(self):
+        """Killed before, started after: nobody runs the job again."""
+        with Desk(handlers={"t": {"instances": 1}}, lease=1) as s:
+            for n, command in enumerate((["cancel", "--force"], ["delete"])):
+                w = s.worker(wait=n == 0)
+                job = s.add("t", {"name": "x%d" % n, "sleep": 60})
+                wait_for(lambda: any(m["name"] == "x%d" % n
+                                     for m in s.marks()), 10)
+                w.kill()
+                s.run(*command, job)
+                self.ended(s, job, command)
+                w = s.worker(wait=False)
+                # it reaps after a lease; then one more job
+                wait_for(lambda: "connected" in w.tail(), 10)
+                pause(2)
+                s.wait_done(s.add("t", {}))
+                self.ended(s, job, command)
+                self.assertEqual(len([m for m in s.marks()
+                                      if m["name"] == "x%d" % n]), 1)
+                w.stop()
+            self.assertEqual(s.stat("crashes"), 0)
+
+    def ended(self, s, job, command):
+        if command[0] == "cancel":
             self.assertEqual(s.job(job)["status"], "CANCELLED")
-            s.wait_done(s.add("t", {}))
+        else:
+            self.assertNotEqual(s.cli("get-job", job).returncode, 0)
+
+    def grandchild(self, s):
+        try:
+            with open(s.path("pid")) as f:
+                return int(f.read() or 0)
+        except FileNotFoundError:
+            return 0
 
     def test_lost_lease_drops_the_result(self):
         """A worker that was stopped longer than its lease: another one has
@@ -169,8 +213,10 @@ class Leases(unittest.TestCase):
             b = s.worker()
             a.signal(signal.SIGSTOP)
             wait_for(lambda: len(s.marks()) >= 2, 15, "b runs it")
+            self.assertFalse(gone(s.marks()[0]["pid"]))
             a.signal(signal.SIGCONT)
             wait_for(lambda: "lease lost" in a.tail(), 5)
+            wait_for(lambda: gone(s.marks()[0]["pid"]), 10)
             done = s.wait_done(job, 15)
             self.assertEqual((done["result"], done["crashes"]), ("once", 1))
             self.assertEqual(s.stat("success"), 1)

@@ -282,27 +282,46 @@ class Guard(unittest.TestCase):
             for pid in family + children:
                 wait_for(lambda p=pid: gone(p), 5, "%d is gone" % pid)
 
+    def test_handlers_end_without_the_guard(self):
+        """By the kernel's parent-death signal; the guard finds the rest."""
+        with Desk(handlers={"odd": {"command": ODD, "instances": 2}},
+                  aof=False) as s:
+            w = s.worker()
+            family = [self.family(s, n)[1] for n in range(2)]
+            guard, = self.guards(w)
+            with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
+                children = {int(c) for c in f.read().split()} - {guard}
+            os.kill(guard, signal.SIGSTOP)
+            try:
+                w.kill()
+                for pid in children:
+                    wait_for(lambda p=pid: gone(p), 5, "%d is gone" % pid)
+                self.assertFalse(any(gone(p) for p in family))
+            finally:
+                os.kill(guard, signal.SIGCONT)
+            for pid in family:
+                wait_for(lambda p=pid: gone(p), 5, "%d is gone" % pid)
+
+    def guards(self, w):
+        with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
+            found = []
+            for c in f.read().split():
+                try:
+                    with open("/proc/%s/comm" % c) as f2:
+                        if f2.read() == "taskmq-guard\n":
+                            found.append(int(c))
+                except OSError:
+                    pass                # it has ended since
+        return found
+
     def test_guard_is_replaced(self):
         with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
                   aof=False) as s:
             w = s.worker()
-            job, pid = self.family(s, 0)
-
-            def guards():
-                with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
-                    found = []
-                    for c in f.read().split():
-                        try:
-                            with open("/proc/%s/comm" % c) as f2:
-                                if f2.read() == "taskmq-guard\n":
-                                    found.append(int(c))
-                        except OSError:
-                            pass                # it has ended since
-                    return found
-
-            guard, = guards()
+            _, pid = self.family(s, 0)
+            guard, = self.guards(w)
             os.kill(guard, signal.SIGKILL)
-            wait_for(lambda: guards() and guards() != [guard], 5)
+            wait_for(lambda: self.guards(w) not in ([], [guard]), 5)
             w.kill()
             wait_for(lambda: gone(pid), 5)
 
