@@ -2,6 +2,7 @@
 jobs first, never more than can run; one call extends all leases; outcomes
 leave together."""
 
+import json
 import random
 import time
 import unittest
@@ -22,16 +23,18 @@ class Claims(unittest.TestCase):
             with Desk(handlers=self.handlers(6), aof=False) as s:
                 order = list(range(1, 49))
                 random.Random(1).shuffle(order)
-                for p in order:
-                    s.add(names[p % 6], {"name": p, "sleep": 0.01},
-                          priority=p)
                 seen = Listener(s)
                 s.worker("--concurrency", concurrency)
+                # one claim names all six handlers, once they are there
+                wait_for(lambda: names in [sorted(c[4::2]) for c in
+                                           seen.of("claim")], 20)
+                # in one step: none is claimed before all are there
+                s.run("add-job", "--from", "-", stdin="".join(json.dumps({
+                    "handler": names[p % 6], "priority": p, "payload": {
+                        "name": p, "sleep": 0.01}}) + "\n"
+                    for p in order).encode())
                 wait_for(lambda: s.stat("success") == 48, 60)
-                claims = seen.of("claim")
-                # the first one names all six handlers
-                self.assertEqual(sorted(claims[0][4::2]), names)
-                for args in claims:
+                for args in seen.of("claim"):
                     self.assertLessEqual(int(args[3]), concurrency)
                 starts = [m["name"] for m in s.marks()
                           if m["what"] == "start"]

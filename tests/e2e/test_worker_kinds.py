@@ -16,7 +16,7 @@ import time
 import unittest
 
 from desk import Desk, gone
-from harness import ROOT, SLOW, wait_for
+from harness import BUILD, ROOT, SLOW, wait_for
 
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
 
@@ -511,7 +511,10 @@ class Podman(unittest.TestCase):
                                            memory_limit="64m"),
                             "short": self.conf(timeout=1)},
                   aof=False) as s:
-            w = s.worker()
+            # podman leaves a file "oom" where it was started
+            w = s.start("worker", [
+                "env", "-C", s.dir, os.path.join(BUILD, "taskmq-worker"),
+                "--config", s.toml, "--redis-url", "unix:" + s.sock])
             job = s.wait_done(s.add("c", {"x": 1}), 30)
             self.assertEqual(job["result"]["task_data"], {"x": 1})
             job = s.wait_done(s.add("c", {"do": "do-note"}))
