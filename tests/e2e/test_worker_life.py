@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import sys
 import time
 import unittest
@@ -107,6 +108,19 @@ class Start(unittest.TestCase):
         out = self.run_worker("--check", "--config", "/no/such/file")
         self.assertEqual(out.returncode, 2)
         self.assertIn("/no/such/file: cannot be read", out.stderr)
+
+    def test_not_toml(self):
+        """Texts that toml++ asserts are not there."""
+        with tempfile.NamedTemporaryFile(suffix=".toml") as f:
+            for text in ("[[[[", "\ufcff = 1\n", "[handlers.a\n", "a = \0",
+                         'a = [ "x", n\n'):
+                f.seek(0)
+                f.truncate()
+                f.write(text.encode())
+                f.flush()
+                out = self.run_worker("--check", "--config", f.name)
+                self.assertEqual(out.returncode, 2, (text, out))
+                self.assertRegex(out.stderr, r"\.toml:[1-9]: [^\n]+\n\Z")
 
     def test_json_log(self):
         with Desk(handlers=T) as s:
