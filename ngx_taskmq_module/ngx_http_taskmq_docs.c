@@ -126,6 +126,10 @@ ngx_http_taskmq_docs_path(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     if (!ngx_http_taskmq_docs_folder(ctx)) {
         page = ctx->param;
 
+        if (page.data == NULL) {
+            ngx_str_set(&page, "");
+        }
+
     } else if (ngx_http_taskmq_docs_slash(ctx)) {
         ngx_str_set(&page, "index.html");
 
