@@ -4,14 +4,7 @@ use lib 't/lib';
 use Test::Nginx::Socket;
 use TaskMQ::Spec;
 
-queue(config => 'location / { taskmq_api taskmq; }
-                 location = /status { stub_status; }');
-
-# How many requests nginx has read and not answered.
-sub waiting {
-    my ($n) = get('/status') =~ /Writing: (\d+)/ or return 0;
-    return $n - 1;
-}
+queue();
 
 our $Add = "POST /add-job\n" . '{"payload":{},"handler":"h"}';
 
@@ -164,62 +157,3 @@ __DATA__
  sub { ::redis()->call(qw(SCRIPT KILL)); ::wait_until('the script to end', sub { eval { ::redis()->call('PING') } }); ::redis()->call(qw(CONFIG SET busy-reply-threshold 5000)); ::ready() }]
 --- error_code_like eval
 ['200', '50[34]', '200']
-
-
-
-=== TEST 10: a request waits while nginx reloads, and is answered
---- no_http2
---- request eval
-[$::Add, $::Add]
---- more_headers eval: ::admin()
---- after eval
-[sub {
-    ::redis()->pause;
-    my @r = map { ::begin_request($::Raw) } 1 .. 5;
-    ::wait_until('requests to be read', sub { ::waiting() >= 5 });
-    my ($master, @old) = ::workers_of_nginx();
-    kill 'HUP', $master;
-    ::wait_until('the old worker to be leaving', sub { ::is_leaving($old[0]) });
-    ::redis()->continue;
-    for (@r) { my $a = $_->(); $a =~ m{^HTTP/1.1 200 }s or die "got: $a\n" }
-    ::wait_until('the old worker to leave', sub { !-d "/proc/$old[0]" });
-    ::ready();
-}]
---- response_body eval
-[qr/"job_id":1\}/, qr/"job_id":7\}/]
-
-
-
-=== TEST 11: Redis silent during a reload: the old worker answers and leaves
---- no_http2
---- config
-    location / { taskmq_api taskmq; taskmq_redis_timeout 500ms; }
-    location = /status { stub_status; }
---- request eval
-[$::Add, $::Add]
---- more_headers eval: ::admin()
---- after eval
-[sub {
-    ::redis()->pause;
-    my @r = map { ::begin_request($::Raw) } 1 .. 5;
-    ::wait_until('requests to be read', sub { ::waiting() >= 5 });
-    my ($master, @old) = ::workers_of_nginx();
-    kill 'HUP', $master;
-    for (@r) { my $a = $_->(); $a =~ m{^HTTP/1.1 504 }s or die "got: $a\n" }
-    ::wait_until('the old worker to leave', sub { !-d "/proc/$old[0]" });
-    ::redis()->continue;
-    ::ready();
-}]
---- error_code eval
-[200, 200]
-
-
-
-=== TEST 12: an idle connection does not keep an old worker
---- request eval
-['GET /health', 'GET /health']
---- after eval
-[sub { my (undef, @old) = ::workers_of_nginx(); ::reload_nginx();
-       ::wait_until('the old worker to leave', sub { !-d "/proc/$old[0]" }) }]
---- error_code eval
-[200, 200]
