@@ -3,7 +3,7 @@
 
 CC       ?= cc
 CXX      ?= c++
-BUILD    ?= build
+BUILD    ?= build$(if $(SAN),/san)
 PREFIX   ?= /usr
 MODULES  ?= $(PREFIX)/lib/nginx/modules
 

@@ -26,7 +26,7 @@ UNIT_LINK_test_job_record = $(UNIT_WRAP)
 UNIT_LINK_test_json_keys = $(UNIT_WRAP)
 UNIT_LINK_test_json_read = $(UNIT_WRAP)
 
-.PHONY: unit scripts e2e fault t specs test-trixie
+.PHONY: unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
 
 $(BUILD)/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -59,7 +59,8 @@ PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 scripts: $(SCRIPTS_C)
 	$(PYTHON) tests/scripts/run.py
 
-# Real nginx, Redis and worker. T="test_main_job" runs only that file.
+# Real nginx, Redis and worker. T="test_main_job" runs only that file, T="-j 1"
+# one file after the other.
 e2e: all web
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/e2e/run.py $(T)
 
@@ -69,15 +70,24 @@ fault: all
 
 # Test::Nginx specs; t/lib stands in where the genuine one is not installed.
 # T="t/auth.t" runs only that file; TEST_NGINX=FOLDER takes the genuine one
-# from FOLDER/lib. Modes by environment, as TEST_NGINX_USE_HUP=1; with SAN=…
-# and a BUILD of its own the module is built with sanitizers.
+# from FOLDER/lib. Modes by environment, as TEST_NGINX_USE_HUP=1 (docs/
+# testing.md). With SAN=address,undefined and a BUILD of its own both the
+# module and its nginx are built with sanitizers, nginx once.
 TEST_NGINX_LIB = $(if $(TEST_NGINX),$(TEST_NGINX)/lib,t/lib/standin)
+SPEC_JOBS     ?= 4
+NGINX_SAN      = $(abspath $(BUILD))/nginx-san/nginx
 SPEC_ENV = TEST_NGINX_LOAD_MODULES=$(abspath $(BUILD))/ngx_http_taskmq_module.so \
            TEST_NGINX_RANDOMIZE=1 \
-           $(if $(SAN),TEST_NGINX_BINARY=$(CURDIR)/t/lib/nginx-sanitized)
+           $(if $(SAN),TEST_NGINX_BINARY=$(CURDIR)/t/lib/nginx-sanitized \
+               NGINX_SANITIZED=$(NGINX_SAN))
 
-t: module
-	$(SPEC_ENV) $(PYTHON) t/lib/reaper.py prove -j4 -r -I$(TEST_NGINX_LIB) -It/lib $(or $(T),t)
+$(NGINX_SAN): t/lib/nginx-build-sanitized $(NGX_SRC)/conf_flags
+	NGX_SRC=$(NGX_SRC) CC=$(CC) sh $< $(@D)
+
+t: module $(if $(SAN),$(NGINX_SAN))
+	$(SPEC_ENV) $(PYTHON) t/lib/reaper.py prove -j$(SPEC_JOBS) -r \
+	    $(if $(TEST_NGINX_USE_HUP)$(TEST_NGINX_CHECK_LEAK),,--directives) \
+	    -I$(TEST_NGINX_LIB) -It/lib $(or $(T),t)
 
 specs: t
 
@@ -89,15 +99,25 @@ test-trixie:
 	BUILD=$(BUILD) $(if $(SERVERS),SERVERS="$(SERVERS)") \
 	    sh tests/trixie/run.sh $(PARTS)
 
+# Instructions of fixed work against tests/guard/budget.json.
+guard: all
+	$(PYTHON) tests/guard/run.py --build $(abspath $(BUILD))
+
+# Every trap of tests/mutants put back; M="28- 31-" only those. For nights.
+mutants:
+	$(PYTHON) tests/mutants/run.py $(M)
+
 # libFuzzer targets, FUZZ_SECONDS each, with what they found in earlier runs
 # kept under $(BUILD)/fuzz. FUZZ_TARGETS="json url" runs only these.
 FUZZ_CC      ?= clang
+FUZZ_CXX     ?= clang++
+FUZZ_SAN      = address,undefined
 FUZZ_SECONDS ?= 20
 FUZZ_SRC     := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TARGETS ?= $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
 FUZZ_BIN      = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
 FUZZ_CFLAGS   = -g -O1 -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilibtaskmq \
-                -fsanitize=address,undefined -fno-sanitize-recover=all \
+                -fsanitize=$(FUZZ_SAN) -fno-sanitize-recover=all \
                 -fno-omit-frame-pointer
 FUZZ_LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/fuzz/obj/%.o) \
                 $(BUILD)/fuzz/obj/gen/tq_scripts.o
@@ -113,12 +133,40 @@ $(BUILD)/fuzz/obj/gen/%.o: $(BUILD)/gen/%.c
 $(BUILD)/fuzz/libtaskmq.a: $(FUZZ_LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
+# Targets that include files of the module: nginx's own headers, from what its
+# configure made of them, and nginx's own warnings.
+FUZZ_MOD  := $(BUILD)/fuzz/fuzz_route $(BUILD)/fuzz/fuzz_token
+$(FUZZ_MOD): FUZZ_MORE = -Wno-unused-parameter -Wno-conversion -Wno-shadow \
+    -Wno-missing-prototypes -Ingx_taskmq_module $(patsubst %,-isystem %, \
+    $(BUILD)/nginx $(addprefix $(NGX_SRC)/src/,core event event/modules \
+    os/unix http http/modules http/v2))
+$(FUZZ_MOD): FUZZ_LIBS = -ljwt -lcrypto
+$(FUZZ_MOD): $(BUILD)/nginx/Makefile tests/fuzz/nginx_shim.h \
+    $(wildcard ngx_taskmq_module/*.[ch])
+
+# The worker's configuration, with its one C++ file.
+$(BUILD)/fuzz/obj/taskmq-worker/toml.o: taskmq-worker/toml.cc
+	@mkdir -p $(@D)
+	$(FUZZ_CXX) -g -O1 -std=c++17 -fsanitize=fuzzer-no-link,$(FUZZ_SAN) \
+	    -fno-sanitize-recover=all -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/fuzz_config: FUZZ_LIBS = \
+    $(BUILD)/fuzz/obj/taskmq-worker/toml.o -fsanitize-link-c++-runtime -lstdc++
+$(BUILD)/fuzz/fuzz_config: $(BUILD)/fuzz/obj/taskmq-worker/toml.o
+$(BUILD)/fuzz/fuzz_config $(BUILD)/fuzz/fuzz_worker_line: \
+    $(wildcard taskmq-worker/*.[ch])
+
 $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h \
         $(BUILD)/fuzz/libtaskmq.a
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< \
-	    $(BUILD)/fuzz/libtaskmq.a -lhiredis -lcjson -lm
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_MORE) -fsanitize=fuzzer -o $@ $< \
+	    $(BUILD)/fuzz/libtaskmq.a $(FUZZ_LIBS) -lhiredis -lcjson -lm
 
 fuzz: $(FUZZ_BIN)
 	@sh tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+# For nights: FUZZ_LONG seconds each (ten minutes).
+FUZZ_LONG ?= 600
+fuzz-long:
+	$(MAKE) fuzz FUZZ_SECONDS=$(FUZZ_LONG)
 
 -include $(shell find $(BUILD)/unit $(BUILD)/fuzz -name '*.d' 2>/dev/null)
