@@ -14,6 +14,7 @@ apply or build is a failure.
     tests/mutants/run.py [TEXT ...]     only patches with TEXT in their name
 
 Kinds of tests: `unit NAME` (one cmocka binary), `spec FILE` (one file of t/),
+`sanitized FILE` (the same in the nginx with sanitizers), `exports module`,
 `e2e NAME` and `fault NAME` (a module, class or method of tests/e2e,
 tests/fault), `scripts NAME`. The copy and its build are in a folder of their
 own (MUTANTS=FOLDER keeps one, so that the next run builds less).
@@ -97,6 +98,13 @@ class Tree:
         return self.run(["make", "-s", "-j2", "BUILD=" + self.build,
                          *targets])
 
+    def sanitized(self):
+        """make's words; the nginx that was built for ROOT, when it is there."""
+        nginx = os.path.join(ROOT, "build", "san", "nginx-san", "nginx")
+        return ["BUILD=" + os.path.join(self.build, "san"),
+                "SAN=address,undefined"] + (
+            ["NGINX_SAN=" + nginx] if os.path.exists(nginx) else [])
+
     def patch(self, mutant, back=False):
         return self.run(["patch", "-p1", "-s", "--no-backup-if-mismatch",
                          "-i", mutant.path] + (["-R"] if back else []))
@@ -105,8 +113,10 @@ class Tree:
         """Builds what the test needs."""
         if kind == "unit":
             return self.make("%s/unit/%s" % (self.build, test))
-        if kind == "spec":
+        if kind in ("spec", "exports"):
             return self.make("module")
+        if kind == "sanitized":
+            return self.make("module", *self.sanitized())
         if kind == "scripts":
             return 0, ""
         return self.make("all")
@@ -117,6 +127,9 @@ class Tree:
         argv = {
             "unit": ["%s/unit/%s" % (self.build, test)],
             "spec": ["make", "-s", "BUILD=" + self.build, "t", "T=" + test],
+            "sanitized": ["make", "-s", *self.sanitized(), "t", "T=" + test],
+            "exports": ["sh", "tests/unit/test_exports.sh",
+                        self.build + "/ngx_http_taskmq_module.so"],
             "e2e": [python, "tests/e2e/run.py", test],
             "fault": [python, "tests/fault/run.py", test],
             "scripts": [python, "tests/scripts/run.py", "--ops", "0", test],
@@ -147,6 +160,7 @@ def verdict(tree, mutant):
 def what_failed(out):
     for pattern in (r"^FAIL: (\S+)", r"^ERROR: (\S+)",
                     r"^\[  FAILED  \] (\w+)$", r"Failed test '([^']{,60})",
+                    r"^(\S+ exports: .*)",
                     r"^\[  FAILED  \] (.+)", r"(Sanitizer: \S+)",
                     r"(exited on signal \d+)", r"^FAILED (\S+)"):
         m = re.search(pattern, out, re.M)
