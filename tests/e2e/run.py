@@ -4,8 +4,9 @@
 
     tests/e2e/run.py [-j N] [test_main_job [test_cli.Jobs.test_config ...]]
 
-Each file runs in a process of its own, N files at a time (2 unless given), so
-that one that hangs or dies does not take the others along. Files that measure
+Each file runs in a process of its own, N files at a time (3 unless given: they
+wait more than they compute), so that one that hangs or dies does not take the
+others along. Files that measure
 time say so with a line `ALONE = True` and run one after another at the end.
 """
 
@@ -95,9 +96,8 @@ def alone(name):
         return False
 
 
-def main():
+def main(jobs=3):
     args = sys.argv[1:]
-    jobs = 2
     if args[:1] == ["--one"]:
         one(args[1], args[2:])
         return 0

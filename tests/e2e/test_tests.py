@@ -11,7 +11,7 @@ from harness import ROOT, Stack, wait_for
 MAKEFILE = """.PHONY: all unit scripts specs
 all: ; @true
 unit: ; @cat unit; exit $$(cat unit.status)
-scripts: ; @echo "12 passed, 0 failed"
+scripts: ; @cat scripts; exit $$(cat scripts.status)
 specs: ; @cat specs; exit $$(cat specs.status)
 """
 
@@ -74,6 +74,7 @@ class ScriptTest(unittest.TestCase):
         os.chmod(os.path.join(self.dir, "script/setup"), 0o755)
         self.write("Makefile", MAKEFILE)
         self.part("unit", CMOCKA % 3, 0)
+        self.part("scripts", "12 passed, 0 failed\n", 0)
         self.part("specs", "Files=2, Tests=20,  3 wallclock secs\n", 0)
 
     def write(self, name, text):
@@ -89,33 +90,50 @@ class ScriptTest(unittest.TestCase):
                if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
         out = subprocess.run(["script/test", *parts], cwd=self.dir, env=env,
                              capture_output=True, text=True)
-        return out.returncode, out.stdout.splitlines()[-1]
+        self.lines = out.stdout.splitlines()
+        return out.returncode, self.lines[-1]
 
     def test_all_well(self):
         self.assertEqual(self.run_parts("unit", "scripts", "specs"),
-                         (0, "35 passed, 0 failed"))
+                         (0, "35 ran: 35 passed, 0 failed, 0 skipped"))
 
     def test_failures_are_counted(self):
         self.part("unit", CMOCKA % 2 + "[  FAILED  ] 1 test(s), listed "
                   "below:\n[  FAILED  ] test_c\n", 1)
         self.part("specs", PROVE, 1)
         self.assertEqual(self.run_parts("unit", "scripts", "specs"),
-                         (1, "31 passed, 4 failed"))
+                         (1, "35 ran: 31 passed, 4 failed, 0 skipped"))
 
     def test_a_part_that_dies_fails_and_the_next_runs(self):
         self.part("unit", CMOCKA % 3, 1)
         self.assertEqual(self.run_parts("unit", "scripts"),
-                         (1, "15 passed, 1 failed"))
+                         (1, "16 ran: 15 passed, 1 failed, 0 skipped"))
 
     def test_a_part_that_runs_nothing_fails(self):
         self.part("unit", "", 0)
         self.assertEqual(self.run_parts("unit", "scripts"),
-                         (1, "12 passed, 1 failed"))
+                         (1, "13 ran: 12 passed, 1 failed, 0 skipped"))
 
     def test_set_up_that_fails_is_a_failure(self):
         self.write("script/setup", "#!/bin/sh\nexit 1\n")
         self.assertEqual(self.run_parts("scripts"),
-                         (1, "12 passed, 1 failed"))
+                         (1, "13 ran: 12 passed, 1 failed, 0 skipped"))
+
+    def test_skipped_fails_and_says_why(self):
+        self.part("unit", CMOCKA % 2 + "[  SKIPPED ] test_c\n"
+                  "[  SKIPPED ] 1 test(s), listed below:\n", 0)
+        self.part("specs", "t/a.t .. ok\nok 3 # SKIP not now\n"
+                  "t/b.t .. skipped: no nginx\n"
+                  "Files=2, Tests=20,  3 wallclock secs\n", 0)
+        self.part("scripts", "skipped: a.B.c: no Redis\n"
+                  "12 passed, 0 failed\n", 0)
+        self.assertEqual(self.run_parts("unit", "scripts", "specs"),
+                         (1, "33 ran: 33 passed, 0 failed, 4 skipped"))
+        for line in ("unit: [  SKIPPED ] test_c",
+                     "specs: ok 3 # SKIP not now",
+                     "specs: t/b.t .. skipped: no nginx",
+                     "scripts: skipped: a.B.c: no Redis"):
+            self.assertIn(line, self.lines)
 
     def test_unknown_part(self):
         out = subprocess.run(["script/test", "nonsense"], cwd=self.dir,

@@ -100,7 +100,8 @@ def main():
                 name, n, was))
     for text in bad:
         print("guard: " + text, file=sys.stderr)
-    return 1 if bad else 0
+    print("%d passed, %d failed" % (len(counted) - len(bad), len(bad)))
+    return 1 if bad or not counted else 0
 
 
 if __name__ == "__main__":
