@@ -77,7 +77,8 @@ $(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
 # The module is built the way Debian builds its own: with the installed
 # nginx's configure flags, so that its binary signature matches. configure
 # writes into its own folder, so it gets one of ours, full of links. It knows
-# the sources by name: a list of them says when it must run again.
+# the sources by name: a list of them says when it must run again. It does not
+# know exports.map, so the module is always linked anew.
 NGX_BUILD  := $(abspath $(BUILD))/nginx
 NGX_TREE   := $(abspath $(BUILD))/nginx-src
 MOD_LIB    := $(filter-out libtaskmq/tq_conn_sync.c,$(LIB_SRC))
@@ -103,6 +104,7 @@ $(BUILD)/nginx/Makefile: config $(NGX_SRC)/conf_flags $(BUILD)/nginx.sources \
 $(BUILD)/ngx_http_taskmq_module.so: $(BUILD)/nginx/Makefile $(MOD_SRC) \
         $(MOD_LIB) $(wildcard libtaskmq/*.h) $(SCRIPTS_C) \
         ngx_taskmq_module/exports.map
+	rm -f $(NGX_BUILD)/ngx_http_taskmq_module.so
 	$(MAKE) -C $(NGX_TREE) -f $(NGX_BUILD)/Makefile modules
 	cp $(NGX_BUILD)/ngx_http_taskmq_module.so $@.new
 	mv $@.new $@

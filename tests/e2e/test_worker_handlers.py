@@ -212,6 +212,18 @@ class Endings(unittest.TestCase):
                 self.assertTrue(gone(int(f.read())))
             s.wait_done(s.add("odd", {"do": "ok"}))
 
+    def test_handler_that_does_not_read(self):
+        """What is written to it goes nowhere, and ends only that job."""
+        deaf = ["sh", "-c", "exec 0<&-; exec sleep 60"]
+        with Desk(handlers={
+                "deaf": {"command": deaf, "instances": 1, "timeout": 1},
+                "odd": {"command": ODD, "instances": 1}}, aof=False) as s:
+            w = s.worker()
+            job = s.add("deaf", {"n": 1}, retry_policy="none")
+            s.wait_status(job, "FAILED", 15)
+            s.wait_done(s.add("odd", {"do": "ok"}))
+            self.assertTrue(w.alive())
+
     def family(self, then, end):
         """The handler's own child is gone after end(worker, desk, job)."""
         with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
