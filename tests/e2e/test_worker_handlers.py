@@ -157,7 +157,9 @@ class Surroundings(Shared):
     handlers = {"odd": {"command": ODD, "instances": 1,
                         "env": {"MINE": "ä b", "HOME": "/nowhere"},
                         "workdir": "/usr"},
-                "more": {"command": ODD, "protocol": "taskmq"}}
+                "more": {"command": ODD, "protocol": "taskmq"},
+                "next": {"command": ODD, "instances": 1,
+                         "max_tasks_per_child": 1}}
     env = {"TASKMQ_JWT_SECRET": "secret", "DAEMON_MAX_RETRIES": "3",
            "AWS_SECRET": "x", "LC_ALL": "C.UTF-8"}
 
@@ -183,6 +185,13 @@ class Surroundings(Shared):
         own = 1 << 12 | 1 << 24 | 1 << 31 | 1 << 32
         self.assertEqual(int(me["ignored"], 16) & ~own, 0)
         self.assertEqual(me["cwd"], "/usr")
+
+    def test_process_started_while_connected(self):
+        """The first one was started before there was a connection."""
+        for _ in range(3):
+            job = self.s.add("next", {"do": "look"})
+            fds = self.s.wait_done(job)["result"]["fds"]
+            self.assertEqual((fds[:3], len(fds)), ([0, 1, 2], 4))
 
     def test_exactly_four_keys_in_order(self):
         task = self.done("look")["task"]
