@@ -69,7 +69,7 @@ __DATA__
     ::wait_until('requests to be read', sub { ::waiting() >= 5 });
     my ($master, @old) = ::workers_of_nginx();
     kill 'HUP', $master;
-    for (@r) { my $a = $_->(); $a =~ m{^HTTP/1.1 504 }s or die "got: $a\n" }
+    for (@r) { my $a = $_->(); $a =~ m{^HTTP/1.1 50[34] }s or die "got: $a\n" }
     ::wait_until('the old worker to leave', sub { !-d "/proc/$old[0]" });
     ::redis()->continue;
     ::ready();
@@ -104,7 +104,7 @@ worker_shutdown_timeout 100ms;
     ::wait_until('requests to be read', sub { ::waiting() >= 5 });
     my ($master, @old) = ::workers_of_nginx();
     kill 'HUP', $master;
-    for (@r) { my $a = $_->(); $a =~ m{^HTTP/1.1 504 |^$} or die "got: $a\n" }
+    for (@r) { my $a = $_->(); $a =~ m{^HTTP/1.1 50[34] |^$} or die "got: $a\n" }
     ::redis()->continue;
     ::wait_until('the old worker to leave', sub { !-d "/proc/$old[0]" });
     ::ready();
@@ -141,6 +141,38 @@ worker_shutdown_timeout 100ms;
     ::reload_nginx();
     ::ready();
     ::wait_until('one connection', sub { ::connections() == 1 });
+}]
+--- error_code eval
+[200, 200]
+
+
+
+=== TEST 7: the client's connection ends first, then Redis': calls of requests that are gone
+--- no_http2
+--- main_config
+worker_shutdown_timeout 100ms;
+--- request eval
+[$::Add, $::Add]
+--- more_headers eval: ::admin()
+--- after eval
+[sub {
+    # nginx ends them in the order of its slots: these get lower ones than
+    # Redis' next connection
+    my @c = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+        PeerPort => $ENV{TEST_NGINX_SERVER_PORT}) or die } 1 .. 20;
+    ::redis()->call(qw(CLIENT KILL TYPE normal SKIPME yes));
+    push @c, map { IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+        PeerPort => $ENV{TEST_NGINX_SERVER_PORT}) or die } 1 .. 5;
+    ::ready();
+    ::redis()->pause;
+    for (@c) { print $_ $::Raw; $_->flush }
+    ::wait_until('requests to be read', sub { ::waiting() >= 25 });
+    my ($master, @old) = ::workers_of_nginx();
+    kill 'HUP', $master;
+    for (@c) { local $/; my $a = <$_> // ''; $a =~ m{^HTTP/1.1 50[34] |^$} or die "got: $a\n" }
+    ::redis()->continue;
+    ::wait_until('the old worker to leave', sub { !-d "/proc/$old[0]" });
+    ::ready();
 }]
 --- error_code eval
 [200, 200]
