@@ -263,10 +263,13 @@ class Stack:
 
     def acl(self):
         """The users as they are shipped, with a password, for this
-        namespace."""
+        namespace and those that nginx' configuration names."""
         with open(ACL) as f:
             text = f.read()
-        return text.replace("{taskmq}:", self.key("")).replace(
+        keys = ["~" + self.key("*")] + [
+            "~{%s}:*" % name for name in sorted(set(re.findall(
+                r"taskmq_namespace ([^\s;]+);", str(self.conf))))]
+        return text.replace("~{taskmq}:*", " ".join(keys)).replace(
             " on ", " on >%s " % self.password)
 
     def allow(self, namespace):

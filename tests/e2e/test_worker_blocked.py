@@ -61,7 +61,7 @@ class Names(unittest.TestCase):
             c.request("GET", "/healthz")
             r = c.getresponse()
             self.assertEqual((r.status, json.loads(r.read())["detail"]),
-                             (503, "Redis is away"))
+                             (503, "Redis is away: not connected yet"))
             c.close()
             self.assertEqual(w.stop(10), 0)
             self.assertIn("leaving while a name or a file is being looked up",
