@@ -105,6 +105,16 @@ ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis)
         return;
     }
 
+    /* the time that they waited here counts; what is late already would cost
+     * the connection, and with it the calls of others */
+
+    left = (ngx_msec_int_t) (batch->deadline - ngx_current_msec);
+
+    if (left <= 0) {
+        ngx_http_taskmq_batch_drop(redis);
+        return;
+    }
+
     call = ngx_http_taskmq_call_new(NULL, redis, ngx_http_taskmq_batch_done);
 
     if (call == NULL) {
@@ -119,11 +129,7 @@ ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis)
     tq = tq_enqueue_call(&batch->enqueue, &redis->ns,
                          ngx_http_taskmq_redis_done, call);
 
-    /* the time that they waited here counts */
-
-    left = (ngx_msec_int_t) (batch->deadline - ngx_current_msec);
-
-    if (ngx_http_taskmq_redis_send(call, tq, ngx_max(left, 1)) != NGX_OK) {
+    if (ngx_http_taskmq_redis_send(call, tq, (ngx_msec_t) left) != NGX_OK) {
         (void) ngx_http_taskmq_call_end(call);
         ngx_http_taskmq_batch_end(members, TQ_CALL_NOT_SENT, NULL);
         return;

@@ -32,6 +32,10 @@ ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis)
 {
     redis->health.known = 0;
 
+    if (redis->refused == TQ_ERR_NOPERM) {
+        redis->refused = TQ_ERR_NONE;
+    }
+
     (void) ngx_http_taskmq_health_ask(redis);
 
     /* a key that is known stays in use until this Redis has told its own */
@@ -164,7 +168,9 @@ ngx_http_taskmq_health_learn(ngx_http_taskmq_redis_t *redis, int64_t jobs,
 
     health = &redis->health;
 
-    if (redis->refused) {
+    /* a right that this look does not need may still be missing */
+
+    if (redis->refused && redis->refused != TQ_ERR_NOPERM) {
         redis->refused = TQ_ERR_NONE;
         ngx_log_error(NGX_LOG_NOTICE, &redis->log, 0,
                       "taskmq: Redis takes jobs again");

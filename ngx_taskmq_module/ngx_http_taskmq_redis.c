@@ -1,9 +1,10 @@
 /*
  * ngx_http_taskmq_redis.c: drives tq_redis by nginx's events and timers (the
  * socket is ngx_http_taskmq_redis_io.c's). All calls of one event-loop turn
- * leave in one write, at its end; one timer serves all deadlines. While a request waits that timer is not
- * cancelable, because a worker that shuts down gracefully leaves as soon as
- * only cancelable timers remain, and would take the requests along.
+ * leave in one write, at its end; one timer serves all deadlines. While a
+ * request waits that timer is not cancelable, because a worker that shuts
+ * down gracefully leaves as soon as only cancelable timers remain, and would
+ * take the requests along.
  */
 
 #include <time.h>
@@ -228,7 +229,9 @@ ngx_http_taskmq_redis_done(tq_call_t *tq, tq_call_result_t result,
                                    + (uint64_t) ts.tv_nsec / 1000
                                    - call->start_us);
 
-        if (call->redis->refused && result == TQ_CALL_REPLY) {
+        if (call->redis->refused && call->redis->refused != TQ_ERR_NOPERM
+            && result == TQ_CALL_REPLY)
+        {
             ngx_http_taskmq_health_refresh(call->redis);
         }
     }

@@ -8,6 +8,8 @@
 #include "ngx_http_taskmq_redis.h"
 #include "tq_secret.h"
 
+static ngx_http_taskmq_redis_t *ngx_http_taskmq_redis_new(ngx_conf_t *cf,
+    ngx_http_taskmq_main_conf_t *mcf, tq_url_t *url, tq_ns_t *ns);
 static ngx_http_taskmq_redis_t *ngx_http_taskmq_redis_find(
     ngx_http_taskmq_main_conf_t *mcf, tq_url_t *url, tq_ns_t *ns);
 static ngx_int_t ngx_http_taskmq_redis_resolve(ngx_conf_t *cf,
@@ -20,8 +22,7 @@ ngx_http_taskmq_redis_conf(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *conf)
     tq_ns_t                       ns;
     tq_url_t                      url;
     const char                   *why;
-    ngx_pool_cleanup_t           *cln;
-    ngx_http_taskmq_redis_t      *redis, **known;
+    ngx_http_taskmq_redis_t      *redis;
     ngx_http_taskmq_main_conf_t  *mcf;
 
     if (tq_url_parse((char *) conf->redis_url.data, conf->redis_url.len, &url,
@@ -44,43 +45,59 @@ ngx_http_taskmq_redis_conf(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *conf)
     redis = ngx_http_taskmq_redis_find(mcf, &url, &ns);
 
     if (redis == NULL) {
-        cln = ngx_pool_cleanup_add(cf->pool,
-                                   sizeof(ngx_http_taskmq_redis_t));
-        known = ngx_array_push(&mcf->redis);
-
-        if (cln == NULL || known == NULL) {
-            return NULL;
-        }
-
-        redis = cln->data;
-        ngx_memzero(redis, sizeof(ngx_http_taskmq_redis_t));
-        redis->url = url;
-        redis->ns = ns;
-        redis->timeout = conf->redis_timeout;
-        cln->handler = ngx_http_taskmq_redis_cleanup;
-
-        redis->password = tq_secret_new(url.password, strlen(url.password));
-
-        if (redis->password == NULL
-            || ngx_http_taskmq_redis_resolve(cf, redis) != NGX_OK)
-        {
-            return NULL;
-        }
-
-        explicit_bzero(redis->url.password, sizeof(redis->url.password));
-
-        *known = redis;
+        redis = ngx_http_taskmq_redis_new(cf, mcf, &url, &ns);
     }
 
     explicit_bzero(&url, sizeof(url));
 
-    if (conf->redis_timeout < redis->timeout) {
+    if (redis == NULL) {
+        return NULL;
+    }
+
+    if (redis->timeout == 0 || conf->redis_timeout < redis->timeout) {
         redis->timeout = conf->redis_timeout;
     }
 
     if (conf->api == NGX_HTTP_TASKMQ_TASKDAEMON) {
         redis->uuid = 1;
     }
+
+    return redis;
+}
+
+/* ngx_http_taskmq_redis_new: a Redis and namespace not named before; its
+ * timeout is the caller's to set. NULL: the reason was logged. */
+static ngx_http_taskmq_redis_t *
+ngx_http_taskmq_redis_new(ngx_conf_t *cf, ngx_http_taskmq_main_conf_t *mcf,
+    tq_url_t *url, tq_ns_t *ns)
+{
+    ngx_pool_cleanup_t        *cln;
+    ngx_http_taskmq_redis_t   *redis, **known;
+
+    cln = ngx_pool_cleanup_add(cf->pool, sizeof(ngx_http_taskmq_redis_t));
+    known = ngx_array_push(&mcf->redis);
+
+    if (cln == NULL || known == NULL) {
+        return NULL;
+    }
+
+    redis = cln->data;
+    ngx_memzero(redis, sizeof(ngx_http_taskmq_redis_t));
+    redis->url = *url;
+    redis->ns = *ns;
+    cln->handler = ngx_http_taskmq_redis_cleanup;
+
+    redis->password = tq_secret_new(url->password, strlen(url->password));
+
+    if (redis->password == NULL
+        || ngx_http_taskmq_redis_resolve(cf, redis) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    explicit_bzero(redis->url.password, sizeof(redis->url.password));
+
+    *known = redis;
 
     return redis;
 }

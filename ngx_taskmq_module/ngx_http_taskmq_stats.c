@@ -211,6 +211,22 @@ ngx_http_taskmq_stats_sum(ngx_atomic_t *counter)
     return sum;
 }
 
+static void
+ngx_http_taskmq_stats_add_errors(tq_buf_t *b, ngx_http_taskmq_slot_t *slot)
+{
+    ngx_uint_t  i;
+
+    tq_metrics_head(b, "taskmq_redis_errors_total", "counter",
+                    "Calls and connections that Redis refused or lost");
+
+    for (i = TQ_ERR_NONE + 1; i < TQ_ERR_N; i++) {
+        tq_metrics_value1(b, "taskmq_redis_errors_total", "reason",
+                          tq_metrics_text(tq_redis_err_word(i)),
+                          (int64_t) ngx_http_taskmq_stats_sum(
+                              &slot->errors[i]));
+    }
+}
+
 void
 ngx_http_taskmq_stats_add(tq_buf_t *b)
 {
@@ -260,15 +276,7 @@ ngx_http_taskmq_stats_add(tq_buf_t *b)
                               &slot->calls[i]));
     }
 
-    tq_metrics_head(b, "taskmq_redis_errors_total", "counter",
-                    "Calls and connections that Redis refused or lost");
-
-    for (i = TQ_ERR_NONE + 1; i < TQ_ERR_N; i++) {
-        tq_metrics_value1(b, "taskmq_redis_errors_total", "reason",
-                          tq_metrics_text(tq_redis_err_word(i)),
-                          (int64_t) ngx_http_taskmq_stats_sum(
-                              &slot->errors[i]));
-    }
+    ngx_http_taskmq_stats_add_errors(b, slot);
 
     for (i = 0; i <= NGX_HTTP_TASKMQ_BUCKETS; i++) {
         buckets[i] = (int64_t) ngx_http_taskmq_stats_sum(&slot->buckets[i]);

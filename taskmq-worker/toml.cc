@@ -86,16 +86,21 @@ static void emit(std::ostream &out, const toml::node &n) {
 // The end of the string or quoted key that begins at p: behind its last quote.
 static const char *skip_quoted(const char *p, const char *end) {
     const char q = *p;
-    const int n = end - p >= 6 && p[1] == q && p[2] == q ? 3 : 1;
+    int n = end - p >= 6 && p[1] == q && p[2] == q ? 3 : 1;
 
     for (p += n; p < end; p++) {
-        if (*p == '\\' && q == '"')
+        if (*p == '\\' && q == '"') {
             p++;
-        else if (*p == q && (n == 1 || (end - p >= 3 && p[1] == q
-                                        && p[2] == q)))
-            return p + n;
-        else if (*p == '\n' && n == 1)
-            break;
+        } else if (*p == '\n' && n == 1) {
+            return p;           // not closed: toml++ will say so
+        } else if (*p == q && n == 1) {
+            return p + 1;
+        } else if (*p == q && end - p >= 3 && p[1] == q && p[2] == q) {
+            // one or two quotes before the closing three are content
+            for (p += 3; p < end && *p == q && n < 5; n++)
+                p++;
+            return p;
+        }
     }
     return end;
 }

@@ -5,8 +5,8 @@
 -- KEYS[1]  prefix, "{ns}:"
 -- ARGV     number of groups; then per group:
 --            "g<jobs> <hash> <known> <key>", left out where it would say
---              "g1 ... 0 ", as for most requests: each argument costs as much as
---              a command does.
+--              "g1 ... 0 ", as for most requests: each argument costs as
+--              much as a command does.
 --              jobs: their number (>= 1); hash: of the body, 16 hex; known:
 --              "1" refuses handlers that no live worker serves, else "0"; key:
 --              "<len of scope>:<scope>:<idempotency key>", or ""

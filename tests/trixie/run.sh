@@ -166,10 +166,11 @@ run_part() {
     case "$rc: $line" in
         *": ") failed=1 line="$2 0 passed, 1 failed (status $rc)" ;;
         0:*) ;;
-        *" 0 failed") line="$line (status $rc)" ;;
+        *" 0 failed, "*) line="$line (status $rc)" ;;
     esac
     echo "  $line" >> "$logs/summary-$1"
-    sed -n "s/^skipped: /  $2, $1: /p" "$log" >> "$logs/skipped"
+    sed '1,/^====$/d' "$log" | sed -n "s/^$2: /  $2, $1: /p" \
+        >> "$logs/skipped"
 }
 
 # What is installed in the folder.
