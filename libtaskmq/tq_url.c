@@ -269,9 +269,9 @@ tq_url_unix_user(const char **p, const char *end, tq_url_t *out,
     }
 
     if (slash == NULL || slash[-1] != '@') {
-        return tq_url_fail(why, "unix:// is followed by user[:password]@ (a / "
-            "in it is %2F) and the socket's path, or by the path alone: "
-            "unix:/path");
+        return tq_url_fail(why, "the socket's path is not absolute: "
+            "unix:/path, or unix://user[:password]@/path (a / in a password "
+            "is written %2F)");
     }
 
     at = slash - 1;

@@ -9,8 +9,8 @@ queue();
 # Adds jobs of a handler to Redis, $n of them, in one go.
 sub add {
     my ($handler, $n) = @_;
-    script('enqueue', 1, $n, '', '', 0,
-           map { ($handler, 0, '1- 000 f t-- ', " $handler\n{}") } 1 .. $n);
+    script('enqueue', 1, "g$n 0 0 ",
+           map { ("1- 000 f t-- 0 $handler", " $handler\n{}") } 1 .. $n);
 }
 
 # Follows the cursors, and returns all ids.

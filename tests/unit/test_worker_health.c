@@ -22,6 +22,13 @@ tw_rconn_ready(const tw_rconn_t *c)
     return ready;
 }
 
+const char *
+tw_rconn_why(const tw_rconn_t *c)
+{
+    (void) c;
+    return ready ? "" : "not now";
+}
+
 static tw_options_t       options = { .concurrency = 2 };
 static tw_handler_conf_t  conf = { .name = "h" };
 static tw_inst_t          inst;
