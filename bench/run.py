@@ -29,6 +29,8 @@ def options():
     p.add_argument("--quick", action="store_true",
                    help="one short round: shows that it works, no more")
     p.add_argument("--rounds", type=int, help="default 3")
+    p.add_argument("--seconds", type=int,
+                   help="of load on a web server, default 5")
     p.add_argument("--full", action="store_true",
                    help="also 5 million waiting jobs")
     p.add_argument("--works", help="only these, by comma: " + ", ".join(WORKS))
@@ -42,7 +44,7 @@ def options():
     p.add_argument("--out", default=os.path.join(HERE, "results"))
     o = p.parse_args()
     o.rounds = o.rounds or (1 if o.quick else 3)
-    o.seconds = 2 if o.quick else 5
+    o.seconds = o.seconds or (2 if o.quick else 5)
     o.scale = 0.3 if o.quick else 1.0
     o.drain_timeout = 120
     o.works = o.works.split(",") if o.works else list(WORKS)
