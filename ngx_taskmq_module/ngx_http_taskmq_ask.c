@@ -7,6 +7,11 @@
 #include "ngx_http_taskmq_reply.h"
 
 static uint64_t ngx_http_taskmq_hash(tq_str_t body);
+static ngx_int_t ngx_http_taskmq_room(ngx_http_taskmq_ctx_t *ctx, unsigned n);
+static ngx_int_t ngx_http_taskmq_look(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx, tq_str_t body);
+static void ngx_http_taskmq_looked(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply);
 
 ngx_int_t
 ngx_http_taskmq_ask(ngx_http_request_t *r, ngx_http_taskmq_call_t *call,
@@ -63,26 +68,108 @@ ngx_http_taskmq_hash(tq_str_t body)
     return h;
 }
 
+/*
+ * ngx_http_taskmq_room: may n more jobs wait? NGX_OK, NGX_BUSY, or NGX_AGAIN:
+ * by the last look they may not, but it is old, or only what was added since
+ * says so, of which some may have ended: another look decides.
+ */
+static ngx_int_t
+ngx_http_taskmq_room(ngx_http_taskmq_ctx_t *ctx, unsigned n)
+{
+    int64_t                   bound;
+    ngx_http_taskmq_redis_t  *redis;
+
+    bound = ctx->conf->max_pending - (int64_t) n;
+    redis = ctx->conf->redis;
+
+    if (!ctx->looked) {
+        ngx_http_taskmq_health_refresh(redis);
+    }
+
+    if (ngx_http_taskmq_health_jobs(redis) <= bound) {
+        return NGX_OK;      /* also where the number is not known */
+    }
+
+    return ctx->looked || (ngx_http_taskmq_health_fresh(redis)
+                           && redis->health.jobs > bound)
+           ? NGX_BUSY : NGX_AGAIN;
+}
+
+/* ngx_http_taskmq_look has the request's handler called again when Redis has
+ * told how many jobs wait. */
+static ngx_int_t
+ngx_http_taskmq_look(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_str_t body)
+{
+    ngx_http_taskmq_call_t  *call;
+
+    call = ngx_http_taskmq_call_new(r, ctx->conf->redis,
+                                    ngx_http_taskmq_looked);
+
+    if (call && ngx_http_taskmq_health_wait(call) == NGX_OK) {
+        ctx->looked = 1;
+        ctx->kept = body;
+
+        return NGX_DONE;
+    }
+
+    if (call) {
+        (void) ngx_http_taskmq_call_end(call);
+    }
+
+    return ngx_http_taskmq_ask_error(r, TQ_CALL_NOT_SENT, NULL);
+}
+
+static void
+ngx_http_taskmq_looked(ngx_http_taskmq_call_t *call, tq_call_result_t result,
+    const redisReply *reply)
+{
+    ngx_int_t               rc;
+    ngx_http_request_t     *r;
+    ngx_http_taskmq_ctx_t  *ctx;
+
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r == NULL) {
+        return;
+    }
+
+    if (result != TQ_CALL_REPLY || tq_redis_err(reply) != TQ_ERR_NONE) {
+
+        /* not sent is all that is known of these jobs */
+
+        rc = ngx_http_taskmq_ask_error(r, result == TQ_CALL_UNKNOWN
+                                          ? TQ_CALL_NOT_SENT : result, reply);
+
+    } else {
+        ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+        rc = ctx->route->handler(r, ctx, ctx->kept);
+    }
+
+    if (rc != NGX_DONE) {
+        ngx_http_taskmq_finalize(r, rc);
+    }
+}
+
 ngx_int_t
 ngx_http_taskmq_enqueue(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body, const tq_job_t *jobs, unsigned n,
     ngx_http_taskmq_done_pt done)
 {
-    int64_t                      waiting;
     uint64_t                     hash;
     ngx_http_taskmq_call_t      *call;
-    ngx_http_taskmq_redis_t     *redis;
     ngx_http_taskmq_loc_conf_t  *conf;
 
     conf = ctx->conf;
-    redis = conf->redis;
 
     if (conf->max_pending) {
-        ngx_http_taskmq_health_refresh(redis);
 
-        waiting = ngx_http_taskmq_health_jobs(redis);
+        switch (ngx_http_taskmq_room(ctx, n)) {
 
-        if (waiting >= 0 && waiting + n > conf->max_pending) {
+        case NGX_AGAIN:
+            return ngx_http_taskmq_look(r, ctx, body);
+
+        case NGX_BUSY:
             return ngx_http_taskmq_error_later(r, NGX_HTTP_TOO_MANY_REQUESTS,
                                                "Too many jobs are waiting");
         }
@@ -97,7 +184,7 @@ ngx_http_taskmq_enqueue(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         ctx->subject.len = 0;
     }
 
-    call = ngx_http_taskmq_call_new(r, redis, done);
+    call = ngx_http_taskmq_call_new(r, conf->redis, done);
 
     if (call
         && ngx_http_taskmq_batch_add(call, conf, ctx->subject,

@@ -5,10 +5,11 @@
  * that, too, is needed once per connection and not per request.
  *
  * taskmq_max_pending is measured against the last probe's number plus what
- * this nginx worker has added since. Jobs that other nginx workers add, and
- * those that are claimed, show with the next probe; while requests come there
- * is one every TQ_HEALTH_MS, so the bound may be passed by what others add in
- * that time.
+ * this nginx worker has added since. Jobs that other nginx workers add show
+ * with the next probe; while requests come there is one every TQ_HEALTH_MS, so
+ * the bound may be passed by what others add in that time. What was claimed
+ * since the probe makes the sum too large: nobody is refused for the sum alone,
+ * or by an old number, without another probe.
  */
 
 #include <openssl/rand.h>

@@ -91,6 +91,9 @@ struct ngx_http_taskmq_ctx_s {
     size_t                          max_body;
     tq_buf_t                       *body;       /* of unknown length */
     unsigned                        parked:1;   /* has waited for the start */
+    unsigned                        looked:1;   /* … for the number of waiting
+                                                   jobs */
+    tq_str_t                        kept;       /* the body, meanwhile */
 };
 
 #define NGX_HTTP_TASKMQ_UNPROCESSABLE  422

@@ -33,7 +33,35 @@ __DATA__
 
 
 
-=== TEST 2: handlers that nobody serves
+=== TEST 2: jobs that have ended do not count, nor an old number
+--- config
+    location / { taskmq_api taskmq; taskmq_max_pending 2; }
+--- request eval
+[map { ($::Add) x 2 } 1 .. 5]
+--- more_headers eval: ::admin()
+--- after eval
+[map { (undef, sub { ::complete($_) for ::claim('h', 2) }) } 1 .. 5]
+--- error_code eval
+[(200) x 10]
+
+
+
+=== TEST 3: Redis silent while the number is asked for: surely not stored
+--- config
+    location / { taskmq_api taskmq; taskmq_max_pending 1; taskmq_redis_timeout 300ms; }
+--- request eval
+[$::Add, $::Add, 'GET /health', $::Add]
+--- more_headers eval: ::admin()
+--- after eval
+[sub { ::complete($_) for ::claim('h', 1); ::redis()->pause }, sub { ::redis()->continue; ::ready() }]
+--- error_code eval
+[200, 503, 200, 200]
+--- response_headers eval
+['!Retry-After', 'Retry-After: 1', '!Retry-After', '!Retry-After']
+
+
+
+=== TEST 4: handlers that nobody serves
 --- config
     location / { taskmq_api taskmq; taskmq_known_handlers on; }
     location /td/ { taskmq_api taskdaemon; taskmq_known_handlers on; }
@@ -51,7 +79,7 @@ __DATA__
 
 
 
-=== TEST 3: by default anything is accepted and waits
+=== TEST 5: by default anything is accepted and waits
 --- request eval
 [$::Add]
 --- more_headers eval: ::admin()
@@ -59,7 +87,7 @@ __DATA__
 
 
 
-=== TEST 4: a short timeout
+=== TEST 6: a short timeout
 --- config
     location / { taskmq_api taskmq; taskmq_redis_timeout 50ms; }
 --- request eval

@@ -30,6 +30,7 @@ PAGE = 5000
 NONE, UNKNOWN = 0, -1
 RUN = re.compile(rb"\$(?:-1\r\n|\d+\r\n(.)[0-9a-f]{28} \d{13} .{16}. (\d{3})"
                  rb" (\d) )", re.S)
+SLOW_MS = 200
 SERIAL = re.compile(rb'\n\{"n":(\d+)')
 
 
@@ -264,14 +265,16 @@ class Http:
 
 
 class Client(threading.Thread):
-    """Adds jobs until the ledger has no more; `size` per request."""
+    """Adds jobs until the ledger has no more; `size` per request. Each takes
+    `ms`; each `slow`-th SLOW_MS, so that some are always under way."""
 
     def __init__(self, s, ledger, size, keyed=True, resets=0.0, ms=0,
-                 ahead=None, strict=False):
+                 ahead=None, strict=False, slow=0):
         super().__init__(daemon=True)
         self.http = Http(s.port, s.token(exp=86400))
         self.ledger, self.size, self.keyed = ledger, size, keyed
         self.resets, self.ms, self.ahead = resets, ms, ahead
+        self.slow = slow
         self.strict = strict        # a connection per request; only 200
         self.random = random.Random(size * 2 + keyed)
         self.stop = False
@@ -293,9 +296,11 @@ class Client(threading.Thread):
 
     def add(self, serials):
         """Until it is known what became of them, or never will be."""
-        ms = ',"ms":%d' % self.ms if self.ms else ""
-        jobs = ['{"handler":"mark","payload":{"n":%d%s}}' % (n, ms)
-                for n in serials]
+        jobs = []
+        for n in serials:
+            ms = SLOW_MS if self.slow and n % self.slow == 0 else self.ms
+            jobs.append('{"handler":"mark","payload":{"n":%d%s}}' % (
+                n, ',"ms":%d' % ms if ms else ""))
         path = "/add-job" if self.size == 1 else "/add-jobs"
         body = (jobs[0] if self.size == 1 else "[%s]" % ",".join(jobs)
                 ).encode()

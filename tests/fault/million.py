@@ -180,7 +180,7 @@ class Run:
                                    daemon=True)
         watcher.start()
         clients = Clients(self.s, self.ledger, size=self.bulk, resets=0.002,
-                          ahead=AHEAD)
+                          ahead=AHEAD, slow=50)
         self.pace()
         began = shown = time.monotonic()
         clients.start()
