@@ -178,9 +178,10 @@ tw_health_metrics(tq_buf_t *b, const tw_worker_t *w)
 {
     static const char  *jobs = "taskmq_worker_jobs_total";
     static const char  *names[] = { "succeeded", "failed", "given_back",
-                                    "lost", "refused" };
+                                    "cancelled", "lost", "refused" };
     const uint64_t      values[] = { w->counts.succeeded, w->counts.failed,
-        w->counts.released, w->counts.lost, w->counts.refused };
+        w->counts.released, w->counts.cancelled, w->counts.lost,
+        w->counts.refused };
     unsigned            i;
 
     tq_metrics_head(b, "taskmq_worker_claimed_total", "counter",
@@ -188,8 +189,10 @@ tw_health_metrics(tq_buf_t *b, const tw_worker_t *w)
     tq_metrics_value(b, "taskmq_worker_claimed_total",
         (int64_t) w->counts.claimed);
 
-    tq_metrics_head(b, jobs, "counter", "What became of them");
-    for (i = 0; i < 5; i++) {
+    tq_metrics_head(b, jobs, "counter", "What became of them: given_back is "
+        "uncounted, cancelled may be deleted, lost is a lease taken away, "
+        "refused an outcome that came too late");
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         tq_metrics_value1(b, jobs, "result", tq_metrics_text(names[i]),
             (int64_t) values[i]);
     }

@@ -44,7 +44,10 @@ beat_ms(const tw_worker_t *w)
 static void
 lost(tw_worker_t *w, tw_slot_t *s, tq_verdict_t v)
 {
+    s->cancelled = v == TQ_VERDICT_CANCELLED || v == TQ_VERDICT_GONE;
+
     TW_LOG(TW_WARN, v == TQ_VERDICT_CANCELLED ? "job cancelled"
+        : v == TQ_VERDICT_GONE ? "job deleted"
         : "lease lost, the job's result is dropped", tw_fi("job", s->id),
         tw_fs("handler", s->pool->conf->name));
 

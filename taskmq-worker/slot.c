@@ -87,6 +87,7 @@ free_slot(tw_worker_t *w, tw_slot_t *s)
     s->inst = NULL;
     s->end = TW_END_NONE;
     s->generation++;
+    s->cancelled = 0;
     empty(&s->line);
     empty(&s->log);
     empty(&s->error);
@@ -288,7 +289,12 @@ tw_slot_end(tw_slot_t *s, tw_end_t end, const char *text)
 static void
 drop(tw_worker_t *w, tw_slot_t *s)
 {
-    w->counts.lost++;
+    if (s->cancelled) {
+        w->counts.cancelled++;
+    } else {
+        w->counts.lost++;
+    }
+
     free_slot(w, s);
 }
 

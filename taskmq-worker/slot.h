@@ -40,6 +40,7 @@ struct tw_slot_s {
     int64_t          id;
     char             task_id[TQ_UUID_LEN + 1];
     int              periodic;
+    int              cancelled;       /* or deleted: why its lease was lost */
     tq_token_t       token;
     int              attempt;         /* from 1 */
     int64_t          timeout_ms;

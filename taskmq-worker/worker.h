@@ -105,7 +105,8 @@ typedef struct {
 } tw_done_t;
 
 typedef struct {
-    uint64_t       claimed, succeeded, failed, released, lost, refused;
+    uint64_t       claimed, succeeded, failed, released, cancelled, lost,
+                   refused;
 } tw_counts_t;
 
 struct tw_worker_s {

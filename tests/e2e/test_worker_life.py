@@ -166,7 +166,7 @@ class Leases(unittest.TestCase):
         with Desk(handlers={"odd": {"command": ODD, "instances": 1}}) as s:
             w = s.worker()
             for command, word in ((["cancel", "--force"], "job cancelled"),
-                                  (["delete"], "lease lost")):
+                                  (["delete"], "job deleted")):
                 job = s.add("odd", {"do": "family", "mark": s.path("pid")})
                 pid = wait_for(lambda: self.grandchild(s), 10)
                 w.signal(signal.SIGSTOP)

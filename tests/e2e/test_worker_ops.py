@@ -157,6 +157,16 @@ class Health(unittest.TestCase):
                              len(set(re.findall("^# TYPE (\\S+)", text,
                                                 re.M))))
 
+            s.wait_done(job)
+            for end in (["cancel", "--force"], ["delete"]):
+                job = s.add("odd", {"do": "sleep", "s": 60})
+                s.wait_status(job, "RUNNING")
+                s.run(*end, job)
+            wait_for(lambda: 'taskmq_worker_jobs_total{result="cancelled"} 2'
+                     in self.get(port, "/metrics")[1], 5)
+            self.assertIn('taskmq_worker_jobs_total{result="lost"} 0\n',
+                          self.get(port, "/metrics")[1])
+
             self.assertEqual(self.get(port, "/nothing")[0], 404)
             self.assertEqual(self.get(port, "/healthz", "POST")[0], 405)
             self.assertEqual(self.get(port, "/healthz", "HEAD")[:2],
