@@ -30,12 +30,22 @@ on_retry(uv_timer_t *t)
 static void
 retry(tw_worker_t *w, const char *what, const redisReply *reply)
 {
-    if (!uv_is_active((uv_handle_t *) &w->session.retry)) {
-        TW_LOG(TW_WARN, "Redis is not ready for work", tw_fs("call", what),
-            tw_fs("error", reply->type == REDIS_REPLY_ERROR ? reply->str
-                  : "unexpected reply"));
-        (void) uv_timer_start(&w->session.retry, on_retry, RETRY_MS, 0);
+    const char  *text = reply->type == REDIS_REPLY_ERROR ? reply->str
+                        : "unexpected reply";
+
+    if (uv_is_active((uv_handle_t *) &w->session.retry)) {
+        return;
     }
+
+    /* as long as the answer is the same, once */
+    if (strncmp(w->session.said, text, sizeof(w->session.said) - 1) != 0) {
+        (void) snprintf(w->session.said, sizeof(w->session.said), "%s", text);
+        TW_LOG(TW_WARN, "Redis is not ready for work", tw_fs("call", what),
+            tw_fs("error", text), tw_fs("user", w->o->url.user),
+            tw_fs("namespace", w->o->ns));
+    }
+
+    (void) uv_timer_start(&w->session.retry, on_retry, RETRY_MS, 0);
 }
 
 static void
@@ -44,6 +54,7 @@ open_gate(tw_worker_t *w, unsigned gate)
     w->session.gate &= ~gate;
 
     if (w->session.gate == 0) {
+        w->session.said[0] = '\0';
         w->claim.want = 1;
     }
 }

@@ -59,6 +59,7 @@ typedef struct {
     int            seeded;    /* namespace settings were set and compared */
     uv_timer_t     retry;
     int64_t        cursor;    /* of recover */
+    char           said[64];  /* the start of what Redis last answered */
 } tw_session_t;
 
 typedef struct {

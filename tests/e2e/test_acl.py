@@ -244,5 +244,24 @@ class Exact(unittest.TestCase):
                 self.assertIn(b"no permissions", said, (role, args))
 
 
+class Wrong(unittest.TestCase):
+
+    def test_a_worker_without_the_right_says_it_once(self):
+        with Stack(nginx=False, aof=False,
+                   handlers={"n": {"builtin": "noop"}}) as s:
+            s.denied_allowed = True
+            w = s.worker("--namespace", "oops", wait=False)
+            word = "Redis is not ready for work"
+            wait_for(lambda: word in w.tail(), 10, "it says so")
+            s.redis("CONFIG", "RESETSTAT")
+            # it goes on asking
+            wait_for(lambda: sum(map(int, re.findall(
+                r"cmdstat_evalsha:calls=(\d+)", s.redis(
+                    "INFO", "commandstats").decode()))) >= 4, 20, "it asks")
+            self.assertEqual(w.tail(100000).count(word), 1, w.tail())
+            self.assertIn("NOPERM", w.tail())
+            self.assertIn("user=taskmq-worker namespace=oops", w.tail())
+
+
 if __name__ == "__main__":
     unittest.main()
