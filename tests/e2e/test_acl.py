@@ -256,7 +256,7 @@ class Wrong(unittest.TestCase):
             s.redis("CONFIG", "RESETSTAT")
             # it goes on asking
             wait_for(lambda: sum(map(int, re.findall(
-                r"cmdstat_evalsha:calls=(\d+)", s.redis(
+                r"cmdstat_eval\S*rejected_calls=(\d+)", s.redis(
                     "INFO", "commandstats").decode()))) >= 4, 20, "it asks")
             self.assertEqual(w.tail(100000).count(word), 1, w.tail())
             self.assertIn("NOPERM", w.tail())
