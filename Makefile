@@ -38,10 +38,21 @@ CLI_OBJ    := $(CLI_SRC:%.c=$(BUILD)/obj/%.o)
 LIBTASKMQ  := $(BUILD)/libtaskmq.a
 SCRIPTS_C  := $(BUILD)/gen/tq_scripts.c
 
-.PHONY: all module worker cli lib check test bench fuzz lint format install \
-        clean force
+.PHONY: all help module worker cli lib check test bench fuzz format \
+        install clean force
 
 all: module worker cli
+
+help:
+	@echo 'make            module, worker and command line tool, in $(BUILD)'
+	@echo 'make web        the API reference pages, with npm'
+	@echo 'make install    all of these, examples and a systemd unit;'
+	@echo '                DESTDIR, PREFIX ($(PREFIX)), MODULES ($(MODULES))'
+	@echo 'make check      the quick tests'
+	@echo 'make test       all tests; the parts: docs/testing.md'
+	@echo 'make format     clang-format'
+	@echo 'make bench      side by side with peers'
+	@echo 'make clean      removes $(BUILD)'
 
 lib: $(LIBTASKMQ)
 module: $(BUILD)/ngx_http_taskmq_module.so
@@ -125,6 +136,14 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/man/man8/taskmq-worker.8
 	install -D -m 0644 taskmq-cli/taskmq.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/taskmq
+	install -d $(DESTDIR)$(PREFIX)/share/doc/taskmq \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0644 handlers.toml.example nginx.conf.example \
+	    redis-acl.example $(DESTDIR)$(PREFIX)/share/doc/taskmq
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' taskmq-worker/taskmq-worker.service \
+	    > $(BUILD)/taskmq-worker.service
+	install -m 0644 $(BUILD)/taskmq-worker.service \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 format:
 	clang-format -i libtaskmq/*.[ch] ngx_taskmq_module/*.[ch] \

@@ -93,6 +93,9 @@ specs: t
 
 check: unit scripts
 
+test:
+	BUILD=$(BUILD) script/test
+
 # The suite on Debian 13, in a folder made by debootstrap; needs root.
 # PARTS="unit scripts" runs only these parts, SERVERS=valkey only that one.
 test-trixie:

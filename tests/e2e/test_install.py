@@ -1,0 +1,69 @@
+"""make install: what it brings, and that manual and unit name what is there."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from harness import BUILD, ROOT, SLOW
+
+UNIT = "lib/systemd/system/taskmq-worker.service"
+
+
+class Install(unittest.TestCase):
+
+    def install(self, prefix):
+        folder = tempfile.mkdtemp(prefix="taskmq-install-")
+        self.addCleanup(shutil.rmtree, folder)
+        out = subprocess.run(
+            ["make", "-s", "install", "BUILD=" + BUILD, "DESTDIR=" + folder,
+             "PREFIX=" + prefix], cwd=ROOT, capture_output=True, text=True,
+            timeout=300 * SLOW)
+        self.assertEqual(out.returncode, 0, out)
+        return folder + prefix
+
+    def test_what_there_is(self):
+        top = self.install("/usr")
+        for name, mode in (("bin/taskmq", 0o755), ("bin/taskmq-worker", 0o755),
+                           ("lib/nginx/modules/ngx_http_taskmq_module.so",
+                            0o644), (UNIT, 0o644),
+                           ("share/man/man1/taskmq.1", 0o644),
+                           ("share/man/man8/taskmq-worker.8", 0o644)):
+            mode_is = os.stat(os.path.join(top, name)).st_mode & 0o777
+            self.assertEqual(mode_is, mode, name)
+        for name in ("handlers.toml", "nginx.conf", "redis-acl"):
+            name += ".example"
+            with open(os.path.join(top, "share/doc/taskmq", name)) as f, \
+                    open(os.path.join(ROOT, name)) as ours:
+                self.assertEqual(f.read(), ours.read())
+        # what the manual says is there
+        with open(os.path.join(top, "share/man/man8/taskmq-worker.8")) as f:
+            named = re.findall(r"/usr/(share/doc/\S*\w)", f.read())
+        self.assertTrue(named)
+        for name in named:
+            self.assertTrue(os.path.exists(os.path.join(top, name)), name)
+
+    def test_unit(self):
+        """It starts the program that was installed with it, with options that
+        the program knows; TERM leaves more time than --grace and 5 s."""
+        top = self.install("/opt/mq")
+        with open(os.path.join(top, UNIT)) as f:
+            keys = dict(re.findall(r"(?m)^(\w+)=(.*)$", f.read()))
+        argv = keys["ExecStart"].split()
+        self.assertEqual(argv[0], "/opt/mq/bin/taskmq-worker")
+        argv[0] = os.path.join(top, "bin/taskmq-worker")
+        argv[argv.index("/etc/taskmq/handlers.toml")] = os.path.join(
+            top, "share/doc/taskmq/handlers.toml.example")
+        out = subprocess.run(argv + ["--check"], capture_output=True,
+                             text=True, cwd=ROOT, timeout=60 * SLOW)
+        self.assertEqual((out.returncode, out.stderr), (0, ""))
+        usage = subprocess.run([argv[0], "--help"], capture_output=True,
+                               text=True).stdout
+        grace = int(re.search(r"--grace\D*(\d+)", usage).group(1))
+        self.assertGreater(int(keys["TimeoutStopSec"]), grace + 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
