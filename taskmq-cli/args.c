@@ -11,10 +11,11 @@
 
 
 static int
-set_option(tc_t *tc, const tc_opt_t *o, const char *value)
+set_option(tc_t *tc, const tc_opt_t *o, char *value)
 {
-    char     *end;
-    int64_t   v;
+    char        *end;
+    int64_t      v;
+    tc_texts_t  *texts;
 
     switch (o->kind) {
 
@@ -24,6 +25,15 @@ set_option(tc_t *tc, const tc_opt_t *o, const char *value)
 
     case TC_TEXT:
         *(const char **) o->dst = value;
+        return 0;
+
+    case TC_TEXTS:
+        texts = o->dst;
+        if (texts->n == TC_TEXTS_MAX) {
+            tc_usage(tc, "--%s can be given %d times", o->name, TC_TEXTS_MAX);
+            return -1;
+        }
+        texts->text[texts->n++] = value;
         return 0;
 
     case TC_NUMBER:
@@ -76,7 +86,7 @@ read_option(tc_t *tc, int argc, char **argv, int *i, const tc_opt_t *opts,
     const tc_opt_t *globals)
 {
     const tc_opt_t  *o;
-    const char      *name, *eq, *value;
+    char            *name, *eq, *value;
     size_t           len;
 
     name = argv[*i] + 2;

@@ -10,7 +10,7 @@
 #include "tc_check.h"
 
 #define QUIET_MS  300            /* no answer may come unasked this long */
-
+#define SHOWN     120            /* bytes of a line that is no answer */
 
 
 void
@@ -93,7 +93,8 @@ tc_check_start(tc_check_t *k)
 {
     int  e;
 
-    e = tc_child_start(&k->child, k->argv);
+    k->came[0] = '\0';
+    e = tc_child_start(&k->child, k->argv, k->env);
     if (e == 0) {
         return 0;
     }
@@ -206,6 +207,57 @@ read_answer(tc_check_t *k, tq_str_t line, tc_answer_t *a)
 }
 
 
+/* A line of the handler's, for a reason. */
+static void
+show(char dst[TC_LINE_SHOWN], tq_str_t line)
+{
+    size_t    len;
+    tq_buf_t  b = { 0 };
+
+    /* not within a character */
+    for (len = line.len < SHOWN ? line.len : SHOWN;
+         len > 0 && len < line.len
+         && ((unsigned char) line.p[len] & 0xc0) == 0x80;
+         len--)
+    {
+        /* void */
+    }
+
+    tc_add_plain(&b, (tq_str_t) { line.p, len });
+    snprintf(dst, TC_LINE_SHOWN, "%s%s",
+             b.len != 0 && tq_buf_cstr(&b) != NULL ? b.p : "(an empty line)",
+             len < line.len ? "..." : "");
+    tq_buf_free(&b);
+}
+
+
+static void
+noise(tc_check_t *k, tq_str_t line)
+{
+    k->noise++;
+
+    if (k->came[0] == '\0') {
+        show(k->came, line);
+    }
+
+    if (k->first_noise[0] == '\0') {
+        show(k->first_noise, line);
+    }
+}
+
+
+/* Adds the line that was refused to the reason. */
+static void
+because_came(tc_check_t *k)
+{
+    size_t  used = strlen(k->why);
+
+    if (k->came[0] != '\0') {
+        snprintf(k->why + used, sizeof(k->why) - used, "; came: %s", k->came);
+    }
+}
+
+
 /* Waits for the answer; other lines are counted as noise. 0, or -1. */
 int
 tc_check_answer(tc_check_t *k, tc_answer_t *a)
@@ -222,10 +274,17 @@ tc_check_answer(tc_check_t *k, tc_answer_t *a)
 
         case TC_CHILD_LINE:
             rc = read_answer(k, line, a);
-            if (rc != 0) {
-                return rc == 1 ? 0 : -1;
+            if (rc == 1) {
+                return 0;
             }
-            k->noise++;
+
+            if (rc == -1) {
+                show(k->came, line);
+                because_came(k);
+                return -1;
+            }
+
+            noise(k, line);
             continue;
 
         case TC_CHILD_LATE:
@@ -234,12 +293,14 @@ tc_check_answer(tc_check_t *k, tc_answer_t *a)
                        others ? "; what came was no object with a \"status\" "
                        "of \"success\" or \"error\"" : "; is stdout flushed "
                        "after each line?");
+            because_came(k);
             tc_because_stderr(k);
             return -1;
 
         case TC_CHILD_END:
         default:
             because_ended(k);
+            because_came(k);
             return -1;
         }
     }
@@ -261,9 +322,11 @@ tc_check_quiet(tc_check_t *k, const char *when)
         case TC_CHILD_LINE:
             if (read_answer(k, line, &a) != 0) {
                 tc_because(k, "an answer that nobody asked for, %s", when);
+                show(k->came, line);
+                because_came(k);
                 return -1;
             }
-            k->noise++;
+            noise(k, line);
             continue;
 
         case TC_CHILD_LATE:

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@
 
 
 static void
-run(char **argv, const int *in, const int *out, const int *err, int tell)
+run(char **argv, char **env, const int *in, const int *out, const int *err,
+    int tell)
 {
     int       e;
     sigset_t  none;
@@ -31,7 +33,11 @@ run(char **argv, const int *in, const int *out, const int *err, int tell)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 
-    if (dup2(in[0], STDIN_FILENO) != -1 && dup2(out[1], STDOUT_FILENO) != -1
+    environ = env;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+        && dup2(in[0], STDIN_FILENO) != -1
+        && dup2(out[1], STDOUT_FILENO) != -1
         && dup2(err[1], STDERR_FILENO) != -1)
     {
         execvp(argv[0], argv);
@@ -57,7 +63,7 @@ close_pair(int *fds)
 
 
 int
-tc_child_start(tc_child_t *c, char **argv)
+tc_child_start(tc_child_t *c, char **argv, char **env)
 {
     int      in[2], out[2], err[2], tell[2], e;
     pid_t    pid;
@@ -79,7 +85,7 @@ tc_child_start(tc_child_t *c, char **argv)
     }
 
     if (pid == 0) {
-        run(argv, in, out, err, tell[1]);
+        run(argv, env, in, out, err, tell[1]);
     }
 
     setpgid(pid, pid);

@@ -7,10 +7,12 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "tc_check.h"
+#include "tq_env.h"
 
 #define LONG_TEXT_BYTES  100000
 
@@ -29,20 +31,25 @@ text(const char *s)
 static verdict_t
 rule_start(tc_check_t *k)
 {
+    int          rc;
     tc_answer_t  a;
 
-    if (tc_check_start(k) != 0
-        || tc_check_quiet(k, "before the first task") != 0)
-    {
+    rc = tc_check_start(k) == 0
+         ? tc_check_quiet(k, "before the first task") : -2;
+    if (rc != 0) {
+        k->cannot = rc == -2;
         return FAIL;
     }
 
     /* It may start slowly and say it only now: then two answers come to one
-     * task. One that does not answer, or ends, is another rule's. */
-    if (tc_check_send(k, 1, 1, text(k->data)) == 0
-        && tc_check_answer(k, &a) == 0
-        && tc_check_quiet(k, "before the first task or beside its answer")
-           == -1)
+     * task. One that does not answer is the next rule's. */
+    if (tc_check_send(k, 1, 1, text(k->data)) != 0
+        || tc_check_answer(k, &a) != 0)
+    {
+        memcpy(k->unanswered, k->why, sizeof(k->why));
+
+    } else if (tc_check_quiet(k, "before the first task or beside its answer")
+               == -1)
     {
         return FAIL;
     }
@@ -56,6 +63,11 @@ static verdict_t
 rule_answer(tc_check_t *k)
 {
     tc_answer_t  a;
+
+    if (k->unanswered[0] != '\0') {
+        memcpy(k->why, k->unanswered, sizeof(k->why));
+        return FAIL;
+    }
 
     if (tc_check_ask(k, text(k->data), &a) != 0) {
         return FAIL;
@@ -226,7 +238,8 @@ rule_noise(tc_check_t *k)
     }
 
     tc_because(k, "%d lines on stdout were no answers; the worker logs and "
-               "skips them, write them to stderr", k->noise);
+               "skips them, write them to stderr; the first: %s", k->noise,
+               k->first_noise);
     return NOTE;
 }
 
@@ -321,29 +334,52 @@ report(tc_check_t *k, unsigned i, verdict_t v)
 }
 
 
+/* What all further rules need and this one found missing, or NULL. */
+static const char *
+needed(const tc_check_t *k, unsigned i, verdict_t v)
+{
+    if (v != FAIL) {
+        return NULL;
+    }
+
+    if (k->cannot) {
+        return "a program that waits for its tasks";
+    }
+
+    return rules[i].check == rule_answer ? "an answer" : NULL;
+}
+
+
 static int
 check_all(tc_check_t *k)
 {
-    unsigned   i;
-    verdict_t  v;
+    unsigned     i;
+    verdict_t    v;
+    const char  *missing = NULL;
 
     tq_buf_adds(&k->json, "{\"rules\":[");
 
-    for (i = 0; i < N_RULES && !k->cannot; i++) {
+    for (i = 0; i < N_RULES && missing == NULL; i++) {
         k->why[0] = '\0';
         v = rules[i].check(k);
         tc_child_end(&k->child);
 
         k->failed += v == FAIL;
         report(k, i, v);
+        missing = needed(k, i, v);
     }
 
     if (k->tc->json) {
-        tq_buf_addf(&k->json, "],\"failed\":%d}", k->failed);
+        tq_buf_addf(&k->json, "],\"failed\":%d,\"stopped\":%s}", k->failed,
+                    missing != NULL ? "true" : "false");
         if (tc_print_json(k->tc, &k->json) != TC_OK) {
             return TC_FAILED;
         }
     } else {
+        if (missing != NULL) {
+            printf("Not checked further: the rest needs %s.\n", missing);
+        }
+
         printf("%s\n", k->failed ? "This program does not keep the protocol."
                : "This program keeps the protocol.");
         tq_buf_free(&k->json);
@@ -365,11 +401,38 @@ is_object(const char *s)
 
 
 static int
+check_env(tc_t *tc, const tc_texts_t *env)
+{
+    int          i, j;
+    size_t       len;
+    const char  *s;
+
+    for (i = 0; i < env->n; i++) {
+        s = env->text[i];
+        len = strcspn(s, "=");
+
+        if (s[len] != '=' || !tq_env_name_ok(s, len)) {
+            return tc_usage(tc, "--env wants NAME=VALUE, not \"%s\"", s);
+        }
+
+        for (j = 0; j < i; j++) {
+            if (strncmp(env->text[j], s, len + 1) == 0) {
+                return tc_usage(tc, "--env sets %.*s twice", (int) len, s);
+            }
+        }
+    }
+
+    return TC_OK;
+}
+
+
+static int
 cmd_check(tc_t *tc, int argc, char **argv)
 {
     int          n;
     tc_check_t   k = { .tc = tc, .wait_s = 10, .type = "check",
                        .data = "{}" };
+    tc_texts_t   env = { 0 };
     const char  *protocol = "taskdaemon";
 
     const tc_opt_t  opts[] = {
@@ -378,6 +441,7 @@ cmd_check(tc_t *tc, int argc, char **argv)
         { "data", TC_TEXT, &k.data, 0, 0 },
         { "bad", TC_TEXT, &k.bad, 0, 0 },
         { "protocol", TC_TEXT, &protocol, 0, 0 },
+        { "env", TC_TEXTS, &env, 0, 0 },
         { NULL, TC_FLAG, NULL, 0, 0 }
     };
 
@@ -401,11 +465,20 @@ cmd_check(tc_t *tc, int argc, char **argv)
         return tc_usage(tc, "--data and --bad want a JSON object");
     }
 
+    if (check_env(tc, &env) != TC_OK) {
+        return TC_USAGE;
+    }
+
     argv[n] = NULL;
     k.argv = argv;
     k.child.in = k.child.out = k.child.err = -1;
+    k.env = tq_env_make(env.text, NULL);
 
-    return check_all(&k);
+    n = k.env != NULL ? check_all(&k)
+        : tc_error(tc, TC_FAILED, "out of memory");
+    free(k.env);
+
+    return n;
 }
 
 
@@ -416,12 +489,19 @@ const tc_command_t  tc_check_commands[] = {
       "Runs the program as a worker runs a handler and prints a verdict per\n"
       "rule of the handler protocol: ok, note (allowed, but look at it) or\n"
       "FAIL. The exit status is 0 when no rule failed. Needs no Redis.\n"
+      "Without an answer to the first task it stops there.\n"
+      "\n"
+      "As under a worker, the program gets only PATH, HOME, USER, LOGNAME,\n"
+      "SHELL, LANG, LANGUAGE, LC_*, TZ and TMPDIR of your environment, and\n"
+      "can gain no privileges (no sudo, no setuid).\n"
       "\n"
       "  --data JSON      data that the handler succeeds with; {} unless\n"
       "                   given\n"
       "  --bad JSON       data that it must answer with an error\n"
       "  --type NAME      the task's type; \"check\" unless given\n"
       "  --protocol P     taskdaemon (unless given) or taskmq\n"
+      "  --env NAME=VALUE\n"
+      "                   what env in handlers.toml sets; can be repeated\n"
       "  --timeout TIME   per answer; 10 seconds unless given\n" },
     { NULL, NULL, NULL, NULL }
 };

@@ -17,8 +17,8 @@ _taskmq_options()
         replay) echo "--status --handler $global" ;;
         replay-dead) echo "--all --handler $global" ;;
         token) echo "--sub --role --expires --secret-file $global" ;;
-        check-handler) echo "--data --bad --type --protocol --timeout" \
-                            "$global" ;;
+        check-handler) echo "--data --bad --type --protocol --env" \
+                            "--timeout $global" ;;
         serve-api) echo "--host --port --daemon-port --processes" \
                         "--secret-file --module --docs-root --nginx" \
                         "$global" ;;
@@ -67,7 +67,7 @@ _taskmq()
         --redis-url | --namespace | --priority | --max-retries | --at | \
         --in | --interval | --timeout | --retention | --idempotency-key | \
         --handler | --limit | --before | --sub | --expires | --data | \
-        --bad | --type | --host | --port | --daemon-port | --processes)
+        --bad | --type | --env | --host | --port | --daemon-port | --processes)
             return ;;
         *)
             if [ -z "$command" ]; then

@@ -63,9 +63,17 @@ extern const tc_command_t  tc_serve_commands[];
 typedef enum {
     TC_FLAG,                 /* int: 1 when given */
     TC_TEXT,                 /* const char * */
+    TC_TEXTS,                /* tc_texts_t: one for each time it is given */
     TC_NUMBER,               /* int64_t within min..max */
     TC_SECONDS               /* int64_t seconds from "90", "10m", "24h", "7d" */
 } tc_opt_kind_t;
+
+#define TC_TEXTS_MAX  64
+
+typedef struct {
+    int     n;
+    char   *text[TC_TEXTS_MAX + 1];      /* NULL-terminated; argv's */
+} tc_texts_t;
 
 typedef struct {
     const char     *name;    /* without "--"; NULL ends the array */

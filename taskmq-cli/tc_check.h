@@ -11,10 +11,12 @@
 #include "tc_child.h"
 
 #define TC_ERROR_SHOWN  120
+#define TC_LINE_SHOWN   500      /* 120 bytes, each written as \x00 */
 
 typedef struct {
     tc_t         *tc;
     char        **argv;
+    char        **env;           /* as a worker makes it */
     int64_t       wait_s;
     const char   *type;
     const char   *data;          /* data that it should succeed with */
@@ -25,8 +27,11 @@ typedef struct {
     int           failed;        /* rules */
     int           noise;         /* lines that were no answers */
     int           errors_seen, odd_retryable;
-    int           cannot;        /* be started at all */
-    char          why[512];      /* of the rule being checked */
+    int           cannot;        /* be started, or ends at once */
+    char          why[1024];     /* of the rule being checked */
+    char          unanswered[1024];      /* why the first task was not */
+    char          came[TC_LINE_SHOWN];   /* this process' first wrong line */
+    char          first_noise[TC_LINE_SHOWN];
     tq_buf_t      json;
 } tc_check_t;
 

@@ -25,8 +25,9 @@ typedef enum {
     TC_CHILD_END             /* the handler closed stdout, or died */
 } tc_child_event_t;
 
-/* Starts argv in a process group of its own. 0, or an errno. */
-int tc_child_start(tc_child_t *c, char **argv);
+/* Starts argv with this environment (its PATH is where argv[0] is looked for),
+ * in a process group of its own, with no_new_privs set. 0, or an errno. */
+int tc_child_start(tc_child_t *c, char **argv, char **env);
 
 /* Writes all of p, taking in what the child says meanwhile, so that neither
  * waits for the other. 0, or -1: the child does not read (deadline or end). */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config_read.h"
+#include "tq_env.h"
 
 static void
 read_command(tw_reader_t *r, const tw_node_t *n)
@@ -197,17 +198,6 @@ read_pick(tw_reader_t *r, const tw_node_t *n)
     }
 }
 
-static int
-env_name_ok(const char *s)
-{
-    if (s[0] == '\0' || (s[0] >= '0' && s[0] <= '9')) {
-        return 0;
-    }
-
-    return s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                       "0123456789_")] == '\0';
-}
-
 /* "NAME=value", or NULL after a complaint. */
 static char *
 env_pair(tw_reader_t *r, const tq_json_member_t *m, const tw_node_t *n)
@@ -222,7 +212,7 @@ env_pair(tw_reader_t *r, const tq_json_member_t *m, const tw_node_t *n)
     }
 
     tq_buf_add(&b, m->key.p, m->key.len);
-    if (tq_buf_cstr(&b) != NULL && !env_name_ok(b.p)) {
+    if (tq_buf_cstr(&b) != NULL && !tq_env_name_ok(b.p, b.len)) {
         tw_read_complain(r, n->line, "expected names of letters, digits and _");
         tq_buf_free(&b);
     } else {

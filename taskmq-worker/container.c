@@ -10,6 +10,7 @@
 #include "launch.h"
 #include "log.h"
 #include "quiet.h"
+#include "tq_env.h"
 
 #define NAME_MAX_BYTES  96
 #define SWEEP_MAX       100   /* containers removed by one command */
@@ -198,7 +199,7 @@ add_env(list_t *l, char *const *env)
 
         /* these would change the runtime itself (launch.c leaves them out of
          * its environment): they go by its command line */
-        if (tw_spawn_is_kept(*env)) {
+        if (tq_env_is_kept(*env)) {
             add(l, *env);
             continue;
         }

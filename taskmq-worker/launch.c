@@ -12,6 +12,7 @@
 #include "launch.h"
 #include "log.h"
 #include "pool.h"
+#include "tq_env.h"
 
 /* What a container's program needs to find its engine. */
 static const char  *engine_env[] = {
@@ -65,7 +66,7 @@ tw_launch_env(const tw_handler_conf_t *conf)
 
     for (i = 0, n = 0; conf->env != NULL && conf->env[i] != NULL; i++) {
         /* a container's PATH is not its runtime's (container.c) */
-        if (conf->kind != TW_KIND_IMAGE || !tw_spawn_is_kept(conf->env[i])) {
+        if (conf->kind != TW_KIND_IMAGE || !tq_env_is_kept(conf->env[i])) {
             own[n++] = conf->env[i];
         }
     }
@@ -85,7 +86,7 @@ tw_launch_env(const tw_handler_conf_t *conf)
         }
     }
 
-    env = tw_spawn_env(own, conf->kind == TW_KIND_IMAGE ? engine_env : NULL);
+    env = tq_env_make(own, conf->kind == TW_KIND_IMAGE ? engine_env : NULL);
     free(own);
 
     /* one that owns its strings: the configuration may go before it */

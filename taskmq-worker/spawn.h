@@ -41,18 +41,6 @@ void tw_spawn_raise_files(void);
 
 const char *tw_spawn_step(int step);
 
-/*
- * The environment of a handler: the few variables that a program needs and
- * those named in more (NULL-terminated, or NULL), and the handler's own, which
- * win. Nothing of the worker's (TASKMQ_*, DAEMON_*)
- * gets through. One malloc'ed block of pointers to strings that are own's or
- * the worker's environment's; free() it. NULL: out of memory.
- */
-char **tw_spawn_env(char *const *own, const char *const *more);
-
-/* 1: "NAME=value" is one of those few. */
-int tw_spawn_is_kept(const char *pair);
-
 /* The PATH of a handler with this env (NULL-terminated, or NULL): its own, else
  * the worker's, else the usual one. */
 const char *tw_spawn_path(char *const *env);

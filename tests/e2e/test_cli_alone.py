@@ -9,9 +9,11 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 from harness import BUILD, HANDLER, ROOT, SLOW, Stack, free_port
 
@@ -288,6 +290,59 @@ class CheckHandler(unittest.TestCase):
             "sys.stdin.readline()\nprint('no lib', file=sys.stderr)\n"
             "sys.exit(7)"))
         self.assertRegex(got["answer"][1], "status 7.*no lib")
+
+    def test_a_workers_environment(self):
+        """Not ours, which may hide what fails under a worker."""
+        def run(*options):
+            out = subprocess.run(
+                [TASKMQ, "--json", "check-handler", *options, "--",
+                 sys.executable, "-c", "import json,os\n"
+                 "privs = open('/proc/self/status').read()"
+                 ".split('NoNewPrivs:')[1].split()[0]\n"
+                 "for _ in open(0): print(json.dumps({'status': 'error', "
+                 "'error': ' '.join(sorted(os.environ)) + ' ' + privs}), "
+                 "flush=True)"],
+                capture_output=True, text=True, timeout=120 * SLOW,
+                env={"PATH": os.environ["PATH"], "HOME": "/", "TZ": "UTC",
+                     "LC_ALL": "C.UTF-8", "PYTHONUNBUFFERED": "1",
+                     "TASKMQ_JWT_SECRET": "x", "PYTHONPATH": "/"})
+            return json.loads(out.stdout)["rules"][1]["why"]
+
+        self.assertIn('"HOME LC_ALL PATH TZ 1"', run())
+        self.assertIn('"A HOME LC_ALL PATH TZ _B 1"', run(
+            "--env", "A=1", "--env=_B=a=b", "--env", "TZ="))
+        for wrong in (("--env", "A"), ("--env", "=1"), ("--env", "1A=1"),
+                      ("--env", "A=1", "--env", "A=2")):
+            out = subprocess.run([TASKMQ, "check-handler", *wrong, "true"],
+                                 capture_output=True, text=True)
+            self.assertEqual(out.returncode, 2, out)
+            self.assertIn("--env", out.stderr)
+
+    def test_a_missing_flush(self):
+        argv = self.script(self.LOOP + "print(json.dumps(OK))")
+        with unittest.mock.patch.dict(os.environ, PYTHONUNBUFFERED="1"):
+            self.assertIn("flushed", self.check(*argv, timeout=1)["answer"][1])
+            self.assertNotIn("fail", {v for v, _ in self.check(
+                "--env", "PYTHONUNBUFFERED=1", *argv).values()})
+
+    def test_the_refused_line_is_shown_and_the_rest_not_tried(self):
+        for said, came in (
+                ("print('{\"status\":\"ok\",\"result\":1}', flush=True)",
+                 'came: {"status":"ok","result":1}'),
+                ("print('\\x1b[31m', flush=True)", r"came: \x1b[31m"),
+                ("print('é' * 99, flush=True)", "came: " + "é" * 60 + "..."),
+                ("say({'status': 'error', 'error': 1})",
+                 'came: {"status": "error", "error": 1}')):
+            with self.subTest(said):
+                argv = self.script(self.LOOP + said)
+                got = self.check(*argv, timeout=1)
+                self.assertEqual(list(got), ["start", "answer"])
+                self.assertIn(came, got["answer"][1])
+        out = subprocess.run([TASKMQ, "check-handler", "--", "true"],
+                             capture_output=True, text=True)
+        self.assertEqual(out.returncode, 1)
+        self.assertEqual(out.stdout.count("FAIL"), 1)
+        self.assertRegex(out.stdout, "the rest needs .*\\.\n")
 
     def test_not_a_program(self):
         got = self.check("--", "/nonexistent")

@@ -396,10 +396,10 @@ class PythonClient(unittest.TestCase):
     def test_check_handler(self):
         out = subprocess.run(
             [os.path.join(BUILD, "taskmq"), "check-handler", "--protocol",
-             "taskmq", "--type", "strict", "--bad", '{"fail": true}', "--",
+             "taskmq", "--type", "strict", "--bad", '{"fail": true}',
+             "--env", "PYTHONPATH=" + CLIENT, "--",
              sys.executable, "-m", "taskmq.worker", "my_handlers"],
-            cwd=self.dir, env=dict(os.environ, PYTHONPATH=CLIENT),
-            capture_output=True, text=True, timeout=120)
+            cwd=self.dir, capture_output=True, text=True, timeout=120)
         self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
         self.assertNotRegex(out.stdout, "(?m)^note", out.stdout)
 
