@@ -100,6 +100,7 @@ int
 tc_add_read(tc_t *tc, const char *where, tq_str_t text, tq_str_t tail,
     tq_buf_t *body, tq_job_t *job)
 {
+    size_t           at;
     tq_json_val_t    top;
     tq_json_err_t    err;
     tq_field_errs_t  errs;
@@ -108,6 +109,15 @@ tc_add_read(tc_t *tc, const char *where, tq_str_t text, tq_str_t tail,
 
     if (tail.len != 0) {
         /* Checked on its own, so that it cannot bring members of the job. */
+        for (at = 0; at < text.len && strchr(" \t\r\n", text.p[at]); at++) {
+            /* void */
+        }
+
+        if (at == text.len || text.p[at] != '{') {
+            return tc_error(tc, TC_USAGE, "%spayload: expected a JSON object "
+                            "such as {\"w\":1}", where);
+        }
+
         if (tq_json_parse(text.p, text.len, &top, &err) != 0) {
             if (err.nomem) {
                 return tc_error(tc, TC_FAILED, "%sout of memory", where);
@@ -379,6 +389,33 @@ add_many(tc_t *tc, add_t *a, const char *from)
 }
 
 
+/* These are the API's to check, but its words are not the options'. */
+static int
+check_texts(tc_t *tc, const add_t *a)
+{
+    int64_t  ms;
+
+    if (a->at != NULL && a->in_s >= 0) {
+        return tc_usage(tc, "--at and --in exclude each other");
+    }
+
+    if (a->at != NULL && tq_time_parse(a->at, strlen(a->at), &ms) != 0) {
+        return tc_usage(tc, "--at wants ISO 8601, such as 2026-12-24T10:00Z, "
+                        "not \"%s\"", a->at);
+    }
+
+    if (a->policy != NULL && strcmp(a->policy, "fixed") != 0
+        && strcmp(a->policy, "exponential") != 0
+        && strcmp(a->policy, "none") != 0)
+    {
+        return tc_usage(tc, "--retry-policy is fixed, exponential or none, "
+                        "not \"%s\"", a->policy);
+    }
+
+    return TC_OK;
+}
+
+
 static int
 cmd_add_job(tc_t *tc, int argc, char **argv)
 {
@@ -386,7 +423,7 @@ cmd_add_job(tc_t *tc, int argc, char **argv)
     add_t        a = { .priority = -1, .in_s = -1, .interval_s = -1,
                        .max_retries = -1, .timeout_s = -1,
                        .retention_s = -1 };
-    const char  *from = NULL;
+    const char  *from = NULL, *handler = NULL;
 
     const tc_opt_t  opts[] = {
         { "priority", TC_NUMBER, &a.priority, 0, TQ_PRIORITY_MAX },
@@ -399,6 +436,7 @@ cmd_add_job(tc_t *tc, int argc, char **argv)
         { "retention", TC_SECONDS, &a.retention_s, 1, TQ_RETENTION_MAX_S },
         { "idempotency-key", TC_TEXT, &a.key, 0, 0 },
         { "from", TC_TEXT, &from, 0, 0 },
+        { "handler", TC_TEXT, &handler, 0, 0 },
         { NULL, TC_FLAG, NULL, 0, 0 }
     };
 
@@ -407,8 +445,13 @@ cmd_add_job(tc_t *tc, int argc, char **argv)
         return TC_USAGE;
     }
 
-    if (a.at != NULL && a.in_s >= 0) {
-        return tc_usage(tc, "--at and --in exclude each other");
+    if (handler != NULL) {
+        return tc_usage(tc, "there is no option --handler: HANDLER is the "
+                        "first argument");
+    }
+
+    if (check_texts(tc, &a) != TC_OK) {
+        return TC_USAGE;
     }
 
     if (n > (from != NULL ? 1 : 2)) {

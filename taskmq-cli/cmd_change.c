@@ -18,6 +18,8 @@ typedef struct {
     int             force;
     int64_t         done, refused, unknown, lost;
     int             code;        /* the worst of a refused one */
+    int64_t         conflicts[TQ_LIST_MAX];      /* of this page */
+    unsigned        n_conflicts;
     tq_buf_t        out;
 } work_t;
 
@@ -132,7 +134,66 @@ changed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     }
 
     w->refused++;
+
+    if (verdict == TQ_CHANGE_CONFLICT && !w->tc->json
+        && w->n_conflicts < TQ_LIST_MAX)
+    {
+        /* what it is instead is asked when this page is over */
+        w->conflicts[w->n_conflicts++] = id;
+        return;
+    }
+
     say(w, id, refusal(w->change, verdict), 0);
+}
+
+
+/* Says why a job in this state was refused. */
+static void
+explain(const work_t *w, int64_t id, tq_state_t state)
+{
+    const char  *name = tq_state_name(state);
+
+    fprintf(stderr, "taskmq: job %lld ", (long long) id);
+
+    if (w->change != CANCEL) {
+        fprintf(stderr, state == TQ_STATE_FAILED
+                ? "was not FAILED; it is now\n" : "is %s, not FAILED\n", name);
+
+    } else if (state == TQ_STATE_RUNNING) {
+        fputs("is running; --force stops it\n", stderr);
+
+    } else if (state == TQ_STATE_PENDING) {
+        fputs("was running; it is PENDING now\n", stderr);
+
+    } else {
+        fprintf(stderr, "has ended (%s)\n", name);
+    }
+}
+
+
+static void
+explain_conflicts(work_t *w)
+{
+    int                code, known;
+    int64_t            id;
+    unsigned           i;
+    tq_job_info_t      job;
+    const redisReply  *reply;
+
+    for (i = 0; i < w->n_conflicts; i++) {
+        id = w->conflicts[i];
+        reply = tc_run(w->tc, tq_get_call(&w->tc->ns, id, NULL, NULL), &code);
+        known = reply != NULL ? tq_get_result(reply, id, &job) : -1;
+
+        if (known == 1) {
+            explain(w, id, job.state);
+        } else {
+            say(w, id, refusal(w->change, known == 0 ? TQ_CHANGE_NOT_FOUND
+                               : TQ_CHANGE_CONFLICT), 0);
+        }
+    }
+
+    w->n_conflicts = 0;
 }
 
 
@@ -195,6 +256,8 @@ land(work_t *w)
 
     code = tc_print(w->tc, &w->out);
     memset(&w->out, 0, sizeof(w->out));
+
+    explain_conflicts(w);
 
     if (code != TC_OK) {
         return code;

@@ -176,8 +176,72 @@ policy_name(char policy)
 }
 
 
+/* What the namespace's settings allow a job without a number of its own. */
+typedef struct {
+    int64_t  taskmq, taskdaemon;         /* retries; -1: not known */
+} budget_t;
+
+
+static int
+read_budget(tc_t *tc, budget_t *budget)
+{
+    int                code;
+    unsigned           i;
+    int64_t           *dst;
+    tq_str_t           name, value;
+    const redisReply  *reply;
+
+    budget->taskmq = budget->taskdaemon = -1;
+
+    reply = tc_run(tc, tq_config_get_call(&tc->ns, NULL, NULL), &code);
+    if (reply == NULL) {
+        return code;
+    }
+
+    for (i = 0; tq_config_pair(reply, i, &name, &value) == 1; i++) {
+        dst = tq_str_eq(name, "max_retries") ? &budget->taskmq
+              : tq_str_eq(name, "daemon_max_retries") ? &budget->taskdaemon
+              : NULL;
+
+        if (dst != NULL && value.len != 0 && value.len < 10) {
+            for (*dst = 0; value.len != 0; value.p++, value.len--) {
+                *dst = *dst * 10 + (*value.p - '0');
+            }
+        }
+    }
+
+    return TC_OK;
+}
+
+
 static void
-inspect(tq_buf_t *b, const tq_job_info_t *job, const char *task)
+row_failures(tq_buf_t *b, const tq_job_info_t *job, const budget_t *budget)
+{
+    int64_t      max = job->job.max_retries;
+    const char  *policy = policy_name(job->job.policy);
+
+    if (max < 0) {
+        max = job->job.api == TQ_API_TASKDAEMON ? budget->taskdaemon
+              : budget->taskmq;
+    }
+
+    if (job->job.policy == 'n' || max == 0) {
+        row(b, "failures", "%d (no retries)", job->attempts);
+
+    } else if (max < 0) {
+        row(b, "failures", "%d (retries: the namespace's setting, %s)",
+            job->attempts, policy);
+
+    } else {
+        row(b, "failures", "%d (of at most %lld %s, %s)", job->attempts,
+            (long long) max, max == 1 ? "retry" : "retries", policy);
+    }
+}
+
+
+static void
+inspect(tq_buf_t *b, const tq_job_info_t *job, const char *task,
+    const budget_t *budget)
 {
     char  t[TQ_TIME_ISO_LEN + 1];
 
@@ -191,14 +255,7 @@ inspect(tq_buf_t *b, const tq_job_info_t *job, const char *task)
     row(b, "api", "%s", job->job.api == TQ_API_TASKDAEMON ? "taskdaemon"
         : "taskmq");
 
-    if (job->job.max_retries >= 0) {
-        row(b, "retries", "%d of %d, %s", job->attempts,
-            job->job.max_retries, policy_name(job->job.policy));
-    } else {
-        row(b, "retries", "%d of the namespace's setting, %s", job->attempts,
-            policy_name(job->job.policy));
-    }
-
+    row_failures(b, job, budget);
     row(b, "crashes", "%d of %d", job->crashes, TQ_CRASHES_MAX);
 
     if (job->job.interval_s != 0) {
@@ -232,12 +289,17 @@ cmd_inspect(tc_t *tc, int argc, char **argv)
     int            code;
     char           task[TQ_UUID_LEN + 1];
     int64_t        id;
+    budget_t       budget;
     tq_buf_t       out = { 0 };
     tq_job_info_t  job;
 
     code = only_id(tc, tc_args(tc, argc, argv, NULL), argv, &id);
     if (code == TC_OK && !tc->json) {
         code = tc_task_id(tc, id, task);
+    }
+
+    if (code == TC_OK && !tc->json) {
+        code = read_budget(tc, &budget);
     }
 
     if (code == TC_OK) {
@@ -253,7 +315,7 @@ cmd_inspect(tc_t *tc, int argc, char **argv)
         return tc_print_json(tc, &out);
     }
 
-    inspect(&out, &job, task);
+    inspect(&out, &job, task, &budget);
     return tc_print(tc, &out);
 }
 
@@ -292,6 +354,11 @@ cmd_logs(tc_t *tc, int argc, char **argv)
         tq_buf_add_json(&out, log.p, log.len);
         tq_buf_adds(&out, "}\n");
         return tc_print(tc, &out);
+    }
+
+    if (log.len == 0) {
+        fprintf(stderr, "taskmq: job %lld: no log (it is stored when a run "
+                "ends)\n", (long long) id);
     }
 
     /* The handler's own bytes, with its colours if it likes. */

@@ -108,8 +108,14 @@ class Jobs(Cli):
                 (("h", "{}", "{}"), "unexpected"), ((), "HANDLER"),
                 (("h", "--priority", "101"), "--priority"),
                 (("h", "--priority", "x"), "--priority"),
-                (("h", "--retry-policy", "often"), "retry_policy"),
-                (("h", "--at", "tomorrow"), "scheduled_for"),
+                (("h", "--retry-policy", "often"),
+                 '--retry-policy is fixed, exponential or none, not "often"'),
+                (("h", "--at", "tomorrow"), "--at wants ISO 8601, such as "
+                 '2026-12-24T10:00Z, not "tomorrow"'),
+                (("h", "w=1"),
+                 'payload: expected a JSON object such as {"w":1}'),
+                (("--handler", "h"), "there is no option --handler: HANDLER "
+                 "is the first argument"),
                 (("h", "--in", "soon"), "--in"),
                 (("h", "--in", "99999999999999999999d"), "--in"),
                 (("h", "--at", "2099-01-01", "--in", "1"), "--at"),
@@ -164,8 +170,20 @@ class Jobs(Cli):
         self.assertEqual((out.returncode, out.stdout.decode()),
                          (1, c + " cancelled\n"))
         self.assertIn(b"999999: Job not found", out.stderr)
-        self.assertIn("Job is not failed", self.s.cli(
-            "retry", c).stderr.decode())
+        # why not, and what would do; programs get the API's words
+        d = self.ok("add-job", "x").strip()
+        for args, error in (
+                (("retry", c), "is CANCELLED, not FAILED"),
+                (("retry", d), "is PENDING, not FAILED"),
+                (("replay-dead", d), "is PENDING, not FAILED")):
+            out = self.s.cli(*args)
+            self.assertEqual(
+                (out.returncode, out.stdout, out.stderr.decode()),
+                (1, b"", "taskmq: job %s %s\n" % (args[1], error)))
+            out = self.s.cli("--json", *args)
+            self.assertEqual((out.returncode, json.loads(out.stdout)),
+                             (1, {"job_id": int(args[1]),
+                                  "error": "Job is not failed"}))
         new = re.match(r"%s replayed as (\d+)\n$" % a,
                        self.ok("replay", a)).group(1)
         self.assertEqual(self.json("get-job", new)["payload"], {"k": 0})
@@ -198,6 +216,24 @@ class Jobs(Cli):
         text = self.ok("inspect", job)
         self.assertRegex(text, r"(?m)^state +PENDING$")
         self.assertRegex(text, r"(?m)^handler +h$")
+        self.ok("config", "set", "max_retries", "5")
+        for args, shown in (
+                ((), "0 (of at most 5 retries, fixed)"),
+                (("--max-retries", "1", "--retry-policy", "exponential"),
+                 "0 (of at most 1 retry, exponential)"),
+                (("--max-retries", "0"), "0 (no retries)"),
+                (("--retry-policy", "none"), "0 (no retries)")):
+            text = self.ok("inspect", self.ok("add-job", "h", *args).strip())
+            self.assertIn("\nfailures     " + shown + "\n", text)
+        self.assertNotIn("retries  ", text)
+
+    def test_no_log_yet(self):
+        job = self.ok("add-job", "h").strip()
+        out = self.s.cli("logs", job)
+        self.assertEqual((out.returncode, out.stdout), (0, b""))
+        self.assertEqual(out.stderr.decode(), "taskmq: job %s: no log (it is "
+                         "stored when a run ends)\n" % job)
+        self.assertEqual(self.s.cli("--json", "logs", job).stderr, b"")
 
 
 class Bulk(Cli):
@@ -383,9 +419,21 @@ class Run(Cli):
         job = self.ok("add-job", "t", '{"sleep":60}').strip()
         wait_for(lambda: self.json("get-job", job)["status"] == "RUNNING",
                  10, "it runs")
-        self.assertEqual(self.s.cli("cancel", job).returncode, 1)
+        out = self.s.cli("cancel", job)
+        self.assertEqual((out.returncode, out.stderr.decode()),
+                         (1, "taskmq: job %s is running; --force stops it\n"
+                          % job))
         self.ok("cancel", "--force", job)
         self.assertEqual(self.json("get-job", job)["status"], "CANCELLED")
+
+    def test_cancel_of_an_ended_job(self):
+        job = self.ok("add-job", "t").strip()
+        self.ok("get-job", "--wait", job)
+        for force in ((), ("--force",)):
+            out = self.s.cli("cancel", *force, job)
+            self.assertEqual((out.returncode, out.stderr.decode()),
+                             (1, "taskmq: job %s has ended (SUCCESS)\n"
+                              % job))
 
     def test_stats(self):
         self.ok("get-job", "--wait", self.ok("add-job", "t").strip())
