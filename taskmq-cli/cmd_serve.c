@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ typedef struct {
     const char  *module;
     const char  *docs;
     const char  *nginx;
+    const char  *user;               /* of nginx' workers */
 } serve_t;
 
 
@@ -53,6 +55,10 @@ write_conf(tc_t *tc, const serve_t *o, const char *path)
             "daemon off;\n"
             "pid nginx.pid;\n"
             "error_log stderr notice;\n", o->module);
+
+    if (o->user != NULL) {
+        fprintf(f, "user %s;\n", o->user);
+    }
 
     if (o->processes != 0) {
         fprintf(f, "worker_processes %lld;\n", (long long) o->processes);
@@ -166,6 +172,14 @@ resolve(tc_t *tc, serve_t *o, char *module, char *docs, char *secret)
         }
     }
 
+    if (o->user != NULL && geteuid() != 0) {
+        return tc_usage(tc, "--user: only root can choose another user");
+    }
+
+    if (o->user != NULL && (!is_word(o->user) || getpwnam(o->user) == NULL)) {
+        return tc_usage(tc, "--user: there is no user \"%s\"", o->user);
+    }
+
     if (!is_word(o->host) || !is_word(o->module)
         || (o->docs != NULL && !is_word(o->docs))
         || (o->secret_file != NULL && !is_word(o->secret_file)))
@@ -181,6 +195,31 @@ resolve(tc_t *tc, serve_t *o, char *module, char *docs, char *secret)
     }
 
     return TC_OK;
+}
+
+
+/* Started by root, nginx' workers become another user, who may not be let in
+ * where root is: every request would be a 503. */
+static void
+hint_at_socket(const serve_t *o)
+{
+    tq_url_t      url;
+    struct stat   st;
+    const char   *text, *why;
+
+    text = getenv("TASKMQ_REDIS_URL");
+
+    if (geteuid() != 0 || o->user != NULL || text == NULL
+        || tq_url_parse(text, strlen(text), &url, &why) != 0
+        || url.path[0] == '\0' || stat(url.path, &st) != 0
+        || (st.st_mode & S_IWOTH))
+    {
+        return;
+    }
+
+    fprintf(stderr, "taskmq: nginx's workers do not run as root and may not "
+            "open %s: give --user NAME (its owner's), or set unixsocketperm "
+            "777 in redis.conf\n", url.path);
 }
 
 
@@ -210,6 +249,7 @@ serve(tc_t *tc, const serve_t *o)
         char  *argv[] = { (char *) o->nginx, "-p", dir, "-c", conf,
                           "-e", "stderr", NULL };
 
+        hint_at_socket(o);
         fprintf(stderr, "taskmq: serving http://%s:%lld\n", o->host,
                 (long long) o->port);
         code = tc_supervise(tc, argv, SIGQUIT);
@@ -236,6 +276,7 @@ cmd_serve_api(tc_t *tc, int argc, char **argv)
         { "module", TC_TEXT, &o.module, 0, 0 },
         { "docs-root", TC_TEXT, &o.docs, 0, 0 },
         { "nginx", TC_TEXT, &o.nginx, 0, 0 },
+        { "user", TC_TEXT, &o.user, 0, 0 },
         { NULL, TC_FLAG, NULL, 0, 0 }
     };
 
@@ -366,7 +407,10 @@ const tc_command_t  tc_serve_commands[] = {
       "  --secret-file FILE  instead of $TASKMQ_JWT_SECRET\n"
       "  --module FILE       ngx_http_taskmq_module.so\n"
       "  --docs-root FOLDER  of Swagger UI and ReDoc\n"
-      "  --nginx FILE        the nginx to run\n" },
+      "  --nginx FILE        the nginx to run\n"
+      "  --user NAME         of nginx's workers when root starts it; they must\n"
+      "                      be able to open Redis' unix socket, if it is one\n"
+      },
     { "run-worker", cmd_run_worker, "run taskmq-worker",
       "usage: taskmq run-worker [--config FILE] [-- WORKER-OPTION ...]\n"
       "\n"

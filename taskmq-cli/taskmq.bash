@@ -21,7 +21,7 @@ _taskmq_options()
                             "--timeout $global" ;;
         serve-api) echo "--host --port --daemon-port --processes" \
                         "--secret-file --module --docs-root --nginx" \
-                        "$global" ;;
+                        "--user $global" ;;
         run-worker) echo "--config $global" ;;
         *) echo "$global" ;;
     esac
@@ -63,6 +63,9 @@ _taskmq()
         --protocol) words="taskdaemon taskmq" ;;
         --from | --secret-file | --module | --nginx | --config | --docs-root)
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return ;;
+        --user)
+            mapfile -t COMPREPLY < <(compgen -u -- "$cur")
             return ;;
         --redis-url | --namespace | --priority | --max-retries | --at | \
         --in | --interval | --timeout | --retention | --idempotency-key | \

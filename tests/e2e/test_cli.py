@@ -512,6 +512,41 @@ class Serve(unittest.TestCase):
         self.assertEqual(p.wait(), 2)
         self.assertIn("TASKMQ_JWT_SECRET", p.tail())
 
+    @unittest.skipUnless(os.geteuid() == 0, "nginx keeps its user")
+    def test_a_socket_that_nginx_may_not_open(self):
+        """As root: a hint names the fix, and the fix works."""
+        hint = "may not open %s: give --user" % self.s.sock
+
+        def serve(*args):
+            self.s.port = free_port()
+            p = self.start("serve-api", "--port", str(self.s.port),
+                           "--processes", "1", *args)
+            wait_for(lambda: "serving http" in p.tail() or not p.alive(), 10,
+                     "it starts")
+            return p
+
+        open_to_all = serve()
+        self.assertNotIn(hint, open_to_all.tail())
+        open_to_all.stop()
+        os.chmod(self.s.sock, 0o700)
+        p = serve()
+        self.assertIn(hint, p.tail())
+        p.stop()
+        p = serve("--user", "root")
+        self.assertNotIn(hint, p.tail())
+
+        def healthy():
+            try:
+                return self.s.get("/health", token=None).status == 200
+            except OSError:
+                return False
+
+        wait_for(healthy, 10, "the API is healthy")
+        p.stop()
+        p = self.start("serve-api", "--user", "no such")
+        self.assertEqual(p.wait(), 2)
+        self.assertIn("--user", p.tail())
+
     def test_port_in_use(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
