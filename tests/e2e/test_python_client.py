@@ -84,8 +84,8 @@ def bad(job):
 
 @register_handler("stay")
 def stay(job):
-    print("here")
     try:
+        print("here")
         signal_wait()
     finally:
         print("cleaned up")
