@@ -400,6 +400,7 @@ is_object(const char *s)
 }
 
 
+/* What is said never has a value in it: it may be a secret. */
 static int
 check_env(tc_t *tc, const tc_texts_t *env)
 {
@@ -412,7 +413,8 @@ check_env(tc_t *tc, const tc_texts_t *env)
         len = strcspn(s, "=");
 
         if (s[len] != '=' || !tq_env_name_ok(s, len)) {
-            return tc_usage(tc, "--env wants NAME=VALUE, not \"%s\"", s);
+            return tc_usage(tc, "--env wants NAME=VALUE, not \"%.*s%s\"",
+                            (int) len, s, s[len] == '=' ? "=..." : "");
         }
 
         for (j = 0; j < i; j++) {

@@ -130,6 +130,21 @@ is_word(const char *s)
 }
 
 
+static int
+check_user(tc_t *tc, const char *user)
+{
+    if (user != NULL && geteuid() != 0) {
+        return tc_usage(tc, "--user: only root can choose another user");
+    }
+
+    if (user != NULL && (!is_word(user) || getpwnam(user) == NULL)) {
+        return tc_usage(tc, "--user: there is no user \"%s\"", user);
+    }
+
+    return TC_OK;
+}
+
+
 /* Makes the paths absolute and finds what was not given. */
 static int
 resolve(tc_t *tc, serve_t *o, char *module, char *docs, char *secret)
@@ -170,14 +185,6 @@ resolve(tc_t *tc, serve_t *o, char *module, char *docs, char *secret)
             return tc_usage(tc, "no secret: set $TASKMQ_JWT_SECRET or give "
                             "--secret-file");
         }
-    }
-
-    if (o->user != NULL && geteuid() != 0) {
-        return tc_usage(tc, "--user: only root can choose another user");
-    }
-
-    if (o->user != NULL && (!is_word(o->user) || getpwnam(o->user) == NULL)) {
-        return tc_usage(tc, "--user: there is no user \"%s\"", o->user);
     }
 
     if (!is_word(o->host) || !is_word(o->module)
@@ -290,6 +297,10 @@ cmd_serve_api(tc_t *tc, int argc, char **argv)
     }
 
     code = tc_environment(tc);
+
+    if (code == TC_OK) {
+        code = check_user(tc, o.user);
+    }
 
     if (code == TC_OK) {
         code = resolve(tc, &o, module, docs, secret);
@@ -408,9 +419,8 @@ const tc_command_t  tc_serve_commands[] = {
       "  --module FILE       ngx_http_taskmq_module.so\n"
       "  --docs-root FOLDER  of Swagger UI and ReDoc\n"
       "  --nginx FILE        the nginx to run\n"
-      "  --user NAME         of nginx's workers when root starts it; they must\n"
-      "                      be able to open Redis' unix socket, if it is one\n"
-      },
+      "  --user NAME         of nginx's workers, if root starts it; they must\n"
+      "                      be able to open Redis' socket\n" },
     { "run-worker", cmd_run_worker, "run taskmq-worker",
       "usage: taskmq run-worker [--config FILE] [-- WORKER-OPTION ...]\n"
       "\n"
