@@ -36,6 +36,16 @@ tw_health_stuck(const tw_worker_t *w)
            && tw_now(w) - w->lease.connected_ms > STUCK_MS;
 }
 
+/* A claim waits for its answer, or, on a connection that is new, for its turn
+ * to be asked again. */
+static int
+unanswered(const tw_worker_t *w)
+{
+    return w->claim.unanswered_ms != 0
+           && tw_now(w) - w->claim.unanswered_ms > UNANSWERED_MS
+           && (w->claim.in_flight != 0 || (w->claim.want && has_free(w)));
+}
+
 static unsigned
 active(const tw_pool_t *p)
 {
@@ -79,10 +89,7 @@ tw_health_why(const tw_worker_t *w)
     if (w->claim.refusals != 0) {
         return "Redis refuses claims";
     }
-    if (tw_health_stuck(w)
-        || (w->claim.in_flight != 0 && w->claim.unanswered_ms != 0
-            && tw_now(w) - w->claim.unanswered_ms > UNANSWERED_MS))
-    {
+    if (tw_health_stuck(w) || unanswered(w)) {
         return "no claim was answered for a while";
     }
     if (all_failing(w)) {

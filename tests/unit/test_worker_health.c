@@ -121,6 +121,14 @@ test_unanswered(void **state)
         "no claim was answered for a while");
     w.claim.in_flight = 0;
     assert_null(tw_health_why(&w));
+
+    /* the connection is new: it will be asked again in a moment */
+    w.claim.want = 1;
+    assert_string_equal(tw_health_why(&w),
+        "no claim was answered for a while");
+    pool.idle = 0;
+    w.busy = options.concurrency;
+    assert_null(tw_health_why(&w));     /* there is nothing to ask for */
 }
 
 static void
