@@ -11,6 +11,9 @@ import time
 from .proc import Failed, Proc, wait_for
 from .resp import Redis
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+
 # Which CPUs a role gets. One: the part under test has one CPU, everything else
 # the other. Two: whoever needs a CPU takes it.
 PLACES = {
@@ -98,7 +101,8 @@ class Ctx:
                 result.cpu[p.role] = role + p.cpu() - self.before.get(p, 0)
                 role = result.peak_kb.get(p.role, 0)
                 result.peak_kb[p.role] = role + p.peak_kb()
-        result.commands = [c.replace(self.dir, "$DIR") for c in self.commands]
+        result.commands = [c.replace(self.dir, "$DIR").replace(ROOT, "$SRC")
+                           for c in self.commands]
         return result
 
     def drained(self, left, total, start, timeout=None):
