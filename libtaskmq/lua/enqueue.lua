@@ -34,29 +34,36 @@ local BAND, MID = 70368744177664, 35184372088832
 local PLACE_MAX, ID_MAX = 35184372088831, 9007199254740991
 
 -- One read: the counters, and what the idempotency keys hold.
-local ngroups, at, njobs = tonumber(argv[1]), 2, 0
-local reads, nreads, asked = { P .. 'seq', P .. 'order' }, 2, {}
-for g = 1, ngroups or -1 do
-    local n = 1
-    if byte(argv[at] or 'g') == 103 then
-        local jobs, hash, known, key = match(argv[at] or '',
-                                             '^g(%d+) (%x+) ([01]) (.*)$')
-        n = tonumber(jobs)
-        if not n or n < 1 then
-            return redis.error_reply('ERR TASKMQ enqueue: group ' .. g)
+local ngroups, at, njobs = tonumber(argv[1]), 2, nil
+local reads, nreads, asked = { P .. 'seq', P .. 'order' }, 2, nil
+-- plain: each group is one job that asks for nothing else
+local plain = #argv == 1 + 2 * (ngroups or -1)
+if plain then
+    njobs = ngroups
+else
+    asked, njobs = {}, 0
+    for g = 1, ngroups or -1 do
+        local n = 1
+        if byte(argv[at] or 'g') == 103 then
+            local jobs, hash, known, key = match(argv[at] or '',
+                                                 '^g(%d+) (%x+) ([01]) (.*)$')
+            n = tonumber(jobs)
+            if not n or n < 1 then
+                return redis.error_reply('ERR TASKMQ enqueue: group ' .. g)
+            end
+            asked[g] = { n, hash, known == '1', key }
+            if key ~= '' then
+                nreads = nreads + 1
+                reads[nreads] = P .. 'u:' .. key
+            end
+            at = at + 1
         end
-        asked[g] = { n, hash, known == '1', key }
-        if key ~= '' then
-            nreads = nreads + 1
-            reads[nreads] = P .. 'u:' .. key
-        end
-        at = at + 1
+        njobs = njobs + n
+        at = at + 2 * n
     end
-    njobs = njobs + n
-    at = at + 2 * n
-end
-if not ngroups or at ~= #argv + 1 then
-    return redis.error_reply('ERR TASKMQ enqueue: number of arguments')
+    if not ngroups or at ~= #argv + 1 then
+        return redis.error_reply('ERR TASKMQ enqueue: number of arguments')
+    end
 end
 
 local config = call('HMGET', P .. 'config', 'selection', 'idempotency_ttl_s')
@@ -85,32 +92,34 @@ end
 local id_was, place_was = id, place
 
 -- Numbers become text 100 at a time: printing each would cost more than
--- storing it.
-local D, id_hundred, id_text, score_hundred, score_text
-if njobs > 8 then
-    D = { [0] =
+-- storing it. *_low: the last two digits, *_text: those before; at its edge a
+-- low starts anew. %d is a long of 64 bits, here and in what follows.
+local D = njobs > 8 and id > 99 and {
+    [0] =
 --@include digits
-    }
-end
+} or nil
+local step, edge = mode == 'l' and -1 or 1, mode == 'l' and -1 or 100
+local id_low, id_text, score_low, score_text = 99, nil, edge - step, nil
 
 local answer, names, forget = { false }, nil, nil
 local seen, records, nrec = {}, { false, false, false, false, false, false }, 2
 local sched, nsched, keep = nil, 0, nil
 
 -- kind -> { what is known of its handler, due, the record up to its tail, the
--- score without its place }; the last row's kind and its text.
-local kinds, kind, last = {}, nil, nil
--- The last row's handler, and its set's rows.
-local info, list, k
+-- score without its place }
+local kinds = {}
+-- The last row's kind: its text, what is in it, and its handler's rows.
+local last, info, due, head, base, list, k
 
 at = 2
-for g = 1, ngroups do
-    local ask, n, key, known, no = asked[g], 1, '', false, nil
+local g = 1
+while g <= ngroups do
+    local ask, n, key, known, no = asked and asked[g], 1, '', false, nil
     if ask then
         n, known, key = ask[1], ask[3], ask[4]
         at = at + 1
     end
-    local a, z = at, at + 2 * n - 2
+    local z = at + 2 * n - 2
     local fresh, nfresh = nil, 0
 
     -- Checks: all before this group's first row.
@@ -120,16 +129,16 @@ for g = 1, ngroups do
             no = use[2] == ask[2] and use[1] or -1
         end
     end
-    if not no and (known or n > 1 or argv[a] ~= last) then
+    if not no and (known or n > 1 or argv[at] ~= last) then
         local same
-        for i = a, z, 2 do
+        for i = at, z, 2 do
             if argv[i] ~= same then
                 same = argv[i]
                 local new = kinds[same]
                 if not new then
-                    local head, due, handler = match(same,
+                    local first, time, handler = match(same,
                         '^(.............)(%d+) (.+)$')
-                    if not head then
+                    if not first then
                         return redis.error_reply('ERR TASKMQ enqueue: kind')
                     end
                     local about = seen[handler]
@@ -137,9 +146,8 @@ for g = 1, ngroups do
                         local set = P .. 'h:' .. handler .. ':ready:' .. mode
                         local waiting = call('ZCARD', set)
                         about = { set, waiting, { false, false, false, false },
-                                  name = handler, n = 0, jobs = 0,
-                                  named = false, served = nil, due = nil,
-                                  sched = 0 }
+                                  name = handler, n = 0, named = false,
+                                  served = nil, due = nil, sched = 0 }
                         seen[handler] = about
                         -- waiting jobs mean that it is registered
                         about.named = waiting > 0
@@ -147,10 +155,10 @@ for g = 1, ngroups do
                                          and call('HEXISTS', P .. 'handlers',
                                                   handler) == 1
                     end
-                    due = tonumber(due)
-                    new = { about, due > now and due or nil, head .. now13,
+                    time = tonumber(time)
+                    new = { about, time > now and time or nil, first .. now13,
                             mode == 'p'
-                            and (100 - tonumber(sub(head, 4, 6))) * BAND + MID
+                            and (100 - tonumber(sub(first, 4, 6))) * BAND + MID
                             or MID }
                     kinds[same] = new
                 end
@@ -214,71 +222,78 @@ for g = 1, ngroups do
         end
     end
 
-    -- Rows.
-    if not no then
-        no = id + 1
+    -- Rows: of this group, or of this and all its neighbours of one kind.
+    if no then
+        answer[g] = no
+        g, at = g + 1, z + 2
+    else
+        if not plain then
+            no = id + 1
+            answer[g] = no
+            g = g + 1
+        end
         if key ~= '' then
             used[P .. 'u:' .. key] = { no, ask[2] }
             keep = keep or {}
-            keep[P .. 'u:' .. key] = fmt('%.0f ', no) .. ask[2]
+            keep[P .. 'u:' .. key] = fmt('%d ', no) .. ask[2]
         end
-        for i = a, z, 2 do
-            if argv[i] ~= last then
-                last = argv[i]
-                kind = kinds[last]
-                if kind[1] ~= info then
-                    if info then
-                        info.n = k
-                    end
-                    info = kind[1]
-                    list, k = info[3], info.n
+        repeat
+            if argv[at] ~= last then
+                if info then
+                    info.n = k
                 end
+                last = argv[at]
+                local kind = kinds[last]
+                info, due, head, base = kind[1], kind[2], kind[3], kind[4]
+                list, k = info[3], info.n
+                score_low = edge - step
             end
             id = id + 1
             local name
-            if D and id > 99 then
-                local low = id % 100
-                if id - low ~= id_hundred then
-                    id_hundred = id - low
-                    id_text = fmt('%.0f', id_hundred / 100)
+            if D then
+                id_low = id_low + 1
+                if id_low > 99 then
+                    id_low = id % 100
+                    id_text = fmt('%d', (id - id_low) / 100)
                 end
-                name = id_text .. D[low]
+                name = id_text .. D[id_low]
             else
-                name = fmt('%.0f', id)
+                name = fmt('%d', id)
             end
             records[nrec + 1] = J .. name
-            records[nrec + 2] = kind[3] .. argv[i + 1]
+            records[nrec + 2] = head .. argv[at + 1]
             nrec = nrec + 2
-
-            info.jobs = info.jobs + 1
-            local due, base = kind[2], kind[4]
-            if not due then
-                place = place + 1
-                local score = mode == 'l' and base - 1 - place or base + place
-                if D then
-                    local low = score % 100
-                    if score - low ~= score_hundred then
-                        score_hundred = score - low
-                        score_text = fmt('%.0f', score_hundred / 100)
-                    end
-                    score = score_text .. D[low]
-                else
-                    score = fmt('%d%08d', floor(score / 1e8), score % 1e8)
-                end
-                list[k + 1] = score
-                list[k + 2] = name
-                k = k + 2
-            else
+            if due then
                 sched = sched or {}
-                sched[nsched + 1], sched[nsched + 2] = fmt('%.0f', due), name
+                sched[nsched + 1], sched[nsched + 2] = fmt('%d', due), name
                 nsched = nsched + 2
                 info.sched = info.sched + 1
                 info.due = min(info.due or due, due)
+            else
+                place = place + 1
+                local score
+                if D then
+                    score_low = score_low + step
+                    if score_low == edge then
+                        score = step == 1 and base + place or base - 1 - place
+                        score_low = score % 100
+                        score_text = fmt('%d', (score - score_low) / 100)
+                    end
+                    score = score_text .. D[score_low]
+                else
+                    score = fmt('%d', step == 1 and base + place
+                                      or base - 1 - place)
+                end
+                list[k + 1], list[k + 2] = score, name
+                k = k + 2
             end
-        end
+            at = at + 2
+            if plain then
+                answer[g] = id
+                g = g + 1
+            end
+        until at > z and not (plain and argv[at] == last)
     end
-    answer[g] = no
-    at = z + 2
 end
 
 -- Writes. Names go first: one may have come back later in this call.
@@ -294,10 +309,10 @@ if info then
     info.n = k
 end
 if id > id_was then
-    records[1], records[2] = P .. 'seq', fmt('%.0f', id)
+    records[1], records[2] = P .. 'seq', fmt('%d', id)
     if place > place_was then
         records[nrec + 1], records[nrec + 2] = P .. 'order',
-                                               fmt('%.0f', place)
+                                               fmt('%d', place)
         nrec = nrec + 2
     end
     for i = 1, nrec, CHUNK do
@@ -327,12 +342,12 @@ for handler, info in pairs(seen) do
     if look then
         call('ZADD', P .. 'h:' .. handler .. ':wake', 0, 'w')
     end
-    if info.jobs > 0 then
-        call('HINCRBY', P .. 'handlers', handler, info.jobs)
+    if n > 0 or info.due then
+        call('HINCRBY', P .. 'handlers', handler, n / 2 + info.sched)
     end
 end
 if keep then
-    local ttl = fmt('%.0f', (config[2] or IDEMPOTENCY_TTL_S) * 1000)
+    local ttl = fmt('%d', (config[2] or IDEMPOTENCY_TTL_S) * 1000)
     for key, value in pairs(keep) do
         call('SET', key, value, 'PX', ttl)
     end
