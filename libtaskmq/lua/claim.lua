@@ -153,22 +153,31 @@ if due and due <= now then
     due = tonumber(call('ZRANGE', P .. 'scheduled', 0, 0, 'WITHSCORES')[2])
 end
 
--- The best jobs: ids, their scores (text), their handlers' places in argv.
+-- The best jobs: ids and scores (text) by turns. Neighbours of one handler are
+-- a part: the place in argv of its handler, then where its last id is.
 -- rest: handlers that may have more.
-local ids, scores, owners, n, rest = {}, {}, {}, 0, {}
+local jobs, n, parts, nparts, rest = {}, 0, {}, 0, {}
 
 if nfree <= total then
     for i = 5, #argv, 2 do
         local free = tonumber(argv[i + 1])
+        rest[i] = true
         if free > 0 then
             local got = call('ZPOPMIN', sets[i], free)
-            for k = 1, #got, 2 do
-                n = n + 1
-                ids[n], scores[n], owners[n] = got[k], got[k + 1], i
+            local more = #got
+            if more > 0 then
+                if n == 0 then
+                    jobs = got
+                else
+                    for k = 1, more do
+                        jobs[2 * n + k] = got[k]
+                    end
+                end
+                n = n + more / 2
+                parts[nparts + 1], parts[nparts + 2] = i, 2 * n - 1
+                nparts = nparts + 2
             end
-            rest[i] = #got == 2 * free
-        else
-            rest[i] = true
+            rest[i] = more == 2 * free
         end
     end
 else
@@ -195,7 +204,12 @@ else
         local i, at = top[2], top[3]
         local line = lines[i]
         n = n + 1
-        ids[n], scores[n], owners[n] = line[at], line[at + 1], i
+        jobs[2 * n - 1], jobs[2 * n] = line[at], line[at + 1]
+        if parts[nparts - 1] ~= i then
+            parts[nparts + 1] = i
+            nparts = nparts + 2
+        end
+        parts[nparts] = 2 * n - 1
         taken[i] = taken[i] + 1
         at = at + 2
         if taken[i] == left[i] then
@@ -243,27 +257,26 @@ if n > 0 then
     out[3] = counter
     local lead = 'R' .. counter .. worker .. ' ' .. now13 .. ' '
     local tail = mode .. FIRST_RUN .. name .. '\n'
-    local writes, nw, leases, nl = {}, 0, {}, 0
-    local expiry, lost, running = fmt('%.0f', now + lease), nil, {}
-    local bytes, done = 0, 0
+    local writes, leases, nl = {}, {}, 0
+    local expiry, lost, running = fmt('%d', now + lease), nil, {}
+    local bytes, done, part, last, was = 0, 0, 1, parts[2], 0
 
     while done < n and bytes < REPLY_BYTES do
         local m = min(PER_GET, n - done)
-        local keys = {}
-        for i = 1, m do
-            local id = ids[done + i]
-            keys[i] = J .. id
-            keys[m + i] = R .. id
+        local keys, at = {}, 2 * done - 1
+        for i = 1, 2 * m, 2 do
+            local id = jobs[at + i + 1]
+            keys[i], keys[i + 1] = J .. id, R .. id
         end
         local got = call('MGET', unpack(keys))
-        for i = 1, m do
-            local id, record, run = ids[done + i], got[i], got[m + i]
-            local score = scores[done + i]
+        for i = 1, 2 * m, 2 do
+            at = at + 2
+            local id, record, run = jobs[at], got[i], got[i + 1]
             if record then
                 local header = sub(record, 1, find(record, '\n', 28, true))
-                local attempts = 0
+                local score, attempts = jobs[at + 1], 0
                 if #score < 16 then
-                    score = fmt('%016.0f', tonumber(score))
+                    score = fmt('%016d', score)
                 end
                 if run then
                     local e = find(run, '\n', find(run, '\n', 100, true) + 28,
@@ -276,27 +289,34 @@ if n > 0 then
                 else
                     run = lead .. score .. tail .. header
                 end
-                writes[nw + 1], writes[nw + 2] = keys[m + i], run
-                nw = nw + 2
+                writes[nl + 1], writes[nl + 2] = keys[i + 1], run
                 leases[nl + 1], leases[nl + 2] = expiry, id
                 nl = nl + 2
                 out[nout + 1], out[nout + 2], out[nout + 3] = id, attempts,
                                                               record
                 nout = nout + 3
                 bytes = bytes + #record
-                local owner = owners[done + i]
-                running[owner] = (running[owner] or 0) + 1
             else
                 lost = lost or {}
                 lost[#lost + 1] = R .. id
                 lost[#lost + 1] = P .. 'l:' .. id
             end
+            if at == last then
+                local owner = parts[part]
+                running[owner] = (running[owner] or 0) + (nl - was) / 2
+                was, part = nl, part + 2
+                last = parts[part + 1]
+            end
         end
         done = done + m
     end
+    if nl > was then
+        local owner = parts[part]
+        running[owner] = (running[owner] or 0) + (nl - was) / 2
+    end
 
-    for i = 1, nw, CHUNK do
-        call('MSET', unpack(writes, i, min(i + CHUNK - 1, nw)))
+    for i = 1, nl, CHUNK do
+        call('MSET', unpack(writes, i, min(i + CHUNK - 1, nl)))
     end
     if nl > 16 then
         -- A set of up to 128 short members is a packed list, where each of a
@@ -308,14 +328,19 @@ if n > 0 then
         call('ZADD', P .. 'leased', unpack(leases))
     end
     for owner, k in pairs(running) do
-        call('HINCRBY', P .. 'stats', 'run:' .. argv[owner], k)
+        if k > 0 then
+            call('HINCRBY', P .. 'stats', 'run:' .. argv[owner], k)
+        end
     end
     if lost then
         call('UNLINK', unpack(lost))
     end
-    for i = done + 1, n do
-        call('ZADD', sets[owners[i]], scores[i], ids[i])
-        rest[owners[i]] = true
+    for at = 2 * done + 1, 2 * n, 2 do
+        while at > parts[part + 1] do
+            part = part + 2
+        end
+        call('ZADD', sets[parts[part]], jobs[at + 1], jobs[at])
+        rest[parts[part]] = true
     end
 end
 

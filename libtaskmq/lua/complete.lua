@@ -28,83 +28,88 @@ if n ~= floor(n) then
     return redis.error_reply('ERR TASKMQ complete: number of arguments')
 end
 local retention = call('HGET', P .. 'config', 'retention_s') or RETENTION_S
-local expiry = fmt('%.0f', now + retention * 1000)
+local expiry = fmt('%d', now + retention * 1000)
 
 local answer, seen, periodic = {}, {}, nil
 local writes, nw, fin, nf, ids = {}, 0, {}, 0, {}
 local success, took_sum, buckets, handlers = 0, 0, {}, {}
-local started, took, bucket, handler, name
+-- Neighbours were mostly claimed in one call: their runs begin with the same
+-- state, token and start (the lead), and their headers in the same place.
+local token, lead, h, took, bucket, in_bucket = nil, nil, nil, nil, nil, 0
+local handler, name, of_handler
 
 for from = 0, n - 1, 1000 do
-    local keys, m = {}, min(1000, n - from)
+    local keys, m, a = {}, min(1000, n - from), 4 * from - 3
     for i = 1, m do
-        keys[i] = R .. argv[4 * (from + i) - 3]
+        keys[i] = R .. argv[a + 4 * i]
     end
     local runs = call('MGET', unpack(keys))
     for i = 1, m do
-        local a = 4 * (from + i) - 3
+        a = a + 4
         local id, run, verdict = argv[a], runs[i], 0
         if not run then
             verdict = call('EXISTS', J .. id) == 1 and 2 or 3
-        elseif #argv[a + 1] ~= 28 or find(run, argv[a + 1], 2, true) ~= 2 then
-            verdict = 2
-        elseif seen[id] then
-            verdict = 1
-        else
+        elseif argv[a + 1] ~= token or find(run, lead, 1, true) ~= 1 then
             local state = byte(run)
-            local h = find(run, '\n', 100, true) + 1
-            local kind = byte(run, h + 1)
-            if state ~= RUNNING and state ~= ENDING then
+            if #argv[a + 1] ~= 28 or find(run, argv[a + 1], 2, true) ~= 2 then
+                verdict = 2
+            elseif state ~= RUNNING and state ~= ENDING then
                 verdict = (state == SUCCEEDED or state == CANCELLED
-                           or state == WAITING and kind == PERIODIC)
+                           or state == WAITING
+                              and byte(run, find(run, '\n', 100, true) + 2)
+                                  == PERIODIC)
                           and 1 or 2
             else
-                seen[id] = true
-                success = success + 1
-                -- neighbours were mostly started together
-                if started and find(run, started, 31, true) == 31 then
-                    buckets[bucket] = buckets[bucket] + 1
-                else
-                    started = sub(run, 31, 43)
-                    took = max(0, now - started)
-                    bucket = 1
-                    while bucket < 15 and took > BOUNDS[bucket] do
-                        bucket = bucket + 1
-                    end
-                    buckets[bucket] = (buckets[bucket] or 0) + 1
+                token, lead = argv[a + 1], sub(run, 1, 43)
+                h = find(run, '\n', 100, true) + 1
+                if bucket then
+                    buckets[bucket] = (buckets[bucket] or 0) + in_bucket
                 end
-                took_sum = took_sum + took
-
-                if kind == PERIODIC then
-                    periodic = periodic or {}
-                    periodic[#periodic + 1] = { id, run, h, argv[a + 2] }
-                else
-                    local gone = expiry
-                    if not name or find(run, name, h + 27, true) ~= h + 27 then
-                        handler = match(run, '^[^ \n]+', h + 27)
-                        name = handler .. '\n'
-                        handlers[handler] = handlers[handler] or 0
-                    end
-                    handlers[handler] = handlers[handler] + 1
-                    if kind == OPTIONS then
-                        local keep = match(run, '^[^\n]* k=(%d+)', h)
-                        if keep then
-                            gone = fmt('%.0f', now + keep * 1000)
-                        end
-                    end
-                    writes[nw + 1] = keys[i]
-                    writes[nw + 2] = 'S' .. sub(run, 2, 79) .. now13
-                                     .. sub(run, 93) .. argv[a + 2]
-                    nw = nw + 2
-                    fin[nf + 1], fin[nf + 2] = gone, id
-                    nf = nf + 2
-                    ids[nf / 2] = id
+                took, bucket, in_bucket = max(0, now - sub(run, 31, 43)), 1, 0
+                while bucket < 15 and took > BOUNDS[bucket] do
+                    bucket = bucket + 1
                 end
-                if argv[a + 3] ~= '' then
-                    writes[nw + 1] = P .. 'l:' .. id
-                    writes[nw + 2] = argv[a + 3]
-                    nw = nw + 2
+            end
+        end
+        if verdict == 0 and seen[id] then
+            verdict = 1
+        elseif verdict == 0 then
+            seen[id] = true
+            in_bucket = in_bucket + 1
+            success, took_sum = success + 1, took_sum + took
+            local kind = byte(run, h + 1)
+            if kind == PERIODIC then
+                periodic = periodic or {}
+                periodic[#periodic + 1] = { id, run, h, argv[a + 2] }
+            else
+                local gone = expiry
+                if not name or find(run, name, h + 27, true) ~= h + 27 then
+                    if name then
+                        handlers[handler] = (handlers[handler] or 0)
+                                            + of_handler
+                    end
+                    handler, of_handler = match(run, '^[^ \n]+', h + 27), 0
+                    name = handler .. '\n'
                 end
+                of_handler = of_handler + 1
+                if kind == OPTIONS then
+                    local keep = match(run, '^[^\n]* k=(%d+)', h)
+                    if keep then
+                        gone = fmt('%d', now + keep * 1000)
+                    end
+                end
+                writes[nw + 1] = keys[i]
+                writes[nw + 2] = 'S' .. sub(run, 2, 79) .. now13
+                                 .. sub(run, 93) .. argv[a + 2]
+                nw = nw + 2
+                fin[nf + 1], fin[nf + 2] = gone, id
+                nf = nf + 2
+                ids[nf / 2] = id
+            end
+            if argv[a + 3] ~= '' then
+                writes[nw + 1] = P .. 'l:' .. id
+                writes[nw + 2] = argv[a + 3]
+                nw = nw + 2
             end
         end
         answer[from + i] = verdict
@@ -112,6 +117,10 @@ for from = 0, n - 1, 1000 do
 end
 if success == 0 then
     return answer
+end
+buckets[bucket] = (buckets[bucket] or 0) + in_bucket
+if name then
+    handlers[handler] = (handlers[handler] or 0) + of_handler
 end
 
 for i = 1, nw, CHUNK do
