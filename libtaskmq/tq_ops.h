@@ -66,6 +66,7 @@ tq_call_t *tq_enqueue_call(tq_enqueue_t *e, const tq_ns_t *ns, tq_call_cb cb,
 #define TQ_ENQUEUE_CONFLICT   (-1)   /* idempotency key with another body */
 #define TQ_ENQUEUE_HANDLERS   (-2)   /* TQ_HANDLERS_MAX names in use */
 #define TQ_ENQUEUE_UNKNOWN_HANDLER (-3)  /* known: no worker serves it */
+/* 0, or -1: the reply is none of enqueue's, or has no such group. */
 int tq_enqueue_result(const redisReply *reply, unsigned group, int64_t *out);
 
 /* ---- claim ---- */

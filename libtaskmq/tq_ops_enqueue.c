@@ -267,19 +267,42 @@ tq_enqueue_call(tq_enqueue_t *e, const tq_ns_t *ns, tq_call_cb cb, void *data)
 }
 
 
+/* The reply is pairs: an outcome, and how many groups it is for. */
 int
 tq_enqueue_result(const redisReply *reply, unsigned group, int64_t *out)
 {
-    int64_t  v;
+    size_t   i;
+    int64_t  v, groups, at;
 
-    if (tq_reply_array(reply, (size_t) group + 1) != 0
-        || tq_reply_int(reply->element[group], &v) != 0
-        || v > TQ_ID_MAX || v == 0 || v < TQ_ENQUEUE_UNKNOWN_HANDLER)
-    {
+    if (tq_reply_array(reply, 2) != 0) {
         return -1;
     }
 
-    *out = v;
+    at = group;
 
-    return 0;
+    for (i = 0; i + 1 < reply->elements; i += 2) {
+
+        if (tq_reply_int(reply->element[i], &v) != 0
+            || tq_reply_int(reply->element[i + 1], &groups) != 0
+            || v > TQ_ID_MAX || v == 0 || v < TQ_ENQUEUE_UNKNOWN_HANDLER
+            || groups < 1)
+        {
+            return -1;
+        }
+
+        if (at < groups) {
+            v += v > 0 ? at : 0;
+
+            if (v > TQ_ID_MAX) {
+                return -1;
+            }
+
+            *out = v;
+            return 0;
+        }
+
+        at -= groups;
+    }
+
+    return -1;
 }

@@ -24,7 +24,6 @@ local CLAIM_MAX, PROMOTE_MAX, MOVE_MAX, SWEEP_MAX = 1000, 1000, 1000, 100
 local REPLY_BYTES, PER_GET = 16777216, 100
 local FIRST_RUN = ' 000 0 0000000000 0000000000000 00000 '
 local AGAIN = '0000000000000 '
-local LONG = string.rep('-', 129)
 
 
 local worker, name = argv[1], argv[2]
@@ -105,13 +104,13 @@ if moving then
     end
 end
 
-local due = tonumber(call('ZRANGE', P .. 'scheduled', 0, 0, 'WITHSCORES')[2])
+local due = tonumber(call('ZRANGE', P .. 'scheduled', '0', '0', 'WITHSCORES')[2])
 if due and due <= now then
 --@include order
 --@include bulk
     -- Due jobs get a fresh place, in the order of their times.
-    local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now, 'LIMIT',
-                     0, PROMOTE_MAX)
+    local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now13, 'LIMIT',
+                     '0', PROMOTE_MAX)
     local lists, counts = {}, {}
     local place = call('INCRBY', P .. 'order', #ids) - #ids
     for i = 1, #ids do
@@ -150,7 +149,7 @@ if due and due <= now then
         end
         bulk('ZADD', ready_key(handler, mode), list)
     end
-    due = tonumber(call('ZRANGE', P .. 'scheduled', 0, 0, 'WITHSCORES')[2])
+    due = tonumber(call('ZRANGE', P .. 'scheduled', '0', '0', 'WITHSCORES')[2])
 end
 
 -- The best jobs: ids and scores (text) by turns. Neighbours of one handler are
@@ -163,7 +162,7 @@ if nfree <= total then
         local free = tonumber(argv[i + 1])
         rest[i] = true
         if free > 0 then
-            local got = call('ZPOPMIN', sets[i], free)
+            local got = call('ZPOPMIN', sets[i], argv[i + 1])
             local more = #got
             if more > 0 then
                 if n == 0 then
@@ -322,8 +321,9 @@ if n > 0 then
         -- A set of up to 128 short members is a packed list, where each of a
         -- batch's inserts walks past all the others. One long member makes it
         -- a skip list for as long as it lives.
-        call('ZADD', P .. 'leased', 0, LONG, unpack(leases))
-        call('ZREM', P .. 'leased', LONG)
+        local long = string.rep('-', 129)
+        call('ZADD', P .. 'leased', '0', long, unpack(leases))
+        call('ZREM', P .. 'leased', long)
     elseif nl > 0 then
         call('ZADD', P .. 'leased', unpack(leases))
     end
@@ -354,7 +354,7 @@ for i = 5, #argv, 2 do
             more = call('EXISTS', set .. 'p', set .. 'f', set .. 'l') > 0
         end
         if more then
-            call('ZADD', P .. 'h:' .. handler .. ':wake', 0, 'w')
+            call('ZADD', P .. 'h:' .. handler .. ':wake', '0', 'w')
         end
     end
 end

@@ -15,9 +15,11 @@
 --                now), a blank, handler. Jobs of one kind share its reading.
 --              tail: bytes 27 to the end of the record (from the blank after
 --                the created time on)
--- Returns  per group an integer: the first job id (a group's ids follow each
---          other), -1 the key was used with another body, -2 too many
---          handlers, -3 no worker serves a handler
+-- Returns  pairs of integers, an outcome and how many groups it is for, in
+--          their order. The outcome is the first job id (ids follow each other,
+--          in a group and, where it is for several groups, each one job, from
+--          group to group), or for each of them -1 the key was used with
+--          another body, -2 too many handlers, -3 no worker serves a handler
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up; nothing is
 --          written then. Without allow-oom: a full Redis refuses it whole.
 
@@ -66,16 +68,16 @@ else
     end
 end
 
-local config = call('HMGET', P .. 'config', 'selection', 'idempotency_ttl_s')
-local mode = sub(config[1] or 'p', 1, 1)
+local mode = sub(call('HGET', P .. 'config', 'selection') or 'p', 1, 1)
 
 -- used: idempotency key -> what is known of it: the first id and a body hash
-local used, id, place = nil, nil, nil
+local used, id_text, id, place = nil, nil, nil, nil
 for i = 1, nreads, 4000 do
     local got = call('MGET', unpack(reads, i, min(i + 3999, nreads)))
     local from = 1
     if i == 1 then
-        id, place = tonumber(got[1] or 0), tonumber(got[2] or 0)
+        id_text = got[1] or '0'
+        id, place = tonumber(id_text), tonumber(got[2] or 0)
         from = 3
     end
     for k = from, #got do
@@ -99,9 +101,10 @@ local D = njobs > 8 and id > 99 and {
 --@include digits
 } or nil
 local step, edge = mode == 'l' and -1 or 1, mode == 'l' and -1 or 100
-local id_low, id_text, score_low, score_text = 99, nil, edge - step, nil
+local id_low, score_low, score_text = id % 100, edge - step, nil
+id_text = sub(id_text, 1, -3)
 
-local answer, names, forget = { false }, nil, nil
+local answer, na, names, forget = { false, false }, 0, nil, nil
 local seen, records, nrec = {}, { false, false, false, false, false, false }, 2
 local sched, nsched, keep = nil, 0, nil
 
@@ -110,6 +113,8 @@ local sched, nsched, keep = nil, 0, nil
 local kinds = {}
 -- The last row's kind: its text, what is in it, and its handler's rows.
 local last, info, due, head, base, list, k
+-- The last row's id as text.
+local name
 
 at = 2
 local g = 1
@@ -223,19 +228,14 @@ while g <= ngroups do
     end
 
     -- Rows: of this group, or of this and all its neighbours of one kind.
+    local first = no or id + 1
     if no then
-        answer[g] = no
-        g, at = g + 1, z + 2
+        at = z + 2
     else
-        if not plain then
-            no = id + 1
-            answer[g] = no
-            g = g + 1
-        end
         if key ~= '' then
-            used[P .. 'u:' .. key] = { no, ask[2] }
+            used[P .. 'u:' .. key] = { first, ask[2] }
             keep = keep or {}
-            keep[P .. 'u:' .. key] = fmt('%d ', no) .. ask[2]
+            keep[P .. 'u:' .. key] = fmt('%d ', first) .. ask[2]
         end
         repeat
             if argv[at] ~= last then
@@ -249,7 +249,6 @@ while g <= ngroups do
                 score_low = edge - step
             end
             id = id + 1
-            local name
             if D then
                 id_low = id_low + 1
                 if id_low > 99 then
@@ -288,12 +287,11 @@ while g <= ngroups do
                 k = k + 2
             end
             at = at + 2
-            if plain then
-                answer[g] = id
-                g = g + 1
-            end
         until at > z and not (plain and argv[at] == last)
     end
+    local groups = plain and not no and id - first + 1 or 1
+    answer[na + 1], answer[na + 2] = first, groups
+    na, g = na + 2, g + groups
 end
 
 -- Writes. Names go first: one may have come back later in this call.
@@ -309,7 +307,7 @@ if info then
     info.n = k
 end
 if id > id_was then
-    records[1], records[2] = P .. 'seq', fmt('%d', id)
+    records[1], records[2] = P .. 'seq', name
     if place > place_was then
         records[nrec + 1], records[nrec + 2] = P .. 'order',
                                                fmt('%d', place)
@@ -321,7 +319,7 @@ if id > id_was then
 end
 local first
 if sched then
-    first = tonumber(call('ZRANGE', P .. 'scheduled', 0, 0,
+    first = tonumber(call('ZRANGE', P .. 'scheduled', '0', '0',
                           'WITHSCORES')[2])
     for i = 1, nsched, CHUNK do
         call('ZADD', P .. 'scheduled',
@@ -340,14 +338,16 @@ for handler, info in pairs(seen) do
                or info.due < now + WAKE_MAX_MS
     end
     if look then
-        call('ZADD', P .. 'h:' .. handler .. ':wake', 0, 'w')
+        call('ZADD', P .. 'h:' .. handler .. ':wake', '0', 'w')
     end
     if n > 0 or info.due then
         call('HINCRBY', P .. 'handlers', handler, n / 2 + info.sched)
     end
 end
 if keep then
-    local ttl = fmt('%d', (config[2] or IDEMPOTENCY_TTL_S) * 1000)
+    local ttl = fmt('%d', 1000 * (call('HGET', P .. 'config',
+                                       'idempotency_ttl_s')
+                                  or IDEMPOTENCY_TTL_S))
     for key, value in pairs(keep) do
         call('SET', key, value, 'PX', ttl)
     end

@@ -66,8 +66,8 @@ class Bench(threading.Thread):
         return "{%s}:%s" % (self.ns, name)
 
     def add(self):
-        i, = self.redis("EVALSHA", self.scripts.sha["enqueue"], 1,
-                        self.key(""), *JOB)
+        i, _ = self.redis("EVALSHA", self.scripts.sha["enqueue"], 1,
+                          self.key(""), *JOB)
         self.jobs += 1
         return i
 

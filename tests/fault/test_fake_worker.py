@@ -71,7 +71,7 @@ class Fake(unittest.TestCase):
         """A job, straight into Redis; its name for the marks."""
         type(self).n += 1
         name = "job%d" % self.n
-        i, = self.s.redis(
+        i, _ = self.s.redis(
             "EVALSHA", self.scripts.sha["enqueue"], 1, self.s.key(""), 1,
             *tmq.group([tmq.job(handler, '{"name":"%s"%s}' % (name, options),
                                 policy=policy)]))

@@ -82,7 +82,13 @@ class Player(Pair):
     def enqueue(self):
         r, m = self.rng, self.m
         groups, args = [], []
-        for _ in range(r.choice([1, 1, 2, 4])):
+        if r.random() < .3:
+            # requests for one job each, mostly of few kinds
+            some = [self.make_job() for _ in range(3)]
+            groups = [([r.choice(some)], '', '0' * 16, '0')
+                      for _ in range(r.choice([1, 2, 5, 12]))]
+            args = sum((tmq.group(*g) for g in groups), [])
+        for _ in range(0 if groups else r.choice([1, 1, 2, 4])):
             key = '3:a:b:k%d' % r.randint(0, 10**4) if r.random() < .3 else ''
             if key and m.keys and r.random() < .6:
                 key = r.choice(list(m.keys))

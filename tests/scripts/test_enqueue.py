@@ -57,6 +57,42 @@ def test_groups_are_independent(d):
     eq(d.c('HGETALL', d.k('handlers')), [b'y', b'1'])
 
 
+def singles(*jobs):
+    return sum((group([j]) for j in jobs), [])
+
+
+def test_neighbours(d):
+    """Requests for one job each share a call, and what is done once for
+    neighbours of one kind."""
+    a, b = job('a', b'{"n":1}'), job('b', b'{"n":2}', priority=7)
+    late = job('a', b'{"n":3}', due=ms() + 60000, options=' s=1')
+    for seq in (0, 5, 97, 3996):
+        d.c('FLUSHALL')
+        d.c('SET', d.k('seq'), seq)
+        want = [a, a, b, b, b, a, late, late, a, b] * 3
+        eq(d.s.enqueue(len(want), *singles(*want)),
+           [seq + 1 + i for i in range(len(want))])
+        for i, j in enumerate(want):
+            eq(d.s.get(seq + 1 + i)[0][26:], j[1])
+        eq(d.card('h:a:ready:p'), 12)
+        eq(d.card('h:b:ready:p'), 12)
+        eq(d.card('scheduled'), 6)
+        eq(d.c('HMGET', d.k('handlers'), 'a', 'b'), [b'18', b'12'])
+        eq(d.stat('sch:a'), 6)
+        eq([i for i, _, _, _ in d.claim('a', 100)],
+           [seq + 1 + i for i, j in enumerate(want) if j is a])
+
+
+def test_refused_neighbours(d):
+    fill_names(d, 999)
+    x, y = job('x'), job('y')
+    eq(d.s.enqueue(7, *singles(y, y, x, x, y, job('n1'), x)),
+       [1000, 1001, -2, -2, 1002, 1003, -2])
+    eq(d.card('h:x:ready:p'), 0)
+    eq(d.card('h:y:ready:p'), 3)
+    eq(d.c('HGET', d.k('handlers'), 'x'), None)
+
+
 def fill_names(d, n, waiting=True):
     jobs = [job('n%d' % i) for i in range(n)]
     for i in range(0, n, 500):
@@ -157,6 +193,12 @@ def test_numbers_are_exact(d):
                 last = scores(d, mode)[seq + 153]
                 eq(last, formula[mode](0, order + 153))
                 eq(d.s.get(seq + 153)[0][27:], b'email\n{}')
+                ps = [3] * 110 + [4, 4, 3, 3, 5]
+                eq(d.s.enqueue(115, *singles(*[job(priority=p) for p in ps])),
+                   [seq + 154 + i for i in range(115)])
+                got = scores(d, mode)
+                for i, p in enumerate(ps):
+                    eq(got[seq + 154 + i], formula[mode](p, order + 154 + i))
 
 
 def test_out_of_numbers(d):

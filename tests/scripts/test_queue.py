@@ -355,6 +355,21 @@ def test_probe(d):
     d.c('ACL', 'SETUSER', 'default', '+@all')
 
 
+def test_claim_is_bounded_by_bytes(d):
+    """What does not fit into a reply is claimed next, from its own line."""
+    big = b'{"x":"%s"}' % (b'x' * 200000)
+    for handler, n in (('a', 90), ('b', 60), ('c', 10)):
+        for i in range(0, n, 10):
+            d.add(*[job(handler, big)] * 10)
+    got = d.claim('a', 100, 'b', 100, 'c', 100)
+    eq([i for i, _, _, _ in got], list(range(1, 101)))
+    eq([d.card('h:%s:ready:p' % h) for h in 'abc'], [0, 50, 10])
+    eq([d.stat('run:' + h) for h in 'abc'], [90, 10, 0])
+    eq(d.c('EXISTS', d.k('h:b:wake'), d.k('h:c:wake')), 2)
+    got = d.claim('a', 100, 'b', 100, 'c', 100)
+    eq([i for i, _, _, _ in got], list(range(101, 161)))
+
+
 def test_full_redis_drains(d):
     d.add(*[job(retries='000') for _ in range(9)])
     got = d.claim('email', 7)

@@ -80,7 +80,7 @@ decode_enqueue(const redisReply *reply)
 {
     int64_t  v;
 
-    return tq_enqueue_result(reply, 0, &v) | tq_enqueue_result(reply, 1, &v);
+    return tq_enqueue_result(reply, 0, &v) | tq_enqueue_result(reply, 2, &v);
 }
 
 
@@ -249,7 +249,7 @@ typedef struct {
     sizeof((const char *[]) { __VA_ARGS__ }) / sizeof(char *), { __VA_ARGS__ }
 
 static const shape_t  shapes[] = {
-    { "enqueue", decode_enqueue, 0, WORDS(":1", ":-3") },
+    { "enqueue", decode_enqueue, 0, WORDS(":1", ":2", ":-3", ":1") },
     { "claim", decode_claim, 0, WORDS(":1763800000000", ":0", "00000000001f",
         "1", ":0", RECORD, "9007199254740991", ":999", RECORD) },
     { "verdict", decode_verdict, 0, WORDS(":0", ":4") },
@@ -450,6 +450,7 @@ numbers(void **state)
 {
     size_t       i;
     int64_t      v;
+    const char  *words[2];
     redisReply  *reply;
 
     (void) state;
@@ -463,16 +464,40 @@ numbers(void **state)
         { "--1", 0 }, { "x", 0 }, { "1x", 0 }, { " 1", 0 }, { "1.0", 0 },
         { "-4", 0 }, { "0", 0 }, { "+1", 0 },
     };
+    static const char *const  runs[] = { ":7", ":3", ":-2", ":2", ":10", "1" };
+    static const int64_t      each[] = { 7, 8, 9, -2, -2, 10 };
+    static const char *const  past[] = { "9007199254740990", ":3" };
+    static const char *const  none[] = { ":7", ":0" };
+
+    words[1] = "1";
 
     for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         /* "-" alone is nil in array()'s words; here it is never alone */
-        reply = array(&texts[i].text, 1);
+        words[0] = texts[i].text;
+        reply = array(words, 2);
         v = 0;
         assert_int_equal(tq_enqueue_result(reply, 0, &v),
             texts[i].v != 0 ? 0 : -1);
         assert_int_equal(v, texts[i].v);
         freeReplyObject(reply);
     }
+
+    reply = array(runs, 6);
+    for (i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+        assert_int_equal(tq_enqueue_result(reply, (unsigned) i, &v), 0);
+        assert_int_equal(v, each[i]);
+    }
+    assert_int_equal(tq_enqueue_result(reply, (unsigned) i, &v), -1);
+    freeReplyObject(reply);
+
+    reply = array(past, 2);
+    assert_int_equal(tq_enqueue_result(reply, 1, &v), 0);
+    assert_int_equal(tq_enqueue_result(reply, 2, &v), -1);
+    freeReplyObject(reply);
+
+    reply = array(none, 2);
+    assert_int_equal(tq_enqueue_result(reply, 0, &v), -1);
+    freeReplyObject(reply);
 }
 
 

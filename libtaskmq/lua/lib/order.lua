@@ -24,5 +24,5 @@ local function ready_key(handler, mode)
 end
 
 local function arm(handler)
-    call('ZADD', P .. 'h:' .. handler .. ':wake', 0, 'w')
+    call('ZADD', P .. 'h:' .. handler .. ':wake', '0', 'w')
 end

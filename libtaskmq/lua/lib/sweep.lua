@@ -3,7 +3,7 @@
 
 local swept = 0
 for _, name in ipairs({ 'dead', 'finished' }) do
-    local ids = call('ZRANGEBYSCORE', P .. name, '-inf', now, 'LIMIT', 0,
+    local ids = call('ZRANGEBYSCORE', P .. name, '-inf', now13, 'LIMIT', '0',
                      sweep_limit - swept)
     if #ids > 0 then
         local keys, left = {}, {}
