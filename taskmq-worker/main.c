@@ -1,6 +1,7 @@
 /* main.c: taskmq-worker: options, configuration, then worker.c. */
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,6 +47,10 @@ main(int argc, char **argv)
     if (tw_options_read(&o, argc, argv, &code) != 0) {
         return code;
     }
+
+    /* The other threads (names, handlers.toml) allocate little and seldom: an
+     * arena for each would only keep what they freed. */
+    (void) mallopt(M_ARENA_MAX, 1);
 
     tw_log_init(o.log_level, o.log_json);
 
