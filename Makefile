@@ -79,8 +79,9 @@ $(SCRIPTS_C): $(LUA_SRC) libtaskmq/embed.sh
 $(LIBTASKMQ): $(LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
+# Not with -lcurl: taskmq-worker/curl_load.h.
 $(BUILD)/taskmq-worker: $(WORKER_OBJ) $(LIBTASKMQ)
-	$(CXX) -pie $(LDFLAGS) -o $@ $^ -lhiredis -luv -lcurl -ldl -lm
+	$(CXX) -pie $(LDFLAGS) -o $@ $^ -lhiredis -luv -ldl -lm
 
 $(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
 	$(CC) -pie $(LDFLAGS) -o $@ $^ -lhiredis -lcjson -ljwt -lcrypto -lm

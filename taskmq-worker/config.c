@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config_read.h"
+#include "curl_load.h"
 #include "toml.h"
 #include "tq_job.h"
 
@@ -269,6 +270,40 @@ read_file(const char *path, tq_buf_t *out)
     return rc;
 }
 
+/* What `url` handlers need. */
+static int
+load_curl(const tw_conf_t *conf, const char *path, tq_buf_t *errors)
+{
+    int                 rc = 0;
+    unsigned            i;
+    tq_buf_t            why = {0};
+    tw_handler_conf_t  *h;
+
+    for (i = 0; i < conf->n; i++) {
+        h = conf->h[i];
+        if (h->kind != TW_KIND_URL) {
+            continue;
+        }
+
+        if (rc == 0) {
+            rc = tw_curl_load(&why);
+        }
+        if (rc == 0) {
+            break;
+        }
+
+        tq_buf_addf(errors, "%s:%d: handlers.%s.url: expected libcurl on "
+            "this machine: ", path, h->program_line, h->name);
+        tq_buf_adds(errors, tq_buf_cstr(&why) != NULL ? why.p
+            : "out of memory");
+        tq_buf_addc(errors, '\n');
+    }
+
+    tq_buf_free(&why);
+
+    return rc;
+}
+
 int
 tw_conf_load(tw_conf_t *conf, const char *path, tq_buf_t *errors)
 {
@@ -296,7 +331,7 @@ tw_conf_load(tw_conf_t *conf, const char *path, tq_buf_t *errors)
     rc = tw_conf_read(conf, path, (tq_str_t) { json, strlen(json) }, errors);
     free(json);
 
-    return rc;
+    return rc != 0 ? rc : load_curl(conf, path, errors);
 }
 
 void

@@ -38,7 +38,8 @@ typedef struct {
 typedef struct {
     char        name[TQ_HANDLER_MAX + 1];
     int         line;
-    int         program_line;     /* of command, runtime (or image), library */
+    int         program_line;     /* of command, runtime (or image), library,
+                                   * url */
     int         workdir_line;
     uint64_t    fingerprint;  /* of all its keys and values */
     tw_kind_t   kind;
@@ -66,7 +67,8 @@ typedef struct {
 } tw_conf_t;
 
 /*
- * Reads handlers.toml. 0, or -1 with a line per mistake in errors,
+ * Reads handlers.toml, and loads libcurl where a `url` handler is in it (see
+ * curl_load.h: one thread at a time). 0, or -1 with a line per mistake in errors,
  * "FILE:LINE: PLACE: what was expected\n" (never empty then). conf must be
  * freed in both cases.
  */

@@ -68,6 +68,7 @@ read_url(tw_reader_t *r, const tw_node_t *n)
 
     r->kinds++;
     r->h->kind = TW_KIND_URL;
+    r->h->program_line = n->line;
     u = r->h->url = tw_read_string(r, n, expected);
 
     if (u != NULL && ((strncmp(u, "http://", 7) != 0

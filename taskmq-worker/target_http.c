@@ -1,12 +1,12 @@
 /* target_http.c: see target_http.h. */
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
+#include "curl_load.h"
 #include "target_http.h"
 
 #define REDIRECTS_MAX    3
@@ -47,7 +47,7 @@ on_timer(uv_timer_t *t)
     int  running;
 
     (void) t;
-    (void) curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    (void) tw_curl.multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
     check_done();
 }
 
@@ -82,7 +82,7 @@ on_socket(uv_poll_t *p, int status, int events)
         flags |= CURL_CSELECT_OUT;
     }
 
-    (void) curl_multi_socket_action(multi, w->fd, flags, &running);
+    (void) tw_curl.multi_socket_action(multi, w->fd, flags, &running);
     check_done();
 }
 
@@ -103,7 +103,7 @@ set_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket)
 
     if (what == CURL_POLL_REMOVE) {
         if (w != NULL) {
-            (void) curl_multi_assign(multi, fd, NULL);
+            (void) tw_curl.multi_assign(multi, fd, NULL);
             (void) uv_poll_stop(&w->poll);
             uv_close((uv_handle_t *) &w->poll, on_watch_closed);
         }
@@ -118,7 +118,7 @@ set_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket)
         }
         w->poll.data = w;
         w->fd = fd;
-        (void) curl_multi_assign(multi, fd, w);
+        (void) tw_curl.multi_assign(multi, fd, w);
     }
 
     if (what & CURL_POLL_IN) {
@@ -139,15 +139,15 @@ tw_http_init(uv_loop_t *l)
     }
 
     loop = l;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0
-        || (multi = curl_multi_init()) == NULL
+    if (tw_curl.global_init(CURL_GLOBAL_DEFAULT) != 0
+        || (multi = tw_curl.multi_init()) == NULL
         || uv_timer_init(loop, &timer) != 0)
     {
         return -1;
     }
 
-    (void) curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
-    (void) curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, set_socket);
+    (void) tw_curl.multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
+    (void) tw_curl.multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, set_socket);
 
     return 0;
 }
@@ -156,10 +156,10 @@ void
 tw_http_close(void)
 {
     if (multi != NULL) {
-        (void) curl_multi_cleanup(multi);
+        (void) tw_curl.multi_cleanup(multi);
         multi = NULL;
         uv_close((uv_handle_t *) &timer, NULL);
-        curl_global_cleanup();
+        tw_curl.global_cleanup();
     }
 }
 
@@ -176,7 +176,7 @@ tw_http_retry_after_ms(const char *text, int64_t now_s)
             s = s * 10 + (*text++ - '0');
         }
     } else {
-        at = curl_getdate(text, NULL);
+        at = tw_curl.getdate(text, NULL);
         if (at < 0) {
             return -1;
         }
@@ -209,7 +209,7 @@ retry_after(tw_http_t *h)
 {
     struct curl_header  *header;
 
-    if (curl_easy_header(h->easy, "Retry-After", 0, CURLH_HEADER, -1,
+    if (tw_curl.easy_header(h->easy, "Retry-After", 0, CURLH_HEADER, -1,
             &header) != CURLHE_OK)
     {
         return -1;
@@ -266,7 +266,7 @@ read_status(tw_http_t *h, long status, tw_answer_t *a, tq_buf_t *text)
     }
 
     if (status >= 300 && status < 400) {
-        (void) curl_easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &to);
+        (void) tw_curl.easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &to);
         tq_buf_adds(&a->error, ", not followed: ");
         tq_buf_adds(&a->error, to != NULL ? to : "no Location");
         return;
@@ -285,11 +285,11 @@ same_part(CURLU *a, CURLU *b, CURLUPart part)
     int    same;
     char  *x = NULL, *y = NULL;
 
-    (void) curl_url_get(a, part, &x, CURLU_DEFAULT_PORT);
-    (void) curl_url_get(b, part, &y, CURLU_DEFAULT_PORT);
+    (void) tw_curl.url_get(a, part, &x, CURLU_DEFAULT_PORT);
+    (void) tw_curl.url_get(b, part, &y, CURLU_DEFAULT_PORT);
     same = x != NULL && y != NULL && strcasecmp(x, y) == 0;
-    curl_free(x);
-    curl_free(y);
+    tw_curl.free(x);
+    tw_curl.free(y);
 
     return same;
 }
@@ -302,8 +302,8 @@ follow(tw_http_t *h, long status)
     char   *to = NULL, *from = NULL;
     CURLU  *a, *b;
 
-    (void) curl_easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &to);
-    (void) curl_easy_getinfo(h->easy, CURLINFO_EFFECTIVE_URL, &from);
+    (void) tw_curl.easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &to);
+    (void) tw_curl.easy_getinfo(h->easy, CURLINFO_EFFECTIVE_URL, &from);
 
     /* the others would turn the POST into a GET */
     if ((status != 307 && status != 308) || to == NULL || from == NULL
@@ -312,28 +312,28 @@ follow(tw_http_t *h, long status)
         return 0;
     }
 
-    a = curl_url();
-    b = curl_url();
+    a = tw_curl.url();
+    b = tw_curl.url();
     if (a != NULL && b != NULL
-        && curl_url_set(a, CURLUPART_URL, from, 0) == CURLUE_OK
-        && curl_url_set(b, CURLUPART_URL, to, 0) == CURLUE_OK)
+        && tw_curl.url_set(a, CURLUPART_URL, from, 0) == CURLUE_OK
+        && tw_curl.url_set(b, CURLUPART_URL, to, 0) == CURLUE_OK)
     {
         ok = same_part(a, b, CURLUPART_SCHEME)
              && same_part(a, b, CURLUPART_HOST)
              && same_part(a, b, CURLUPART_PORT);
     }
-    curl_url_cleanup(a);
-    curl_url_cleanup(b);
+    tw_curl.url_cleanup(a);
+    tw_curl.url_cleanup(b);
 
     if (!ok) {
         return 0;
     }
 
     tq_buf_reset(&h->in);
-    (void) curl_multi_remove_handle(multi, h->easy);
-    (void) curl_easy_setopt(h->easy, CURLOPT_URL, to);
+    (void) tw_curl.multi_remove_handle(multi, h->easy);
+    (void) tw_curl.easy_setopt(h->easy, CURLOPT_URL, to);
 
-    return curl_multi_add_handle(multi, h->easy) == CURLM_OK;
+    return tw_curl.multi_add_handle(multi, h->easy) == CURLM_OK;
 }
 
 static void
@@ -343,7 +343,7 @@ finish(tw_http_t *h, CURLcode code)
     tq_buf_t     text = {0};
     tw_answer_t  a;
 
-    (void) curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void) tw_curl.easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
 
     if (code == CURLE_OK && status >= 300 && status < 400
         && follow(h, status))
@@ -365,7 +365,7 @@ finish(tw_http_t *h, CURLcode code)
                 TQ_ANSWER_LINE_BYTES);
         } else {
             tq_buf_adds(&a.error, h->error[0] ? h->error
-                : curl_easy_strerror(code));
+                : tw_curl.easy_strerror(code));
         }
     }
 
@@ -383,10 +383,12 @@ check_done(void)
     CURLcode    code;
     tw_http_t  *h;
 
-    while (multi != NULL && (m = curl_multi_info_read(multi, &left)) != NULL) {
+    while (multi != NULL
+           && (m = tw_curl.multi_info_read(multi, &left)) != NULL)
+    {
         if (m->msg == CURLMSG_DONE) {
             code = m->data.result;    /* m dies with the next curl call */
-            (void) curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &h);
+            (void) tw_curl.easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &h);
             finish(h, code);
         }
     }
@@ -405,7 +407,7 @@ tw_http_new(tw_http_cb cb, void *data)
 
     h->cb = cb;
     h->data = data;
-    h->easy = curl_easy_init();
+    h->easy = tw_curl.easy_init();
 
     if (h->easy == NULL) {
         free(h);
@@ -420,7 +422,7 @@ tw_http_free(tw_http_t *h)
 {
     if (h != NULL) {
         tw_http_abort(h);
-        curl_easy_cleanup(h->easy);
+        tw_curl.easy_cleanup(h->easy);
         tq_buf_free(&h->in);
         tq_buf_free(&h->out);
         free(h);
@@ -438,7 +440,7 @@ add_header(tw_http_t *h, const char *name, const char *value)
     tq_buf_adds(&b, value);
 
     if (tq_buf_cstr(&b) != NULL) {
-        l = curl_slist_append(h->headers, b.p);
+        l = tw_curl.slist_append(h->headers, b.p);
     }
     tq_buf_free(&b);
 
@@ -474,7 +476,7 @@ tw_http_start(tw_http_t *h, const tw_http_request_t *r)
 {
     CURL  *e = h->easy;
 
-    curl_easy_reset(e);
+    tw_curl.easy_reset(e);
     tq_buf_reset(&h->in);
     tq_buf_reset(&h->out);
     h->too_long = 0;
@@ -487,24 +489,25 @@ tw_http_start(tw_http_t *h, const tw_http_request_t *r)
         return -1;
     }
 
-    (void) curl_easy_setopt(e, CURLOPT_PRIVATE, h);
-    (void) curl_easy_setopt(e, CURLOPT_URL, r->url);
-    (void) curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void) curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    (void) tw_curl.easy_setopt(e, CURLOPT_PRIVATE, h);
+    (void) tw_curl.easy_setopt(e, CURLOPT_URL, r->url);
+    (void) tw_curl.easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void) tw_curl.easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     /* an end (timeout, cancel) must not wait for the thread that resolves */
-    (void) curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
-    (void) curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long) CONNECT_MS);
-    (void) curl_easy_setopt(e, CURLOPT_POST, 1L);
-    (void) curl_easy_setopt(e, CURLOPT_POSTFIELDS, h->out.p);
-    (void) curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
+    (void) tw_curl.easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
+    (void) tw_curl.easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
+        (long) CONNECT_MS);
+    (void) tw_curl.easy_setopt(e, CURLOPT_POST, 1L);
+    (void) tw_curl.easy_setopt(e, CURLOPT_POSTFIELDS, h->out.p);
+    (void) tw_curl.easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
         (curl_off_t) h->out.len);
-    (void) curl_easy_setopt(e, CURLOPT_HTTPHEADER, h->headers);
-    (void) curl_easy_setopt(e, CURLOPT_USERAGENT, "taskmq-worker");
-    (void) curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
-    (void) curl_easy_setopt(e, CURLOPT_WRITEDATA, h);
-    (void) curl_easy_setopt(e, CURLOPT_ERRORBUFFER, h->error);
+    (void) tw_curl.easy_setopt(e, CURLOPT_HTTPHEADER, h->headers);
+    (void) tw_curl.easy_setopt(e, CURLOPT_USERAGENT, "taskmq-worker");
+    (void) tw_curl.easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    (void) tw_curl.easy_setopt(e, CURLOPT_WRITEDATA, h);
+    (void) tw_curl.easy_setopt(e, CURLOPT_ERRORBUFFER, h->error);
 
-    if (curl_multi_add_handle(multi, e) != CURLM_OK) {
+    if (tw_curl.multi_add_handle(multi, e) != CURLM_OK) {
         tw_http_abort(h);
         return -1;
     }
@@ -518,10 +521,10 @@ void
 tw_http_abort(tw_http_t *h)
 {
     if (h->active) {
-        (void) curl_multi_remove_handle(multi, h->easy);
+        (void) tw_curl.multi_remove_handle(multi, h->easy);
         h->active = 0;
     }
 
-    curl_slist_free_all(h->headers);
+    tw_curl.slist_free_all(h->headers);
     h->headers = NULL;
 }

@@ -33,7 +33,7 @@ typedef struct {
 /* The end of a request; a is only valid inside. */
 typedef void (*tw_http_cb)(void *data, const tw_answer_t *a);
 
-/* Once per worker. 0, or -1. */
+/* Once per worker, after tw_curl_load(). 0, or -1. */
 int tw_http_init(uv_loop_t *loop);
 void tw_http_close(void);
 

@@ -9,6 +9,7 @@
 #include "../../taskmq-worker/config_read.c"
 #include "../../taskmq-worker/config_opt.c"
 #include "../../taskmq-worker/config_user.c"
+#include "../../taskmq-worker/curl_load.c"
 
 static void
 check_handler(const tw_handler_conf_t *h)

@@ -8,6 +8,7 @@
 #include "../../taskmq-worker/config_read.c"
 #include "../../taskmq-worker/config_opt.c"
 #include "../../taskmq-worker/config_user.c"
+#include "../../taskmq-worker/curl_load.c"
 
 /* The first step is not under test here. */
 char *
