@@ -11,6 +11,16 @@ NGX_SRC  ?= /usr/share/nginx/src
 SAN      ?=
 OPT      ?= -O2
 
+# Recipes and nginx's configure hand these paths unquoted to a shell: rm -rf
+# must not meet pieces of them.
+empty     :=
+odd_chars := ; & | < > ( ) { } ' " ` * ? [ ] \ \# $$
+odd        = $(strip $(if $(word 2,$1)$(findstring $(empty) $(empty),$1),space) \
+             $(foreach c,$(odd_chars),$(findstring $c,$1)))
+$(foreach v,CURDIR BUILD,$(if $(call odd,$($v)),$(error $v="$($v)": the \
+    build needs a path without $(call odd,$($v)))))
+$(if $(BUILD),,$(error BUILD is empty: expected a folder, such as build))
+
 WARN     = -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion \
            -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2
 HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2

@@ -67,3 +67,36 @@ class Install(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class Paths(unittest.TestCase):
+    """The Makefile's commands do not quote the folder they build in."""
+
+    def refused(self, folder, word, *args):
+        env = {k: v for k, v in os.environ.items()
+               if k not in ("BUILD", "MAKEFLAGS", "MAKELEVEL")}
+        out = subprocess.run(["make", *args, "build/nginx/Makefile"],
+                             cwd=folder, env=env, capture_output=True,
+                             text=True, timeout=300 * SLOW)
+        self.assertEqual(out.returncode, 2, out)
+        self.assertIn(word, out.stderr)
+
+    def test_odd_characters_remove_nothing(self):
+        top = tempfile.mkdtemp(prefix="taskmq-paths-")
+        self.addCleanup(shutil.rmtree, top)
+        kept = os.path.join(top, "kept")
+        os.makedirs(os.path.join(kept, "inside"))
+        for odd in " ;$'#(":
+            folder = kept + odd + "x"
+            os.mkdir(folder)
+            for name in os.listdir(ROOT):
+                if name not in (".git", "build", "run"):
+                    os.symlink(os.path.join(ROOT, name),
+                               os.path.join(folder, name))
+            with self.subTest(odd):
+                self.refused(folder, "a path without " +
+                             odd.replace(" ", "space"))
+                self.assertTrue(os.path.exists(kept + "/inside"))
+        self.refused(ROOT, 'BUILD="%s x": ' % kept, "BUILD=%s x" % kept)
+        self.refused(ROOT, "BUILD is empty", "BUILD=")
+        self.assertTrue(os.path.exists(kept + "/inside"))
