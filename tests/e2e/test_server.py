@@ -110,6 +110,22 @@ class Server(unittest.TestCase):
         p.wait()
         wait_for(lambda: self.ours() == [], 60, "all have ended")
 
+    def test_nginx_killed(self):
+        """It says so and ends, and nobody keeps the port."""
+        p = self.start()
+        self.started(p)
+        with open(os.path.join(self.run_dir, "nginx.pid")) as f:
+            os.kill(int(f.read()), signal.SIGKILL)
+        self.assertEqual(p.wait(60 * SLOW), 1, self.output())
+        self.assertIn("nginx ended by itself", self.output())
+        self.assertEqual(self.ours(), [])
+
+        def port_is_free():
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", self.port)) != 0
+
+        wait_for(port_is_free, 10, "nginx's worker has ended")
+
     def test_port_in_use(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
