@@ -25,6 +25,13 @@ static char *ngx_http_taskmq_check_claim(ngx_conf_t *cf, void *post,
 static char *ngx_http_taskmq_check_path(ngx_conf_t *cf, void *post,
     void *data);
 
+static char *ngx_http_taskmq_set_size(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_taskmq_set_time(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_taskmq_set_count(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 static ngx_conf_post_t  ngx_http_taskmq_size = { ngx_http_taskmq_check_size };
 static ngx_conf_post_t  ngx_http_taskmq_time = {
     ngx_http_taskmq_check_timeout
@@ -107,14 +114,14 @@ static ngx_command_t  ngx_http_taskmq_commands[] = {
 
     { ngx_string("taskmq_max_payload"),
       NGX_HTTP_TASKMQ_ALL|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_http_taskmq_set_size,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_taskmq_loc_conf_t, max_payload),
       &ngx_http_taskmq_size },
 
     { ngx_string("taskmq_max_bulk"),
       NGX_HTTP_TASKMQ_ALL|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_http_taskmq_set_size,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_taskmq_loc_conf_t, max_bulk),
       &ngx_http_taskmq_size },
@@ -128,14 +135,14 @@ static ngx_command_t  ngx_http_taskmq_commands[] = {
 
     { ngx_string("taskmq_redis_timeout"),
       NGX_HTTP_TASKMQ_ALL|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_taskmq_set_time,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_taskmq_loc_conf_t, redis_timeout),
       &ngx_http_taskmq_time },
 
     { ngx_string("taskmq_max_pending"),
       NGX_HTTP_TASKMQ_ALL|NGX_CONF_TAKE1,
-      ngx_conf_set_num_slot,
+      ngx_http_taskmq_set_count,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_taskmq_loc_conf_t, max_pending),
       &ngx_http_taskmq_pending },
@@ -359,14 +366,54 @@ ngx_http_taskmq_exit_process(ngx_cycle_t *cycle)
     ngx_http_taskmq_call_exit();
 }
 
+/* nginx's setters say "invalid value" and no more: adds what is expected.
+ * Errors that they have logged, and "is duplicate", stay. */
+
+static char *
+ngx_http_taskmq_expected(char *rv, char *expected)
+{
+    if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR
+        || ngx_strncmp(rv, "invalid", 7) != 0)
+    {
+        return rv;
+    }
+
+    return expected;
+}
+
+static char *
+ngx_http_taskmq_set_size(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_taskmq_expected(ngx_conf_set_size_slot(cf, cmd, conf),
+                                    "has an invalid value, expected a size "
+                                    "such as 512k or 8m");
+}
+
+static char *
+ngx_http_taskmq_set_time(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_taskmq_expected(ngx_conf_set_msec_slot(cf, cmd, conf),
+                                    "has an invalid value, expected a time "
+                                    "such as 500ms or 2s");
+}
+
+static char *
+ngx_http_taskmq_set_count(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_taskmq_expected(ngx_conf_set_num_slot(cf, cmd, conf),
+                                    "has an invalid value, expected a number "
+                                    "such as 10000, or 0");
+}
+
 static char *
 ngx_http_taskmq_check_size(ngx_conf_t *cf, void *post, void *data)
 {
-    size_t  *size = data;
+    size_t     *size = data;
+    ngx_str_t  *name = cf->args->elts;
 
     if (*size == 0 || *size > TQ_PAYLOAD_MAX_BYTES) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the size must be from 1 byte to %d bytes",
+                           "\"%V\" must be from 1 byte to %d bytes", name,
                            TQ_PAYLOAD_MAX_BYTES);
         return NGX_CONF_ERROR;
     }
@@ -378,10 +425,11 @@ static char *
 ngx_http_taskmq_check_timeout(ngx_conf_t *cf, void *post, void *data)
 {
     ngx_msec_t  *ms = data;
+    ngx_str_t   *name = cf->args->elts;
 
     if (*ms == 0 || *ms > TQ_REDIS_TIMEOUT_MAX_MS) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the time must be from 1ms to %dms",
+                           "\"%V\" must be from 1ms to %dms", name,
                            TQ_REDIS_TIMEOUT_MAX_MS);
         return NGX_CONF_ERROR;
     }
@@ -395,7 +443,9 @@ ngx_http_taskmq_check_claim(ngx_conf_t *cf, void *post, void *data)
     ngx_str_t  *name = data;
 
     if (name->len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "the claim's name is empty");
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"taskmq_jwt_role_claim\" is empty: expected the "
+                           "claim's name");
         return NGX_CONF_ERROR;
     }
 

@@ -54,21 +54,24 @@ refused('require_exp maybe', 'taskmq_jwt_require_exp maybe;',
         'invalid value "maybe" in "taskmq_jwt_require_exp" directive');
 refused('known_handlers 1', 'taskmq_known_handlers 1;',
         'invalid value "1" in "taskmq_known_handlers" directive');
-refused("size $_", "taskmq_max_payload $_;", '"taskmq_max_payload"')
-    for '1x', '-1', 'big';
-refused("size $_", "taskmq_max_payload $_;", 'the size must be')
-    for '0', '65m';
-refused("bulk size $_", "taskmq_max_bulk $_;", 'the size must be')
-    for '0', '65m';
-refused("time $_", "taskmq_redis_timeout $_;", '"taskmq_redis_timeout"')
-    for '1x', '-1s';
-refused("time $_", "taskmq_redis_timeout $_;", 'the time must be')
+for my $size (qw(taskmq_max_payload taskmq_max_bulk)) {
+    refused("$size $_", "$size $_;", "\"$size\" directive has an invalid "
+            . 'value, expected a size such as 512k or 8m in', 'nginx.conf:')
+        for '1x', '-1', 'big', '10g';
+    refused("$size $_", "$size $_;", "\"$size\" must be from 1 byte to ",
+            'nginx.conf:') for '0', '65m';
+}
+refused("time $_", "taskmq_redis_timeout $_;", '"taskmq_redis_timeout" '
+        . 'directive has an invalid value, expected a time such as 500ms or '
+        . '2s in', 'nginx.conf:') for '1x', '-1s';
+refused("time $_", "taskmq_redis_timeout $_;",
+        '"taskmq_redis_timeout" must be from 1ms to ', 'nginx.conf:')
     for '0', '100d';
-refused("pending $_", "taskmq_max_pending $_;",
-        '"taskmq_max_pending" directive invalid number')
-    for '-1', 'many';
+refused("pending $_", "taskmq_max_pending $_;", '"taskmq_max_pending" '
+        . 'directive has an invalid value, expected a number such as 10000, '
+        . 'or 0 in', 'nginx.conf:') for '-1', 'many';
 refused('empty claim name', 'taskmq_jwt_role_claim "";',
-        q{the claim's name is empty});
+        q{"taskmq_jwt_role_claim" is empty: expected the claim's name in});
 
 # Where Redis is.
 refused("Redis at $_->[0]", "taskmq_redis $_->[0];", 'invalid Redis URL',
