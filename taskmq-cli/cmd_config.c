@@ -23,6 +23,24 @@ read_settings(tc_t *tc, const redisReply **reply)
 }
 
 
+/* A setting in JSON: a whole number is one. */
+static void
+add_value(tq_buf_t *b, tq_str_t value)
+{
+    size_t  i;
+
+    for (i = 0; i < value.len && value.p[i] >= '0' && value.p[i] <= '9'; i++) {
+        /* void */
+    }
+
+    if (i != 0 && i == value.len && (value.p[0] != '0' || i == 1)) {
+        tq_buf_add(b, value.p, value.len);
+    } else {
+        tq_buf_add_json(b, value.p, value.len);
+    }
+}
+
+
 static int
 config_list(tc_t *tc)
 {
@@ -55,7 +73,7 @@ config_list(tc_t *tc)
         }
         tq_buf_add_json(&b, name.p, name.len);
         tq_buf_addc(&b, ':');
-        tq_buf_add_json(&b, value.p, value.len);
+        add_value(&b, value);
     }
 
     if (rc != 0) {
@@ -93,7 +111,7 @@ config_get(tc_t *tc, const char *wanted)
         }
 
         if (tc->json) {
-            tq_buf_add_json(&b, value.p, value.len);
+            add_value(&b, value);
         } else {
             tc_add_plain(&b, value);
         }

@@ -202,7 +202,10 @@ class Jobs(Cli):
         self.assertIn("selection", self.ok("config"))
         self.assertEqual(self.ok("config", "get", "retry_wait_ms"), "2000\n")
         self.ok("config", "set", "retry_wait_ms", "1500")
-        self.assertEqual(self.json("config")["retry_wait_ms"], "1500")
+        self.assertEqual(self.json("config")["retry_wait_ms"], 1500)
+        self.assertEqual(self.json("config")["selection"], "priority")
+        self.assertEqual(self.ok("--json", "config", "get", "retry_wait_ms"),
+                         "1500\n")
         for name, value in (("retry_wait_ms", "-1"), ("retry_wait_ms", "x"),
                             ("selection", "best"), ("nonsense", "1")):
             self.assertIn(name, self.fails(2, "config", "set", "--", name,
