@@ -186,6 +186,7 @@ class FakeRedis:
         self.conns = set()
         self.rules = []                 # [name, rule, times left or None]
         self.counts = collections.Counter()
+        self.connects = 0               # of clients, since the beginning
         self.scripts = script_names()
         self.fresh = 0.0                # when a client connected last
         self.listener = socket.socket(socket.AF_UNIX)
@@ -199,6 +200,8 @@ class FakeRedis:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
+            with self.lock:
+                self.connects += 1
             try:
                 conn = Conn(self, sock)
             except OSError:             # no backend: as if it was not there
