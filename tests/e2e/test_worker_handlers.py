@@ -232,6 +232,24 @@ class Endings(unittest.TestCase):
             s.wait_done(s.add("odd", {"do": "ok"}))
             self.assertTrue(w.alive())
 
+    def test_handler_that_has_closed_its_stdin(self):
+        """Closed before its answer, so the next task is surely written to a
+        pipe without a reader: EPIPE, and no SIGPIPE that ends the worker."""
+        last = ["sh", "-c", 'read x; exec <&-; '
+                'echo "{\\"status\\":\\"success\\"}"; exec sleep 600']
+        with Desk(handlers={"last": {"command": last, "instances": 1}},
+                  aof=False) as s:
+            w = s.worker()
+            for n in range(3):
+                job = s.add("last", {})
+                wait_for(lambda: not w.alive()
+                         or s.job(job)["status"] == "SUCCESS", 20)
+                self.assertIsNone(w.proc.poll(), "the worker has ended")
+                done = s.job(job)
+                self.assertEqual((done["retries"], done["crashes"]), (0, 0))
+                self.assertEqual(w.tail(50000).count(
+                    "handler closed its stdin"), n)
+
     def family(self, then, end):
         """The handler's own child is gone after end(worker, desk, job)."""
         with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
