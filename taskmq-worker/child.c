@@ -5,52 +5,17 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cgroup.h"
-#include "child.h"
+#include "child_int.h"
 #include "guard.h"
 #include "quiet.h"
 
 #define READ_BYTES       (64 * 1024)
 #define READS_MAX        8    /* per event; a flood must not starve others */
 #define LAST_READS_MAX   64   /* of what a dead child left behind */
-
-typedef enum { PIPE_IN, PIPE_OUT, PIPE_ERR, PIPE_REPORT, PIPES } pipe_no_t;
-
-typedef enum {
-    STAGE_RUNS,
-    STAGE_EOF,                /* no more input */
-    STAGE_TERM,
-    STAGE_HELP,               /* a program was started that kills it */
-    STAGE_KILL
-} stage_t;
-
-struct tw_child_s {
-    pid_t                     pid;
-    stage_t                   stage;
-    const tw_child_events_t  *events;
-    void                     *data;
-    uv_timer_t                timer;   /* the ladder, or `closed` */
-    uv_poll_t                 poll[PIPES];
-    int                       fd[PIPES];       /* -1: closed */
-    unsigned                  handles;         /* to be closed before free() */
-    unsigned                  started:1;
-    unsigned                  reading:1;
-    unsigned                  writing:1;       /* stdin was full */
-    const char               *closed;          /* which pipe it closed */
-    tw_report_t               report;
-    int                       reported;
-    char                    **kill_argv;       /* run instead of KILL */
-    char                     *cgroup;
-    uv_loop_t                *loop;
-    const char               *out;             /* the task being sent */
-    size_t                    out_len, out_sent;
-    tw_lines_t                lines;
-    tw_child_t               *next, **prev;
-};
 
 /* One loop, one set of children. */
 static uv_signal_t   sigchld;
@@ -61,7 +26,6 @@ static unsigned      nchildren, nstarting;
 static char  out_buf[READ_BYTES], err_buf[READ_BYTES];
 
 static void go_on(tw_child_t *c, stage_t stage, int sig);
-static void on_pipe(uv_poll_t *h, int status, int events);
 static void on_timer(uv_timer_t *t);
 
 static void
@@ -70,6 +34,7 @@ on_closed(uv_handle_t *h)
     tw_child_t  *c = h->data;
 
     if (--c->handles == 0) {
+        tw_outq_free(&c->out);
         free(c);
     }
 }
@@ -97,8 +62,8 @@ mark_started(tw_child_t *c)
 
 /* A process closes its pipes a moment before it is seen dead: only when it is
  * still there a little later has it closed them alive. */
-static void
-note_closed(tw_child_t *c, const char *which)
+void
+tw_child_note_closed(tw_child_t *c, const char *which)
 {
     if (c->closed == NULL) {
         c->closed = which;
@@ -174,13 +139,17 @@ read_stdout(tw_child_t *c, int max)
         rc = read_some(c, PIPE_OUT, out_buf, &n);
         if (rc < 0) {
             close_pipe(c, PIPE_OUT);
-            note_closed(c, "stdout");
+            tw_child_note_closed(c, "stdout");
         }
         if (rc <= 0) {
             break;
         }
         mark_started(c);
+        c->err_read = 0;
         take_lines(c, out_buf, n);
+        if (n < READ_BYTES && c->out.cap > 1) {
+            break;            /* the next read would find nothing */
+        }
     }
 
     c->reading = 0;
@@ -209,47 +178,8 @@ read_report(tw_child_t *c)
     }
 }
 
-static void
-write_stdin(tw_child_t *c)
-{
-    ssize_t  n;
-
-    while (c->fd[PIPE_IN] >= 0 && c->out_sent < c->out_len) {
-        n = write(c->fd[PIPE_IN], c->out + c->out_sent,
-                c->out_len - c->out_sent);
-
-        if (n >= 0) {
-            c->out_sent += (size_t) n;
-
-        } else if (errno == EAGAIN) {
-            (void) uv_poll_start(&c->poll[PIPE_IN], UV_WRITABLE, on_pipe);
-            c->writing = 1;
-            return;
-
-        } else if (errno != EINTR) {
-            note_closed(c, "stdin");
-            break;
-        }
-    }
-
-    if (c->writing && c->fd[PIPE_IN] >= 0) {
-        c->writing = 0;
-        (void) uv_poll_start(&c->poll[PIPE_IN], UV_DISCONNECT, on_pipe);
-    }
-}
-
-/* Nobody reads its stdin any more (libuv has stopped watching it). What it has
- * read already it may still answer. */
-static void
-stdin_closed(tw_child_t *c)
-{
-    if (c->out_sent < c->out_len || tw_child_task_untouched(c)) {
-        note_closed(c, "stdin");
-    }
-}
-
-static void
-on_pipe(uv_poll_t *h, int status, int events)
+void
+tw_child_on_pipe(uv_poll_t *h, int status, int events)
 {
     tw_child_t  *c = h->data;
 
@@ -262,9 +192,9 @@ on_pipe(uv_poll_t *h, int status, int events)
     } else if (h == &c->poll[PIPE_REPORT]) {
         read_report(c);
     } else if (status < 0) {
-        stdin_closed(c);
+        tw_child_stdin_closed(c);
     } else {
-        write_stdin(c);
+        tw_child_write_stdin(c);
     }
 }
 
@@ -334,17 +264,6 @@ tw_child_stopping(const tw_child_t *c)
     return c->stage != STAGE_RUNS;
 }
 
-/* What we wrote of the task is all still in the pipe. */
-int
-tw_child_task_untouched(const tw_child_t *c)
-{
-    int  left = 0;
-
-    return c->out_len != 0 && c->fd[PIPE_IN] >= 0
-           && ioctl(c->fd[PIPE_IN], FIONREAD, &left) == 0
-           && (size_t) left == c->out_sent;
-}
-
 static void
 unlink_child(tw_child_t *c)
 {
@@ -389,6 +308,11 @@ bury(tw_child_t *c)
             e.half_line = 0;
             c->events->line(c, c->data, line);
         }
+    }
+
+    /* its last answers may have made another task the head */
+    if (c->out.cap > 1) {
+        e.untouched = tw_child_task_untouched(c);
     }
 
     e.status = status;
@@ -492,7 +416,7 @@ watch_pipes(tw_child_t *c, uv_loop_t *loop)
         c->poll[i].data = c;
 
         if (uv_poll_start(&c->poll[i], i == PIPE_IN ? UV_DISCONNECT
-                : UV_READABLE, on_pipe) != 0)
+                : UV_READABLE, tw_child_on_pipe) != 0)
         {
             rc = -1;
         }
@@ -513,8 +437,10 @@ tw_child_start(uv_loop_t *loop, tw_launch_t *launch,
         return NULL;
     }
 
-    *err = tw_spawn(&launch->spec, &sp);
+    *err = tw_outq_init(&c->out, 1 + launch->prefetch) != 0 ? ENOMEM
+           : tw_spawn(&launch->spec, &sp);
     if (*err != 0) {
+        tw_outq_free(&c->out);
         free(c);
         return NULL;
     }
@@ -582,14 +508,9 @@ tw_child_poll(tw_child_t *c)
 void
 tw_child_poll_stderr(tw_child_t *c)
 {
-    read_stderr(c, READS_MAX);
-}
-
-void
-tw_child_send(tw_child_t *c, const char *p, size_t len)
-{
-    c->out = p;
-    c->out_len = len;
-    c->out_sent = 0;
-    write_stdin(c);
+    /* of the answers of one read, the first has all that is there */
+    if (c->out.cap == 1 || !c->err_read) {
+        c->err_read = 1;
+        read_stderr(c, READS_MAX);
+    }
 }

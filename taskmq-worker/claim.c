@@ -18,6 +18,7 @@
 typedef struct {
     tw_worker_t  *w;
     unsigned      total;
+    unsigned      behind;     /* of them, at most */
     unsigned      n;
     struct {
         tw_pool_t  *pool;
@@ -47,6 +48,12 @@ tw_claim_close(tw_worker_t *w)
     uv_close((uv_handle_t *) &w->claim.due, NULL);
 }
 
+static unsigned
+min(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
 /* Ends the reservations; the ask's memory goes, too. */
 static void
 unreserve(ask_t *a)
@@ -59,6 +66,7 @@ unreserve(ask_t *a)
     }
 
     w->claim.asked -= a->total;
+    w->claim.asked_behind -= a->behind;
     w->claim.in_flight--;
     free(a);
 }
@@ -192,12 +200,26 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     take_jobs(w, reply, head.jobs);
 }
 
+/* How many slots may be taken by jobs behind others: never one that an
+ * instance could need. */
+static unsigned
+slots_behind(const tw_worker_t *w)
+{
+    unsigned  i, used = w->behind + w->claim.asked_behind;
+
+    for (i = 0; i < w->npools && used < w->o->concurrency; i++) {
+        used += w->pools[i]->n;
+    }
+
+    return used < w->o->concurrency ? w->o->concurrency - used : 0;
+}
+
 /* One more call. 0, or -1: nothing to ask for, or not possible now. */
 static int
 claim(tw_worker_t *w)
 {
     static tq_claim_want_t   want[TQ_HANDLERS_MAX];
-    unsigned                 i, n = 0, free_slots, total, k;
+    unsigned                 i, n = 0, free_slots, total, k, more, behind = 0;
     ask_t                   *a;
     tw_pool_t               *p;
 
@@ -207,7 +229,7 @@ claim(tw_worker_t *w)
     }
 
     total = free_slots - w->claim.asked;
-    total = total < w->o->batch ? total : w->o->batch;
+    total = min(total, w->o->batch);
 
     a = malloc(sizeof(*a) + w->npools * sizeof(a->want[0]));
     if (a == NULL) {
@@ -217,8 +239,14 @@ claim(tw_worker_t *w)
     for (i = 0; i < w->npools; i++) {
         p = w->pools[i];
         k = tw_pool_free(p);
+        more = p->conf->prefetch != 0 ? tw_pool_free_behind(p) : 0;
+        if (more != 0) {
+            more = min(more, slots_behind(w));
+            behind += more;
+            k += more;
+        }
         if (k != 0) {
-            k = k < total ? k : total;
+            k = min(k, total);
             want[n].handler = (tq_str_t) { p->conf->name, p->name_len };
             want[n].free = k;
             a->want[n].pool = p;
@@ -230,6 +258,7 @@ claim(tw_worker_t *w)
     a->w = w;
     a->n = n;
     a->total = total;
+    a->behind = min(behind, total);
 
     if (n == 0 || tw_rconn_call(w->redis, tq_claim_call(&w->ns, w->id,
         w->name, w->o->lease_ms, total, want, n, on_claimed, a)) != 0)
@@ -242,6 +271,7 @@ claim(tw_worker_t *w)
         a->want[i].pool->asked += a->want[i].free;
     }
     w->claim.asked += total;
+    w->claim.asked_behind += a->behind;
     w->claim.in_flight++;
     if (w->claim.unanswered_ms == 0) {
         w->claim.unanswered_ms = tw_now(w);

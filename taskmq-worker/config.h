@@ -51,6 +51,7 @@ typedef struct {
     char      **runtime_args; /* image: further arguments of `run` */
     unsigned    instances;
     int64_t     timeout_s;    /* 0: DAEMON_TASK_TIMEOUT */
+    unsigned    prefetch;     /* jobs behind the one an instance works on */
     tw_pick_t   pick;
     int64_t     memory_bytes; /* 0: no limit */
     char      **env;          /* "NAME=value"; NULL: none */

@@ -167,9 +167,15 @@ on_boot(uv_timer_t *t)
     if (!tw_child_task_untouched(inst->child)
         || tw_now(inst->pool->w) - inst->slot->started_ms >= TQ_BOOT_MAX_MS)
     {
-        (void) uv_timer_start(t, on_timeout,
-            (uint64_t) inst->slot->timeout_ms, 0);
+        tw_inst_start_timer(inst);
     }
+}
+
+void
+tw_inst_start_timer(tw_inst_t *inst)
+{
+    (void) uv_timer_start(&inst->timer, on_timeout,
+        (uint64_t) inst->slot->timeout_ms, 0);
 }
 
 int
@@ -186,14 +192,19 @@ tw_inst_run(tw_inst_t *inst, tw_slot_t *slot)
     inst->slot = slot;
     inst->skipped = 0;
     tw_inst_set_state(inst, TW_INST_BUSY);
-    (void) uv_timer_start(&inst->timer, on_timeout,
-        (uint64_t) slot->timeout_ms, 0);
+    tw_inst_start_timer(inst);
 
     if (inst->child == NULL) {
         return tw_inst_http_run(inst, slot);
     }
 
-    tw_child_send(inst->child, slot->line.p, slot->line.len);
+    inst->last = slot;
+    tw_child_queue(inst->child, slot->line.p, slot->line.len);
+    if (inst->pool->conf->prefetch == 0) {
+        tw_child_flush(inst->child);
+    } else {
+        tw_inst_write_soon(inst);
+    }
     if (inst->tasks == 0) {
         (void) uv_timer_start(&inst->timer, on_boot, BOOT_LOOK_MS,
             BOOT_LOOK_MS);
@@ -208,6 +219,7 @@ tw_inst_kill(tw_inst_t *inst, int hard)
 {
     if (inst->state != TW_INST_ENDING) {
         tw_inst_set_state(inst, TW_INST_ENDING);
+        tw_inst_end_behind(inst);
     }
 
     (void) uv_timer_stop(&inst->timer);
@@ -249,10 +261,14 @@ tw_inst_answered(tw_inst_t *inst, const tw_answer_t *a)
 {
     tw_slot_t  *s = inst->slot;
 
-    inst->slot = NULL;
     inst->tasks++;
-    (void) uv_timer_stop(&inst->timer);
-    tw_inst_set_state(inst, TW_INST_IDLE);
+    if (inst->behind != 0) {
+        tw_inst_next(inst);
+    } else {
+        inst->slot = NULL;
+        (void) uv_timer_stop(&inst->timer);
+        tw_inst_set_state(inst, TW_INST_IDLE);
+    }
     tw_slot_answer(inst->pool->w, s, a);
     tw_pool_started_well(inst->pool, inst->born_ms);
 }
@@ -276,6 +292,40 @@ on_started(tw_child_t *c, void *data)
 
     } else if (inst->state == TW_INST_STARTING) {
         tw_inst_set_state(inst, TW_INST_IDLE);
+    }
+}
+
+/* An answer of a child that is BUSY. */
+static void
+take_answer(tw_inst_t *inst, const tw_answer_t *a)
+{
+    int  rc;
+
+    if (inst->pool->conf->prefetch != 0
+        && tw_proto_other_task(a, inst->slot->task_id))
+    {
+        TW_LOG(TW_ERROR, "an answer to another task, instance is replaced",
+            tw_fs("handler", inst->pool->conf->name),
+            tw_fi("job", inst->slot->id));
+        tw_slot_end(inst->slot, TW_END_FAIL, "the answer's task_id is "
+            "another task's: answers must come in order");
+        tw_inst_kill(inst, 0);
+        return;
+    }
+
+    rc = tw_child_answered(inst->child);
+    tw_inst_answered(inst, a);
+
+    if (rc != 0) {
+        /* it would take the next task for the rest of this one */
+        TW_LOG(TW_ERROR, "an answer before the task was read, instance is "
+            "replaced", tw_fs("handler", inst->pool->conf->name));
+        if (inst->slot != NULL) {
+            tw_slot_end(inst->slot, TW_END_RELEASE, NULL);
+        }
+        tw_inst_kill(inst, 0);
+    } else if (inst->state == TW_INST_IDLE) {
+        replace_if_due(inst);
     }
 }
 
@@ -309,8 +359,7 @@ on_line(tw_child_t *c, void *data, tq_str_t line)
     } else {
         TQ_FAIL("answer-read");
         tw_child_poll_stderr(c);
-        tw_inst_answered(inst, &a);
-        replace_if_due(inst);
+        take_answer(inst, &a);
     }
 
     tq_buf_free(&a.error);
@@ -451,7 +500,7 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
 {
     tq_buf_t          text = {0};
     tw_inst_t        *inst = data;
-    tw_slot_t        *s;
+    tw_slot_t        *s, *behind;
     tw_pool_t        *p;
     const char       *why;
     tw_inst_state_t   was;
@@ -480,8 +529,11 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
         "child ended", tw_fs("handler", p->conf->name),
         tw_fi("pid", tw_child_pid(c)), tw_fs("how", why));
 
+    behind = s != NULL ? s->next : NULL;
     inst->child = NULL;
     inst->slot = NULL;
+    inst->behind = 0;
+    inst->behind_bytes = 0;
     (void) uv_timer_stop(&inst->timer);
     tw_inst_set_state(inst, TW_INST_DOWN);
 
@@ -499,7 +551,9 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
     }
 
     if (s != NULL) {
+        s->next = NULL;
         tw_slot_died(p->w, s, e->untouched, why);
+        tw_inst_unrun(inst, behind);
     }
 
     /* it never did anything: not a crash of a job but of the handler */

@@ -63,6 +63,8 @@ main(int argc, char **argv)
         return 2;
     }
 
+    tw_options_settle(&o, &conf);
+
     if (o.check) {
         (void) printf("%s: %u handler%s, configuration is fine\n", o.config,
             conf.n, conf.n == 1 ? "" : "s");

@@ -20,7 +20,9 @@ static const char  usage[] =
 "                       unix:[//user:pass@]/path\n"
 "                       [TASKMQ_REDIS_URL; redis://127.0.0.1:6379/0]\n"
 "  --namespace NAME     the queue's namespace [TASKMQ_NAMESPACE; taskmq]\n"
-"  --concurrency N      jobs at a time, 1 to 1000 [DAEMON_WORKERS; 4]\n"
+"  --concurrency N      jobs at a time, 1 to 1000, those behind others\n"
+"                       (prefetch) included [DAEMON_WORKERS; 4, and the\n"
+"                       prefetch of all handlers' instances]\n"
 "  --lease SECONDS      how long a job stays ours without a sign of life,\n"
 "                       1 to 3600 [30]\n"
 "  --grace SECONDS      after TERM, how long running jobs may finish [30]\n"
@@ -39,6 +41,8 @@ static const char  usage[] =
 "\n"
 "TERM lets running jobs finish and gives the others back, a second TERM\n"
 "stops now. HUP reads handlers.toml again.\n";
+
+#define DEFAULT_WORKERS  4    /* as TaskDaemon's DAEMON_WORKERS */
 
 static int
 bad(const char *name, const char *expected)
@@ -246,7 +250,7 @@ int
 tw_options_read(tw_options_t *o, int argc, char **argv, int *exit_code)
 {
     int      opt;
-    int64_t  workers = 4, batch = 0;
+    int64_t  workers = 0, batch = 0;
 
     memset(o, 0, sizeof(*o));
     o->lease_ms = TQ_LEASE_DEFAULT_MS;
@@ -281,10 +285,27 @@ tw_options_read(tw_options_t *o, int argc, char **argv, int *exit_code)
     }
 
     o->concurrency = (unsigned) workers;
-    /* by default half the slots, so that while one batch runs the next is on
-     * its way */
-    o->batch = batch ? (unsigned) batch
-               : workers < 10 ? 5 : (unsigned) (workers + 1) / 2;
+    o->batch = (unsigned) batch;
 
     return 0;
+}
+
+void
+tw_options_settle(tw_options_t *o, const tw_conf_t *conf)
+{
+    unsigned  i, n = DEFAULT_WORKERS;
+
+    for (i = 0; o->concurrency == 0 && i < conf->n; i++) {
+        n += conf->h[i]->instances * conf->h[i]->prefetch;
+        n = n < TQ_CONCURRENCY_MAX ? n : TQ_CONCURRENCY_MAX;
+    }
+
+    if (o->concurrency == 0) {
+        o->concurrency = n;
+    }
+
+    /* half the slots, so that while one batch runs the next is on its way */
+    if (o->batch == 0) {
+        o->batch = o->concurrency < 10 ? 5 : (o->concurrency + 1) / 2;
+    }
 }

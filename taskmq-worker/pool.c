@@ -211,6 +211,46 @@ tw_pool_free(const tw_pool_t *p)
     return p->idle > taken ? p->idle - taken : 0;
 }
 
+void
+tw_pool_saw_line(tw_pool_t *p, size_t bytes)
+{
+    p->line_bytes = p->line_bytes == 0 ? bytes
+                    : (7 * p->line_bytes + bytes) / 8;
+}
+
+unsigned
+tw_pool_free_behind(const tw_pool_t *p)
+{
+    size_t            places = 0, room = 0, bytes, k;
+    unsigned          i, max = p->conf->prefetch, taken;
+    const tw_inst_t  *inst;
+
+    if (max == 0 || p->stopping) {
+        return 0;
+    }
+
+    bytes = p->line_bytes != 0 ? p->line_bytes : 1;
+    max = TQ_BEHIND_BYTES / bytes < max ? (unsigned) (TQ_BEHIND_BYTES / bytes)
+          : max;
+
+    for (i = 0; i < p->n; i++) {
+        inst = &p->inst[i];
+        if (inst->state == TW_INST_IDLE || inst->state == TW_INST_BUSY) {
+            k = (TQ_BEHIND_BYTES - inst->behind_bytes) / bytes;
+            room += k < tw_inst_room(inst) ? k : tw_inst_room(inst);
+            places += max;
+        }
+    }
+
+    /* what waits, or was asked for, goes to idle instances first */
+    taken = p->waiting + p->asked;
+    taken = taken > p->idle ? taken - p->idle : 0;
+    room = room > taken ? room - taken : 0;
+
+    return 2 * room >= places || p->idle > p->waiting + p->asked
+           ? (unsigned) room : 0;
+}
+
 tw_pool_t *
 tw_pool_find(tw_worker_t *w, const char *name, size_t len)
 {
@@ -270,19 +310,35 @@ tw_pool_pick(tw_pool_t *p)
     return NULL;
 }
 
+tw_inst_t *
+tw_pool_pick_behind(tw_pool_t *p, size_t bytes)
+{
+    unsigned    i;
+    tw_inst_t  *inst, *best = NULL;
+
+    for (i = 0; i < p->n; i++) {
+        inst = &p->inst[(p->last + 1 + i) % p->n];
+        if (inst->state == TW_INST_BUSY && tw_inst_room(inst) != 0
+            && inst->behind_bytes + bytes <= TQ_BEHIND_BYTES
+            && (best == NULL || inst->behind < best->behind))
+        {
+            best = inst;
+        }
+    }
+
+    return best;
+}
+
 void
 tw_pools_turn(tw_worker_t *w)
 {
-    unsigned    i;
-    tw_pool_t  *p;
-    tw_inst_t  *inst;
+    unsigned  i;
 
     for (i = 0; i < w->npools; i++) {
-        p = w->pools[i];
-        while (p->waiting != 0 && (inst = tw_pool_pick(p)) != NULL) {
-            tw_slot_assign(w, inst);
-        }
+        tw_slots_place(w, w->pools[i]);
     }
+
+    tw_insts_write(w);
 }
 
 void

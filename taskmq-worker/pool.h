@@ -39,7 +39,13 @@ struct tw_inst_s {
     int              next_ready;
     int64_t          born_ms;         /* of child */
     uint64_t         tasks;           /* answered by child */
-    tw_slot_t       *slot;            /* BUSY, maybe ENDING */
+    tw_slot_t       *slot;            /* BUSY, maybe ENDING: what it works
+                                         on, the head of those it holds */
+    tw_slot_t       *last;            /* of them */
+    unsigned         behind;          /* how many there are behind the head */
+    size_t           behind_bytes;    /* their lines */
+    int              unwritten;       /* in the worker's list of these */
+    tw_inst_t       *next_unwritten;
     uv_timer_t       timer;           /* the task's timeout */
 
     unsigned         skipped;         /* stdout lines during this task */
@@ -56,7 +62,10 @@ struct tw_pool_s {
     tw_inst_t               *inst;
     unsigned                 n;       /* instances; 0: builtin */
     unsigned                 idle;    /* of them IDLE */
-    unsigned                 waiting; /* slots WAITING for one */
+    unsigned                 waiting; /* slots WAITING for one: */
+    tw_slot_t               *wait_first, *wait_last;
+    size_t                   wait_bytes;      /* their lines */
+    size_t                   line_bytes;      /* a task's line, on average */
     unsigned                 asked;   /* slots of claims in flight */
     unsigned                 last;    /* round-robin */
     unsigned                 fails;   /* starts that failed in a row */
@@ -80,13 +89,25 @@ tw_pool_t *tw_pool_new(tw_worker_t *w, tw_handler_conf_t *conf);
 /* How many more jobs it could run, not counting those already asked for. */
 unsigned tw_pool_free(const tw_pool_t *p);
 
+/* How many more beyond that, to be written behind the jobs of instances. 0
+ * while less than half of those places are free: claims are for many. */
+unsigned tw_pool_free_behind(const tw_pool_t *p);
+
+/* Learns how long the lines of this handler's tasks are. */
+void tw_pool_saw_line(tw_pool_t *p, size_t bytes);
+
 /* A handler's pool by name; NULL: not served. */
 tw_pool_t *tw_pool_find(tw_worker_t *w, const char *name, size_t len);
 
 /* The idle instance that is next, or NULL. */
 tw_inst_t *tw_pool_pick(tw_pool_t *p);
 
-/* Gives waiting jobs the places that became idle. */
+/* The busy instance with the fewest jobs that may get a line of so many bytes
+ * behind them, or NULL. */
+tw_inst_t *tw_pool_pick_behind(tw_pool_t *p, size_t bytes);
+
+/* Gives waiting jobs the places that became free, and writes what was given
+ * to instances in this turn. */
 void tw_pools_turn(tw_worker_t *w);
 
 /* Stops all children; no new ones are started. */
@@ -131,10 +152,35 @@ int tw_inst_start(tw_inst_t *inst);
 /* Runs the slot's task. -1: this instance turned out to be no longer IDLE. */
 int tw_inst_run(tw_inst_t *inst, tw_slot_t *slot);
 
-/* Ends the child of a task whose outcome is decided (slot.h). */
+/* The time of its head begins now. */
+void tw_inst_start_timer(tw_inst_t *inst);
+
+/* Ends the child of a task whose outcome is decided (slot.h). Jobs behind it
+ * are given back when the child is dead. */
 void tw_inst_kill(tw_inst_t *inst, int hard);
 
 void tw_inst_stop(tw_inst_t *inst, tw_stop_t how);
+
+/* ---- inst_behind.c: jobs behind the one that it works on ---- */
+
+/* How many more it may get: never more than its child has tasks left. */
+unsigned tw_inst_room(const tw_inst_t *inst);
+
+/* Puts a job behind the others; its line is written at the end of the turn. */
+void tw_inst_add(tw_inst_t *inst, tw_slot_t *slot);
+
+/* The head was answered: the next one is. */
+void tw_inst_next(tw_inst_t *inst);
+
+/* Its child is being killed. */
+void tw_inst_end_behind(tw_inst_t *inst);
+
+/* Its child is dead; s: the first of those that were behind the head. */
+void tw_inst_unrun(tw_inst_t *inst, tw_slot_t *s);
+
+/* Wants its tasks written at the end of the turn. */
+void tw_inst_write_soon(tw_inst_t *inst);
+void tw_insts_write(tw_worker_t *w);
 
 /* ---- inst_log.c ---- */
 

@@ -76,6 +76,8 @@ tw_proto_answer(tq_str_t line, tw_answer_t *out)
         return;
     }
 
+    out->raw = top.raw;
+
     if (!tq_json_find(top.raw, "status", &status)
         || status.type != TQ_JSON_STRING)
     {
@@ -107,6 +109,17 @@ tw_proto_answer(tq_str_t line, tw_answer_t *out)
     if (tq_json_find(top.raw, "retryable", &v)) {
         out->retryable = v.type == TQ_JSON_TRUE;
     }
+}
+
+int
+tw_proto_other_task(const tw_answer_t *a, const char *task_id)
+{
+    size_t         n = strlen(task_id);
+    tq_json_val_t  v;
+
+    return a->raw.len != 0 && tq_json_find(a->raw, "task_id", &v)
+           && v.type == TQ_JSON_STRING
+           && (v.raw.len != n + 2 || memcmp(v.raw.p + 1, task_id, n) != 0);
 }
 
 /* Looks for the first byte of a too long line that is no space. */

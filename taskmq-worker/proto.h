@@ -39,11 +39,16 @@ typedef struct {
     int               retryable;
     int64_t           wait_ms;        /* error: a wait asked for; -1: none */
     const char       *why;    /* NONE: static text */
+    tq_str_t          raw;    /* the object it was read from; empty: none */
 } tw_answer_t;
 
 /* Reads one line (without \n). Slices point into it. *out needs no set-up;
  * out->error is freed by the caller whatever the kind. */
 void tw_proto_answer(tq_str_t line, tw_answer_t *out);
+
+/* 1: the answer says that it is another task's: it has a string "task_id",
+ * and that is not this one, byte for byte. */
+int tw_proto_other_task(const tw_answer_t *a, const char *task_id);
 
 /* ---- bytes into lines ---- */
 

@@ -9,12 +9,57 @@
 #include "pool.h"
 #include "slot.h"
 
+/* A job that was claimed waits behind the others, one that comes back from a
+ * place before them: it is the oldest. */
+static void
+enter_queue(tw_slot_t *s)
+{
+    tw_pool_t   *p = s->pool;
+    tw_slot_t  **link = &p->wait_first;
+
+    if (s->state == TW_SLOT_FREE && p->wait_last != NULL) {
+        link = &p->wait_last->next;
+    }
+
+    s->next = *link;
+    *link = s;
+    if (s->next == NULL) {
+        p->wait_last = s;
+    }
+
+    p->waiting++;
+    p->wait_bytes += s->line.len;
+}
+
+static void
+leave_queue(tw_slot_t *s)
+{
+    tw_pool_t   *p = s->pool;
+    tw_slot_t  **link = &p->wait_first, *before = NULL;
+
+    for (; *link != s; link = &before->next) {
+        before = *link;
+    }
+
+    *link = s->next;
+    if (p->wait_last == s) {
+        p->wait_last = before;
+    }
+
+    s->next = NULL;
+    p->waiting--;
+    p->wait_bytes -= s->line.len;
+}
+
 static void
 set_state(tw_slot_t *s, tw_slot_state_t to)
 {
     static const unsigned  allowed[] = {
         [TW_SLOT_FREE] = 1 << TW_SLOT_WAITING,
-        [TW_SLOT_WAITING] = 1 << TW_SLOT_RUNNING | 1 << TW_SLOT_FREE,
+        [TW_SLOT_WAITING] = 1 << TW_SLOT_RUNNING | 1 << TW_SLOT_FREE
+                            | 1 << TW_SLOT_BEHIND,
+        [TW_SLOT_BEHIND] = 1 << TW_SLOT_RUNNING | 1 << TW_SLOT_FREE
+                           | 1 << TW_SLOT_ENDING,
         [TW_SLOT_RUNNING] = 1 << TW_SLOT_WAITING | 1 << TW_SLOT_FREE
                             | 1 << TW_SLOT_ENDING,
         [TW_SLOT_ENDING] = 1 << TW_SLOT_FREE,
@@ -23,15 +68,19 @@ set_state(tw_slot_t *s, tw_slot_state_t to)
     assert(allowed[s->state] & 1U << to);
 
     if (s->state == TW_SLOT_WAITING) {
-        s->pool->waiting--;
+        leave_queue(s);
+    } else if (s->state == TW_SLOT_BEHIND) {
+        s->pool->w->behind--;
+    }
+
+    if (to == TW_SLOT_WAITING) {
+        enter_queue(s);
+        s->inst = NULL;
+    } else if (to == TW_SLOT_BEHIND) {
+        s->pool->w->behind++;
     }
 
     s->state = to;
-
-    if (to == TW_SLOT_WAITING) {
-        s->pool->waiting++;
-        s->inst = NULL;
-    }
 }
 
 int
@@ -45,7 +94,7 @@ tw_slots_init(tw_worker_t *w)
     }
 
     for (i = w->o->concurrency; i-- > 0; ) {
-        w->slots[i].next_free = w->free_slots;
+        w->slots[i].next = w->free_slots;
         w->free_slots = &w->slots[i];
     }
 
@@ -92,7 +141,7 @@ free_slot(tw_worker_t *w, tw_slot_t *s)
     empty(&s->log);
     empty(&s->error);
 
-    s->next_free = w->free_slots;
+    s->next = w->free_slots;
     w->free_slots = s;
     w->busy--;
     w->claim.want = 1;
@@ -140,12 +189,12 @@ fail(tw_worker_t *w, tw_slot_t *s, tq_str_t error, int retryable,
 }
 
 static void
-give_back(tw_worker_t *w, tw_slot_t *s)
+give_back(tw_worker_t *w, tw_slot_t *s, tw_level_t level)
 {
     tq_outcome_t  o = { .wait_ms = -1 };
 
     w->counts.released++;
-    TW_LOG(TW_INFO, "job given back", tw_fi("job", s->id),
+    TW_LOG(level, "job given back", tw_fi("job", s->id),
         tw_fs("handler", s->pool->conf->name));
 
     finish(w, s, TW_DONE_RELEASE, &o);
@@ -166,10 +215,9 @@ tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
 {
     int64_t     timeout_s = job->job.timeout_s;
     tw_slot_t  *s = w->free_slots;
-    tw_inst_t  *inst;
     tw_task_t   t = {0};
 
-    w->free_slots = s->next_free;
+    w->free_slots = s->next;
     w->busy++;
 
     s->id = job->id;
@@ -206,27 +254,45 @@ tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
 
     if (s->line.failed) {
         TW_LOG(TW_ERROR, "out of memory for a task", tw_fi("job", s->id));
-        give_back(w, s);
+        give_back(w, s, TW_INFO);
         return;
     }
 
-    while (s->state == TW_SLOT_WAITING
-           && (inst = tw_pool_pick(pool)) != NULL)
+    if (pool->conf->prefetch != 0) {
+        tw_pool_saw_line(pool, s->line.len);
+    }
+
+    tw_slots_place(w, pool);
+
+    /* more than the places behind others have bytes for: the next claim asks
+     * for less */
+    if (s->state == TW_SLOT_WAITING && pool->conf->prefetch != 0
+        && pool->waiting > 1 && pool->wait_bytes > TQ_BEHIND_BYTES)
     {
-        run(w, s, inst);
+        give_back(w, s, TW_DEBUG);
     }
 }
 
 void
-tw_slot_assign(tw_worker_t *w, tw_inst_t *inst)
+tw_slots_place(tw_worker_t *w, tw_pool_t *pool)
 {
-    unsigned    i;
     tw_slot_t  *s;
+    tw_inst_t  *inst;
 
-    for (i = 0; i < w->o->concurrency; i++) {
-        s = &w->slots[i];
-        if (s->state == TW_SLOT_WAITING && s->pool == inst->pool) {
+    while ((s = pool->wait_first) != NULL) {
+        inst = tw_pool_pick(pool);
+
+        if (inst != NULL) {
             run(w, s, inst);
+
+        } else if (pool->conf->prefetch != 0
+                   && (inst = tw_pool_pick_behind(pool, s->line.len)) != NULL)
+        {
+            set_state(s, TW_SLOT_BEHIND);
+            s->inst = inst;
+            tw_inst_add(inst, s);
+
+        } else {
             return;
         }
     }
@@ -235,15 +301,16 @@ tw_slot_assign(tw_worker_t *w, tw_inst_t *inst)
 void
 tw_slots_release_waiting(tw_worker_t *w, tw_pool_t *pool)
 {
-    unsigned  i;
-
-    for (i = 0; pool->waiting != 0 && i < w->o->concurrency; i++) {
-        if (w->slots[i].state == TW_SLOT_WAITING
-            && w->slots[i].pool == pool)
-        {
-            give_back(w, &w->slots[i]);
-        }
+    while (pool->wait_first != NULL) {
+        give_back(w, pool->wait_first, TW_INFO);
     }
+}
+
+void
+tw_slot_begin(tw_worker_t *w, tw_slot_t *s)
+{
+    set_state(s, TW_SLOT_RUNNING);
+    s->started_ms = tw_now(w);
 }
 
 void
@@ -307,7 +374,7 @@ tw_slot_died(tw_worker_t *w, tw_slot_t *s, int untouched, const char *why)
         if (untouched) {
             set_state(s, TW_SLOT_WAITING);
             if (w->phase >= TW_DRAINING) {
-                give_back(w, s);
+                give_back(w, s, TW_INFO);
             }
         } else {
             fail(w, s, (tq_str_t) { why, strlen(why) }, 1, -1);
@@ -323,13 +390,26 @@ tw_slot_died(tw_worker_t *w, tw_slot_t *s, int untouched, const char *why)
         fail(w, s, text, 0, -1);
         break;
     case TW_END_RELEASE:
-        give_back(w, s);
+        give_back(w, s, TW_INFO);
         break;
     case TW_END_DROP:
     case TW_END_NONE:
         drop(w, s);
         break;
     }
+}
+
+int
+tw_slot_unrun(tw_worker_t *w, tw_slot_t *s)
+{
+    if (s->state == TW_SLOT_BEHIND || s->end == TW_END_RELEASE) {
+        give_back(w, s, TW_DEBUG);
+        return 1;
+    }
+
+    drop(w, s);
+
+    return 0;
 }
 
 void
@@ -350,8 +430,16 @@ tw_slot_abort(tw_worker_t *w, tw_slot_t *s, tw_end_t end, int hard)
         if (end == TW_END_DROP) {
             drop(w, s);
         } else {
-            give_back(w, s);
+            give_back(w, s, TW_INFO);
         }
+        break;
+
+    case TW_SLOT_BEHIND:
+        tw_slot_end(s, end, NULL);
+        if (s->inst->slot->state == TW_SLOT_RUNNING) {
+            tw_slot_end(s->inst->slot, TW_END_RELEASE, NULL);
+        }
+        tw_inst_kill(s->inst, hard || end == TW_END_DROP);
         break;
 
     case TW_SLOT_RUNNING:

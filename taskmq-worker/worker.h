@@ -65,6 +65,7 @@ typedef struct {
 typedef struct {
     unsigned       in_flight; /* calls; two when the queue is deep */
     unsigned       asked;     /* jobs asked for by them */
+    unsigned       asked_behind;      /* of them, to be written behind others */
     int            want;      /* something changed: claim when possible */
     int            hungry;    /* the last reply was full */
     int64_t        wait_until_ms;     /* Redis refused: not before this */
@@ -139,6 +140,8 @@ struct tw_worker_s {
     tw_slot_t     *slots;     /* o->concurrency of them */
     tw_slot_t     *free_slots;
     unsigned       busy;      /* slots in use */
+    unsigned       behind;    /* of them BEHIND */
+    tw_inst_t     *unwritten; /* instances with tasks to be written this turn */
 
     tw_pool_t    **pools;     /* what is served; room for the most there may
                                  be */

@@ -48,6 +48,7 @@ test_values(void **state)
         "\"instances\":[5,\"integer\",3],\"timeout\":[6,\"integer\",9],"
         "\"handler_selection\":[7,\"string\",\"random\"],"
         "\"max_tasks_per_child\":[8,\"integer\",100],"
+        "\"prefetch\":[8,\"integer\",1000],"
         "\"protocol\":[9,\"string\",\"taskmq\"],"
         "\"workdir\":[10,\"string\",\"/tmp\"],"
         "\"env\":[11,\"table\",{\"A_1\":[11,\"string\",\"v=w\"],"
@@ -70,6 +71,7 @@ test_values(void **state)
     assert_int_equal(h->timeout_s, 9);
     assert_int_equal(h->pick, TW_PICK_RANDOM);
     assert_int_equal(h->max_tasks, 100);
+    assert_int_equal(h->prefetch, 1000);
     assert_int_equal(h->extended, 1);
     assert_string_equal(h->workdir, "/tmp");
     assert_string_equal(h->env[0], "A_1=v=w");
@@ -122,6 +124,12 @@ test_mistakes(void **state)
         "f:5: handlers.x.protocol: expected \"taskdaemon\" or \"taskmq\"\n");
     refused(HANDLER(CMD ",\"workdir\":[5,\"string\",\"\"]"),
         "f:5: handlers.x.workdir: expected the path of a folder\n");
+    refused(HANDLER(CMD ",\"prefetch\":[5,\"integer\",1001]"),
+        "f:5: handlers.x.prefetch: expected an integer from 0 to 1000\n");
+    refused(HANDLER(CMD ",\"prefetch\":[5,\"integer\",-1]"),
+        "f:5: handlers.x.prefetch: expected an integer from 0 to 1000\n");
+    refused(HANDLER(CMD ",\"prefetch\":[5,\"string\",\"many\"]"),
+        "f:5: handlers.x.prefetch: expected an integer from 0 to 1000\n");
 }
 
 static void
@@ -141,6 +149,11 @@ test_kinds(void **state)
         "f:5: handlers.x.memory_limit: not for this kind of handler\n");
     refused(HANDLER(CMD ",\"runtime_args\":[5,\"array\",[]]"),
         "f:5: handlers.x.runtime_args: not for this kind of handler\n");
+    refused(HANDLER(NOOP ",\"prefetch\":[5,\"integer\",1]"),
+        "f:5: handlers.x.prefetch: not for this kind of handler\n");
+    refused(HANDLER("\"url\":[4,\"string\",\"http://a\"],"
+        "\"prefetch\":[5,\"integer\",0]"),
+        "f:5: handlers.x.prefetch: not for this kind of handler\n");
     refused(HANDLER("\"image\":[4,\"string\",\"i\"],"
         "\"runtime\":[5,\"array\",[]]"),
         "f:5: handlers.x.runtime: expected the container program, or an "

@@ -221,6 +221,37 @@ test_utf8(void **state)
     assert_int_equal(tw_utf8_cut("a\xc3\xa9z", 4, 3), 3);
 }
 
+/* Whether this answer is taken for another task's than "abc". */
+static int
+other(const char *line)
+{
+    int          rc;
+    tw_answer_t  a;
+
+    tw_proto_answer(str(line), &a);
+    rc = tw_proto_other_task(&a, "abc");
+    tq_buf_free(&a.error);
+
+    return rc;
+}
+
+static void
+test_other_task(void **state)
+{
+    (void) state;
+
+    assert_false(other("{\"status\":\"success\"}"));
+    assert_false(other("{\"status\":\"success\",\"task_id\":\"abc\"}"));
+    assert_false(other("{\"status\":\"success\",\"task_id\":7}"));
+    assert_false(other("{\"status\":\"success\",\"task_id\":null}"));
+    assert_false(other("{\"status\":\"success\","
+        "\"result\":{\"task_id\":\"abd\"}}"));
+    assert_true(other(" {\"task_id\":\"abd\",\"status\":\"success\"}\r"));
+    assert_true(other("{\"status\":\"error\",\"error\":\"e\","
+        "\"task_id\":\"ab\"}"));
+    assert_true(other("{\"status\":\"success\",\"task_id\":\"\"}"));
+}
+
 int
 main(void)
 {
@@ -231,6 +262,7 @@ main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_tail),
         cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_other_task),
     };
 
     return cmocka_run_group_tests_name("worker_proto", tests, NULL, NULL);

@@ -15,6 +15,9 @@ static tw_inst_t    inst;
 static tw_inst_t   *idle;             /* what the pool offers */
 static int          killed;           /* 1 TERM, 2 KILL */
 static tw_slot_t   *running;
+static unsigned     places;           /* behind others' jobs */
+static tw_slot_t   *added[4];         /* what was put there */
+static unsigned     nadded;
 
 uint64_t
 uv_now(const uv_loop_t *loop)
@@ -45,12 +48,34 @@ tw_pool_pick(tw_pool_t *p)
     return idle;
 }
 
+tw_inst_t *
+tw_pool_pick_behind(tw_pool_t *p, size_t bytes)
+{
+    (void) p;
+    assert_int_not_equal(bytes, 0);
+    return places != 0 ? &inst : NULL;
+}
+
+void
+tw_pool_saw_line(tw_pool_t *p, size_t bytes)
+{
+    p->line_bytes = bytes;
+}
+
+void
+tw_inst_add(tw_inst_t *i, tw_slot_t *s)
+{
+    (void) i;
+    places--;
+    added[nadded++] = s;
+}
+
 int
 tw_inst_run(tw_inst_t *i, tw_slot_t *s)
 {
-    (void) i;
     idle = NULL;
     running = s;
+    i->slot = s;
     return 0;
 }
 
@@ -74,9 +99,9 @@ tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o)
         (int) o->log.len, o->log.p ? o->log.p : "");
 }
 
-/* ---- a worker with two slots and one handler ---- */
+/* ---- a worker with four slots and one handler ---- */
 
-static tw_options_t       options = { .concurrency = 2, .timeout_s = 30 };
+static tw_options_t       options = { .concurrency = 4, .timeout_s = 30 };
 static tw_handler_conf_t  conf = { .name = "h", .kind = TW_KIND_COMMAND };
 static tw_pool_t          pool = { .conf = &conf, .name_len = 1 };
 static tw_worker_t        w;
@@ -90,7 +115,12 @@ setup(void **state)
     w.phase = TW_RUNNING;
     pool.w = &w;
     pool.waiting = 0;
+    pool.wait_bytes = 0;
+    pool.wait_first = pool.wait_last = NULL;
+    conf.prefetch = 0;
     inst.pool = &pool;
+    places = 0;
+    nadded = 0;
     idle = &inst;
     outcome[0] = '\0';
     outcomes = 0;
@@ -181,7 +211,8 @@ test_waits_for_a_place(void **state)
     assert_int_equal(pool.waiting, 1);
     assert_int_equal(outcomes, 0);
 
-    tw_slot_assign(&w, &inst);
+    idle = &inst;
+    tw_slots_place(&w, &pool);
     s = running;
     assert_int_equal(s->state, TW_SLOT_RUNNING);
     assert_int_equal(pool.waiting, 0);
@@ -254,6 +285,147 @@ test_abort(void **state)
 }
 
 static void
+test_waiting_ones_keep_their_order(void **state)
+{
+    tw_slot_t  *first = take(1);
+
+    (void) state;
+    take(2);
+    take(3);
+    assert_int_equal(pool.waiting, 2);
+
+    /* what comes back from its place is older than what waits */
+    tw_slot_died(&w, first, 1, "gone");
+    assert_int_equal(pool.waiting, 3);
+    idle = &inst;
+    tw_slots_place(&w, &pool);
+    assert_int_equal(running->id, 1);
+    tw_slot_died(&w, running, 0, "gone");
+    idle = &inst;
+    tw_slots_place(&w, &pool);
+    assert_int_equal(running->id, 2);
+
+    /* one goes out of the middle */
+    take(4);
+    take(5);
+    tw_slot_abort(&w, pool.wait_first->next, TW_END_DROP, 0);
+    assert_int_equal(pool.waiting, 2);
+    idle = &inst;
+    tw_slots_place(&w, &pool);
+    assert_int_equal(running->id, 3);
+    idle = &inst;
+    tw_slots_place(&w, &pool);
+    assert_int_equal(running->id, 5);
+    assert_int_equal(pool.waiting, 0);
+    assert_int_equal(pool.wait_bytes, 0);
+    assert_null(pool.wait_last);
+}
+
+/* One at work and two behind it. */
+static void
+take_three(void)
+{
+    conf.prefetch = 2;
+    places = 2;
+    take(1);
+    take(2);
+    take(3);
+    assert_int_equal(nadded, 2);
+    assert_int_equal(added[0]->id, 2);
+    assert_int_equal(added[0]->state, TW_SLOT_BEHIND);
+    assert_int_equal(w.behind, 2);
+    assert_int_equal(pool.waiting, 0);
+}
+
+static void
+test_behind_begins(void **state)
+{
+    (void) state;
+    take_three();
+    tw_slot_begin(&w, added[0]);
+    assert_int_equal(added[0]->state, TW_SLOT_RUNNING);
+    assert_int_equal(added[0]->started_ms, 1000);
+    assert_int_equal(w.behind, 1);
+
+    /* no place any more: it waits, and the next ones behind it */
+    take(4);
+    assert_int_equal(pool.waiting, 1);
+}
+
+static void
+test_behind_a_dead_one(void **state)
+{
+    (void) state;
+    take_three();
+    tw_slot_died(&w, running, 0, "gone");
+    assert_string_equal(outcome, "fail 1 result= error=gone retryable=1 "
+        "log=");
+    assert_int_equal(tw_slot_unrun(&w, added[0]), 1);
+    assert_string_equal(outcome, "release 2 result= error= retryable=0 log=");
+    assert_int_equal(w.behind, 1);
+    assert_int_equal(tw_slot_unrun(&w, added[1]), 1);
+    assert_string_equal(outcome, "release 3 result= error= retryable=0 log=");
+    assert_int_equal(w.behind, 0);
+    assert_int_equal(w.busy, 0);
+}
+
+static void
+test_behind_a_killed_one(void **state)
+{
+    (void) state;
+    take_three();
+    tw_slot_end(running, TW_END_FAIL, "timed out");
+    tw_slot_end(added[0], TW_END_RELEASE, NULL);
+    tw_slot_end(added[1], TW_END_RELEASE, NULL);
+    assert_int_equal(w.behind, 0);
+
+    /* its lease is lost meanwhile: it is nobody's to give back */
+    tw_slot_abort(&w, added[1], TW_END_DROP, 0);
+    assert_int_equal(outcomes, 0);
+    assert_int_equal(tw_slot_unrun(&w, added[0]), 1);
+    assert_int_equal(tw_slot_unrun(&w, added[1]), 0);
+    assert_int_equal(outcomes, 1);
+    assert_int_equal(w.counts.lost, 1);
+}
+
+static void
+test_lost_lease_behind(void **state)
+{
+    (void) state;
+    take_three();
+    tw_slot_abort(&w, added[1], TW_END_DROP, 0);
+    assert_int_equal(killed, 2);
+    assert_int_equal(added[1]->state, TW_SLOT_ENDING);
+    assert_int_equal(running->state, TW_SLOT_ENDING);
+    assert_int_equal(running->end, TW_END_RELEASE);
+    assert_int_equal(outcomes, 0);
+}
+
+static void
+test_more_bytes_than_may_wait(void **state)
+{
+    char         *big = malloc(TQ_BEHIND_BYTES);
+    tq_claimed_t  job = { .job.payload = { big, TQ_BEHIND_BYTES } };
+
+    (void) state;
+    conf.prefetch = 2;
+    memset(big, ' ', TQ_BEHIND_BYTES);
+    big[0] = '{';
+    big[TQ_BEHIND_BYTES - 1] = '}';
+
+    take(1);
+    for (job.id = 2; job.id < 4; job.id++) {
+        tw_slot_take(&w, &pool, &job);
+    }
+
+    /* one waits however long it is, or it would never run */
+    assert_int_equal(pool.waiting, 1);
+    assert_int_equal(pool.wait_first->id, 2);
+    assert_string_equal(outcome, "release 3 result= error= retryable=0 log=");
+    free(big);
+}
+
+static void
 test_result_over_the_limit(void **state)
 {
     tw_slot_t    *s = take(7);
@@ -278,6 +450,9 @@ main(void)
         T(test_waits_for_a_place), T(test_untouched_task_waits_again),
         T(test_outcome_only_after_death), T(test_lost_lease_drops),
         T(test_abort), T(test_result_over_the_limit),
+        T(test_waiting_ones_keep_their_order), T(test_behind_begins),
+        T(test_behind_a_dead_one), T(test_behind_a_killed_one),
+        T(test_lost_lease_behind), T(test_more_bytes_than_may_wait),
     };
 
     return cmocka_run_group_tests_name("worker_slot", tests, NULL, NULL);
