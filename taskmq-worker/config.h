@@ -52,6 +52,7 @@ typedef struct {
     unsigned    instances;
     int64_t     timeout_s;    /* 0: DAEMON_TASK_TIMEOUT */
     unsigned    prefetch;     /* jobs behind the one an instance works on */
+    int         prefetch_line;
     tw_pick_t   pick;
     int64_t     memory_bytes; /* 0: no limit */
     char      **env;          /* "NAME=value"; NULL: none */
@@ -78,6 +79,14 @@ int tw_conf_load(tw_conf_t *conf, const char *path, tq_buf_t *errors);
 /* The second step alone: json is what tw_toml_to_json() returned. */
 int tw_conf_read(tw_conf_t *conf, const char *path, tq_str_t json,
     tq_buf_t *errors);
+
+/* config_check.c: what prefetch comes to with so many jobs held at most: a line
+ * per handler that has one, as above, added to out. */
+void tw_conf_say_prefetch(const tw_conf_t *conf, const char *path,
+    unsigned concurrency, tq_buf_t *out);
+
+/* 1: some handler has a prefetch, and there is no slot for it. */
+int tw_conf_prefetch_idle(const tw_conf_t *conf, unsigned concurrency);
 
 void tw_conf_free(tw_conf_t *conf);
 

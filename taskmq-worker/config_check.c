@@ -190,3 +190,56 @@ tw_conf_check(const tw_conf_t *conf, const char *path, tq_buf_t *errors)
 
     return errors->len == before ? 0 : -1;
 }
+
+/* Slots that are kept for the jobs that instances work on. */
+static unsigned
+places(const tw_conf_t *conf)
+{
+    unsigned  i, n = 0;
+
+    for (i = 0; i < conf->n; i++) {
+        n += conf->h[i]->kind == TW_KIND_NOOP ? 0 : conf->h[i]->instances;
+    }
+
+    return n;
+}
+
+void
+tw_conf_say_prefetch(const tw_conf_t *conf, const char *path,
+    unsigned concurrency, tq_buf_t *out)
+{
+    unsigned                  i, n = places(conf);
+    const tw_handler_conf_t  *h;
+
+    for (i = 0; i < conf->n; i++) {
+        h = conf->h[i];
+        if (h->prefetch == 0) {
+            continue;
+        }
+
+        tq_buf_addf(out, "%s:%d: handlers.%s.prefetch: ", path,
+            h->prefetch_line, h->name);
+        if (concurrency <= n) {
+            tq_buf_addf(out, "has no effect, --concurrency %u is not more "
+                "than the %u instances of all handlers\n", concurrency, n);
+        } else {
+            tq_buf_addf(out, "up to %u jobs behind the one that each of %u "
+                "processes works on, at most %u behind others in the worker\n",
+                h->prefetch, h->instances, concurrency - n);
+        }
+    }
+}
+
+int
+tw_conf_prefetch_idle(const tw_conf_t *conf, unsigned concurrency)
+{
+    unsigned  i;
+
+    for (i = 0; i < conf->n; i++) {
+        if (conf->h[i]->prefetch != 0) {
+            return concurrency <= places(conf);
+        }
+    }
+
+    return 0;
+}

@@ -181,6 +181,7 @@ read_instances(tw_reader_t *r, const tw_node_t *n)
 static void
 read_prefetch(tw_reader_t *r, const tw_node_t *n)
 {
+    r->h->prefetch_line = n->line;
     r->h->prefetch = (unsigned) tw_read_int(r, n, 0, TQ_PREFETCH_MAX);
 }
 

@@ -68,8 +68,17 @@ main(int argc, char **argv)
     if (o.check) {
         (void) printf("%s: %u handler%s, configuration is fine\n", o.config,
             conf.n, conf.n == 1 ? "" : "s");
+        tw_conf_say_prefetch(&conf, o.config, o.concurrency, &errors);
+        (void) fwrite(errors.p, 1, errors.len, stdout);
+        tq_buf_free(&errors);
         tw_conf_free(&conf);
         return 0;
+    }
+
+    if (tw_conf_prefetch_idle(&conf, o.concurrency)) {
+        TW_LOG(TW_WARN, "prefetch has no effect, concurrency is not more than "
+            "the instances of all handlers", tw_fi("concurrency",
+            o.concurrency));
     }
 
     tq_secret_no_dump();

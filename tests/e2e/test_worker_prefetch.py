@@ -1,0 +1,564 @@
+"""prefetch: jobs whose lines lie ready behind the one that a process works on.
+They begin in order; what goes wrong is the doing of the first of them alone,
+and the others are given back without a trace."""
+
+import collections
+import os
+import signal
+import sys
+import time
+import unittest
+
+from desk import Desk, gone
+from harness import ROOT, wait_for
+from listener import Listener
+
+ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
+STEP = [sys.executable, os.path.join(ROOT, "tests", "e2e",
+                                     "step_handler.py")]
+
+
+class Base(unittest.TestCase):
+
+    def desk(self, lease=None, **keys):
+        """One handler "t", the tests' own, unless keys say otherwise."""
+        conf = dict({"instances": 1, "prefetch": 20}, **keys)
+        s = Desk(handlers={"t": conf}, lease=lease, aof=False)
+        self.addCleanup(s.close)
+        return s
+
+    def gate(self, s, **data):
+        """Data of a task that goes on when open(gate) was called."""
+        return dict(data, until=s.path("gate"))
+
+    def open(self, s):
+        s.path("gate", b"")
+
+    def worker(self, s, *args):
+        """One that claims in one call all that it has places for."""
+        return s.worker(*args, env={"DAEMON_BATCH_SIZE": "1000"})
+
+    def held(self, s):
+        return s.redis("ZCARD", s.key("leased"))
+
+    def started(self, s, name):
+        return [m for m in s.marks() if m["what"] == "start"
+                and m["name"] == name]
+
+    def wait_held(self, s, n):
+        """So many are held, and it stays at that."""
+        wait_for(lambda: self.held(s) == n, 10, "%d are held" % n)
+        seen = s.stat("success")
+        time.sleep(0.1)
+        self.assertEqual((self.held(s), s.stat("success")), (n, seen))
+
+    def finished(self, s, n, timeout=30):
+        """All have ended, each once."""
+        wait_for(lambda: s.stat("success") + s.stat("failed")
+                 + s.stat("cancelled") >= n, timeout, "all jobs")
+        wait_for(lambda: self.held(s) == 0, 10)
+        self.assertEqual(s.stat("success") + s.stat("failed")
+                         + s.stat("cancelled"), n)
+        for name in ("scheduled", "h:t:ready:p"):
+            self.assertEqual(s.redis("ZCARD", s.key(name)), 0, name)
+
+    def once(self, s, names):
+        """These began once, as first attempts."""
+        for name in names:
+            self.assertEqual([m["attempt"] for m in self.started(s, name)],
+                             [1], name)
+
+    def counted(self, s, retries=0, crashes=0):
+        self.assertEqual((s.stat("retries"), s.stat("crashes")),
+                         (retries, crashes))
+
+    def fill(self, s, head, *args, **fields):
+        """A worker with a head, 20 jobs behind it, and as many that wait in
+        Redis."""
+        first = s.add("t", head, **fields)
+        ids = s.add_many("t", [{"name": "b%d" % i} for i in range(40)])
+        w = self.worker(s, *args)
+        self.wait_held(s, 21)
+        wait_for(lambda: self.started(s, head["name"]), 10)
+        return w, first, ids
+
+    def rest(self, s, ids, n, retries=0):
+        """The others ran as if nothing had been, in order."""
+        self.finished(s, n)
+        self.counted(s, retries)
+        names = ["b%d" % i for i in range(len(ids))]
+        self.once(s, names)
+        self.assertEqual([m["name"] for m in s.marks()
+                          if m["what"] == "start" and m["name"] in names],
+                         names)
+
+
+class Order(Base):
+
+    def test_thousands(self):
+        """Exactly in order, each once, each with its own result."""
+        s = self.desk(prefetch=100)
+        n = 5000
+        ids = s.add_many("t", [{"name": i, "result": [i, "r"]}
+                               for i in range(n)])
+        seen = Listener(s)
+        self.worker(s)
+        self.finished(s, n, 60)
+        self.assertEqual([m["name"] for m in s.marks()
+                          if m["what"] == "start"], list(range(n)))
+        for i in list(range(0, n, 97)) + [n - 1]:
+            self.assertEqual(s.job(ids[i])["result"], [i, "r"])
+        self.counted(s)
+        # and by calls for many jobs
+        self.assertLess(len(seen.of("claim")), n / 20)
+        self.assertEqual(seen.of("release"), [])
+
+    def test_several_processes(self):
+        s = self.desk(prefetch=50, instances=4)
+        n = 3000
+        ids = s.add_many("t", [{"name": i, "result": i} for i in range(n)])
+        self.worker(s)
+        self.finished(s, n, 60)
+        starts = [m["name"] for m in s.marks() if m["what"] == "start"]
+        self.assertEqual(sorted(starts), list(range(n)))
+        by_pid = collections.defaultdict(list)
+        for m in s.marks():
+            if m["what"] == "start":
+                by_pid[m["pid"]].append(m["name"])
+        self.assertEqual(len(by_pid), 4)
+        for names in by_pid.values():
+            self.assertEqual(names, sorted(names))
+        for i in range(0, n, 61):
+            self.assertEqual(s.job(ids[i])["result"], i)
+        self.counted(s)
+
+    def test_idle_first_then_the_least_loaded(self):
+        s = self.desk(instances=3, prefetch=4, lease=1)
+        self.worker(s)
+        wait_for(lambda: '"idle":3' in str(s.redis(
+            "HVALS", s.key("workers"))), 10, "all are idle")
+        s.add_many("t", [self.gate(s, name=i) for i in range(9)])
+        self.wait_held(s, 9)
+        wait_for(lambda: len(s.marks()) == 3, 10)
+        self.assertEqual(sorted(m["name"] for m in s.marks()), [0, 1, 2])
+        self.assertEqual(len({m["pid"] for m in s.marks()}), 3)
+        self.open(s)
+        self.finished(s, 9)
+        count = collections.Counter(m["pid"] for m in s.marks()
+                                    if m["what"] == "start")
+        self.assertEqual(sorted(count.values()), [3, 3, 3])
+
+    def test_an_overtaken_job_is_told_of(self):
+        """A more urgent job that comes later runs after those written."""
+        s = self.desk(prefetch=5)
+        s.add_many("t", [self.gate(s, name="head")] + [
+            {"name": "behind%d" % i} for i in range(5)])
+        self.worker(s)
+        self.wait_held(s, 6)
+        s.add_many("t", [{"name": "late"}])
+        s.add("t", {"name": "urgent"}, priority=100)
+        self.open(s)
+        self.finished(s, 8)
+        starts = [m["name"] for m in s.marks() if m["what"] == "start"]
+        self.assertEqual(starts[:6], ["head"] + ["behind%d" % i
+                                                 for i in range(5)])
+        self.assertEqual(starts[6:], ["urgent", "late"])
+
+    def test_noise_between_answers(self):
+        s = self.desk()
+        s.add_many("t", [{"name": i, "noise": "no answer", "result": i}
+                         for i in range(200)])
+        self.worker(s)
+        self.finished(s, 200)
+        self.counted(s)
+        self.assertEqual(s.job(200)["result"], 199)
+
+    def test_log_is_of_the_job_that_wrote_it(self):
+        s = self.desk(command=STEP + ["/dev/null"])
+        self.worker(s)
+        ids = s.add_many("t", [{"log": "log of %d" % i} for i in range(6)])
+        self.finished(s, 6)
+        for i, job in enumerate(ids):
+            self.assertEqual(s.log(job), "log of %d\n" % i)
+
+
+class Sizes(Base):
+
+    def test_lines_longer_than_the_pipe(self):
+        """100 kB each: written in parts, in order."""
+        s = self.desk(prefetch=100)
+        n = 60
+        ids = s.add_many("t", [{"name": i, "raw": True, "pad": chr(
+            97 + i % 26) * 100000} for i in range(n)])
+        self.worker(s)
+        self.finished(s, n)
+        for i, job in enumerate(ids):
+            task = s.job(job)["result"]["task_data"]
+            self.assertEqual((task["name"], len(task["pad"]),
+                              set(task["pad"])),
+                             (i, 100000, {chr(97 + i % 26)}))
+        self.counted(s)
+
+    def test_bytes_ahead_are_bounded(self):
+        """256 KiB behind the head, and as many that wait; not 101 jobs."""
+        s = self.desk(prefetch=100)
+        s.add_many("t", [self.gate(s, name="head")] + [
+            {"name": i, "pad": "x" * 100000} for i in range(60)])
+        self.worker(s)
+        # two lines behind it, two that wait, the others were given back
+        self.wait_held(s, 5)
+        self.open(s)
+        self.finished(s, 61)
+        self.assertEqual([m["name"] for m in s.marks()
+                          if m["what"] == "start"], ["head"] + list(range(60)))
+        self.counted(s)
+
+    def test_a_line_over_the_bound_runs_alone(self):
+        s = self.desk(prefetch=100)
+        self.worker(s)
+        s.add_many("t", [{"name": i, "pad": "x" * 600000}
+                         for i in range(8)])
+        self.finished(s, 8)
+        self.assertEqual([m["name"] for m in s.marks()
+                          if m["what"] == "start"], list(range(8)))
+        self.counted(s)
+
+
+class Slots(Base):
+
+    def test_default_concurrency_counts_the_prefetch(self):
+        s = self.desk(instances=2, prefetch=10)
+        w = self.worker(s)
+        self.assertIn("concurrency=24 ", w.tail())
+        s.add_many("t", [self.gate(s)] * 40)
+        self.wait_held(s, 22)
+        self.open(s)
+        self.finished(s, 40)
+
+    def test_concurrency_bounds_what_is_held(self):
+        s = self.desk(prefetch=100)
+        self.worker(s, "--concurrency", 3)
+        s.add_many("t", [self.gate(s)] * 20)
+        self.wait_held(s, 3)
+        self.open(s)
+        self.finished(s, 20)
+
+    def test_other_handlers_keep_their_places(self):
+        """Jobs behind others never take the slot of a process that has
+        none."""
+        s = Desk(handlers={"t": {"instances": 1, "prefetch": 100},
+                           "u": {"instances": 2}}, aof=False)
+        self.addCleanup(s.close)
+        self.worker(s, "--concurrency", 5)
+        s.add_many("t", [self.gate(s)] * 20)
+        self.wait_held(s, 3)
+        for job in [s.add("u", {"name": "other"}) for _ in range(2)]:
+            s.wait_done(job)
+        self.assertEqual(self.held(s), 3)
+        self.open(s)
+        self.finished(s, 22)
+
+    def test_max_tasks_per_child(self):
+        """No process is given more lines than it has tasks left."""
+        s = self.desk(prefetch=100, max_tasks_per_child=7)
+        seen = Listener(s)
+        s.add_many("t", [{"name": i, "sleep": 0.02} for i in range(60)])
+        self.worker(s)
+        self.finished(s, 60)
+        self.counted(s)
+        self.assertEqual(seen.of("release"), [])
+        pids = collections.Counter(m["pid"] for m in s.marks()
+                                   if m["what"] == "start")
+        self.assertGreaterEqual(len(pids), 3)
+        self.once(s, range(60))
+
+    def test_written_lines_before_the_replacement(self):
+        s = self.desk(prefetch=100, max_tasks_per_child=7)
+        self.worker(s)
+        s.add_many("t", [self.gate(s, name=i) for i in range(20)])
+        self.wait_held(s, 7)
+        self.open(s)
+        self.finished(s, 20)
+        self.once(s, range(20))
+
+
+class Deaths(Base):
+
+    def test_killed(self):
+        s = self.desk()
+        w, head, ids = self.fill(s, self.gate(s, name="head"))
+        os.kill(self.started(s, "head")[0]["pid"], signal.SIGKILL)
+        self.open(s)
+        self.rest(s, ids, 41, retries=1)
+        self.assertEqual([m["attempt"] for m in self.started(s, "head")],
+                         [1, 2])
+        self.assertEqual(s.job(head)["status"], "SUCCESS")
+
+    def test_killed_again_and_again(self):
+        """Every death is counted to a head, and to nobody else."""
+        s = self.desk(prefetch=30)
+        n = 400
+        s.add_many("t", [{"name": i, "die": 3} if i % 50 == 25
+                         else {"name": i} for i in range(n)])
+        w = self.worker(s)
+        self.finished(s, n, 60)
+        self.assertEqual(s.stat("success"), n)
+        self.counted(s, retries=n / 50)
+        self.once(s, [i for i in range(n) if i % 50 != 25])
+        self.assertIn("jobs given back that were behind another's",
+                      w.tail(100000))
+
+    def test_exit_says_why(self):
+        s = self.desk()
+        w, head, ids = self.fill(s, self.gate(s, name="head", die=7),
+                              retry_policy="none")
+        self.open(s)
+        self.rest(s, ids, 41)
+        self.assertIn("exited with status 7", s.job(head)["error_log"])
+
+    def test_timeout(self):
+        s = self.desk(timeout=1)
+        w, head, ids = self.fill(s, {"name": "head", "sleep": 60},
+                              retry_policy="none")
+        self.rest(s, ids, 41)
+        self.assertEqual(s.job(head)["error_log"], "timed out after 1 s")
+
+    def test_time_begins_with_the_answer_before(self):
+        s = self.desk(timeout=1)
+        self.worker(s)
+        s.add_many("t", [{"name": i, "sleep": 0.4} for i in range(7)])
+        self.finished(s, 7)
+        self.assertEqual(s.stat("success"), 7)
+        self.counted(s)
+
+    def test_time_of_one_behind(self):
+        """Also when it is shorter than the head's."""
+        s = self.desk(timeout=30)
+        s.add("t", self.gate(s, name="head"))
+        job = s.add("t", {"name": "slow", "sleep": 60}, timeout=1,
+                    retry_policy="none")
+        s.add_many("t", [{"name": "after"}])
+        self.worker(s)
+        self.wait_held(s, 3)
+        self.open(s)
+        self.assertEqual(s.wait_status(job, "FAILED")["error_log"],
+                         "timed out after 1 s")
+        self.finished(s, 3)
+        self.once(s, ["after"])
+
+    def test_before_its_first_task_was_read(self):
+        """Nobody's fault: the head waits for another process."""
+        s = self.desk(command=["sh", "-c", "sleep 0.3; exit 3"])
+        w = self.worker(s)
+        s.add_many("t", [{"name": i} for i in range(5)])
+        wait_for(lambda: "handler cannot start" in w.tail(20000), 10)
+        w.signal(signal.SIGTERM)
+        w.wait()
+        self.counted(s)
+        for i in range(1, 6):
+            job = s.job(i)
+            self.assertEqual((job["status"], job["retries"]), ("PENDING", 0))
+
+
+class Cancels(Base):
+
+    def test_force_cancel_of_the_head(self):
+        s = self.desk()
+        w, head, ids = self.fill(s, self.gate(s, name="head"))
+        s.run("cancel", "--force", head)
+        self.rest(s, ids, 41)
+        self.assertEqual(s.job(head)["status"], "CANCELLED")
+
+    def test_force_cancel_of_one_behind(self):
+        """Its line cannot be taken back: the process is killed at once, and
+        the one it works on begins anew, uncounted."""
+        s = self.desk()
+        w, head, ids = self.fill(s, self.gate(s, name="head"))
+        pid = self.started(s, "head")[0]["pid"]
+        s.run("cancel", "--force", ids[7])
+        wait_for(lambda: gone(pid), 5, "the process is killed")
+        self.open(s)
+        self.finished(s, 41)
+        self.counted(s)
+        self.assertEqual(s.job(ids[7])["status"], "CANCELLED")
+        self.assertEqual(s.stat("cancelled"), 1)
+        self.assertEqual(self.started(s, "b7"), [])
+        self.assertEqual([m["attempt"] for m in self.started(s, "head")],
+                         [1, 1])
+        self.once(s, ["b%d" % i for i in range(40) if i != 7])
+
+    def test_delete_of_several_behind(self):
+        s = self.desk()
+        w, head, ids = self.fill(s, self.gate(s, name="head"))
+        for i in (3, 4, 19):
+            s.run("delete", ids[i])
+        self.open(s)
+        wait_for(lambda: s.stat("success") == 38, 10)
+        self.counted(s)
+        self.assertEqual(s.job(head)["status"], "SUCCESS")
+
+
+class Stops(Base):
+
+    def test_term_finishes_what_is_written(self):
+        s = self.desk()
+        w, head, ids = self.fill(s, self.gate(s, name="head"))
+        w.signal(signal.SIGTERM)
+        wait_for(lambda: "draining" in w.tail(), 10)
+        self.open(s)
+        self.assertEqual(w.wait(10), 0)
+        self.assertEqual((s.stat("success"), self.held(s)), (21, 0))
+        self.assertEqual(s.redis("ZCARD", s.key("h:t:ready:p")), 20)
+        self.counted(s)
+
+    def test_grace_is_over(self):
+        s = self.desk()
+        w, head, ids = self.fill(s, self.gate(s, name="head"), "--grace", 1)
+        w.signal(signal.SIGTERM)
+        self.assertEqual(w.wait(10), 0)
+        self.nothing_happened(s)
+        self.open(s)
+        self.worker(s)
+        self.rest(s, ids, 41)
+
+    def nothing_happened(self, s):
+        self.assertEqual((s.stat("success"), self.held(s)), (0, 0))
+        self.assertEqual(s.redis("ZCARD", s.key("h:t:ready:p")), 41)
+        self.counted(s)
+
+    def test_second_term(self):
+        s = self.desk()
+        w, head, ids = self.fill(s, self.gate(s, name="head"))
+        w.signal(signal.SIGTERM)
+        wait_for(lambda: "draining" in w.tail(), 10)
+        w.signal(signal.SIGTERM)
+        self.assertEqual(w.wait(10), 0)
+        self.nothing_happened(s)
+
+    def test_killed_worker(self):
+        """Redis cannot know which of them had begun: a crash for each that
+        was held, and every one ends."""
+        s = self.desk(lease=1)
+        w, head, ids = self.fill(s, self.gate(s, name="head"))
+        w.kill()
+        self.open(s)
+        self.worker(s)
+        self.finished(s, 41)
+        self.assertEqual(s.stat("success"), 41)
+        self.counted(s, crashes=21)
+
+    def test_leases_of_all_are_extended(self):
+        s = self.desk(lease=1)
+        w, head, ids = self.fill(s, self.gate(s, name="head"))
+        time.sleep(2.5)
+        self.open(s)
+        self.finished(s, 41)
+        self.counted(s)
+
+    def test_reload(self):
+        """The old process finishes what it has; the new one, with another
+        prefetch, gets the rest."""
+        s = self.desk()
+        w, head, ids = self.fill(s, self.gate(s, name="head"))
+        s.write_handlers({"t": {"instances": 1, "prefetch": 3}})
+        w.signal(signal.SIGHUP)
+        wait_for(lambda: "handler changed" in w.tail(), 10)
+        wait_for(lambda: self.held(s) == 0 or s.stat("success") == 20, 10,
+                 "the new one has done the rest")
+        self.open(s)
+        self.finished(s, 41)
+        self.counted(s)
+        self.once(s, ["head"] + ["b%d" % i for i in range(40)])
+
+
+class OutOfStep(Base):
+
+    def test_an_answer_too_many(self):
+        s = self.desk(command=ODD)
+        w = self.worker(s)
+        s.wait_done(s.add("t", {"do": "twice"}))
+        wait_for(lambda: "answer without a task" in w.tail(20000), 10)
+        self.assertEqual(s.wait_done(s.add("t", {
+            "do": "ok", "result": 5}))["result"], 5)
+        self.counted(s)
+
+    def test_another_tasks_id(self):
+        """The one whose answer was awaited fails, the other is given back;
+        the process is replaced."""
+        s = self.desk(command=STEP + ["/dev/null"])
+        # both in one claim
+        bad = s.add("t", {"swap": 1, "echo": "bad"}, retry_policy="none")
+        good = s.add("t", {"echo": "good"})
+        w = self.worker(s)
+        self.finished(s, 2)
+        self.assertIn("task_id", s.job(bad)["error_log"])
+        job = s.job(good)
+        self.assertEqual((job["status"], job["result"], job["retries"]),
+                         ("SUCCESS", "good", 0))
+        self.counted(s)
+        self.assertIn("an answer to another task", w.tail(20000))
+
+    def test_the_right_id_is_fine(self):
+        s = self.desk(command=STEP + ["/dev/null"])
+        w = self.worker(s)
+        s.add_many("t", [{"echo": i} for i in range(100)])
+        self.finished(s, 100)
+        self.assertEqual(s.job(100)["result"], 99)
+        self.assertNotIn("replaced", w.tail(20000))
+
+    def test_answer_before_the_task_was_read(self):
+        """The next task must not be taken for the rest of that line; also
+        without a prefetch."""
+        for prefetch in (0, 20):
+            s = self.desk(prefetch=prefetch)
+            s.write_handlers({"t": {"command": STEP + [s.path("junk")],
+                                    "instances": 1, "prefetch": prefetch}})
+            w = self.worker(s)
+            s.add_many("t", [{"early": 1, "pad": "x" * 500000}] + [
+                {"echo": i} for i in range(10)])
+            self.finished(s, 11)
+            self.assertEqual(s.stat("success"), 11)
+            self.assertEqual(s.job(11)["result"], 9)
+            self.counted(s)
+            self.assertIn("before the task was read", w.tail(20000))
+            self.assertFalse(os.path.exists(s.path("junk")))
+
+
+class Check(Base):
+
+    def check(self, keys):
+        s = Desk(handlers={"t": keys}, aof=False)
+        self.addCleanup(s.close)
+        return s.toml, s.start("check", [
+            os.path.join(os.environ.get("BUILD", ROOT + "/build"),
+                         "taskmq-worker"), "--check", "--config", s.toml])
+
+    def test_not_for_other_kinds(self):
+        for keys in ({"url": "http://127.0.0.1:1/"}, {"builtin": "noop"}):
+            toml, p = self.check(dict(keys, prefetch=5))
+            self.assertEqual(p.wait(), 2)
+            self.assertEqual(p.tail().strip(), "%s:3: handlers.t.prefetch: "
+                             "not for this kind of handler" % toml)
+
+    def test_range(self):
+        toml, p = self.check({"prefetch": 1001})
+        self.assertEqual(p.wait(), 2)
+        self.assertIn(":2: handlers.t.prefetch: expected an integer from 0 "
+                      "to 1000", p.tail())
+
+    def test_says_how_many(self):
+        toml, p = self.check({"prefetch": 100, "instances": 8})
+        self.assertEqual(p.wait(), 0)
+        self.assertIn("handlers.t.prefetch: up to 100 jobs behind the one "
+                      "that each of 8 processes works on", p.tail())
+
+    def test_says_when_there_is_no_room(self):
+        os.environ["DAEMON_WORKERS"] = "8"
+        self.addCleanup(os.environ.pop, "DAEMON_WORKERS")
+        toml, p = self.check({"prefetch": 100, "instances": 8})
+        self.assertEqual(p.wait(), 0)
+        self.assertIn("handlers.t.prefetch: has no effect", p.tail())
+
+
+if __name__ == "__main__":
+    unittest.main()
