@@ -22,11 +22,15 @@ static uv_signal_t   sigchld;
 static tw_child_t   *children;
 static unsigned      nchildren, nstarting;
 
+/* Wakes those that nap: one timer for all. */
+static uv_timer_t    alarm_clock;
+
 /* stdout's bytes are being taken apart while a callback reads stderr. */
 static char  out_buf[READ_BYTES], err_buf[READ_BYTES];
 
 static void go_on(tw_child_t *c, stage_t stage, int sig);
 static void on_timer(uv_timer_t *t);
+static void on_alarm(uv_timer_t *t);
 
 static void
 on_closed(uv_handle_t *h)
@@ -178,6 +182,45 @@ read_report(tw_child_t *c)
     }
 }
 
+/* Answers that come one by one would each wake the worker: it looks again when
+ * there are more. */
+static void
+nap(tw_child_t *c)
+{
+    c->napping = 1;
+    (void) uv_poll_stop(&c->poll[PIPE_OUT]);
+    if (!uv_is_active((uv_handle_t *) &alarm_clock)) {
+        (void) uv_timer_start(&alarm_clock, on_alarm, TQ_TINY_WAIT_MS, 0);
+    }
+}
+
+static void
+on_alarm(uv_timer_t *t)
+{
+    tw_child_t  *c;
+
+    (void) t;
+
+    for (c = children; c != NULL; c = c->next) {
+        if (!c->napping) {
+            continue;
+        }
+
+        c->napping = 0;
+        read_stdout(c, READS_MAX);
+        if (c->fd[PIPE_OUT] < 0) {
+            continue;
+        }
+
+        if (tw_child_may_nap(c)) {
+            nap(c);
+        } else {
+            (void) uv_poll_start(&c->poll[PIPE_OUT], UV_READABLE,
+                tw_child_on_pipe);
+        }
+    }
+}
+
 void
 tw_child_on_pipe(uv_poll_t *h, int status, int events)
 {
@@ -187,6 +230,9 @@ tw_child_on_pipe(uv_poll_t *h, int status, int events)
 
     if (h == &c->poll[PIPE_OUT]) {
         read_stdout(c, READS_MAX);
+        if (c->out.cap > 1 && c->fd[PIPE_OUT] >= 0 && tw_child_may_nap(c)) {
+            nap(c);
+        }
     } else if (h == &c->poll[PIPE_ERR]) {
         read_stderr(c, READS_MAX);
     } else if (h == &c->poll[PIPE_REPORT]) {
@@ -374,7 +420,9 @@ on_sigchld(uv_signal_t *h, int signum)
 int
 tw_children_init(uv_loop_t *loop)
 {
-    int  rc = uv_signal_init(loop, &sigchld);
+    int  rc = uv_timer_init(loop, &alarm_clock);
+
+    rc = rc != 0 ? rc : uv_signal_init(loop, &sigchld);
 
     return rc != 0 ? rc : uv_signal_start(&sigchld, on_sigchld, SIGCHLD);
 }
@@ -384,6 +432,7 @@ tw_children_close(void)
 {
     if (!uv_is_closing((uv_handle_t *) &sigchld)) {
         uv_close((uv_handle_t *) &sigchld, NULL);
+        uv_close((uv_handle_t *) &alarm_clock, NULL);
     }
 }
 

@@ -79,6 +79,10 @@ void tw_child_flush(tw_child_t *c);
  * child must be stopped: it would read the rest as the start of another. */
 int tw_child_answered(tw_child_t *c);
 
+/* 1: those with a prefetch answer so many tasks a millisecond that outcomes
+ * may wait for each other. */
+int tw_children_are_fast(const uv_loop_t *loop);
+
 /* Bytes on stdout after its last \n. */
 size_t tw_child_half_line(const tw_child_t *c);
 

@@ -5,6 +5,35 @@
 
 #include "child_int.h"
 
+static tw_pace_t  all;        /* of all children that have a prefetch */
+
+static unsigned
+pace(tw_pace_t *p, uint64_t now)
+{
+    if (now != p->since) {
+        p->per_ms = (unsigned) (p->count / (now - p->since));
+        p->since = now;
+        p->count = 0;
+    }
+
+    return p->per_ms;
+}
+
+int
+tw_child_may_nap(tw_child_t *c)
+{
+    unsigned  per_ms = pace(&c->pace, uv_now(c->loop));
+
+    return per_ms >= TQ_TINY_PER_MS && c->stage == STAGE_RUNS
+           && c->out.n > per_ms + per_ms / 4;
+}
+
+int
+tw_children_are_fast(const uv_loop_t *loop)
+{
+    return pace(&all, uv_now(loop)) >= TQ_TINY_PER_MS;
+}
+
 /* Nobody reads its stdin any more (libuv has stopped watching it). What it has
  * read already it may still answer. */
 void
@@ -73,6 +102,12 @@ int
 tw_child_answered(tw_child_t *c)
 {
     int  rc = tw_outq_pop(&c->out);
+
+    if (c->out.cap > 1) {
+        (void) pace(&all, uv_now(c->loop));
+        all.count++;
+        c->pace.count++;
+    }
 
     /* what it had not read when it closed its stdin it will never answer */
     if (c->deaf && c->out.n != 0) {

@@ -8,6 +8,14 @@
 #include "child.h"
 #include "outq.h"
 
+/* How fast answers come, so that a process of tiny tasks is not looked at for
+ * each of them. */
+typedef struct {
+    uint64_t                  since;           /* loop clock */
+    unsigned                  count;           /* answers in this ms */
+    unsigned                  per_ms;          /* in those before */
+} tw_pace_t;
+
 typedef enum { PIPE_IN, PIPE_OUT, PIPE_ERR, PIPE_REPORT, PIPES } pipe_no_t;
 
 typedef enum {
@@ -32,6 +40,7 @@ struct tw_child_s {
     unsigned                  writing:1;       /* stdin was full */
     unsigned                  deaf:1;          /* nobody reads its stdin */
     unsigned                  err_read:1;      /* since stdout was */
+    unsigned                  napping:1;       /* stdout is not watched */
     const char               *closed;          /* which pipe it closed */
     tw_report_t               report;
     int                       reported;
@@ -39,6 +48,7 @@ struct tw_child_s {
     char                     *cgroup;
     uv_loop_t                *loop;
     tw_outq_t                 out;             /* tasks without an answer */
+    tw_pace_t                 pace;
     tw_lines_t                lines;
     tw_child_t               *next, **prev;
 };
@@ -50,6 +60,10 @@ void tw_child_on_pipe(uv_poll_t *h, int status, int events);
 void tw_child_note_closed(tw_child_t *c, const char *which);
 
 /* ---- child_in.c ---- */
+
+/* 1: it answers so fast, and has so many tasks, that its stdout may as well be
+ * read a little later. */
+int tw_child_may_nap(tw_child_t *c);
 
 /* Goes on writing what was queued. */
 void tw_child_write_stdin(tw_child_t *c);

@@ -163,7 +163,15 @@ finish(tw_worker_t *w, tw_slot_t *s, tw_done_kind_t kind, tq_outcome_t *o)
         o->log = tail;
     }
 
-    tw_done_add(w, kind, o);
+    /* its handler has more of these tiny jobs: their outcomes go together */
+    if (kind == TW_DONE_COMPLETE && s->pool->conf->prefetch != 0
+        && s->inst->behind != 0 && tw_children_are_fast(&w->loop))
+    {
+        tw_done_later(w, o);
+    } else {
+        tw_done_add(w, kind, o);
+    }
+
     tq_buf_free(&log);
     free_slot(w, s);
 }

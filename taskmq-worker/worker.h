@@ -99,6 +99,8 @@ typedef struct {
 
 typedef struct {
     tw_batch_t    *open[3];   /* being filled in this turn, per kind */
+    int            hurry;     /* one of them does not wait for more */
+    int64_t        open_ms;   /* since when those that do are open */
     tw_batch_t    *first, **last;     /* complete: waiting or sent */
     tw_batch_t    *spare;
     unsigned       batches;
@@ -207,7 +209,10 @@ typedef enum { TW_DONE_COMPLETE, TW_DONE_FAIL, TW_DONE_RELEASE } tw_done_kind_t;
 
 int tw_done_init(tw_worker_t *w);
 
-/* Takes a copy of the outcome and of everything it points at. */
+/* Takes a copy of the outcome and of everything it points at. It leaves at the
+ * end of this turn; with tw_done_later() at most TQ_TINY_WAIT_MS later, with
+ * those that come meanwhile. */
+void tw_done_later(tw_worker_t *w, const tq_outcome_t *o);
 void tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o);
 
 void tw_done_turn(tw_worker_t *w);

@@ -50,17 +50,26 @@ def drain(toml, jobs, concurrency, **kw):
 NOOP = '[handlers.dummy]\nbuiltin = "noop"\n'
 
 
-def python(instances):
+def places(instances, prefetch):
+    """The handler's keys, jobs so many that starting up does not count, and
+    slots for all that its processes may hold."""
+    return ("instances = %d\nprefetch = %d\n" % (instances, prefetch),
+            300000 if prefetch else 60000, instances * (1 + prefetch))
+
+
+def python(instances, prefetch=0):
     """The handlers on one CPU, worker and Redis on the other."""
+    keys, jobs, slots = places(instances, prefetch)
     toml = ('[handlers.dummy]\ncommand = ["taskset", "-c", "0", "%s", "%s"]\n'
-            'instances = %d\n' % (PYTHON, os.path.abspath(HANDLER), instances))
-    return drain(toml, 60000, instances, cpus=1)
+            % (PYTHON, os.path.abspath(HANDLER)))
+    return drain(toml + keys, jobs, slots, cpus=1)
 
 
-def library(instances):
+def library(instances, prefetch=0):
     """The same with a shared object, in processes of the worker's own."""
-    return drain('[handlers.dummy]\nlibrary = "%s"\ninstances = %d\n'
-                 % (LIBRARY, instances), 60000, instances)
+    keys, jobs, slots = places(instances, prefetch)
+    return drain('[handlers.dummy]\nlibrary = "%s"\n' % LIBRARY + keys, jobs,
+                 slots)
 
 
 def file_loop(ctx):
@@ -92,6 +101,14 @@ ROWS = [
         aof=False, limit=True),
     Row("drain-python", "TaskMQ for nginx, 1 process", python(1)),
     Row("drain-python", "TaskMQ for nginx, 8 processes", python(8)),
+    Row("drain-python", "TaskMQ for nginx, 1 process, prefetch 100",
+        python(1, 100)),
+    Row("drain-python", "TaskMQ for nginx, 1 process, prefetch 500",
+        python(1, 500)),
+    Row("drain-python", "TaskMQ for nginx, 8 processes, prefetch 124",
+        python(8, 124)),
     Row("drain-library", "TaskMQ for nginx, 1 process", library(1)),
     Row("drain-library", "TaskMQ for nginx, 8 processes", library(8)),
+    Row("drain-library", "TaskMQ for nginx, 8 processes, prefetch 124",
+        library(8, 124)),
 ]

@@ -15,6 +15,8 @@ static tw_inst_t    inst;
 static tw_inst_t   *idle;             /* what the pool offers */
 static int          killed;           /* 1 TERM, 2 KILL */
 static tw_slot_t   *running;
+static int          fast;             /* the children are */
+static unsigned     later;            /* outcomes that may wait */
 static unsigned     places;           /* behind others' jobs */
 static tw_slot_t   *added[4];         /* what was put there */
 static unsigned     nadded;
@@ -86,6 +88,20 @@ tw_inst_kill(tw_inst_t *i, int hard)
     killed = hard ? 2 : 1;
 }
 
+int
+tw_children_are_fast(const uv_loop_t *loop)
+{
+    (void) loop;
+    return fast;
+}
+
+void
+tw_done_later(tw_worker_t *worker, const tq_outcome_t *o)
+{
+    later++;
+    tw_done_add(worker, TW_DONE_COMPLETE, o);
+}
+
 void
 tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o)
 {
@@ -121,6 +137,9 @@ setup(void **state)
     inst.pool = &pool;
     places = 0;
     nadded = 0;
+    inst.behind = 0;
+    fast = 0;
+    later = 0;
     idle = &inst;
     outcome[0] = '\0';
     outcomes = 0;
@@ -352,6 +371,32 @@ test_behind_begins(void **state)
     assert_int_equal(pool.waiting, 1);
 }
 
+/* Only of tiny jobs, and only while there are more of them. */
+static void
+test_outcomes_that_wait(void **state)
+{
+    tw_slot_t    *s;
+    tw_answer_t   a = { .kind = TW_ANSWER_SUCCESS };
+
+    (void) state;
+    take_three();
+    inst.behind = 1;
+    s = running;
+    tw_slot_answer(&w, s, &a);
+    assert_int_equal(later, 0);
+
+    fast = 1;
+    tw_slot_begin(&w, added[0]);
+    tw_slot_answer(&w, added[0], &a);
+    assert_int_equal(later, 1);
+
+    inst.behind = 0;
+    tw_slot_begin(&w, added[1]);
+    tw_slot_answer(&w, added[1], &a);
+    assert_int_equal(later, 1);
+    assert_int_equal(outcomes, 3);
+}
+
 static void
 test_behind_a_dead_one(void **state)
 {
@@ -451,7 +496,7 @@ main(void)
         T(test_outcome_only_after_death), T(test_lost_lease_drops),
         T(test_abort), T(test_result_over_the_limit),
         T(test_waiting_ones_keep_their_order), T(test_behind_begins),
-        T(test_behind_a_dead_one), T(test_behind_a_killed_one),
+        T(test_outcomes_that_wait), T(test_behind_a_dead_one), T(test_behind_a_killed_one),
         T(test_lost_lease_behind), T(test_more_bytes_than_may_wait),
     };
 
