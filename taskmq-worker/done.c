@@ -127,7 +127,7 @@ may_wait(tw_worker_t *w)
 {
     const tw_batch_t  *b = w->done.open[TW_DONE_COMPLETE];
 
-    if (b == NULL || w->done.hurry || b->n >= TQ_CLAIM_MAX / 2
+    if (b->n >= TQ_CLAIM_MAX / 2
         || w->phase != TW_RUNNING
         || tw_now(w) - w->done.open_ms >= TQ_TINY_WAIT_MS)
     {
@@ -315,10 +315,14 @@ tw_done_turn(tw_worker_t *w)
     int          k;
     tw_batch_t  *b;
 
-    for (k = TW_DONE_COMPLETE; k <= TW_DONE_RELEASE && !may_wait(w); k++) {
-        close_open(w, k);
+    if (w->done.hurry
+        || (w->done.open[TW_DONE_COMPLETE] != NULL && !may_wait(w)))
+    {
+        for (k = TW_DONE_COMPLETE; k <= TW_DONE_RELEASE; k++) {
+            close_open(w, k);
+        }
+        w->done.hurry = 0;
     }
-    w->done.hurry = 0;
 
     if (w->done.first == NULL || !tw_rconn_ready(w->redis)
         || tw_now(w) < w->done.wait_until_ms)

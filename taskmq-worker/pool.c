@@ -335,10 +335,14 @@ tw_pools_turn(tw_worker_t *w)
     unsigned  i;
 
     for (i = 0; i < w->npools; i++) {
-        tw_slots_place(w, w->pools[i]);
+        if (w->pools[i]->waiting != 0) {
+            tw_slots_place(w, w->pools[i]);
+        }
     }
 
-    tw_insts_write(w);
+    if (w->unwritten != NULL) {
+        tw_insts_write(w);
+    }
 }
 
 void
