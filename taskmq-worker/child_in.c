@@ -68,7 +68,8 @@ tw_child_write_stdin(tw_child_t *c)
 
     if (c->writing) {
         c->writing = 0;
-        (void) uv_poll_start(&c->poll[PIPE_IN], UV_DISCONNECT, tw_child_on_pipe);
+        (void) uv_poll_start(&c->poll[PIPE_IN], UV_DISCONNECT,
+            tw_child_on_pipe);
     }
 }
 

@@ -214,6 +214,21 @@ slots_behind(const tw_worker_t *w)
     return used < w->o->concurrency ? w->o->concurrency - used : 0;
 }
 
+/* How many jobs more than it can run at once a handler may be given. */
+static unsigned
+wants_behind(const tw_worker_t *w, const tw_pool_t *p)
+{
+    unsigned  n;
+
+    if (p->conf->prefetch == 0) {
+        return 0;
+    }
+
+    n = tw_pool_free_behind(p);
+
+    return n == 0 ? 0 : min(n, slots_behind(w));
+}
+
 /* One more call. 0, or -1: nothing to ask for, or not possible now. */
 static int
 claim(tw_worker_t *w)
@@ -238,14 +253,10 @@ claim(tw_worker_t *w)
 
     for (i = 0; i < w->npools; i++) {
         p = w->pools[i];
-        k = tw_pool_free(p);
-        more = p->conf->prefetch != 0 ? tw_pool_free_behind(p) : 0;
-        if (more != 0) {
-            more = min(more, slots_behind(w));
-            behind += more;
-            k += more;
-        }
+        more = wants_behind(w, p);
+        k = tw_pool_free(p) + more;
         if (k != 0) {
+            behind += more;
             k = min(k, total);
             want[n].handler = (tq_str_t) { p->conf->name, p->name_len };
             want[n].free = k;

@@ -495,6 +495,24 @@ replacement_died(tw_inst_t *inst, const char *why)
     tw_pool_start_failed(inst->pool, why);
 }
 
+/* The child is gone: its replacement takes over early, if there is one. */
+static void
+take_over(tw_inst_t *inst)
+{
+    inst->child = inst->next;
+
+    if (inst->next != NULL) {
+        inst->next = NULL;
+        inst->born_ms = tw_now(inst->pool->w);
+        inst->tasks = 0;
+        tw_inst_set_state(inst, TW_INST_STARTING);
+        if (inst->next_ready) {
+            inst->next_ready = 0;
+            tw_inst_set_state(inst, TW_INST_IDLE);
+        }
+    }
+}
+
 static void
 on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
 {
@@ -530,25 +548,12 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
         tw_fi("pid", tw_child_pid(c)), tw_fs("how", why));
 
     behind = s != NULL ? s->next : NULL;
-    inst->child = NULL;
     inst->slot = NULL;
     inst->behind = 0;
     inst->behind_bytes = 0;
     (void) uv_timer_stop(&inst->timer);
     tw_inst_set_state(inst, TW_INST_DOWN);
-
-    if (inst->next != NULL) {
-        /* the replacement takes over early */
-        inst->child = inst->next;
-        inst->next = NULL;
-        inst->born_ms = tw_now(p->w);
-        inst->tasks = 0;
-        tw_inst_set_state(inst, TW_INST_STARTING);
-        if (inst->next_ready) {
-            inst->next_ready = 0;
-            tw_inst_set_state(inst, TW_INST_IDLE);
-        }
-    }
+    take_over(inst);
 
     if (s != NULL) {
         s->next = NULL;

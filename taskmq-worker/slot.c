@@ -460,7 +460,7 @@ tw_slot_abort(tw_worker_t *w, tw_slot_t *s, tw_end_t end, int hard)
         if (end == TW_END_DROP) {
             s->end = end;
         }
-        if (hard) {
+        if (hard || (end == TW_END_DROP && s != s->inst->slot)) {
             tw_inst_kill(s->inst, 1);
         }
         break;

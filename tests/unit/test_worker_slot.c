@@ -424,8 +424,13 @@ test_behind_a_killed_one(void **state)
     tw_slot_end(added[1], TW_END_RELEASE, NULL);
     assert_int_equal(w.behind, 0);
 
-    /* its lease is lost meanwhile: it is nobody's to give back */
+    /* its lease is lost meanwhile: it is nobody's to give back, and its line
+     * must not be read any more */
+    added[1]->inst = &inst;
+    tw_slot_abort(&w, running, TW_END_DROP, 0);
+    assert_int_equal(killed, 0);
     tw_slot_abort(&w, added[1], TW_END_DROP, 0);
+    assert_int_equal(killed, 2);
     assert_int_equal(outcomes, 0);
     assert_int_equal(tw_slot_unrun(&w, added[0]), 1);
     assert_int_equal(tw_slot_unrun(&w, added[1]), 0);
@@ -496,7 +501,8 @@ main(void)
         T(test_outcome_only_after_death), T(test_lost_lease_drops),
         T(test_abort), T(test_result_over_the_limit),
         T(test_waiting_ones_keep_their_order), T(test_behind_begins),
-        T(test_outcomes_that_wait), T(test_behind_a_dead_one), T(test_behind_a_killed_one),
+        T(test_outcomes_that_wait), T(test_behind_a_dead_one),
+        T(test_behind_a_killed_one),
         T(test_lost_lease_behind), T(test_more_bytes_than_may_wait),
     };
 
