@@ -58,11 +58,12 @@ def places(instances, prefetch):
 
 
 def python(instances, prefetch=0):
-    """The handlers on one CPU, worker and Redis on the other."""
+    """The handlers on one CPU, worker and Redis on the other; with a prefetch
+    Redis has that one to itself: it does most of the work then."""
     keys, jobs, slots = places(instances, prefetch)
     toml = ('[handlers.dummy]\ncommand = ["taskset", "-c", "0", "%s", "%s"]\n'
             % (PYTHON, os.path.abspath(HANDLER)))
-    return drain(toml + keys, jobs, slots, cpus=1)
+    return drain(toml + keys, jobs, slots, cpus="role" if prefetch else 1)
 
 
 def library(instances, prefetch=0):
