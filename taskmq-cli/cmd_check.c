@@ -105,6 +105,36 @@ rule_again(tc_check_t *k)
 }
 
 
+/* Only needed with a prefetch, so a note. Whose answer is whose cannot be seen:
+ * answers carry no id. */
+static verdict_t
+rule_ahead(tc_check_t *k)
+{
+    int          i, rc = tc_check_start(k);
+    char         why[sizeof(k->why)];
+    tc_answer_t  a;
+
+    for (i = 1; rc == 0 && i <= 3; i++) {
+        rc = tc_check_send(k, i, 1, text(k->data));
+    }
+
+    for (i = 1; rc == 0 && i <= 3; i++) {
+        rc = tc_check_answer(k, &a);
+    }
+
+    if (rc == 0 && tc_check_quiet(k, "after the last task") == 0) {
+        return PASS;
+    }
+
+    (void) snprintf(why, sizeof(why), "%s", k->why);
+    k->why[0] = '\0';
+    tc_because(k, "it must not have a prefetch: %.*s",
+               (int) sizeof(why) - 64, why);
+
+    return NOTE;
+}
+
+
 static verdict_t
 rule_error(tc_check_t *k)
 {
@@ -292,6 +322,7 @@ static const struct {
     { "start", "starts, and waits for a task in silence", rule_start },
     { "answer", "answers a task with one JSON line", rule_answer },
     { "again", "answers three tasks in one process, once each", rule_again },
+    { "ahead", "answers three tasks that were written at once", rule_ahead },
     { "error", "says errors as an answer, and lives on", rule_error },
     { "retryable", "\"retryable\" is true, false or missing",
       rule_retryable },

@@ -252,7 +252,7 @@ class CheckHandler(unittest.TestCase):
             got = self.check("--bad", '{"fail":"no"}', "--", "python3",
                              HANDLER, rec.name)
         self.assertEqual({v for v, _ in got.values()}, {"ok"}, got)
-        self.assertEqual(len(got), 10)
+        self.assertEqual(len(got), 11)
 
     def test_each_rule_can_fail(self):
         cases = {
@@ -260,6 +260,8 @@ class CheckHandler(unittest.TestCase):
             "answer": self.script(self.LOOP + "say([])"),
             "again": self.script("sys.stdin.readline()\nsay(OK)\n"
                                  "sys.stdin.read()"),
+            "ahead": self.script(
+                "import os\nwhile (t := os.read(0, 9999)): say(OK)"),
             "error": ("--bad", '{"x":1}') + self.script(self.LOOP
                                                         + "say(OK)"),
             "retryable": self.script(
@@ -275,10 +277,12 @@ class CheckHandler(unittest.TestCase):
         for rule, argv in cases.items():
             with self.subTest(rule):
                 # those that wait for what does not come need not wait long
-                wait = 1 if rule in ("answer", "again", "end-idle") else 10
+                wait = 1 if rule in ("answer", "again", "ahead",
+                                     "end-idle") else 10
                 verdict, why = self.check(*argv, timeout=wait)[rule]
                 self.assertEqual(verdict,
-                                 "note" if rule == "noise" else "fail")
+                                 "note" if rule in ("ahead", "noise")
+                                 else "fail")
                 self.assertTrue(why)
 
     def test_two_answers_to_one_task(self):

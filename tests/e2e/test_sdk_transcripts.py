@@ -105,7 +105,9 @@ class Transcripts(unittest.TestCase):
 
     def test_check_handler(self):
         """What the worker takes is no fault to `taskmq check-handler`; an
-        exception that is an error without a text (Java) is a note."""
+        exception that is an error without a text (Java) is a note. (The
+        player insists on one task at a time: nothing of it is for a
+        prefetch.)"""
         def check(sdk, bad):
             out = subprocess.run(
                 [os.path.join(BUILD, "taskmq"), "--json", "check-handler",
@@ -115,7 +117,7 @@ class Transcripts(unittest.TestCase):
             self.assertEqual(out.returncode, 0, (sdk, out))
             self.assertEqual(
                 {r["rule"] for r in json.loads(out.stdout)["rules"]
-                 if r["verdict"] != "ok"},
+                 if r["verdict"] != "ok" and r["rule"] != "ahead"},
                 {"error"} if (sdk, bad) == ("java", "throw") else set(),
                 (sdk, out.stdout))
 
