@@ -17,6 +17,7 @@
 /* A call in flight. */
 typedef struct {
     tw_worker_t  *w;
+    uint64_t      no;         /* which call, from 1 */
     unsigned      total;
     unsigned      behind;     /* of them, at most */
     unsigned      n;
@@ -108,7 +109,7 @@ give_back(tw_worker_t *w, const tq_claimed_t *job)
 }
 
 static void
-take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n)
+take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n, uint64_t no)
 {
     unsigned       i;
     tw_pool_t     *pool = NULL;
@@ -129,8 +130,9 @@ take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n)
 
         w->counts.claimed++;
 
-        /* more jobs than were asked for: not from our scripts */
-        if (pool == NULL || w->phase != TW_RUNNING
+        /* more jobs than were asked for: not from our scripts; or more bytes
+         * than may wait */
+        if (pool == NULL || w->phase != TW_RUNNING || no <= pool->refused
             || (pool->n != 0 && w->free_slots == NULL))
         {
             give_back(w, &job);
@@ -169,6 +171,7 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 {
     ask_t            *a = call->data;
     unsigned          total = a->total;
+    uint64_t          no = a->no;
     tw_worker_t      *w = a->w;
     tq_claim_head_t   head;
 
@@ -197,7 +200,7 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     w->claim.last_ok_ms = tw_now(w);
     w->claim.hungry = head.jobs == total;
     set_due(w, &head);
-    take_jobs(w, reply, head.jobs);
+    take_jobs(w, reply, head.jobs, no);
 }
 
 /* How many slots may be taken by jobs behind others: never one that an
@@ -267,6 +270,7 @@ claim(tw_worker_t *w)
     }
 
     a->w = w;
+    a->no = w->claim.calls + 1;
     a->n = n;
     a->total = total;
     a->behind = min(behind, total);
@@ -284,6 +288,7 @@ claim(tw_worker_t *w)
     w->claim.asked += total;
     w->claim.asked_behind += a->behind;
     w->claim.in_flight++;
+    w->claim.calls++;
     if (w->claim.unanswered_ms == 0) {
         w->claim.unanswered_ms = tw_now(w);
     }

@@ -215,7 +215,7 @@ void
 tw_pool_saw_line(tw_pool_t *p, size_t bytes)
 {
     p->line_bytes = p->line_bytes == 0 ? bytes
-                    : (7 * p->line_bytes + bytes) / 8;
+                    : (31 * p->line_bytes + bytes) / 32;
 }
 
 unsigned
@@ -225,7 +225,8 @@ tw_pool_free_behind(const tw_pool_t *p)
     unsigned          i, max = p->conf->prefetch, taken;
     const tw_inst_t  *inst;
 
-    if (max == 0 || p->stopping) {
+    /* what waits has lines too long for the places there are */
+    if (max == 0 || p->stopping || p->waiting != 0) {
         return 0;
     }
 
@@ -242,13 +243,11 @@ tw_pool_free_behind(const tw_pool_t *p)
         }
     }
 
-    /* what waits, or was asked for, goes to idle instances first */
-    taken = p->waiting + p->asked;
-    taken = taken > p->idle ? taken - p->idle : 0;
+    /* what was asked for goes to idle instances first */
+    taken = p->asked > p->idle ? p->asked - p->idle : 0;
     room = room > taken ? room - taken : 0;
 
-    return 2 * room >= places || p->idle > p->waiting + p->asked
-           ? (unsigned) room : 0;
+    return 2 * room >= places || p->idle > p->asked ? (unsigned) room : 0;
 }
 
 tw_pool_t *

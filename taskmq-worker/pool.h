@@ -66,6 +66,9 @@ struct tw_pool_s {
     tw_slot_t               *wait_first, *wait_last;
     size_t                   wait_bytes;      /* their lines */
     size_t                   line_bytes;      /* a task's line, on average */
+    uint64_t                 refused; /* claims up to this one brought more
+                                         bytes than may wait: the rest of them
+                                         goes back, or it would overtake */
     unsigned                 asked;   /* slots of claims in flight */
     unsigned                 last;    /* round-robin */
     unsigned                 fails;   /* starts that failed in a row */

@@ -277,6 +277,7 @@ tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
     if (s->state == TW_SLOT_WAITING && pool->conf->prefetch != 0
         && pool->waiting > 1 && pool->wait_bytes > TQ_BEHIND_BYTES)
     {
+        pool->refused = w->claim.calls;
         give_back(w, s, TW_DEBUG);
     }
 }

@@ -64,6 +64,7 @@ typedef struct {
 
 typedef struct {
     unsigned       in_flight; /* calls; two when the queue is deep */
+    uint64_t       calls;     /* made so far: numbers them */
     unsigned       asked;     /* jobs asked for by them */
     unsigned       asked_behind;      /* of them, to be written behind others */
     int            want;      /* something changed: claim when possible */

@@ -213,6 +213,23 @@ class Sizes(Base):
                           if m["what"] == "start"], ["head"] + list(range(60)))
         self.counted(s)
 
+    def test_long_among_short(self):
+        """Those that a long one holds up are not claimed and given back over
+        and over."""
+        s = self.desk(prefetch=1000)
+        n = 1500
+        ids = s.add_many("t", [{"name": i, "pad": "x" * (
+            240000 if i % 100 == 50 else 500)} for i in range(n)])
+        seen = Listener(s)
+        self.worker(s)
+        self.finished(s, n)
+        self.assertEqual([m["name"] for m in s.marks()
+                          if m["what"] == "start"], list(range(n)))
+        self.counted(s)
+        self.assertLess(sum(len(a) // 2 for a in seen.of("release")), n)
+        self.assertLess(len(seen.of("claim")), n / 4)
+        self.assertEqual(s.job(ids[-1])["status"], "SUCCESS")
+
     def test_a_line_over_the_bound_runs_alone(self):
         s = self.desk(prefetch=100)
         self.worker(s)

@@ -459,6 +459,7 @@ test_more_bytes_than_may_wait(void **state)
 
     (void) state;
     conf.prefetch = 2;
+    w.claim.calls = 5;
     memset(big, ' ', TQ_BEHIND_BYTES);
     big[0] = '{';
     big[TQ_BEHIND_BYTES - 1] = '}';
@@ -472,6 +473,8 @@ test_more_bytes_than_may_wait(void **state)
     assert_int_equal(pool.waiting, 1);
     assert_int_equal(pool.wait_first->id, 2);
     assert_string_equal(outcome, "release 3 result= error= retryable=0 log=");
+    /* and what the calls on their way bring must not overtake it */
+    assert_int_equal(pool.refused, 5);
     free(big);
 }
 
