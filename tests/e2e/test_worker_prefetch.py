@@ -5,7 +5,9 @@ and the others are given back without a trace."""
 import collections
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -172,6 +174,19 @@ class Order(Base):
         self.finished(s, 200)
         self.counted(s)
         self.assertEqual(s.job(200)["result"], 199)
+
+    def test_library(self):
+        with tempfile.TemporaryDirectory() as d:
+            so = os.path.join(d, "w.so")
+            subprocess.run(["cc", "-shared", "-fPIC", "-o", so, os.path.join(
+                ROOT, "clients/c/wordcount.c")], check=True)
+            s = self.desk(library=so, prefetch=100)
+            ids = s.add_many("t", [{"text": "w " * i} for i in range(1500)])
+            self.worker(s)
+            self.finished(s, 1500)
+            for i in range(0, 1500, 50):
+                self.assertEqual(s.job(ids[i])["result"], {"words": i})
+            self.counted(s)
 
     def test_log_is_of_the_job_that_wrote_it(self):
         s = self.desk(command=STEP + ["/dev/null"])
