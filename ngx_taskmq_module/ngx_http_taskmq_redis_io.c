@@ -136,9 +136,11 @@ ngx_http_taskmq_redis_read(ngx_event_t *rev)
 
     if (c->close) {
 
-        /* worker_shutdown_timeout: everything ends now */
+        /* worker_shutdown_timeout: everything ends now. Who waits for a call
+         * that has not left is told before nginx ends its connection, too. */
 
         ngx_http_taskmq_redis_close(redis, "nginx is shutting down");
+        ngx_http_taskmq_batch_turn(redis);
         ngx_http_taskmq_redis_turn(redis);
         return;
     }

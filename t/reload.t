@@ -24,6 +24,33 @@ sub connections {
     return scalar grep { !/cmd=client/ } split /\n/, redis()->call(qw(CLIENT LIST));
 }
 
+# Five requests while Redis is silent, each read before the next is sent, so
+# that the jobs of two are on their way (TQ_BATCHES_IN_FLIGHT) and the others
+# wait in nginx for an answer to those.
+sub five_requests {
+    redis()->pause;
+    return map {
+        my $n = $_;
+        my $finish = begin_request($Raw);
+        wait_until("$n requests to be read", sub { waiting() >= $n });
+        $finish;
+    } 1 .. 5;
+}
+
+# What they are answered: 504 where nobody knows, 503 where nothing was sent.
+sub all_are_told {
+    my $got = join ' ', map { my $a = $_->(); $a =~ m{^HTTP/1\.1 (\d+) } ? $1 : "'$a'" } @_;
+    $got eq '504 504 503 503 503' or die "answers: $got\n";
+}
+
+# Redis goes on: it has the job of the block's first request, and the two.
+sub redis_has_two_more {
+    redis()->continue;
+    ready();
+    my $got = redis()->call('GET', '{taskmq}:seq');
+    $got == 3 or die "$got jobs\n";
+}
+
 add_block_preprocessor(sub { write_file('max.conf', '') });
 
 plan tests => planned();
@@ -57,22 +84,19 @@ __DATA__
 === TEST 2: Redis silent during a reload: the old worker answers and leaves
 --- no_http2
 --- config
-    location / { taskmq_api taskmq; taskmq_redis_timeout 500ms; }
+    location / { taskmq_api taskmq; taskmq_redis_timeout 2s; }
     location = /status { stub_status; }
 --- request eval
 [$::Add, $::Add]
 --- more_headers eval: ::admin()
 --- after eval
 [sub {
-    ::redis()->pause;
-    my @r = map { ::begin_request($::Raw) } 1 .. 5;
-    ::wait_until('requests to be read', sub { ::waiting() >= 5 });
+    my @r = ::five_requests();
     my ($master, @old) = ::workers_of_nginx();
     kill 'HUP', $master;
-    for (@r) { my $a = $_->(); $a =~ m{^HTTP/1.1 50[34] }s or die "got: $a\n" }
+    ::all_are_told(@r);
     ::wait_until('the old worker to leave', sub { !-d "/proc/$old[0]" });
-    ::redis()->continue;
-    ::ready();
+    ::redis_has_two_more();
 }]
 --- error_code eval
 [200, 200]
@@ -90,7 +114,7 @@ __DATA__
 
 
 
-=== TEST 4: worker_shutdown_timeout ends what waits, Redis' connection or the client's
+=== TEST 4: worker_shutdown_timeout ends Redis' connection first: all are answered before theirs end
 --- no_http2
 --- main_config
 worker_shutdown_timeout 100ms;
@@ -99,15 +123,12 @@ worker_shutdown_timeout 100ms;
 --- more_headers eval: ::admin()
 --- after eval
 [sub {
-    ::redis()->pause;
-    my @r = map { ::begin_request($::Raw) } 1 .. 5;
-    ::wait_until('requests to be read', sub { ::waiting() >= 5 });
+    my @r = ::five_requests();
     my ($master, @old) = ::workers_of_nginx();
     kill 'HUP', $master;
-    for (@r) { my $a = $_->(); $a =~ m{^HTTP/1.1 50[34] |^$} or die "got: $a\n" }
-    ::redis()->continue;
+    ::all_are_told(@r);
     ::wait_until('the old worker to leave', sub { !-d "/proc/$old[0]" });
-    ::ready();
+    ::redis_has_two_more();
 }]
 --- error_code eval
 [200, 200]
@@ -157,7 +178,8 @@ worker_shutdown_timeout 100ms;
 --- after eval
 [sub {
     # nginx ends them in the order of its slots: these get lower ones than
-    # Redis' next connection
+    # Redis' next connection. An empty answer is what worker_shutdown_timeout
+    # means: without it nobody gets one, see the blocks above.
     my @c = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1',
         PeerPort => $ENV{TEST_NGINX_SERVER_PORT}) or die } 1 .. 20;
     ::redis()->call(qw(CLIENT KILL TYPE normal SKIPME yes));
