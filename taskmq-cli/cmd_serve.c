@@ -37,20 +37,10 @@ typedef struct {
 } serve_t;
 
 
-static int
-write_conf(tc_t *tc, const serve_t *o, const char *path)
+/* What concerns the process: before "http". */
+static void
+write_main(FILE *f, const serve_t *o)
 {
-    int          bad;
-    FILE        *f;
-    const char  *ns;
-
-    f = fopen(path, "we");
-    if (f == NULL) {
-        return tc_error(tc, TC_FAILED, "%s: %s", path, strerror(errno));
-    }
-
-    ns = getenv("TASKMQ_NAMESPACE");
-
     fprintf(f, "load_module %s;\n"
             "daemon off;\n"
             "pid nginx.pid;\n"
@@ -66,9 +56,17 @@ write_conf(tc_t *tc, const serve_t *o, const char *path)
         fputs("worker_processes auto;\n", f);
     }
 
-    fputs("events { worker_connections 4096; }\n"
-          "http {\n"
-          "    access_log off;\n"
+    fputs("events { worker_connections 4096; }\n", f);
+}
+
+
+/* What both APIs share; their servers follow. */
+static void
+write_shared(FILE *f, const serve_t *o)
+{
+    const char  *ns = getenv("TASKMQ_NAMESPACE");
+
+    fputs("    access_log off;\n"
           "    client_body_temp_path body;\n"
           "    proxy_temp_path proxy;\n"
           "    fastcgi_temp_path fastcgi;\n"
@@ -87,17 +85,38 @@ write_conf(tc_t *tc, const serve_t *o, const char *path)
     if (o->docs != NULL) {
         fprintf(f, "    taskmq_docs_root %s;\n", o->docs);
     }
+}
 
+
+static void
+write_server(FILE *f, const serve_t *o, int64_t port, const char *api)
+{
     fprintf(f, "    server {\n"
             "        listen %s:%lld;\n"
-            "        location / { taskmq_api taskmq; }\n"
-            "    }\n", o->host, (long long) o->port);
+            "        location / { taskmq_api %s; }\n"
+            "    }\n", o->host, (long long) port, api);
+}
+
+
+/* Every text that goes in was checked to be one word of nginx.conf. */
+static int
+write_conf(tc_t *tc, const serve_t *o, const char *path)
+{
+    int    bad;
+    FILE  *f;
+
+    f = fopen(path, "we");
+    if (f == NULL) {
+        return tc_error(tc, TC_FAILED, "%s: %s", path, strerror(errno));
+    }
+
+    write_main(f, o);
+    fputs("http {\n", f);
+    write_shared(f, o);
+    write_server(f, o, o->port, "taskmq");
 
     if (o->daemon_port != 0) {
-        fprintf(f, "    server {\n"
-                "        listen %s:%lld;\n"
-                "        location / { taskmq_api taskdaemon; }\n"
-                "    }\n", o->host, (long long) o->daemon_port);
+        write_server(f, o, o->daemon_port, "taskdaemon");
     }
 
     fputs("}\n", f);
