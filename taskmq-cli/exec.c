@@ -53,7 +53,7 @@ tc_environment(tc_t *tc)
 {
     tq_ns_t      ns;
     tq_url_t     url;
-    const char  *backend, *why;
+    const char  *backend, *name, *why;
 
     backend = getenv("TASKMQ_BACKEND");
 
@@ -73,11 +73,16 @@ tc_environment(tc_t *tc)
         setenv("TASKMQ_REDIS_URL", tc->url, 1);
     }
 
-    if (tc->ns_name != NULL) {
-        if (tq_ns_init(&ns, tc->ns_name, strlen(tc->ns_name)) != 0) {
-            return tc_usage(tc, "\"%s\" is not a namespace", tc->ns_name);
-        }
+    name = tc->ns_name != NULL ? tc->ns_name : getenv("TASKMQ_NAMESPACE");
 
+    if (name != NULL && *name != '\0'
+        && tq_ns_init(&ns, name, strlen(name)) != 0)
+    {
+        return tc_usage(tc, "\"%s\" is not a namespace: 1 to %d of A-Z a-z "
+                        "0-9 _ . -", name, TQ_NAMESPACE_MAX);
+    }
+
+    if (tc->ns_name != NULL) {
         setenv("TASKMQ_NAMESPACE", tc->ns_name, 1);
     }
 

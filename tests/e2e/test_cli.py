@@ -508,6 +508,14 @@ class Serve(unittest.TestCase):
             self.assertEqual(p.tail().count("\n"), 1)
             self.assertIn("TASKMQ_BACKEND=sqlite", p.tail())
 
+    def test_a_namespace_of_the_environment_is_checked(self):
+        for command in ("serve-api", "run-worker"):
+            p = self.start(command, env=dict(self.env,
+                                             TASKMQ_NAMESPACE="a b;"))
+            self.assertEqual(p.wait(), 2)
+            self.assertEqual(p.tail().count("\n"), 1)
+            self.assertIn('"a b;" is not a namespace', p.tail())
+
     def test_no_secret(self):
         env = dict(self.env)
         del env["TASKMQ_JWT_SECRET"]
