@@ -506,6 +506,23 @@ class Stack:
     def stat(self, name):
         return int(self.redis("HGET", self.key("stats"), name) or 0)
 
+    def waited(self):
+        """How long Redis, the workers and their children have wanted a
+        processor in vain until now, in seconds, as the kernel counts it: what
+        a busy machine adds to the delay of a job."""
+        ns, pids = 0, [p.pid for p in self.processes
+                       if p.name in ("redis", "worker") and p.alive()]
+        while pids:
+            pid = pids.pop()
+            try:
+                with open("/proc/%d/schedstat" % pid) as f:
+                    ns += int(f.read().split()[1])
+                with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+                    pids += map(int, f.read().split())
+            except OSError:         # it has ended
+                pass
+        return ns / 1e9
+
     # ---- the end ----
 
     def denied(self):

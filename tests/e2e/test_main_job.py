@@ -31,17 +31,26 @@ class Shared(unittest.TestCase):
         return [m for m in self.s.marks()
                 if m["name"] == name and m["what"] == "start"]
 
-    def soon(self, limit, late):
-        """late(name) does something and says how much too late it came, in
-        seconds. A machine that is busy with other things gets several tries;
-        a wake-up that is lost would cost 5 s, so it has none of them."""
-        seen = []
-        for n in range(6):
-            seen.append(late("%s-%d" % (self.id(), n)))
-            self.assertLess(seen[-1], 2.5 * SLOW, seen)
-            if seen[-1] < limit * SLOW:
-                return
-        self.fail("not within %s s: %r" % (limit, seen))
+    @classmethod
+    def warm_up(cls):
+        """All handlers' processes have done something: none is a program that
+        is still being loaded."""
+        for name, conf in cls.handlers.items():
+            ids = [cls.s.add(name, {"sleep": 0.2})
+                   for _ in range(conf["instances"])]
+            for i in ids:
+                cls.s.wait_done(i)
+
+    def on_time(self, limit, late):
+        """late() does something and says how much too late it came, in
+        seconds. That is within the limit at the first try; only what the
+        machine is known to have given to others does not count."""
+        before = self.s.waited()
+        seen = late()
+        waited = max(0, self.s.waited() - before)
+        self.assertLess(seen - waited, limit * SLOW,
+                        "%.3f s late, %.3f s of it without a processor"
+                        % (seen, waited))
 
 
 class Jobs(Shared):
@@ -122,8 +131,10 @@ class Jobs(Shared):
 
 
 class Retries(Shared):
+    """Without a disk, which a busy machine may keep waiting."""
 
     handlers = {"t": {"instances": 4}}
+    aof = False
 
     @classmethod
     def setUpClass(cls):
@@ -131,13 +142,15 @@ class Retries(Shared):
         out = cls.s.cli("config", "set", "retry_wait_ms", "300")
         if out.returncode != 0:
             raise AssertionError(out)
+        cls.warm_up()
 
     def gaps(self, name):
         t = [m["t"] for m in self.starts(name)]
         return [b - a for a, b in zip(t, t[1:])]
 
     def test_fixed(self):
-        def late(name):
+        def late():
+            name = "fixed"
             job = self.s.add("t", {"name": name, "fail": "no",
                                    "retryable": True})
             failed = self.s.wait_status(job, "FAILED")
@@ -148,10 +161,11 @@ class Retries(Shared):
             self.assertGreaterEqual(min(gaps), 0.29)
             return max(gaps) - 0.3
 
-        self.soon(0.35, late)
+        self.on_time(0.25, late)
 
     def test_exponential(self):
-        def late(name):
+        def late():
+            name = "exp"
             job = self.s.add("t", {"name": name, "fail": "no",
                                    "retryable": True},
                              retry_policy="exponential", max_retries=3)
@@ -162,7 +176,7 @@ class Retries(Shared):
                 self.assertGreaterEqual(gap, wait * 0.74)
             return max(g - w for g, w in zip(gaps, (0.3, 0.6, 1.2)))
 
-        self.soon(0.35, late)
+        self.on_time(0.25, late)
 
     def test_none(self):
         job = self.s.add("t", {"name": "none", "fail": "no",
@@ -194,8 +208,8 @@ class Retries(Shared):
         self.assertIn("3", self.s.wait_status(job, "FAILED")["error_log"])
 
     def test_scheduled_for(self):
-        def late(name):
-            at = time.time() + 1.2
+        def late():
+            name, at = "later", time.time() + 1.2
             iso = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) \
                 + ".%03dZ" % int(at % 1 * 1000)
             job = self.s.add("t", {"name": name}, scheduled_for=iso)
@@ -204,7 +218,7 @@ class Retries(Shared):
             self.assertGreaterEqual(mark["t"], at - 0.01)
             return mark["t"] - at
 
-        self.soon(0.25, late)
+        self.on_time(0.25, late)
         far = self.s.add("t", {}, scheduled_for="2099-01-01T00:00:00Z")
         self.assertEqual(self.s.job(far)["status"], "PENDING")
 
@@ -215,6 +229,11 @@ class Busy(Shared):
 
     handlers = {"one": {"instances": 1}, "idle": {"instances": 1}}
     aof = False
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.warm_up()
 
     def test_next_job_starts_within_50_ms_of_the_free_slot(self):
         def late(name):
@@ -227,8 +246,8 @@ class Busy(Shared):
             second = [m["t"] for m in marks if m["what"] == "start"][1]
             return second - first_end
 
-        seen = [late("busy%d" % n) for n in range(5)]
-        self.assertLess(max(seen), 0.05 * SLOW, seen)
+        for n in range(5):
+            self.on_time(0.05, lambda: late("busy%d" % n))
 
     def test_a_wait_for_a_retry_occupies_no_slot(self):
         """The only instance works for others meanwhile."""
@@ -244,13 +263,14 @@ class Busy(Shared):
 
     def test_idle_job_starts_at_once(self):
         def late(name):
-            t = time.time()
-            self.s.wait_done(self.s.add("idle", {"name": name}))
+            job = self.s.add("idle", {"name": name})
+            self.s.wait_done(job)
+            made = int(self.s.redis("GET", self.s.key("j:%d" % job))[13:26])
             mark, = self.starts(name)
-            return mark["t"] - t
+            return mark["t"] - made / 1000
 
-        seen = [late("idle%d" % n) for n in range(5)]
-        self.assertLess(sorted(seen)[2], 0.05 * SLOW, seen)
+        for n in range(5):
+            self.on_time(0.05, lambda: late("idle%d" % n))
 
     def test_idle_worker_uses_no_cpu(self):
         def ticks():
