@@ -28,10 +28,11 @@ def seconds(text):
 
 class Shared(unittest.TestCase):
     handlers = {"t": {"instances": 4, "timeout": 60}}
+    aof = True
 
     @classmethod
     def setUpClass(cls):
-        cls.s = Stack(handlers=cls.handlers)
+        cls.s = Stack(handlers=cls.handlers, aof=cls.aof)
         cls.addClassCleanup(cls.s.close)
         cls.s.cli("config", "set", "retry_wait_ms", "50")
         cls.w = cls.s.worker()
@@ -42,13 +43,29 @@ class Shared(unittest.TestCase):
 
 
 class Due(Shared):
+    """Jobs of an idle system: without a disk, which others may keep busy, and
+    without the time that the machine gave to others instead of us."""
+
+    aof = False
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # no handler is a program that is still being loaded
+        for job in [cls.s.add("t", {"sleep": 0.2}) for _ in range(4)]:
+            cls.s.wait_done(job)
+
+    def on_time(self, late, before):
+        """before: waited(), then."""
+        waited = max(0, self.s.waited() - before)
+        print("    late by at most %.0f ms, %.0f of it without a processor"
+              % (late * 1000, waited * 1000), file=sys.stderr)
+        self.assertLess(late - waited, LATE)
 
     def test_starts_within_250_ms_of_its_time(self):
-        """Jobs 1 to 2.5 s ahead on an idle system. A machine that is busy
-        with other things gets several tries."""
-        tries = []
-        for n in range(8):
-            base = time.time()
+        """Jobs 1 to 2.5 s ahead."""
+        for n in range(2):
+            base, before = time.time(), self.s.waited()
             due = {"due%d-%d" % (n, i): round(base + 1 + i * 0.3, 3)
                    for i in range(6)}
             ids = [self.s.add("t", {"name": name}, scheduled_for=iso(at))
@@ -62,26 +79,17 @@ class Due(Shared):
                 self.assertGreaterEqual(late[-1], -0.002)
                 self.assertGreaterEqual(seconds(done["started_at"]),
                                         at - 0.001)
-            tries.append(max(late))
-            if tries[-1] < LATE:
-                break
-        print("    late by at most %.0f ms" % (tries[-1] * 1000),
-              file=sys.stderr)
-        self.assertLess(tries[-1], LATE, tries)
+            self.on_time(max(late), before)
 
     def test_an_earlier_one_is_not_kept_waiting(self):
         """By one that was due later, and was there first."""
-        tries = []
-        for n in range(8):
-            far = self.s.add("t", {}, scheduled_for=iso(time.time() + 900))
-            at, name = round(time.time() + 1, 3), "early%d" % n
-            self.s.wait_done(self.s.add("t", {"name": name},
-                                        scheduled_for=iso(at)))
-            self.s.post("/cancel", {"job_id": far})
-            tries.append(self.starts(name)[0]["t"] - at)
-            if tries[-1] < LATE:
-                break
-        self.assertLess(tries[-1], LATE, tries)
+        before = self.s.waited()
+        far = self.s.add("t", {}, scheduled_for=iso(time.time() + 900))
+        at = round(time.time() + 1, 3)
+        self.s.wait_done(self.s.add("t", {"name": "early"},
+                                    scheduled_for=iso(at)))
+        self.s.post("/cancel", {"job_id": far})
+        self.on_time(self.starts("early")[0]["t"] - at, before)
 
 
 class DueAtOnce(unittest.TestCase):
