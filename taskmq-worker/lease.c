@@ -45,6 +45,7 @@ static void
 lost(tw_worker_t *w, tw_slot_t *s, tq_verdict_t v)
 {
     s->cancelled = v == TQ_VERDICT_CANCELLED || v == TQ_VERDICT_GONE;
+    s->keep_log = v == TQ_VERDICT_CANCELLED;
 
     TW_LOG(TW_WARN, v == TQ_VERDICT_CANCELLED ? "job cancelled"
         : v == TQ_VERDICT_GONE ? "job deleted"

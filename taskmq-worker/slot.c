@@ -137,6 +137,7 @@ free_slot(tw_worker_t *w, tw_slot_t *s)
     s->end = TW_END_NONE;
     s->generation++;
     s->cancelled = 0;
+    s->keep_log = 0;
     empty(&s->line);
     empty(&s->log);
     empty(&s->error);
@@ -362,16 +363,26 @@ tw_slot_end(tw_slot_t *s, tw_end_t end, const char *text)
     }
 }
 
+/* Of a run that was cancelled Redis keeps what it said, and nothing else. The
+ * rest of the outcome is for a Redis that has forgotten the cancel. */
 static void
 drop(tw_worker_t *w, tw_slot_t *s)
 {
+    static const char  why[] = "stopped: the job was cancelled";
+    tq_outcome_t       o = { .retryable = 1, .wait_ms = -1,
+                             .error = { why, sizeof(why) - 1 } };
+
     if (s->cancelled) {
         w->counts.cancelled++;
     } else {
         w->counts.lost++;
     }
 
-    free_slot(w, s);
+    if (s->keep_log && s->log.len != 0) {
+        finish(w, s, TW_DONE_FAIL, &o);
+    } else {
+        free_slot(w, s);
+    }
 }
 
 void

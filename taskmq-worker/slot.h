@@ -45,6 +45,7 @@ struct tw_slot_s {
     char             task_id[TQ_UUID_LEN + 1];
     int              periodic;
     int              cancelled;       /* or deleted: why its lease was lost */
+    int              keep_log;        /* cancelled: the job is still there */
     tq_token_t       token;
     int              attempt;         /* from 1 */
     int64_t          timeout_ms;

@@ -6,8 +6,9 @@
 --          error text, log ("": keep what is there), wait asked for, ms, or -1
 --          Job i of the call (from 0) uses jitter (jitter + i * 618034) mod
 --          1000000.
--- Returns  per job a verdict: 0 ok, 1 already (this token failed it before),
---          2 stale, 3 gone
+-- Returns  per job a verdict: 0 ok, 1 already (this token failed it before, or
+--          cancel ended it in this worker's hands: the log is kept, if there
+--          is one, and nothing else), 2 stale, 3 gone
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
 --@include base
@@ -71,7 +72,13 @@ local function one(i, run)
         return call('EXISTS', J .. id) == 1 and 2 or 3
     end
     if sub(run, 2, 29) ~= token then
-        return 2
+        if log == '' or sub(run, 1, 29) ~= 'C' .. NO_COUNTER .. sub(token, 13)
+        then
+            return 2
+        end
+        add(sets, P .. 'l:' .. id, log)
+        seen[id] = true
+        return 1
     end
     if seen[id] then
         return 1

@@ -161,6 +161,20 @@ class Leases(unittest.TestCase):
                 s.wait_done(s.add("odd", {"do": "ok"}))
             self.assertEqual(s.stat("success"), 2)
 
+    def test_log_of_a_run_that_was_cancelled(self):
+        with Desk(handlers={"t": {"instances": 1}}) as s:
+            w = s.worker()
+            job = s.add("t", {"stderr": "until \u00fc here\n", "sleep": 60})
+            wait_for(lambda: "until \u00fc here" in w.tail(), 10)
+            s.run("cancel", "--force", job)
+            wait_for(lambda: "until \u00fc here" in s.log(job), 10)
+            got = s.job(job)
+            self.assertEqual((got["status"], got["error_log"], got["retries"]),
+                             ("CANCELLED", None, 0))
+            s.wait_done(s.add("t", {}))
+            self.assertNotIn("no longer ours", w.tail())
+            self.assertEqual((s.stat("failed"), s.stat("retries")), (0, 0))
+
     def test_cancel_and_delete_while_the_worker_is_stopped(self):
         """SIGSTOP: it learns of it within a second of going on."""
         with Desk(handlers={"odd": {"command": ODD, "instances": 1}}) as s:

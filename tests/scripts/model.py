@@ -69,6 +69,7 @@ class Model:
             ('success', 'failed', 'cancelled', 'retries', 'crashes',
              'dead_dropped'), 0)
         self.told = set()           # (worker, id): wake keys of workers
+        self.logs_kept = 0          # of cancelled runs, by the last fail
 
     # -- settings
     def setting(self, name):
@@ -230,10 +231,14 @@ class Model:
         self.stats['failed'] += 1
 
     def fail(self, jitter, items, now):
-        out = []
+        out, self.logs_kept = [], 0
         for i, (job_id, token, retryable, error, log, asked) in \
                 enumerate(items):
             v = self.verdict(job_id, token, lambda j: 'FCW')
+            if v == 2 and log and self.jobs[job_id].state == 'C' \
+                    and self.jobs[job_id].token == BACK + token[12:]:
+                self.jobs[job_id].log, v = log, 1
+                self.logs_kept += 1
             out.append(v)
             if v:
                 continue

@@ -127,6 +127,19 @@ def test_log_is_kept_when_none_comes(d):
     eq(d.s.logs(i), b'first')
 
 
+def test_log_of_a_run_that_was_cancelled(d):
+    """By the worker that had it, and nothing else changes."""
+    d.add(job())
+    i, t = d.take()
+    d.s.cancel(i, 1)
+    before = d.digest()
+    eq(d.fail(i, t[:12] + '0' * 16, log='of another'), 2)
+    eq((d.fail(i, t), d.digest()), (2, before))
+    eq((d.fail(i, t, log='until then'), d.s.logs(i)), (1, b'until then'))
+    d.c('DEL', d.k('l:%d' % i))
+    eq(d.digest(), before)
+
+
 def test_histogram(d):
     bounds = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000,
               60000, 300000]
