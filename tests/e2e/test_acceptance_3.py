@@ -142,10 +142,11 @@ class DueAtOnce(unittest.TestCase):
         return len(slow), sum(slow) - 20 * len(slow), waited
 
     def test_100_000(self):
-        """No script runs longer than 20 ms. Where others may have the machine
-        all the same, slow calls are forgiven for the time in which Redis did
-        not run."""
-        tries = []
+        """No script runs longer than 20 ms. Before all others, so that only
+        its own work counts, Redis has to show it at once; where that is not
+        allowed, in one of three rounds, and slow calls are forgiven for the
+        time in which it did not run."""
+        tries, rounds = [], 1
         with Stack(handlers={"n": {"builtin": "noop"}}, nginx=False,
                    aof=False) as s:
             s.redis("CONFIG", "SET", "slowlog-log-slower-than", 20000 * SLOW)
@@ -153,8 +154,8 @@ class DueAtOnce(unittest.TestCase):
                 os.sched_setscheduler(s.server.pid, os.SCHED_FIFO,
                                       os.sched_param(1))
             except PermissionError:
-                pass
-            for n in range(3):
+                rounds = 3
+            for n in range(rounds):
                 tries.append(self.one_round(s, n))
                 if tries[-1][1] <= 0 or tries[-1][1] < tries[-1][2]:
                     return
