@@ -203,33 +203,42 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     take_jobs(w, reply, head.jobs, no);
 }
 
-/* How many slots may be taken by jobs behind others: never one that an
- * instance could need. */
+/* How many slots may still be taken by jobs behind others: never one that an
+ * instance without a job could need. */
 static unsigned
 slots_behind(const tw_worker_t *w)
 {
-    unsigned  i, used = w->behind + w->claim.asked_behind;
+    unsigned  i, used = w->busy + w->claim.asked_behind;
 
     for (i = 0; i < w->npools && used < w->o->concurrency; i++) {
-        used += w->pools[i]->n;
+        used += tw_pool_jobless(w->pools[i]);
     }
 
     return used < w->o->concurrency ? w->o->concurrency - used : 0;
 }
 
-/* How many jobs more than it can run at once a handler may be given. */
-static unsigned
-wants_behind(const tw_worker_t *w, const tw_pool_t *p)
+/* How many jobs more than it can run at once each pool may be given: what it
+ * has places for, and together no more than there are slots for. */
+static void
+share_behind(const tw_worker_t *w, unsigned *more)
 {
-    unsigned  n;
+    unsigned  i, left, pools = 0;
 
-    if (p->conf->prefetch == 0) {
-        return 0;
+    for (i = 0; i < w->npools; i++) {
+        more[i] = w->pools[i]->conf->prefetch != 0
+                  ? tw_pool_free_behind(w->pools[i]) : 0;
+        pools += more[i] != 0;
     }
 
-    n = tw_pool_free_behind(p);
+    left = pools != 0 ? slots_behind(w) : 0;
 
-    return n == 0 ? 0 : min(n, slots_behind(w));
+    for (i = 0; pools != 0; i++) {
+        if (more[i] != 0) {
+            more[i] = min(more[i], (left + pools - 1) / pools);
+            left -= more[i];
+            pools--;
+        }
+    }
 }
 
 /* One more call. 0, or -1: nothing to ask for, or not possible now. */
@@ -237,7 +246,8 @@ static int
 claim(tw_worker_t *w)
 {
     static tq_claim_want_t   want[TQ_HANDLERS_MAX];
-    unsigned                 i, n = 0, free_slots, total, k, more, behind = 0;
+    static unsigned          more[TQ_HANDLERS_MAX];
+    unsigned                 i, n = 0, free_slots, total, k, behind = 0;
     ask_t                   *a;
     tw_pool_t               *p;
 
@@ -254,12 +264,13 @@ claim(tw_worker_t *w)
         return -1;
     }
 
+    share_behind(w, more);
+
     for (i = 0; i < w->npools; i++) {
         p = w->pools[i];
-        more = wants_behind(w, p);
-        k = tw_pool_free(p) + more;
+        k = tw_pool_free(p) + more[i];
         if (k != 0) {
-            behind += more;
+            behind += more[i];
             k = min(k, total);
             want[n].handler = (tq_str_t) { p->conf->name, p->name_len };
             want[n].free = k;

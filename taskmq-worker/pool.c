@@ -211,6 +211,18 @@ tw_pool_free(const tw_pool_t *p)
     return p->idle > taken ? p->idle - taken : 0;
 }
 
+unsigned
+tw_pool_jobless(const tw_pool_t *p)
+{
+    unsigned  i, n = 0;
+
+    for (i = 0; i < p->n; i++) {
+        n += p->inst[i].slot == NULL;
+    }
+
+    return n;
+}
+
 void
 tw_pool_saw_line(tw_pool_t *p, size_t bytes)
 {

@@ -92,6 +92,9 @@ tw_pool_t *tw_pool_new(tw_worker_t *w, tw_handler_conf_t *conf);
 /* How many more jobs it could run, not counting those already asked for. */
 unsigned tw_pool_free(const tw_pool_t *p);
 
+/* Instances that have no job: each could need a slot. */
+unsigned tw_pool_jobless(const tw_pool_t *p);
+
 /* How many more beyond that, to be written behind the jobs of instances. 0
  * while less than half of those places are free: claims are for many. */
 unsigned tw_pool_free_behind(const tw_pool_t *p);

@@ -69,15 +69,11 @@ set_state(tw_slot_t *s, tw_slot_state_t to)
 
     if (s->state == TW_SLOT_WAITING) {
         leave_queue(s);
-    } else if (s->state == TW_SLOT_BEHIND) {
-        s->pool->w->behind--;
     }
 
     if (to == TW_SLOT_WAITING) {
         enter_queue(s);
         s->inst = NULL;
-    } else if (to == TW_SLOT_BEHIND) {
-        s->pool->w->behind++;
     }
 
     s->state = to;

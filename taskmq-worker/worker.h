@@ -143,7 +143,6 @@ struct tw_worker_s {
     tw_slot_t     *slots;     /* o->concurrency of them */
     tw_slot_t     *free_slots;
     unsigned       busy;      /* slots in use */
-    unsigned       behind;    /* of them BEHIND */
     tw_inst_t     *unwritten; /* instances with tasks to be written this turn */
 
     tw_pool_t    **pools;     /* what is served; room for the most there may

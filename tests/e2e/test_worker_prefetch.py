@@ -269,8 +269,8 @@ class Slots(Base):
 
     def test_concurrency_bounds_what_is_held(self):
         s = self.desk(prefetch=100)
-        self.worker(s, "--concurrency", 3)
         s.add_many("t", [self.gate(s)] * 20)
+        self.worker(s, "--concurrency", 3)
         self.wait_held(s, 3)
         self.open(s)
         self.finished(s, 20)
@@ -281,14 +281,38 @@ class Slots(Base):
         s = Desk(handlers={"t": {"instances": 1, "prefetch": 100},
                            "u": {"instances": 2}}, aof=False)
         self.addCleanup(s.close)
-        self.worker(s, "--concurrency", 5)
         s.add_many("t", [self.gate(s)] * 20)
+        self.worker(s, "--concurrency", 5)
         self.wait_held(s, 3)
         for job in [s.add("u", {"name": "other"}) for _ in range(2)]:
             s.wait_done(job)
         self.assertEqual(self.held(s), 3)
         self.open(s)
         self.finished(s, 22)
+
+    def shared(self, held, concurrency, **data):
+        """Two handlers with a prefetch take no slot of a third one's."""
+        s = Desk(handlers={"t": {"instances": 1, "prefetch": 100},
+                           "a": {"instances": 1, "prefetch": 100},
+                           "u": {"instances": 2}}, aof=False)
+        self.addCleanup(s.close)
+        s.add_many("t", [self.gate(s, **data)] * 20)
+        s.add_many("a", [self.gate(s)] * 20)
+        self.worker(s, "--concurrency", concurrency)
+        self.wait_held(s, held)
+        for job in [s.add("u", {"name": "other"}) for _ in range(2)]:
+            s.wait_done(job)
+        self.assertEqual(self.held(s), held)
+        self.open(s)
+        self.finished(s, 42)
+        self.counted(s)
+
+    def test_two_that_prefetch_share_the_slots(self):
+        self.shared(8, 10)
+
+    def test_lines_that_wait_for_room_count_too(self):
+        """Of 100 kB: two behind the head, two that wait."""
+        self.shared(10, 12, pad="x" * 100000)
 
     def test_max_tasks_per_child(self):
         """No process is given more lines than it has tasks left."""
@@ -306,8 +330,8 @@ class Slots(Base):
 
     def test_written_lines_before_the_replacement(self):
         s = self.desk(prefetch=100, max_tasks_per_child=7)
-        self.worker(s)
         s.add_many("t", [self.gate(s, name=i) for i in range(20)])
+        self.worker(s)
         self.wait_held(s, 7)
         self.open(s)
         self.finished(s, 20)
