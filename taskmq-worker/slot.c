@@ -215,6 +215,19 @@ run(tw_worker_t *w, tw_slot_t *s, tw_inst_t *inst)
     }
 }
 
+/* More jobs wait than the places behind others have bytes for (the next claim
+ * asks for less), or than there are places: they were claimed for a pool that
+ * this one has replaced. */
+static int
+too_many(const tw_pool_t *p)
+{
+    unsigned  prefetch = p->conf->prefetch;
+
+    return p->waiting > 1
+           && ((prefetch != 0 && p->wait_bytes > TQ_BEHIND_BYTES)
+               || p->waiting > p->n * (1 + prefetch));
+}
+
 void
 tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
 {
@@ -269,11 +282,7 @@ tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
 
     tw_slots_place(w, pool);
 
-    /* more than the places behind others have bytes for: the next claim asks
-     * for less */
-    if (s->state == TW_SLOT_WAITING && pool->conf->prefetch != 0
-        && pool->waiting > 1 && pool->wait_bytes > TQ_BEHIND_BYTES)
-    {
+    if (s->state == TW_SLOT_WAITING && too_many(pool)) {
         pool->refused = w->claim.calls;
         give_back(w, s, TW_DEBUG);
     }

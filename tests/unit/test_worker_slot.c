@@ -130,6 +130,7 @@ setup(void **state)
     w.o = &options;
     w.phase = TW_RUNNING;
     pool.w = &w;
+    pool.n = 4;
     pool.waiting = 0;
     pool.wait_bytes = 0;
     pool.wait_first = pool.wait_last = NULL;
@@ -446,6 +447,23 @@ test_lost_lease_behind(void **state)
     assert_int_equal(outcomes, 0);
 }
 
+/* A pool of one process has replaced one that prefetched. */
+static void
+test_more_than_there_are_places(void **state)
+{
+    (void) state;
+    pool.n = 1;
+
+    take(1);
+    take(2);
+    assert_int_equal(outcomes, 0);
+    take(3);
+
+    assert_int_equal(pool.waiting, 1);
+    assert_int_equal(pool.wait_first->id, 2);
+    assert_string_equal(outcome, "release 3 result= error= retryable=0 log=");
+}
+
 static void
 test_more_bytes_than_may_wait(void **state)
 {
@@ -502,6 +520,7 @@ main(void)
         T(test_outcomes_that_wait), T(test_behind_a_dead_one),
         T(test_behind_a_killed_one),
         T(test_lost_lease_behind), T(test_more_bytes_than_may_wait),
+        T(test_more_than_there_are_places),
     };
 
     return cmocka_run_group_tests_name("worker_slot", tests, NULL, NULL);
