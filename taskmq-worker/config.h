@@ -85,8 +85,9 @@ int tw_conf_read(tw_conf_t *conf, const char *path, tq_str_t json,
 void tw_conf_say_prefetch(const tw_conf_t *conf, const char *path,
     unsigned concurrency, tq_buf_t *out);
 
-/* 1: some handler has a prefetch, and there is no slot for it. */
-int tw_conf_prefetch_idle(const tw_conf_t *conf, unsigned concurrency);
+/* Warns in the log when some handler has a prefetch and there is no slot for
+ * it. */
+void tw_conf_warn_prefetch(const tw_conf_t *conf, unsigned concurrency);
 
 void tw_conf_free(tw_conf_t *conf);
 

@@ -1,6 +1,6 @@
 /* config_check.c: what handlers need of this machine: their programs, folders
  * and libraries. For --check alone: a worker that runs tries again and again,
- * and what is missing may come. */
+ * and what is missing may come. And what a prefetch comes to. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "log.h"
 #include "spawn.h"
 
 /* One handler being looked at. */
@@ -230,16 +231,17 @@ tw_conf_say_prefetch(const tw_conf_t *conf, const char *path,
     }
 }
 
-int
-tw_conf_prefetch_idle(const tw_conf_t *conf, unsigned concurrency)
+void
+tw_conf_warn_prefetch(const tw_conf_t *conf, unsigned concurrency)
 {
     unsigned  i;
 
     for (i = 0; i < conf->n; i++) {
-        if (conf->h[i]->prefetch != 0) {
-            return concurrency <= places(conf);
+        if (conf->h[i]->prefetch != 0 && concurrency <= places(conf)) {
+            TW_LOG(TW_WARN, "prefetch has no effect, concurrency is not more "
+                "than the instances of all handlers", tw_fi("concurrency",
+                concurrency));
+            return;
         }
     }
-
-    return 0;
 }

@@ -75,11 +75,7 @@ main(int argc, char **argv)
         return 0;
     }
 
-    if (tw_conf_prefetch_idle(&conf, o.concurrency)) {
-        TW_LOG(TW_WARN, "prefetch has no effect, concurrency is not more than "
-            "the instances of all handlers", tw_fi("concurrency",
-            o.concurrency));
-    }
+    tw_conf_warn_prefetch(&conf, o.concurrency);
 
     tq_secret_no_dump();
     tw_notify_init();

@@ -527,6 +527,17 @@ class Stops(Base):
         self.once(s, ["head"] + ["b%d" % i for i in range(40)])
 
 
+    def test_reload_without_room(self):
+        """The number of slots stays what it was at the start."""
+        s = self.desk(prefetch=0, instances=4)
+        w = self.worker(s)
+        self.assertNotIn("prefetch has no effect", w.tail())
+        s.write_handlers({"t": {"instances": 4, "prefetch": 3}})
+        w.signal(signal.SIGHUP)
+        wait_for(lambda: "handler changed" in w.tail(), 10)
+        self.assertIn("prefetch has no effect", w.tail())
+
+
 class OutOfStep(Base):
 
     def test_an_answer_too_many(self):
