@@ -39,12 +39,15 @@ local PLACE_MAX, ID_MAX = 35184372088831, 9007199254740991
 local ngroups, at, njobs = tonumber(argv[1]), 2, nil
 local reads, nreads, asked = { P .. 'seq', P .. 'order' }, 2, nil
 -- plain: each group is one job that asks for nothing else
-local plain = #argv == 1 + 2 * (ngroups or -1)
+if not ngroups or ngroups < 1 or ngroups % 1 ~= 0 then
+    return redis.error_reply('ERR TASKMQ enqueue: number of groups')
+end
+local plain = #argv == 1 + 2 * ngroups
 if plain then
     njobs = ngroups
 else
     asked, njobs = {}, 0
-    for g = 1, ngroups or -1 do
+    for g = 1, ngroups do
         local n = 1
         if byte(argv[at] or 'g') == 103 then
             local jobs, hash, known, key = match(argv[at] or '',
@@ -63,7 +66,7 @@ else
         njobs = njobs + n
         at = at + 2 * n
     end
-    if not ngroups or at ~= #argv + 1 then
+    if at ~= #argv + 1 then
         return redis.error_reply('ERR TASKMQ enqueue: number of arguments')
     end
 end

@@ -216,7 +216,8 @@ def test_bad_arguments_write_nothing(d):
     before = d.digest()
     good, none = group([job('a')]), '0' * 16
     kind, tail = job('b')
-    for args in ([], [0, 1], ['x'], [1], [1] + good[:-1], [1] + good + ['x'],
+    for args in ([], [0], [-1], [0, 1], ['1.5'] + good + ['x'],
+                 ['nan'] + good, ['x'], [1], [1] + good[:-1], [1] + good + ['x'],
                  [2] + good, [1, 'g0 %s 0 ' % none], [1, 'g-1 %s 0 ' % none],
                  [1, 'gx %s 0 ' % none] + good, [1, 'g'] + good,
                  [1, 'g1.5 %s 0 ' % none] + good, [1, 'g1 x 0 '] + good,
