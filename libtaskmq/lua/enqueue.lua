@@ -38,10 +38,10 @@ local PLACE_MAX, ID_MAX = 35184372088831, 9007199254740991
 -- One read: the counters, and what the idempotency keys hold.
 local ngroups, at, njobs = tonumber(argv[1]), 2, nil
 local reads, nreads, asked = { P .. 'seq', P .. 'order' }, 2, nil
--- plain: each group is one job that asks for nothing else
 if not ngroups or ngroups < 1 or ngroups % 1 ~= 0 then
     return redis.error_reply('ERR TASKMQ enqueue: number of groups')
 end
+-- plain: each group is one job that asks for nothing else
 local plain = #argv == 1 + 2 * ngroups
 if plain then
     njobs = ngroups
