@@ -104,6 +104,19 @@ on_abandon(uv_timer_t *t)
     uv_stop(&w->loop);
 }
 
+/* Whoever asks once more, of a worker that is on its way out, has no effect on
+ * its exit status. */
+static void
+close_signals(tw_worker_t *w)
+{
+    uv_close((uv_handle_t *) &w->term, NULL);
+    (void) signal(SIGTERM, SIG_IGN);
+    uv_close((uv_handle_t *) &w->intr, NULL);
+    (void) signal(SIGINT, SIG_IGN);
+    uv_close((uv_handle_t *) &w->hup, NULL);
+    (void) signal(SIGHUP, SIG_IGN);
+}
+
 static void
 close_all(tw_worker_t *w)
 {
@@ -144,10 +157,8 @@ close_all(tw_worker_t *w)
     tw_children_close();
     uv_close((uv_handle_t *) &w->prepare, NULL);
     uv_close((uv_handle_t *) &w->check, NULL);
-    uv_close((uv_handle_t *) &w->term, NULL);
-    uv_close((uv_handle_t *) &w->intr, NULL);
-    uv_close((uv_handle_t *) &w->hup, NULL);
     uv_close((uv_handle_t *) &w->watchdog, NULL);
+    close_signals(w);
 
     /* not waited for, but it ends the wait for a thread (DNS, a file) */
     (void) uv_timer_start(&w->grace, on_abandon, LEAVE_MS, 0);

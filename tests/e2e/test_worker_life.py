@@ -325,6 +325,17 @@ class Outages(unittest.TestCase):
             self.assertEqual(sorted(starts), ["r0", "r1"])
             self.assertIn("NOREPLICAS", w.tail(20000))
 
+    def test_terms_until_it_has_ended(self):
+        """Who goes on sending TERM does not change the exit status."""
+        with Desk(handlers=T) as s:
+            for _ in range(10):
+                w = s.worker()
+                while w.alive():
+                    w.signal(signal.SIGTERM)
+                    # faster, and it does nothing but read signals
+                    time.sleep(0.0002)
+                self.assertEqual(w.proc.returncode, 0, w.tail())
+
     def test_stopped_worker_with_redis_away(self):
         """TERM while Redis is away: it goes when the grace time is over."""
         with Desk(handlers=T) as s:
