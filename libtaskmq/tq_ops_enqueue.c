@@ -285,7 +285,7 @@ tq_enqueue_result(const redisReply *reply, unsigned group, int64_t *out)
         if (tq_reply_int(reply->element[i], &v) != 0
             || tq_reply_int(reply->element[i + 1], &groups) != 0
             || v > TQ_ID_MAX || v == 0 || v < TQ_ENQUEUE_UNKNOWN_HANDLER
-            || groups < 1)
+            || groups < 1 || groups > TQ_BULK_MAX_JOBS)
         {
             return -1;
         }

@@ -45,7 +45,10 @@ work(const redisReply *r)
     tq_verdict_t     verdict;
     tq_claim_head_t  head;
 
-    for (i = 0; tq_enqueue_result(r, i, &v) == 0; i++) {
+    for (i = 0;
+         i < TQ_BULK_MAX_JOBS && tq_enqueue_result(r, i, &v) == 0;
+         i++)
+    {
         MUST(v != 0 && v >= TQ_ENQUEUE_UNKNOWN_HANDLER && v <= TQ_ID_MAX);
     }
     for (i = 0; tq_verdict(r, i, &verdict) == 0; i++) {

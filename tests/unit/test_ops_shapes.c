@@ -468,6 +468,7 @@ numbers(void **state)
     static const int64_t      each[] = { 7, 8, 9, -2, -2, 10 };
     static const char *const  past[] = { "9007199254740990", ":3" };
     static const char *const  none[] = { ":7", ":0" };
+    static const char *const  many[] = { ":7", ":1001" };
 
     words[1] = "1";
 
@@ -496,6 +497,10 @@ numbers(void **state)
     freeReplyObject(reply);
 
     reply = array(none, 2);
+    assert_int_equal(tq_enqueue_result(reply, 0, &v), -1);
+    freeReplyObject(reply);
+
+    reply = array(many, 2);
     assert_int_equal(tq_enqueue_result(reply, 0, &v), -1);
     freeReplyObject(reply);
 }
