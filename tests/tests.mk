@@ -142,6 +142,7 @@ FUZZ_MOD  := $(BUILD)/fuzz/fuzz_route $(BUILD)/fuzz/fuzz_token
 $(FUZZ_MOD): FUZZ_MORE = -Wno-unused-parameter -Wno-conversion -Wno-shadow \
     -Wno-missing-prototypes -Ingx_taskmq_module $(patsubst %,-isystem %, \
     $(BUILD)/nginx $(addprefix $(NGX_SRC)/src/,core event event/modules \
+    event/quic http/v3 \
     os/unix http http/modules http/v2))
 $(FUZZ_MOD): FUZZ_LIBS = -ljwt -lcrypto
 $(FUZZ_MOD): $(BUILD)/nginx/Makefile tests/fuzz/nginx_shim.h \
