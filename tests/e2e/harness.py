@@ -35,14 +35,14 @@ import subprocess
 import tempfile
 import time
 
+from resp import SLOW, Redis
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 NGINX = os.environ.get("NGINX") or shutil.which("nginx") or "/usr/sbin/nginx"
 HANDLER = os.path.join(ROOT, "tests", "e2e", "handler.py")
 ACL = os.path.join(ROOT, "redis-acl.example")
-SLOW = 5 if os.environ.get("WRAP_NGINX") or os.environ.get("WRAP_WORKER") \
-    else 1
 
 FORBIDDEN = re.compile(
     r"\[(?:alert|emerg|crit)\]|Sanitizer|runtime error:|assertion failed"
@@ -113,44 +113,6 @@ class Reply:
 
     def __repr__(self):
         return "<%s %r>" % (self.status, self.body[:500])
-
-
-class Redis:
-    """Just enough of RESP2 to look into the queue."""
-
-    def __init__(self, path, timeout=5):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(timeout * SLOW)
-        self.sock.connect(path)
-        self.file = self.sock.makefile("rb")
-
-    def __call__(self, *args):
-        out = [b"*%d\r\n" % len(args)]
-        for a in args:
-            a = a if isinstance(a, bytes) else str(a).encode()
-            out.append(b"$%d\r\n%s\r\n" % (len(a), a))
-        self.sock.sendall(b"".join(out))
-        return self.read()
-
-    def read(self):
-        line = self.file.readline()
-        if not line.endswith(b"\r\n"):
-            raise ConnectionError("Redis closed the connection")
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"+":
-            return rest.decode()
-        if kind == b"-":
-            raise RuntimeError(rest.decode())
-        if kind == b":":
-            return int(rest)
-        n = int(rest)
-        if kind == b"$":
-            return None if n < 0 else self.file.read(n + 2)[:-2]
-        return None if n < 0 else [self.read() for _ in range(n)]
-
-    def close(self):
-        self.file.close()
-        self.sock.close()
 
 
 class Process:
