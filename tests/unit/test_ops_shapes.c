@@ -2,8 +2,7 @@
  * test_ops_shapes.c: decoders of tq_ops.h against replies that are not what
  * the scripts return. A good reply of each kind is cut short and has each of
  * its elements replaced in turn: a decoder then refuses it, or (an element it
- * does not need) answers as before; it never reads what is not there. And the
- * enqueue builder's room.
+ * does not need) answers as before; it never reads what is not there.
  */
 
 #include <setjmp.h>
@@ -397,53 +396,6 @@ extended(void **state)
 }
 
 
-/* The builder reserves once per group: with every length, so that each end of
- * the buffer is met, what it writes must fit (ASan watches). */
-static void
-enqueue_room(void **state)
-{
-    int            i;
-    char          *payload, key[TQ_SUBJECT_MAX];
-    size_t         len;
-    tq_job_t       job;
-    tq_enqueue_t   e;
-
-    (void) state;
-
-    memset(key, 'k', sizeof(key));
-    memset(&job, 0, sizeof(job));
-    memset(job.handler, 'h', TQ_HANDLER_MAX);
-    job.handler_len = TQ_HANDLER_MAX;
-    job.api = TQ_API_TASKDAEMON;
-    job.policy = 'f';
-    job.priority = 100;
-    job.max_retries = -1;
-    job.due_ms = INT64_MAX;
-    job.interval_s = INT64_MAX;
-    job.timeout_s = INT64_MAX;
-    job.retention_s = INT64_MAX;
-
-    payload = test_malloc(3000);
-    memset(payload, 'p', 3000);
-    memset(&e, 0, sizeof(e));
-
-    for (len = 0; len < 3000; len++) {
-        job.payload = (tq_str_t) { payload, len };
-
-        for (i = 0; i < 3; i++) {
-            assert_int_equal(tq_enqueue_add(&e, (tq_str_t) { key, len % 256 },
-                (tq_str_t) { key, sizeof(key) }, UINT64_MAX, 1, &job, 1), i);
-            assert_true(e.args.len <= e.args.cap);
-        }
-
-        tq_buf_free(&e.args);
-        memset(&e, 0, sizeof(e));
-    }
-
-    test_free(payload);
-}
-
-
 /* Numbers as strings are as good as integers; other texts are not. */
 static void
 numbers(void **state)
@@ -593,7 +545,6 @@ main(void)
         cmocka_unit_test(cut),
         cmocka_unit_test(replaced),
         cmocka_unit_test(extended),
-        cmocka_unit_test(enqueue_room),
         cmocka_unit_test(numbers),
         cmocka_unit_test(scalars),
         cmocka_unit_test(records_and_keys),
