@@ -23,7 +23,7 @@ if head == '' then
 end
 local retention = tonumber(call('HGET', P .. 'config', 'retention_s') or 86400)
 local run = call('GET', R .. id)
-local state = run and sub(run, 1, 1) or 'W'
+local state, fresh = run and sub(run, 1, 1) or 'W', not run
 
 if state == 'C' then
     return 1
@@ -35,11 +35,11 @@ end
 if state == 'W' then
     if not run then
         run = 'W' .. NO_COUNTER .. '0000000000000000 0000000000000 '
-              .. '0000000000000000p 000 0 0000000000 0000000000000 00000 \n'
+              .. '00000000000000000 000 0 0000000000 0000000000000 00000 \n'
               .. sub(head, 1, find(head, '\n', 28, true))
     end
     local h = header_at(run)
-    if not unwait(id, (handler_at(run, h))) then
+    if not unwait(id, (handler_at(run, h)), fresh) then
         return 2
     end
     add(sets, R .. id, rewrite(run, 'C', NO_COUNTER,

@@ -133,7 +133,7 @@ for i = 1, nf, CHUNK do
 end
 local stats = P .. 'stats'
 for handler, k in pairs(handlers) do
-    call('HINCRBY', stats, 'run:' .. handler, -k)
+    call('HINCRBY', stats, 'left:' .. handler, k)
 end
 for d, k in pairs(buckets) do
     call('HINCRBY', stats, 'd' .. d - 1, k)

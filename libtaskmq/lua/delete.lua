@@ -21,21 +21,21 @@ local handler = handler_at(head, 1)
 local run = call('GETRANGE', R .. id, 0, 28)
 local state = sub(run, 1, 1)
 
-local function off(set, gauge)
-    if call('ZREM', P .. set, id) == 1 and gauge then
-        call('HINCRBY', P .. 'stats', gauge .. handler, -1)
+local function off(set, counter, n)
+    if call('ZREM', P .. set, id) == 1 and counter then
+        call('HINCRBY', P .. 'stats', counter .. handler, n)
     end
 end
 
 if state == 'R' or state == 'E' then
-    off('leased', 'run:')
+    off('leased', 'left:', 1)
     tell_worker(id, run)
 elseif state == 'F' then
-    off('dead', 'dead:')
+    off('dead', 'dead:', -1)
 elseif state == 'S' or state == 'C' then
     off('finished')
 else
-    unwait(id, handler)
+    unwait(id, handler, run == '')
 end
 unlink({ id })
 return 0

@@ -34,6 +34,9 @@ local HANDLERS_MAX, GONE_MS, WAKE_MAX_MS, LOOK_MAX = 1000, 60000, 5000, 50
 local IDEMPOTENCY_TTL_S = 86400
 local BAND, MID = 70368744177664, 35184372088832
 local PLACE_MAX, ID_MAX = 35184372088831, 9007199254740991
+-- Neighbours of one kind go to their lane, as one pack, when there are so many
+-- of them, or so many members in the ready set; else one by one into that set.
+local LANE_JOBS, LANE_MEMBERS = 8, 64
 
 -- One read: the counters, and what the idempotency keys hold.
 local ngroups, at, njobs = tonumber(argv[1]), 2, nil
@@ -97,14 +100,13 @@ end
 local id_was, place_was = id, place
 
 -- Numbers become text 100 at a time: printing each would cost more than
--- storing it. *_low: the last two digits, *_text: those before; at its edge a
--- low starts anew. %d is a long of 64 bits, here and in what follows.
+-- storing it. id_low: the last two digits, id_text: those before. %d is a long
+-- of 64 bits, here and in what follows.
 local D = njobs > 8 and id > 99 and {
     [0] =
 --@include digits
 } or nil
-local step, edge = mode == 'l' and -1 or 1, mode == 'l' and -1 or 100
-local id_low, score_low, score_text = id % 100, edge - step, nil
+local id_low = id % 100
 id_text = sub(id_text, 1, -3)
 
 local answer, na, names, forget = { false, false }, 0, nil, nil
@@ -112,10 +114,12 @@ local seen, records, nrec = {}, { false, false, false, false, false, false }, 2
 local sched, nsched, keep = nil, 0, nil
 
 -- kind -> { what is known of its handler, due, the record up to its tail, the
--- score without its place }
+-- score without its place, the lane }
 local kinds = {}
--- The last row's kind: its text, what is in it, and its handler's rows.
-local last, info, due, head, base, list, k
+-- The last row's kind: its text and what is in it.
+local last, kind, info, due, head
+-- Packs, by fours: kind, first id, its place, jobs; and the open one.
+local packs, npacks, pack_id, pack_place, pack = {}, 0, nil, nil, 0
 -- The last row's id as text.
 local name
 
@@ -153,9 +157,9 @@ while g <= ngroups do
                     if not about then
                         local set = P .. 'h:' .. handler .. ':ready:' .. mode
                         local waiting = call('ZCARD', set)
-                        about = { set, waiting, { false, false, false, false },
-                                  name = handler, n = 0, named = false,
-                                  served = nil, due = nil, sched = 0 }
+                        about = { set, waiting, {}, name = handler, n = 0,
+                                  ready = 0, named = false, served = nil,
+                                  due = nil, sched = 0, lanes = nil }
                         seen[handler] = about
                         -- waiting jobs mean that it is registered
                         about.named = waiting > 0
@@ -167,7 +171,7 @@ while g <= ngroups do
                     new = { about, time > now and time or nil, first .. now13,
                             mode == 'p'
                             and (100 - tonumber(sub(first, 4, 6))) * BAND + MID
-                            or MID }
+                            or MID, sub(first, 4, 6) }
                     kinds[same] = new
                 end
                 local about = new[1]
@@ -205,11 +209,12 @@ while g <= ngroups do
                 local name = some[i]
                 local set = P .. 'h:' .. name .. ':ready:'
                 local sizes = call('HMGET', P .. 'stats', 'sch:' .. name,
-                                   'run:' .. name, 'dead:' .. name)
+                                   'dead:' .. name, 'claimed:' .. name,
+                                   'left:' .. name)
                 if #idle < over and not seen[name]
                    and not (forget and forget[name])
                    and (sizes[1] or '0') == '0' and (sizes[2] or '0') == '0'
-                   and (sizes[3] or '0') == '0'
+                   and (sizes[3] or '0') == (sizes[4] or '0')
                    and call('EXISTS', set .. 'p', set .. 'f', set .. 'l') == 0
                 then
                     idle[#idle + 1] = name
@@ -242,14 +247,15 @@ while g <= ngroups do
         end
         repeat
             if argv[at] ~= last then
-                if info then
-                    info.n = k
+                if pack > 0 then
+                    packs[npacks + 1], packs[npacks + 2] = kind, pack_id
+                    packs[npacks + 3], packs[npacks + 4] = pack_place, pack
+                    npacks, pack = npacks + 4, 0
                 end
                 last = argv[at]
-                local kind = kinds[last]
-                info, due, head, base = kind[1], kind[2], kind[3], kind[4]
-                list, k = info[3], info.n
-                score_low = edge - step
+                kind = kinds[last]
+                info, due, head = kind[1], kind[2], kind[3]
+                pack_id, pack_place = id + 1, place + 1
             end
             id = id + 1
             if D then
@@ -272,22 +278,7 @@ while g <= ngroups do
                 info.sched = info.sched + 1
                 info.due = min(info.due or due, due)
             else
-                place = place + 1
-                local score
-                if D then
-                    score_low = score_low + step
-                    if score_low == edge then
-                        score = step == 1 and base + place or base - 1 - place
-                        score_low = score % 100
-                        score_text = fmt('%d', (score - score_low) / 100)
-                    end
-                    score = score_text .. D[score_low]
-                else
-                    score = fmt('%d', step == 1 and base + place
-                                      or base - 1 - place)
-                end
-                list[k + 1], list[k + 2] = score, name
-                k = k + 2
+                place, pack = place + 1, pack + 1
             end
             at = at + 2
         until at > z and not (plain and argv[at] == last)
@@ -303,11 +294,42 @@ if forget then
         call('HINCRBY', P .. 'stats', 'forgotten',
              call('HGET', P .. 'handlers', name))
         call('HDEL', P .. 'handlers', name)
+        call('HDEL', P .. 'stats', 'claimed:' .. name, 'left:' .. name,
+             'back:' .. name, 'sch:' .. name, 'dead:' .. name)
         call('DEL', P .. 'h:' .. name .. ':wake')
     end
 end
-if info then
-    info.n = k
+if pack > 0 then
+    packs[npacks + 1], packs[npacks + 2] = kind, pack_id
+    packs[npacks + 3], packs[npacks + 4] = pack_place, pack
+    npacks = npacks + 4
+end
+for i = 1, npacks, 4 do
+    local kind, first, from, jobs = packs[i], packs[i + 1], packs[i + 2],
+                                    packs[i + 3]
+    local info, base = kind[1], kind[4]
+    info.ready = info.ready + jobs
+    if jobs >= LANE_JOBS or info[2] + info.n / 2 >= LANE_MEMBERS then
+        local lanes = info.lanes or {}
+        info.lanes = lanes
+        local lane = lanes[kind[5]]
+        if not lane then
+            lane = { base = base, first = from }
+            lanes[kind[5]] = lane
+        end
+        lane[#lane + 1] = fmt('%d %d %d', first, jobs, from)
+        lane.last = from + jobs - 1
+    else
+        local list, k = info[3], info.n
+        for j = 0, jobs - 1 do
+            list[k + 1] = fmt('%d', mode == 'l' and base - 1 - from - j
+                                    or base + from + j)
+            list[k + 2] = jobs == 1 and first == id and name
+                          or fmt('%d', first + j)
+            k = k + 2
+        end
+        info.n = k
+    end
 end
 if id > id_was then
     records[1], records[2] = P .. 'seq', name
@@ -330,10 +352,25 @@ if sched then
     end
 end
 for handler, info in pairs(seen) do
-    local n, look = info.n, false
+    local list, n, look = info[3], info.n, info.ready > 0 and info[2] == 0
+    if info.lanes then
+        for name, lane in pairs(info.lanes) do
+            local key, length = P .. 'h:' .. handler .. ':lane:' .. name, nil
+            for i = 1, #lane, CHUNK do
+                length = call('RPUSH', key,
+                              unpack(lane, i, min(i + CHUNK - 1, #lane)))
+            end
+            -- In the ready set a lane has the score of its best job.
+            if length == #lane or mode == 'l' then
+                list[n + 1] = fmt('%d', mode == 'l' and lane.base - 1 - lane.last
+                                        or lane.base + lane.first)
+                list[n + 2] = 'L' .. name
+                n = n + 2
+            end
+        end
+    end
     for i = 1, n, CHUNK do
-        call('ZADD', info[1], unpack(info[3], i, min(i + CHUNK - 1, n)))
-        look = info[2] == 0
+        call('ZADD', info[1], unpack(list, i, min(i + CHUNK - 1, n)))
     end
     if info.due then
         call('HINCRBY', P .. 'stats', 'sch:' .. handler, info.sched)
@@ -343,8 +380,8 @@ for handler, info in pairs(seen) do
     if look then
         call('ZADD', P .. 'h:' .. handler .. ':wake', '0', 'w')
     end
-    if n > 0 or info.due then
-        call('HINCRBY', P .. 'handlers', handler, n / 2 + info.sched)
+    if info.ready > 0 or info.due then
+        call('HINCRBY', P .. 'handlers', handler, info.ready + info.sched)
     end
 end
 if keep then

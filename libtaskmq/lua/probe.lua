@@ -9,22 +9,19 @@
 
 --@include base
 --@include now
---@include order
 
 local GONE_MS = 60000
-local MODES = { 'p', 'f', 'l' }
 
-local config = call('HMGET', P .. 'config', 'selection', 'moving')
-local mode = sub(config[1] or 'p', 1, 1)
-
+-- Waiting: received and come back, but not scheduled and not claimed.
+local SIGNS = { ['back:'] = 1, ['sch:'] = -1, ['claimed:'] = -1 }
 local waiting, live = 0, 0
-local handlers = call('HKEYS', P .. 'handlers')
-for i = 1, #handlers do
-    for k = 1, 3 do
-        if MODES[k] == mode or config[2] then
-            waiting = waiting + call('ZCARD', ready_key(handlers[i], MODES[k]))
-        end
-    end
+local received = call('HVALS', P .. 'handlers')
+for i = 1, #received do
+    waiting = waiting + received[i]
+end
+local stats = call('HGETALL', P .. 'stats')
+for i = 1, #stats, 2 do
+    waiting = waiting + stats[i + 1] * (SIGNS[match(stats[i], '^%l+:')] or 0)
 end
 local workers = call('HVALS', P .. 'workers')
 for i = 1, #workers do

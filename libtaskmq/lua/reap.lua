@@ -46,7 +46,7 @@ for i = 1, #ids do
         local head = call('GETRANGE', J .. id, 0, 95)
         if head ~= '' then
             local handler = handler_at(head, 1)
-            bump('run:' .. handler, -1)
+            bump('left:' .. handler, 1)
             bump('crashes', 1)
             to_ready(id, score_of(mode, tonumber(sub(head, 4, 6)),
                                   call('INCR', P .. 'order')), handler)

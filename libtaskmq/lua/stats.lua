@@ -37,21 +37,88 @@ local function stat(name)
     return stats[name] or 0
 end
 
--- The job that waits longest is the first of its priority (fifo: of all;
--- lifo: the last). Ids grow with time: the smallest of them. When there are
--- too many priorities to look at, the first ones.
+-- The id of a ready set's member; of a lane, of its first job that still
+-- waits, where it is among the first 100, and its place.
 local hops = 0
+local function id_of(handler, member)
+    if byte(member) < 58 then
+        return tonumber(member)
+    end
+    local packs = call('LRANGE', P .. 'h:' .. handler .. ':lane:'
+                                 .. sub(member, 2), 0, 99)
+    local looked = 0
+    for i = 1, #packs do
+        local id, jobs, place = match(packs[i], '^(%d+) (%d+) (%d+)$')
+        for k = 0, jobs - 1 do
+            local name = fmt('%.0f', id + k)
+            looked, hops = looked + 1, hops + 1
+            if looked > 100 then
+                return nil
+            elseif call('EXISTS', J .. name) > call('EXISTS', R .. name) then
+                return id + k, place + k
+            end
+        end
+    end
+end
+
+-- lifo: the last job of the set, or the first one of a lane.
+local function oldest_of_all(handler)
+    local key, names, best = ready_key(handler, 'l'), {}, nil
+    local first, got, at = math.huge, nil, 0
+    repeat
+        at = at - 1
+        got = call('ZRANGE', key, at, at, 'WITHSCORES')
+        if got[1] and byte(got[1]) < 58 then
+            best, first = tonumber(got[1]), place_of('l', tonumber(got[2]))
+        end
+    until best or not got[1]
+    for priority = 0, 100 do
+        names[#names + 1] = fmt('L%03d', priority)
+    end
+    local scores = call('ZMSCORE', key, unpack(names))
+    for i = 1, #names do
+        local id, place = nil, nil
+        if scores[i] then
+            id, place = id_of(handler, names[i])
+        end
+        if id and place < first then
+            best, first = id, place
+        end
+    end
+    return best
+end
+
+-- The job that waits longest is the first of its priority (fifo: of all). Ids
+-- grow with time: the smallest of them. When there are too many priorities to
+-- look at, the first ones. A lane whose first jobs wait no more may have others
+-- before the next one.
 local function oldest_id(handler, set)
-    local key = ready_key(handler, set)
-    local at = set == 'l' and -1 or 0
-    local got = call('ZRANGE', key, at, at, 'WITHSCORES')
-    local best = tonumber(got[1])
-    while set == 'p' and #got > 0 and hops < HOPS_MAX do
+    if set == 'l' then
+        return oldest_of_all(handler)
+    end
+    local key, best, id, first = ready_key(handler, set), nil, nil, nil
+    local got = call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    while #got > 0 and hops < HOPS_MAX do
         hops = hops + 1
-        local from = (floor(tonumber(got[2]) / BAND) + 1) * BAND
-        got = call('ZRANGEBYSCORE', key, from, '+inf', 'WITHSCORES', 'LIMIT',
-                   0, 1)
-        best = min(best, tonumber(got[1] or best))
+        local score = tonumber(got[2])
+        local band = set == 'p' and floor(score / BAND) or 0
+        local member, place = id_of(handler, got[1])
+        if place then
+            score = band * BAND + MID + place
+        end
+        if member and (not first or score < first) then
+            id, first = member, score
+        end
+        local past = set == 'p' and (band + 1) * BAND or math.huge
+        got = call('ZRANGEBYSCORE', key, '(' .. got[2],
+                   '(' .. fmt('%.0f', first or past), 'LIMIT', 0, 1,
+                   'WITHSCORES')
+        if #got == 0 then
+            best = min(best or math.huge, id or math.huge)
+            id, first = nil, nil
+            got = set == 'p' and call('ZRANGEBYSCORE', key, past, '+inf',
+                                      'WITHSCORES', 'LIMIT', 0, 1) or got
+        end
     end
     return best
 end
@@ -65,7 +132,7 @@ for d = 0, 14 do
 end
 out[25] = 0
 out[26] = call('ZCARD', P .. 'scheduled')
-out[27] = call('ZCARD', P .. 'leased')
+out[27] = 0
 out[28] = call('ZCARD', P .. 'dead')
 out[29] = call('ZCARD', P .. 'finished')
 
@@ -73,27 +140,27 @@ local handlers = call('HGETALL', P .. 'handlers')
 out[30], out[31] = #handlers / 2, 0
 for i = 1, #handlers, 2 do
     local handler, received = handlers[i], tonumber(handlers[i + 1])
-    local waiting, oldest = 0, nil
+    local running = stat('claimed:' .. handler) - stat('left:' .. handler)
+    local scheduled = stat('sch:' .. handler)
+    local waiting = received + stat('back:' .. handler) - scheduled
+                    - stat('claimed:' .. handler)
+    local oldest = math.huge
     for k = 1, 3 do
-        if MODES[k] == mode or moving then
-            local n = call('ZCARD', ready_key(handler, MODES[k]))
-            if n > 0 then
-                waiting = waiting + n
-                oldest = min(oldest or math.huge,
-                             oldest_id(handler, MODES[k]) or math.huge)
-            end
+        if waiting > 0 and (MODES[k] == mode or moving) then
+            oldest = min(oldest, oldest_id(handler, MODES[k]) or oldest)
         end
     end
     local created = 0
-    if oldest and oldest < math.huge then
+    if oldest < math.huge then
         local record = J .. fmt('%.0f', oldest)
         created = tonumber(call('GETRANGE', record, 13, 25)) or 0
     end
     out[2] = out[2] + received
     out[25] = out[25] + waiting
+    out[27] = out[27] + running
     local k = #out
     out[k + 1], out[k + 2], out[k + 3] = handler, received, waiting
-    out[k + 4], out[k + 5] = stat('sch:' .. handler), stat('run:' .. handler)
+    out[k + 4], out[k + 5] = scheduled, running
     out[k + 6], out[k + 7] = stat('dead:' .. handler), created
 end
 

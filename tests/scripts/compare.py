@@ -46,12 +46,13 @@ def need(ok, *what):
 class Pair:
     """Redis and the model side by side."""
 
-    def __init__(self, client, seed):
-        self.c, self.s = client, tmq.Scripts(client)
+    def __init__(self, client, seed, lanes=None):
+        self.c, self.s = client, tmq.Scripts(client, lanes)
         self.look_sha = client('SCRIPT', 'LOAD', LOOK)
         self.m, self.rng = Model(), random.Random(seed)
         self.tokens = []            # (id, token) ever seen
         self.looks = 0
+        self.packed = 0             # jobs seen waiting in lanes
         self.past = 1000            # made-up times in the past, all different
         self.touched = set()
         self.armed = set()          # handlers that must be armed now
@@ -169,14 +170,18 @@ class Pair:
                 each[key] = each.get(key, 0) + 1
         need(sizes == want, 'sizes', sizes, want)
         for h in HANDLERS:
-            need(sum(lines[h]) == waiting[h], 'waiting', h, lines[h],
-                 waiting[h])
+            def stat(name):
+                return stats.get('%s:%s' % (name, h), 0)
+            need(named.get(h, 0) + stat('back') - stat('sch')
+                 - stat('claimed') == waiting[h], 'waiting', h, waiting[h])
+            need(sum(lines[h]) or not waiting[h], 'no ready set', h)
             need(marks[h] or not (waiting[h] or h in self.armed),
                  'no wake marker', h, waiting[h])
-            for gauge, p in (('sch', 'scheduled'), ('run', 'leased'),
-                             ('dead', 'dead')):
-                need(stats.get('%s:%s' % (gauge, h), 0)
-                     == each.get((p, h), 0), gauge, h)
+            for gauge, p, n in (
+                    ('scheduled', 'scheduled', stat('sch')),
+                    ('running', 'leased', stat('claimed') - stat('left')),
+                    ('dead', 'dead', stat('dead'))):
+                need(n == each.get((p, h), 0), gauge, h, n)
         for name, v in m.stats.items():
             need(stats.get(name, 0) == v, 'counter', name, v)
         need(named == m.received, 'handlers', named)
@@ -189,26 +194,66 @@ class Pair:
         self.touched.clear()
         self.armed.clear()
 
+    def members(self, h, mode):
+        """What is in a ready set, in order: [(score, member)]."""
+        pairs = self.c('ZRANGE', self.k('h:%s:ready:%s' % (h, mode)), 0, -1,
+                       'WITHSCORES')
+        return [(int(pairs[k + 1]), pairs[k].decode())
+                for k in range(0, len(pairs), 2)]
+
+    def packs(self, h, lane):
+        """A lane's packs: [(first id, jobs, first place)]."""
+        return [tuple(int(n) for n in pack.split()) for pack in self.c(
+            'LRANGE', self.k('h:%s:lane:%s' % (h, lane)), 0, -1)]
+
+    def lane_jobs(self, h, lane):
+        """[(id, place)] of those that still wait, and how many do not."""
+        pairs = [(i + k, n + k) for i, count, n in self.packs(h, lane)
+                 for k in range(count)]
+        live = [(i, n) for i, n in pairs if i in self.m.jobs
+                and not self.m.jobs[i].run]
+        return live, len(pairs) - len(live)
+
     def check_lines(self):
         """Who waits where, and in which order."""
         m, moved = self.m, self.moved
         for h in HANDLERS:
-            seen = []
+            seen, stale, lanes = [], 0, {}
             for mode in 'pfl':
-                pairs = self.c('ZRANGE', self.k('h:%s:ready:%s' % (h, mode)),
-                               0, -1, 'WITHSCORES')
-                got = [(int(pairs[k]), int(pairs[k + 1]))
-                       for k in range(0, len(pairs), 2)]
-                seen += [i for i, _ in got]
-                if mode == m.mode:
-                    for i, score in got:
-                        need(score == m.score(m.jobs[i]), 'score', i, score)
-                    if moved:
-                        need([i for i, _ in got]
-                             == [j.id for j in m.line(h)], 'order', h, got)
-                else:
-                    need(not (moved and got), 'other mode', h, got)
-            need(sorted(seen) == sorted(j.id for j in m.line(h)), 'ready', h)
+                got = self.members(h, mode)
+                need(mode == m.mode or not (moved and got), 'other mode', h,
+                     got)
+                for score, member in got:
+                    if member[0] != 'L':
+                        i = int(member)
+                        seen.append(i)
+                        need(mode != m.mode or score == m.score(m.jobs[i]),
+                             'score', i, score)
+                        continue
+                    lanes[member[1:]] = mode
+                    packs = self.packs(h, member[1:])
+                    need(packs, 'empty lane', h, member)
+                    need(packs == sorted(packs, key=lambda p: p[2]),
+                         'packs out of order', h, packs)
+                    i, count, n = packs[-1 if mode == 'l' else 0]
+                    n += (count - 1) * (mode == 'l')
+                    need(score == m.score_at(mode, int(member[1:]), n),
+                         'score of a lane', h, member, score, packs)
+            for lane in lanes:
+                live, gone = self.lane_jobs(h, lane)
+                stale += gone
+                seen += [i for i, _ in live]
+                for i, n in live:
+                    need((m.jobs[i].n, m.jobs[i].priority) == (n, int(lane)),
+                         'place in a lane', h, i, n)
+                self.packed += len(live)
+            need(int(self.c('HGET', self.k('stats'), 'stale:' + h) or 0)
+                 == stale, 'stale', h, stale)
+            need(self.c('EXISTS', *[self.k('h:%s:lane:%03d' % (h, p))
+                                    for p in range(101)]) == len(lanes),
+                 'lanes', h, lanes)
+            need(sorted(seen) == sorted(j.id for j in m.line(h)), 'ready', h,
+                 seen)
 
     def check_told(self):
         got = set()

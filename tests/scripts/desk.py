@@ -60,7 +60,7 @@ class Desk:
         return {
             'state': chr(r[0]), 'counter': r[1:13].decode(),
             'worker': r[13:29].decode(), 'started': int(r[30:43]),
-            'score': int(r[44:60]), 'mode': chr(r[60]),
+            'apart': int(r[44:61]),
             'attempts': int(r[62:65]), 'crashes': int(r[66:67]),
             'runs': int(r[68:78]), 'finished': int(r[79:92]), 'name': name,
             'header': header, 'error': rest[:n], 'result': rest[n:]}
@@ -80,6 +80,17 @@ class Desk:
         for i, job_id in enumerate(ids):
             assert self.c('ZADD', self.k(place), 'XX', 1000 + i, job_id) == 0
             assert self.score(place, job_id) == 1000 + i
+
+    def waiting(self, handler='email'):
+        """As the counters say."""
+        received = int(self.c('HGET', self.k('handlers'), handler) or 0)
+        return received + sum(sign * self.stat('%s:%s' % (name, handler))
+                              for name, sign in (('back', 1), ('sch', -1),
+                                                 ('claimed', -1)))
+
+    def running(self, handler='email'):
+        return (self.stat('claimed:' + handler)
+                - self.stat('left:' + handler))
 
     def card(self, name):
         return self.c('ZCARD', self.k(name))

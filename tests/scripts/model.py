@@ -89,9 +89,13 @@ class Model:
         return job.n if self.mode == 'f' else -job.n
 
     def score(self, job):
-        if self.mode == 'p':
-            return (100 - job.priority) * 2**46 + 2**45 + job.n
-        return 2**45 + job.n if self.mode == 'f' else 2**45 - 1 - job.n
+        return self.score_at(self.mode, job.priority, job.n)
+
+    @staticmethod
+    def score_at(mode, priority, n):
+        if mode == 'p':
+            return (100 - priority) * 2**46 + 2**45 + n
+        return 2**45 + n if mode == 'f' else 2**45 - 1 - n
 
     def at(self, place, handler=None):
         return [j for j in self.jobs.values() if j.place == place

@@ -90,7 +90,7 @@ MUTANTS = [
     ('cancel', "    tell_worker(id, run)\n", "", 'worker not told'),
     ('retry', "bump('dead:' .. handler, -1)", "bump('x', 0)",
      'gauge of dead jobs'),
-    ('delete', "    off('leased', 'run:')\n", "", 'lease of no job'),
+    ('delete', "    off('leased', 'left:', 1)\n", "", 'lease of no job'),
     ('replay', "if due <= now then", "if due < 0 then",
      'a past time is scheduled again'),
     ('list', "out = { id >= 1 and id + 1 or 0 }",

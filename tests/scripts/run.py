@@ -15,6 +15,7 @@ import traceback
 
 import random_ops
 import test_enqueue
+import test_lanes
 import test_queue
 import test_runs
 import tmq
@@ -24,7 +25,7 @@ SEED, OPS = 20261122, 20000
 
 
 def directed(only):
-    for module in (test_enqueue, test_runs, test_queue):
+    for module in (test_enqueue, test_lanes, test_runs, test_queue):
         for name, test in vars(module).items():
             if name.startswith('test_') and (
                     not only or any(o in name for o in only)):
@@ -35,6 +36,25 @@ def terminated(*_):
     """So that the server is ended, too; once is enough."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit('terminated')
+
+
+def play(desk, a, lanes):
+    desk.c('FLUSHALL')
+    print('random operations%s: seed %d, %d of them' % (
+        ', lanes for all' if lanes else '', a.seed, a.ops), flush=True)
+    start = time.monotonic()
+    try:
+        done, p = random_ops.play(desk.c, a.seed, a.ops, lanes)
+    except Exception:
+        print('FAILED random operations')
+        traceback.print_exc(file=sys.stdout)
+        return False
+    print('  %.0f s; %s' % (time.monotonic() - start, ', '.join(
+        '%s %d' % x for x in sorted(done.items()))))
+    print('  jobs %d (seen waiting in lanes: %d), %s' % (
+        p.m.seq, p.packed, ', '.join(
+            '%s %d' % x for x in sorted(p.m.stats.items()))))
+    return True
 
 
 def main():
@@ -61,21 +81,10 @@ def main():
                     break
         if a.ops and not (a.first and failed) and (
                 not a.only or any(o in 'random' for o in a.only)):
-            desk.c('FLUSHALL')
-            print('random operations: seed %d, %d of them' % (a.seed, a.ops),
-                  flush=True)
-            start = time.monotonic()
-            try:
-                done, model = random_ops.play(desk.c, a.seed, a.ops)
-                passed += 1
-                print('  %.0f s; %s' % (time.monotonic() - start, ', '.join(
-                    '%s %d' % x for x in sorted(done.items()))))
-                print('  jobs %d, %s' % (model.seq, ', '.join(
-                    '%s %d' % x for x in sorted(model.stats.items()))))
-            except Exception:
-                failed += 1
-                print('FAILED random operations')
-                traceback.print_exc(file=sys.stdout)
+            # also with lanes for all, which else are for many jobs
+            for lanes in (None, (1, 0)):
+                ok = play(desk, a, lanes)
+                passed, failed = passed + ok, failed + (not ok)
     print('%d passed, %d failed' % (passed, failed))
     return 1 if failed else 0
 

@@ -99,7 +99,7 @@ def ended(d, i, runs):
     eq((r['state'], r['runs']), ('C', runs))
     eq((d.card('leased'), d.card('scheduled'), d.card('finished')),
        (0, 0, 1))
-    eq((d.stat('run:email'), d.stat('sch:email'), d.stat('cancelled')),
+    eq((d.running(), d.stat('sch:email'), d.stat('cancelled')),
        (0, 0, 1))
     return r
 
@@ -137,6 +137,11 @@ def test_cancelled_while_running(d):
 def test_change_of_selection(d):
     n = 2500
     d.add(*[job('ab'[i % 2], priority=i % 11) for i in range(n)])
+    # members one by one, as released ones are
+    got = d.claim('a', n, 'b', n, total=1000)
+    while len(got) < n:
+        got += d.claim('a', n, 'b', n, total=1000)
+    d.s.release(*sum([[i, t] for i, t, _, _ in got], []))
     d.config('selection', 'fifo')
     d.add(job('a', priority=99))
     moved, gave = [], []
@@ -363,8 +368,8 @@ def test_claim_is_bounded_by_bytes(d):
             d.add(*[job(handler, big)] * 10)
     got = d.claim('a', 100, 'b', 100, 'c', 100)
     eq([i for i, _, _, _ in got], list(range(1, 101)))
-    eq([d.card('h:%s:ready:p' % h) for h in 'abc'], [0, 50, 10])
-    eq([d.stat('run:' + h) for h in 'abc'], [90, 10, 0])
+    eq([d.waiting(h) for h in 'abc'], [0, 50, 10])
+    eq([d.running(h) for h in 'abc'], [90, 10, 0])
     eq(d.c('EXISTS', d.k('h:b:wake'), d.k('h:c:wake')), 2)
     got = d.claim('a', 100, 'b', 100, 'c', 100)
     eq([i for i, _, _, _ in got], list(range(101, 161)))
@@ -445,7 +450,7 @@ def test_no_call_takes_long(d):
     wants = sum([['h%d' % i, 1000] for i in range(10)], [])
     hold(d, 'promote', 20, 100, lambda: d.claim('none', 1))
     eq(d.card('scheduled'), 0)
-    eq(sum(d.card('h:h%d:ready:p' % i) for i in range(10)), 100000)
+    eq(sum(d.waiting('h%d' % i) for i in range(10)), 100000)
     hold(d, 'claim 1000 of 10 handlers', 20, 9,
          lambda: eq(len(d.claim(*wants, lease=0)), 1000))
     hold(d, 'reap', 20, 9, d.s.reap)

@@ -11,10 +11,10 @@ def test_complete(d):
     r = d.run(i)
     eq((r['state'], r['counter'] + r['worker'], r['name'], r['finished']),
        ('R', t, b'host:1', 0))
-    eq(r['score'], 100 * 2**46 + 2**45 + 1)
+    eq(r['apart'], 0)
     between(ms() - 5000, r['started'], ms() + 1)
     between(ms() + HOUR - 5000, d.score('leased', i), ms() + HOUR + 1)
-    eq(d.stat('run:email'), 1)
+    eq(d.running(), 1)
     eq(d.complete(i, t, '{"n":1.10}', 'some log'), 0)
     r = d.run(i)
     eq((r['state'], r['result'], r['error']), ('S', b'{"n":1.10}', b''))
@@ -22,7 +22,7 @@ def test_complete(d):
     eq(d.s.logs(i), b'some log')
     between(ms() + 86400000 - 5000, d.score('finished', i),
             ms() + 86400001)
-    eq((d.stat('run:email'), d.stat('success'), d.card('leased')), (0, 1, 0))
+    eq((d.running(), d.stat('success'), d.card('leased')), (0, 1, 0))
 
 
 def test_verdicts(d):
@@ -99,7 +99,7 @@ def test_big_batches(d):
     args = sum([[i, t, 'r%d' % i, 'l%d' % i] for i, t, _, _ in got + more], [])
     eq(d.s.complete(*args), [0] * 1500)
     eq((d.card('leased'), d.card('finished')), (0, 1500))
-    eq((d.stat('run:h0'), d.stat('run:h1'), d.stat('success')), (0, 0, 1500))
+    eq((d.running('h0'), d.running('h1'), d.stat('success')), (0, 0, 1500))
     for i in (1, 777, 1500):
         eq(d.run(i)['result'], b'r%d' % i)
         eq(d.s.logs(i), b'l%d' % i)
@@ -269,8 +269,8 @@ def test_retention(d):
 
 def test_release(d):
     d.add(job(priority=5), job(priority=5))
+    was = d.score('h:email:ready:p', 1)
     i, t = d.take()
-    was = d.run(i)['score']
     eq(d.s.release(i, t), [0])
     r = d.run(i)
     eq((r['state'], r['attempts'], r['crashes']), ('W', 0, 0))
@@ -329,7 +329,7 @@ def test_cancel_tells_the_worker(d):
     eq(d.extend(i, t, j, t), [4, 3])
     eq(d.extend(i, t, worker=V), [2], 'not that worker\'s')
     eq((d.state(i), d.stat('cancelled')), ('C', 1))
-    eq((d.card('leased'), d.stat('run:email')), (0, 0))
+    eq((d.card('leased'), d.running()), (0, 0))
     eq(d.s.get(j), None)
 
 
@@ -371,7 +371,7 @@ def test_delete_everywhere(d):
     eq(d.c('KEYS', tmq.PREFIX + b'[jrl]:*'), [])
     for place in ('scheduled', 'leased', 'dead', 'finished', 'h:w:ready:p'):
         eq(d.card(place), 0, place)
-    eq((d.stat('sch:s'), d.stat('run:r'), d.stat('dead:d')), (0, 0, 0))
+    eq((d.stat('sch:s'), d.running('r'), d.stat('dead:d')), (0, 0, 0))
 
 
 def test_retry(d):
@@ -393,9 +393,9 @@ def test_retry(d):
 
 def test_reap(d):
     d.add(job(), job())
+    was = d.score('h:email:ready:p', 1)
     i, t = d.take()
     j, u = d.take()
-    was = d.run(i)['score']
     eq(d.s.reap()[1:], [0, 0, 0, 0], 'nothing expired')
     for crash in (1, 2):
         d.expire('leased', i)
@@ -539,7 +539,7 @@ def test_claim_bounds_its_reply(d):
     got = d.claim('email', 150)
     eq([x[0] for x in got], list(range(1, 101)))
     assert d.marked(), 'the rest went back'
-    eq(d.stat('run:email'), 100)
+    eq(d.running(), 100)
     eq([x[0] for x in d.claim('email', 150)], list(range(101, 151)))
 
 
@@ -572,6 +572,6 @@ def test_reap_of_an_evicted_run(d):
     d.c('DEL', d.k('r:%d' % i), d.k('j:%d' % j))
     d.expire('leased', i, j)
     eq(d.s.reap()[1:], [1, 0, 0, 0])
-    eq((d.card('leased'), d.stat('run:email')), (0, 0))
+    eq((d.card('leased'), d.running()), (0, 0))
     eq(d.take()[0], i)
     eq(d.c('EXISTS', d.k('r:%d' % j)), 0)

@@ -18,6 +18,7 @@ end
 local function to_sched(id, due, handler)
     add(sched, due, id)
     bump('sch:' .. handler, 1)
+    bump('back:' .. handler, 1)
     if not due_min or due < due_min then
         due_min, due_handler = due, handler
     end
@@ -30,6 +31,7 @@ local function to_ready(id, score, handler)
         readies[handler] = list
     end
     add(list, score, id)
+    bump('back:' .. handler, 1)
 end
 
 -- Drops the dead jobs that would go first, when there are too many. Bounded:

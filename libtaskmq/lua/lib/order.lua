@@ -23,6 +23,17 @@ local function ready_key(handler, mode)
     return P .. 'h:' .. handler .. ':ready:' .. mode
 end
 
+-- The place of a lane's best job, or nil: there is no such lane. member: as it
+-- stands in the ready set.
+local function lane_place(handler, member, mode)
+    local pack = call('LINDEX', P .. 'h:' .. handler .. ':lane:'
+                                .. sub(member, 2), mode == 'l' and -1 or 0)
+    if pack then
+        local jobs, place = match(pack, '^%d+ (%d+) (%d+)$')
+        return mode == 'l' and place + jobs - 1 or tonumber(place)
+    end
+end
+
 local function arm(handler)
     call('ZADD', P .. 'h:' .. handler .. ':wake', '0', 'w')
 end

@@ -35,7 +35,7 @@ end
 
 local function leave_lease(id, handler)
     unlease[#unlease + 1] = id
-    bump('run:' .. handler, -1)
+    bump('left:' .. handler, 1)
 end
 
 local function to_finished(id, run, h, retention)
@@ -83,14 +83,10 @@ local function end_cancelled(id, run, h, handler, retention)
     bump('cancelled', 1)
 end
 
--- Back to its old place in line; after a change of selection, to the same
--- place in the new order.
+-- Back to its old place in line, whatever the selection is now.
 local function give_back(id, run, h, handler, crashes, mode)
-    local score, was = tonumber(sub(run, 45, 60)), sub(run, 61, 61)
-    if was ~= mode then
-        score = score_of(mode, tonumber(sub(run, h + 3, h + 5)),
-                         place_of(was, score))
-    end
+    local score = score_of(mode, tonumber(sub(run, h + 3, h + 5)),
+                           id + sub(run, 45, 61))
     leave_lease(id, handler)
     add(sets, R .. id, rewrite(run, 'W', NO_COUNTER,
                                tonumber(sub(run, 63, 65)), crashes,
