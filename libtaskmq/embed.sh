@@ -5,8 +5,8 @@
 #                          LUADIR/NAME.lua, and tq_ops_scripts[]
 #   embed.sh LUADIR NAME   prints one script's text as it is sent to Redis
 #
-# A line `--@include NAME` is replaced by LUADIR/lib/NAME.lua, which includes
-# nothing itself.
+# A line `--@include NAME` is replaced by LUADIR/lib/NAME.lua, which may include
+# another; that one includes nothing.
 # Indentation, blank lines and lines that are only a comment are left out: what
 # is sent is small. That is safe because nothing that spans lines is allowed:
 # long brackets, a backslash at the end of a line and bytes outside printable
@@ -31,11 +31,11 @@ text() {
             printf "%s:%d: %s\n", file, n, why > "/dev/stderr"
             exit 1
         }
-        function take(file, top,    line, n, rc, name) {
+        function take(file, depth,    line, n, rc, name) {
             n = 0
             while ((rc = (getline line < file)) > 0) {
                 n++
-                if (n == 1 && top) {
+                if (n == 1 && !depth) {
                     if (line !~ /^#!lua( flags=[a-z,-]+)?$/) {
                         bad(file, n, "expected #!lua")
                     }
@@ -44,14 +44,18 @@ text() {
                 }
                 gsub(/^[ \t]+|[ \t]+$/, "", line)
                 if (line ~ /^--@include/) {
-                    if (!top) {
-                        bad(file, n, "an include inside an include")
+                    if (depth > 1) {
+                        bad(file, n, "includes too deep")
                     }
                     name = substr(line, 12)
                     if (name !~ /^[a-z_]+$/) {
                         bad(file, n, "bad name to include: " name)
                     }
-                    take(dir "/lib/" name ".lua", 0)
+                    name = dir "/lib/" name ".lua"
+                    if (name == file) {
+                        bad(file, n, "includes itself")
+                    }
+                    take(name, depth + 1)
                     continue
                 }
                 if (line ~ /[^ -~]/) {
@@ -71,7 +75,7 @@ text() {
             close(file)
         }
         BEGIN {
-            take(ARGV[1], 1)
+            take(ARGV[1], 0)
             exit 0
         }' "$1"
 }

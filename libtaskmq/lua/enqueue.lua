@@ -355,14 +355,15 @@ for handler, info in pairs(seen) do
     local list, n, look = info[3], info.n, info.ready > 0 and info[2] == 0
     if info.lanes then
         for name, lane in pairs(info.lanes) do
-            local key, length = P .. 'h:' .. handler .. ':lane:' .. name, nil
+            local key, length = P .. 'h:' .. handler .. ':lane:' .. name, 0
             for i = 1, #lane, CHUNK do
                 length = call('RPUSH', key,
                               unpack(lane, i, min(i + CHUNK - 1, #lane)))
             end
             -- In the ready set a lane has the score of its best job.
             if length == #lane or mode == 'l' then
-                list[n + 1] = fmt('%d', mode == 'l' and lane.base - 1 - lane.last
+                list[n + 1] = fmt('%d', mode == 'l'
+                                        and lane.base - 1 - lane.last
                                         or lane.base + lane.first)
                 list[n + 2] = 'L' .. name
                 n = n + 2

@@ -546,8 +546,10 @@ def test_embedding(d):
 def test_embedding_refuses(d):
     with tempfile.TemporaryDirectory() as t:
         os.mkdir(t + '/lib')
-        with open(t + '/lib/nested.lua', 'w') as f:
-            f.write('--@include nested\n')
+        for name, other in (('itself', 'itself'), ('one', 'two'),
+                            ('two', 'three'), ('three', 'four')):
+            with open(t + '/lib/%s.lua' % name, 'w') as f:
+                f.write('--@include %s\n' % other)
         for text, why in (('return 1\n', 'expected #!lua'),
                           ('#!lua\nlocal a = [[\n-- x\n]]\n', 'span lines'),
                           ('#!lua\n--[==[\nx\n]==]\n', 'span lines'),
@@ -555,11 +557,12 @@ def test_embedding_refuses(d):
                           ('#!lua\nreturn "\xe9"\n', 'ASCII'),
                           ('#!lua\n--@include nothing\n', 'read'),
                           ('#!lua\n--@include ../x\n', 'bad name'),
-                          ('#!lua\n--@include nested\n', 'inside an include')):
+                          ('#!lua\n--@include itself\n', 'itself'),
+                          ('#!lua\n--@include one\n', 'too deep')):
             with open(t + '/a.lua', 'w', encoding='latin-1') as f:
                 f.write(text)
             p = subprocess.run(['sh', tmq.EMBED, t], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
+                               stderr=subprocess.PIPE, timeout=60)
             assert p.returncode != 0 and why.encode() in p.stderr, \
                 (text, p.stderr)
             assert b'.lua:' in p.stderr

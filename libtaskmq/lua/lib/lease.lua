@@ -1,0 +1,80 @@
+-- lease: the records of the jobs just selected, and their runs. A part of
+-- claim. Adds to writes, leases, out, claimed and dropped; short: how many wait no
+-- more: cancelled or deleted in their lane, or evicted.
+
+if not counter then
+    counter = fmt('%012x', call('INCR', P .. 'claims'))
+    lead = 'R' .. counter .. worker .. ' ' .. now13 .. ' '
+    expiry = fmt('%d', now + lease)
+end
+local front, owner, was, in_lane = nil, nil, nl, nil
+local short = 0
+while done < n and bytes < REPLY_BYTES do
+    local m = min(PER_GET, n - done)
+    local keys = {}
+    for k = 1, m do
+        local id = jobs[done + k]
+        keys[2 * k - 1], keys[2 * k] = J .. id, R .. id
+    end
+    local got = call('MGET', unpack(keys))
+    for k = 2, 2 * m, 2 do
+        done = done + 1
+        if not front or done > parts[part + 5] then
+            if owner and nl > was then
+                claimed[owner] = (claimed[owner] or 0) + (nl - was) / 2
+            end
+            while part < 0 or done > parts[part + 5] do
+                part = part + 5
+            end
+            was, owner, in_lane = nl, parts[part + 1], parts[part + 4]
+            front = fmt('%017d', parts[part + 3])
+        end
+        local id, record, run = jobs[done], got[k - 1], got[k]
+        if record and (not run or not in_lane and byte(run) == WAITING)
+        then
+            local header = sub(record, 1, find(record, '\n', 28, true))
+            local attempts = 0
+            if run then
+                local e = find(run, '\n', find(run, '\n', 100, true) + 28,
+                               true)
+                attempts = tonumber(sub(run, 63, 65))
+                run = lead .. front .. ' ' .. sub(run, 63, 79)
+                      .. AGAIN .. sub(run, 94, 99) .. name .. '\n'
+                      .. header
+                      .. sub(run, e + 1, e + tonumber(sub(run, 94, 98)))
+            else
+                run = lead .. front .. FIRST_RUN .. name .. '\n' .. header
+            end
+            writes[nl + 1], writes[nl + 2] = keys[k], run
+            leases[nl + 1], leases[nl + 2] = expiry, id
+            nl = nl + 2
+            out[nout + 1], out[nout + 2], out[nout + 3] = id, attempts,
+                                                          record
+            nout = nout + 3
+            bytes = bytes + #record
+        else
+            -- Cancelled or deleted in its lane, or evicted.
+            short = short + 1
+            for k = 1, nsources do
+                if sources[k][OWNER] == owner then
+                    sources[k][LEFT] = sources[k][LEFT] + 1
+                end
+            end
+            local drop = dropped[owner] or { stale = 0, gone = 0 }
+            dropped[owner] = drop
+            if in_lane then
+                drop.stale = drop.stale + 1
+            else
+                drop.gone = drop.gone + 1
+            end
+            if not record then
+                lost = lost or {}
+                lost[#lost + 1] = R .. id
+                lost[#lost + 1] = P .. 'l:' .. id
+            end
+        end
+    end
+end
+if owner and nl > was then
+    claimed[owner] = (claimed[owner] or 0) + (nl - was) / 2
+end
