@@ -15,7 +15,7 @@
 --@include base
 --@include now
 
-local RETENTION_S = 86400
+local RETENTION_S, FINISHED_PACK = 86400, 100
 local BOUNDS = { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000,
                  60000, 300000 }
 
@@ -31,7 +31,9 @@ local retention = call('HGET', P .. 'config', 'retention_s') or RETENTION_S
 local expiry = fmt('%d', now + retention * 1000)
 
 local answer, seen, periodic = {}, {}, nil
-local writes, nw, fin, nf, ids = {}, 0, {}, 0, {}
+local writes, nw, ids, nids = {}, 0, {}, 0
+-- Neighbours with the same expiry are one pack: where it begins in ids.
+local packs, expiries, npacks, pack_gone = {}, {}, 0, nil
 local success, took_sum, buckets, handlers = 0, 0, {}, {}
 -- Neighbours were mostly claimed in one call: their runs begin with the same
 -- state, token and start (the lead), and their headers in the same place.
@@ -102,9 +104,12 @@ for from = 0, n - 1, 1000 do
                 writes[nw + 2] = 'S' .. sub(run, 2, 79) .. now13
                                  .. sub(run, 93) .. argv[a + 2]
                 nw = nw + 2
-                fin[nf + 1], fin[nf + 2] = gone, id
-                nf = nf + 2
-                ids[nf / 2] = id
+                nids = nids + 1
+                ids[nids] = id
+                if gone ~= pack_gone then
+                    npacks, pack_gone = npacks + 1, gone
+                    packs[npacks], expiries[npacks] = nids, gone
+                end
             end
             if argv[a + 3] ~= '' then
                 writes[nw + 1] = P .. 'l:' .. id
@@ -126,9 +131,21 @@ end
 for i = 1, nw, CHUNK do
     call('MSET', unpack(writes, i, min(i + CHUNK - 1, nw)))
 end
+for i = 1, nids, CHUNK do
+    call('ZREM', P .. 'leased', unpack(ids, i, min(i + CHUNK - 1, nids)))
+end
+local fin, nf = {}, 0
+packs[npacks + 1] = nids + 1
+for p = 1, npacks do
+    local last = packs[p + 1] - 1
+    for i = packs[p], last, FINISHED_PACK do
+        fin[nf + 1] = expiries[p]
+        fin[nf + 2] = table.concat(ids, ' ', i,
+                                   min(i + FINISHED_PACK - 1, last))
+        nf = nf + 2
+    end
+end
 for i = 1, nf, CHUNK do
-    call('ZREM', P .. 'leased',
-         unpack(ids, (i + 1) / 2, min(i + CHUNK - 1, nf) / 2))
     call('ZADD', P .. 'finished', unpack(fin, i, min(i + CHUNK - 1, nf)))
 end
 local stats = P .. 'stats'
@@ -152,6 +169,7 @@ if periodic then
         end_periodic(id, run, h, (handler_at(run, h)), sub(run, 2, 13),
                      error_of(run), result, retention)
     end
+    bump('success_periodic', #periodic)
     flush()
 end
 return answer

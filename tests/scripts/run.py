@@ -15,6 +15,7 @@ import traceback
 
 import random_ops
 import test_enqueue
+import test_finished
 import test_queue
 import test_runs
 import tmq
@@ -24,7 +25,7 @@ SEED, OPS = 20261122, 20000
 
 
 def directed(only):
-    for module in (test_enqueue, test_runs, test_queue):
+    for module in (test_enqueue, test_runs, test_finished, test_queue):
         for name, test in vars(module).items():
             if name.startswith('test_') and (
                     not only or any(o in name for o in only)):

@@ -98,7 +98,7 @@ def test_big_batches(d):
     eq(d.card('leased'), 1500)
     args = sum([[i, t, 'r%d' % i, 'l%d' % i] for i, t, _, _ in got + more], [])
     eq(d.s.complete(*args), [0] * 1500)
-    eq((d.card('leased'), d.card('finished')), (0, 1500))
+    eq((d.card('leased'), d.finished()), (0, 1500))
     eq((d.stat('run:h0'), d.stat('run:h1'), d.stat('success')), (0, 0, 1500))
     for i in (1, 777, 1500):
         eq(d.run(i)['result'], b'r%d' % i)
