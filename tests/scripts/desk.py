@@ -40,7 +40,11 @@ class Desk:
         return got[0][:2]
 
     def complete(self, job_id, token, result='', log=''):
-        return self.s.complete(job_id, token, result, log)[0]
+        return self.complete_all([(job_id, token, result, log)])[0]
+
+    def complete_all(self, items):
+        """items: (id, token, result, log) each; a verdict each."""
+        return self.s.complete(*tmq.completed(items))
 
     def fail(self, job_id, token, retryable=1, error='boom', log='', wait=-1,
              jitter=0):

@@ -163,7 +163,7 @@ class Player(Pair):
                 for k in range(0, len(got), 2)]
 
     def complete(self):
-        leases = self.leases()
+        leases = [x for x in self.leases() if x[1]]
         if self.rng.random() < .4:
             leases += [(j.id, j.token) for j in self.m.at('leased')]
             self.touched.update(i for i, _ in leases)
@@ -176,7 +176,7 @@ class Player(Pair):
             verdicts.extend(self.m.complete(items, now))
             return verdicts
 
-        if not self.write('complete', items, sum(items, ()), model):
+        if not self.write('complete', items, tmq.completed(items), model):
             return
         ended = [self.m.jobs[x[0]] for x, v in zip(items, verdicts) if v == 0]
         want = [[j.id for j in pack] for _, pack in itertools.groupby(

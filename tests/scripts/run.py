@@ -14,6 +14,7 @@ import time
 import traceback
 
 import random_ops
+import test_complete
 import test_enqueue
 import test_finished
 import test_queue
@@ -25,7 +26,8 @@ SEED, OPS = 20261122, 20000
 
 
 def directed(only):
-    for module in (test_enqueue, test_runs, test_finished, test_queue):
+    for module in (test_enqueue, test_runs, test_complete, test_finished,
+                   test_queue):
         for name, test in vars(module).items():
             if name.startswith('test_') and (
                     not only or any(o in name for o in only)):

@@ -14,7 +14,7 @@ def done(d, n, handler='email', options=''):
 def complete_all(d, handler, n):
     got = d.claim(handler, n)
     eq(len(got), n)
-    d.s.complete(*sum([[i, t, '', 'log'] for i, t, _, _ in got], []))
+    d.complete_all([(i, t, '', 'log') for i, t, _, _ in got])
     return [i for i, _, _, _ in got]
 
 
@@ -55,8 +55,8 @@ def test_packs_are_of_what_was_completed(d):
     d.add(job(), job(), job(options=' i=100'), job(), job())
     t = d.claim('email', 5)[0][1]
     d.s.delete(4)
-    eq(d.s.complete(1, t, '', '', 2, 'x', '', '', 3, t, '', '', 1, t, '', '',
-                    4, t, '', '', 5, t, '', ''), [0, 2, 0, 1, 3, 0])
+    eq(d.complete_all([(i, '0' * 28 if i == 2 else t, '', '')
+                       for i in (1, 2, 3, 1, 4, 5)]), [0, 2, 0, 1, 3, 0])
     same(d, [[1, 5]], 2)
     eq((d.stat('success'), d.stat('success_periodic')), (3, 1))
 

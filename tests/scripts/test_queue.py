@@ -194,7 +194,7 @@ def test_config(d):
 def test_sweep(d):
     d.add(*[job('ab'[i % 2]) for i in range(500)])
     got = d.claim('a', 250, 'b', 250)
-    d.s.complete(*sum([[i, t, '1', 'l'] for i, t, _, _ in got[:260]], []))
+    d.complete_all([(i, t, '1', 'l') for i, t, _, _ in got[:260]])
     d.s.fail(0, *sum([[i, t, 0, 'e', 'l', -1] for i, t, _, _ in got[260:]],
                      []))
     d.expire('dead', *[x[0] for x in got[260:290]])
