@@ -50,6 +50,7 @@
 #define TQ_CLAIM_MAX              1000
 #define TQ_PROMOTE_MAX            1000
 #define TQ_SWEEP_MAX              100
+#define TQ_FINISHED_PACK          100
 #define TQ_REAP_MAX               100
 #define TQ_LIST_WALK_MAX          500
 #define TQ_LIST_MAX               100

@@ -120,6 +120,8 @@ typedef struct {
     int64_t     wait_ms;      /* fail: -1, or a wait asked for (Retry-After) */
 } tq_outcome_t;
 
+/* Costs least when outcomes of one token follow each other, and those with a
+ * log. */
 tq_call_t *tq_complete_call(const tq_ns_t *ns, const tq_outcome_t *o,
     unsigned n, tq_call_cb cb, void *data);
 tq_call_t *tq_fail_call(const tq_ns_t *ns, const tq_outcome_t *o,

@@ -12,6 +12,8 @@
 #define TQ_CLAIM_ITEM  3    /* id, attempts, record */
 
 static void tq_op_lease(tq_call_t *call, const tq_outcome_t *o);
+static unsigned tq_op_group(tq_call_t *call, const tq_outcome_t *o,
+    unsigned n);
 static int tq_key_between(tq_str_t *key, const char *prefix, size_t len);
 
 
@@ -120,11 +122,37 @@ tq_op_lease(tq_call_t *call, const tq_outcome_t *o)
 }
 
 
+/* The argument before neighbours with the same token that all have a log, or
+ * all have none. How many of the n they are, at least 1. */
+static unsigned
+tq_op_group(tq_call_t *call, const tq_outcome_t *o, unsigned n)
+{
+    char      head[1 + TQ_LEASE_TOKEN_LEN + 12];
+    int       len = 1 + TQ_LEASE_TOKEN_LEN;
+    unsigned  same = 1;
+
+    while (same < n && (o[same].log.len > 0) == (o->log.len > 0)
+           && memcmp(o[same].token.t, o->token.t, TQ_LEASE_TOKEN_LEN) == 0)
+    {
+        same++;
+    }
+
+    head[0] = (o->log.len > 0) ? 'l' : 't';
+    memcpy(head + 1, o->token.t, TQ_LEASE_TOKEN_LEN);
+    if (same > 1) {
+        len += snprintf(head + len, sizeof(head) - (size_t) len, "%u", same);
+    }
+    tq_call_arg(call, head, (size_t) len);
+
+    return same;
+}
+
+
 tq_call_t *
 tq_complete_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
     tq_call_cb cb, void *data)
 {
-    unsigned    i;
+    unsigned    i, last;
     tq_call_t  *call;
 
     call = tq_op_new(&tq_script_complete, ns, cb, data);
@@ -132,10 +160,16 @@ tq_complete_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
         return NULL;
     }
 
-    for (i = 0; i < n; i++) {
-        tq_op_lease(call, &o[i]);
-        tq_call_arg(call, o[i].result.p, o[i].result.len);
-        tq_call_arg(call, o[i].log.p, o[i].log.len);
+    for (i = 0; i < n; /* void */) {
+        last = i + tq_op_group(call, o + i, n - i);
+
+        for ( /* void */ ; i < last; i++) {
+            tq_call_argi(call, o[i].id);
+            tq_call_arg(call, o[i].result.p, o[i].result.len);
+            if (o[i].log.len > 0) {
+                tq_call_arg(call, o[i].log.p, o[i].log.len);
+            }
+        }
     }
 
     return tq_op_done(call);

@@ -77,8 +77,9 @@ if due and due <= now then
 end
 
 -- Per asked handler its ready set's members (VIEW) in their order, read some
--- (SIZE) at a time; READ: how many were, FULL: there may be more, LAST: then the
--- last one's score. OWNER: its place in argv; ONES: jobs taken that were members.
+-- (SIZE) at a time; READ: how many were, FULL: there may be more, LAST: then
+-- the last one's score. OWNER: its place in argv; ONES: jobs taken that were
+-- members.
 -- Arrays with names for their places: fields of a table cost ten times as much
 -- to make.
 -- A few are popped at once, and put back where they were not taken; that is

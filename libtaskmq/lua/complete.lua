@@ -2,8 +2,14 @@
 -- complete: jobs succeeded.
 --
 -- KEYS[1]  prefix
--- ARGV     per job: id, token (28), result (JSON text or ""), log (text; "":
---          keep what is there)
+-- ARGV     per group of neighbours that have one lease token, and all have a
+--          log or all have none:
+--            "t<token, 28><jobs>", or "l..." where they have logs; the number
+--              is left out for one job
+--            then per job: id, result (JSON text or ""), after "l..." log
+--              (text; "": what is there is kept)
+--          so that most jobs have two arguments: each costs as much as a small
+--          command does.
 -- Returns  per job a verdict (integer): 0 ok, 1 already (this token completed
 --          it before), 2 stale (not leased under this token), 3 gone (no job)
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
@@ -15,43 +21,87 @@
 --@include base
 --@include now
 
-local RETENTION_S = 86400
+local RETENTION_S, FINISHED_PACK = 86400, 100
 local BOUNDS = { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000,
                  60000, 300000 }
 
 -- states and kinds
 local RUNNING, ENDING, WAITING, SUCCEEDED, CANCELLED = 82, 69, 87, 83, 67
 local OPTIONS, PERIODIC = 111, 112
+-- kinds of groups
+local NO_LOGS, LOGS = 116, 108
 
-local n = #argv / 4
-if n ~= floor(n) then
-    return redis.error_reply('ERR TASKMQ complete: number of arguments')
+-- groups, by fours: token, where in argv the first id is, arguments per job,
+-- the last job.
+local keys, n, groups, ngroups, at = { false, false }, 0, nil, 0, 1
+while argv[at] do
+    local head = argv[at]
+    local kind, jobs = byte(head), 1
+    if #head ~= 29 then
+        jobs = tonumber(match(head, '^%d+$', 30) or 0)
+    end
+    local width = kind == NO_LOGS and 2 or kind == LOGS and 3
+    local last = at + jobs * (width or 0)
+    if last == at or last > #argv then
+        return redis.error_reply('ERR TASKMQ complete: argument ' .. at)
+    end
+    for i = at + 1, last, width do
+        n = n + 1
+        keys[n] = R .. argv[i]
+    end
+    if not groups then
+        groups = { sub(head, 2, 29), at + 1, width, n }
+    else
+        groups[ngroups + 1], groups[ngroups + 2] = sub(head, 2, 29), at + 1
+        groups[ngroups + 3], groups[ngroups + 4] = width, n
+    end
+    ngroups, at = ngroups + 4, last + 1
+end
+if n == 0 then
+    return {}
+end
+local runs = call('MGET', unpack(keys, 1, min(n, CHUNK)))
+for from = CHUNK + 1, n, CHUNK do
+    local more = call('MGET', unpack(keys, from, min(from + CHUNK - 1, n)))
+    for i = 1, #more do
+        runs[from + i - 1] = more[i]
+    end
 end
 local retention = call('HGET', P .. 'config', 'retention_s') or RETENTION_S
 local expiry = fmt('%d', now + retention * 1000)
 
-local answer, seen, periodic = {}, {}, nil
-local writes, nw, fin, nf, ids = {}, 0, {}, 0, {}
-local success, took_sum, buckets, handlers = 0, 0, {}, {}
+local answer, seen, periodic = { false }, {}, nil
+local writes, nw, ids, nids = { false, false }, 0, { false }, 0
+-- Neighbours with the same expiry are one pack: where it begins in ids.
+local packs, expiries, npacks, pack_gone = { false, false }, { false }, 0, nil
+-- buckets, handlers: what is there beside the last ones
+local success, took_sum, buckets, handlers = 0, 0, nil, nil
 -- Neighbours were mostly claimed in one call: their runs begin with the same
 -- state, token and start (the lead), and their headers in the same place.
-local token, lead, h, took, bucket, in_bucket = nil, nil, nil, nil, nil, 0
+local token, lead, h, took, bucket, in_bucket
 local handler, name, of_handler
+-- Often more is the same, up to byte 79 (prefix; head: what becomes of it), or
+-- all (same; new: what was written for it, with the result new_result).
+local middle, prefix, head, same, new, new_result, base
 
-for from = 0, n - 1, 1000 do
-    local keys, m, a = {}, min(1000, n - from), 4 * from - 3
-    for i = 1, m do
-        keys[i] = R .. argv[a + 4 * i]
+local done = 0
+for g = 1, ngroups, 4 do
+    local asked, at, width, last = groups[g], groups[g + 1], groups[g + 2],
+                                   groups[g + 3]
+    if asked ~= token then
+        lead, prefix, same = '-', nil, nil
     end
-    local runs = call('MGET', unpack(keys))
-    for i = 1, m do
-        a = a + 4
-        local id, run, verdict = argv[a], runs[i], 0
-        if not run then
+    for i = done + 1, last do
+        local id, run, verdict, equal, like = argv[at], runs[i], 0, nil, nil
+        if run == same then
+            equal = true
+        elseif not run then
             verdict = call('EXISTS', J .. id) == 1 and 2 or 3
-        elseif argv[a + 1] ~= token or find(run, lead, 1, true) ~= 1 then
+        elseif prefix and find(run, prefix, 1, true) == 1 then
+            like = true
+        elseif find(run, lead, 1, true) ~= 1 then
             local state = byte(run)
-            if #argv[a + 1] ~= 28 or find(run, argv[a + 1], 2, true) ~= 2 then
+            if find(run, asked, 2, true) ~= 2 then
                 verdict = 2
             elseif state ~= RUNNING and state ~= ENDING then
                 verdict = (state == SUCCEEDED or state == CANCELLED
@@ -60,10 +110,14 @@ for from = 0, n - 1, 1000 do
                                   == PERIODIC)
                           and 1 or 2
             else
-                token, lead = argv[a + 1], sub(run, 1, 43)
+                token, lead = asked, sub(run, 1, 43)
                 h = find(run, '\n', 100, true) + 1
+                middle, prefix, same = nil, nil, nil
                 if bucket then
+                    buckets = buckets or {}
                     buckets[bucket] = (buckets[bucket] or 0) + in_bucket
+                    success = success + in_bucket
+                    took_sum = took_sum + took * in_bucket
                 end
                 took, bucket, in_bucket = max(0, now - sub(run, 31, 43)), 1, 0
                 while bucket < 15 and took > BOUNDS[bucket] do
@@ -76,69 +130,116 @@ for from = 0, n - 1, 1000 do
         elseif verdict == 0 then
             seen[id] = true
             in_bucket = in_bucket + 1
-            success, took_sum = success + 1, took_sum + took
-            local kind = byte(run, h + 1)
+            local result, kind = argv[at + 1], not equal and byte(run, h + 1)
             if kind == PERIODIC then
                 periodic = periodic or {}
-                periodic[#periodic + 1] = { id, run, h, argv[a + 2] }
+                periodic[#periodic + 1] = { id, run, h, result }
             else
-                local gone = expiry
-                if not name or find(run, name, h + 27, true) ~= h + 27 then
-                    if name then
-                        handlers[handler] = (handlers[handler] or 0)
-                                            + of_handler
+                if not equal then
+                    local gone = expiry
+                    if not name or find(run, name, h + 27, true) ~= h + 27 then
+                        if name then
+                            handlers = handlers or {}
+                            handlers[handler] = (handlers[handler] or 0)
+                                                + of_handler
+                        end
+                        handler, of_handler = match(run, '^[^ \n]+', h + 27), 0
+                        name = handler .. '\n'
                     end
-                    handler, of_handler = match(run, '^[^ \n]+', h + 27), 0
-                    name = handler .. '\n'
+                    if kind == OPTIONS then
+                        local keep = match(run, '^[^\n]* k=(%d+)', h)
+                        if keep then
+                            gone = fmt('%d', now + keep * 1000)
+                        end
+                    end
+                    if gone ~= pack_gone then
+                        npacks, pack_gone = npacks + 1, gone
+                        packs[npacks], expiries[npacks] = nids + 1, gone
+                    end
+                    if not like then
+                        local was = middle
+                        middle, prefix = sub(run, 44, 79), nil
+                        if middle == was then
+                            prefix = lead .. middle
+                            head = 'S' .. sub(prefix, 2) .. now13
+                        end
+                    end
+                    if like then
+                        new = head .. sub(run, 93) .. result
+                    else
+                        new = 'S' .. sub(lead, 2) .. middle .. now13
+                              .. sub(run, 93) .. result
+                    end
+                    same, new_result, base = run, result, nil
+                elseif result ~= new_result then
+                    base = base or 'S' .. sub(run, 2, 79) .. now13
+                                   .. sub(run, 93)
+                    new, new_result = base .. result, result
                 end
                 of_handler = of_handler + 1
-                if kind == OPTIONS then
-                    local keep = match(run, '^[^\n]* k=(%d+)', h)
-                    if keep then
-                        gone = fmt('%d', now + keep * 1000)
-                    end
-                end
-                writes[nw + 1] = keys[i]
-                writes[nw + 2] = 'S' .. sub(run, 2, 79) .. now13
-                                 .. sub(run, 93) .. argv[a + 2]
+                writes[nw + 1], writes[nw + 2] = keys[i], new
                 nw = nw + 2
-                fin[nf + 1], fin[nf + 2] = gone, id
-                nf = nf + 2
-                ids[nf / 2] = id
+                nids = nids + 1
+                ids[nids] = id
             end
-            if argv[a + 3] ~= '' then
-                writes[nw + 1] = P .. 'l:' .. id
-                writes[nw + 2] = argv[a + 3]
+            if width == 3 and argv[at + 2] ~= '' then
+                writes[nw + 1], writes[nw + 2] = P .. 'l:' .. id, argv[at + 2]
                 nw = nw + 2
             end
         end
-        answer[from + i] = verdict
+        answer[i] = verdict
+        at = at + width
     end
+    done = last
+end
+if bucket then
+    success = success + in_bucket
+    took_sum = took_sum + took * in_bucket
 end
 if success == 0 then
     return answer
-end
-buckets[bucket] = (buckets[bucket] or 0) + in_bucket
-if name then
-    handlers[handler] = (handlers[handler] or 0) + of_handler
 end
 
 for i = 1, nw, CHUNK do
     call('MSET', unpack(writes, i, min(i + CHUNK - 1, nw)))
 end
+for i = 1, nids, CHUNK do
+    call('ZREM', P .. 'leased', unpack(ids, i, min(i + CHUNK - 1, nids)))
+end
+local fin, nf = { false, false }, 0
+packs[npacks + 1] = nids + 1
+for p = 1, npacks do
+    local last = packs[p + 1] - 1
+    for i = packs[p], last, FINISHED_PACK do
+        fin[nf + 1] = expiries[p]
+        fin[nf + 2] = table.concat(ids, ' ', i,
+                                   min(i + FINISHED_PACK - 1, last))
+        nf = nf + 2
+    end
+end
 for i = 1, nf, CHUNK do
-    call('ZREM', P .. 'leased',
-         unpack(ids, (i + 1) / 2, min(i + CHUNK - 1, nf) / 2))
     call('ZADD', P .. 'finished', unpack(fin, i, min(i + CHUNK - 1, nf)))
 end
 local stats = P .. 'stats'
-for handler, k in pairs(handlers) do
-    call('HINCRBY', stats, 'left:' .. handler, k)
+if handlers then
+    handlers[handler] = (handlers[handler] or 0) + of_handler
+    for handler, k in pairs(handlers) do
+        call('HINCRBY', stats, 'left:' .. handler, k)
+    end
+elseif name then
+    call('HINCRBY', stats, 'left:' .. handler,
+         of_handler == 1 and '1' or of_handler)
 end
-for d, k in pairs(buckets) do
-    call('HINCRBY', stats, 'd' .. d - 1, k)
+if buckets then
+    buckets[bucket] = (buckets[bucket] or 0) + in_bucket
+    for d, k in pairs(buckets) do
+        call('HINCRBY', stats, 'd' .. d - 1, k)
+    end
+else
+    call('HINCRBY', stats, 'd' .. bucket - 1, in_bucket == 1 and '1'
+                                              or in_bucket)
 end
-call('HINCRBY', stats, 'success', success)
+call('HINCRBY', stats, 'success', success == 1 and '1' or success)
 call('HINCRBY', stats, 'duration_ms', took_sum)
 
 if periodic then
@@ -152,6 +253,7 @@ if periodic then
         end_periodic(id, run, h, (handler_at(run, h)), sub(run, 2, 13),
                      error_of(run), result, retention)
     end
+    bump('success_periodic', #periodic)
     flush()
 end
 return answer

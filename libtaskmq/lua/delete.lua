@@ -33,7 +33,9 @@ if state == 'R' or state == 'E' then
 elseif state == 'F' then
     off('dead', 'dead:', -1)
 elseif state == 'S' or state == 'C' then
+    -- In a pack it stays: the id is never used again.
     off('finished')
+    call('HINCRBY', P .. 'stats', 'finished_gone', '1')
 else
     unwait(id, handler, run == '')
 end

@@ -94,5 +94,5 @@ end
 bulk('HDEL', P .. 'workers', gone)
 call('ZREMRANGEBYSCORE', P .. 'served', '-inf', now - GONE_MS)
 
-local more = (#ids == REAP_MAX or swept == SWEEP_MAX) and 1 or 0
+local more = (#ids == REAP_MAX or sweep_ids >= SWEEP_MAX) and 1 or 0
 return { now, requeued, failed, swept, more }

@@ -468,6 +468,13 @@ class Stack:
     def stat(self, name):
         return int(self.redis("HGET", self.key("stats"), name) or 0)
 
+    def finished(self):
+        """The ids in the set of finished jobs, whose members are packs. Those
+        of deleted jobs may be among them."""
+        return [int(i) for pack in self.redis("ZRANGE", self.key("finished"),
+                                              0, -1)
+                for i in pack.split()]
+
     def waited(self):
         """How long Redis, the workers and their children have wanted a
         processor in vain until now, in seconds, as the kernel counts it: what

@@ -91,7 +91,7 @@ class Ledger:
         while True:
             left = [s.redis("ZCARD", s.key(k))
                     for k in ("h:mark:ready:p", "scheduled", "leased")]
-            self.finished = s.redis("ZCARD", s.key("finished"))
+            self.finished = s.stat("success")
             if left == [0, 0, 0]:
                 return
             now = (left, self.finished)
@@ -444,7 +444,8 @@ class Load:
             try:
                 if redis is None:
                     redis = Redis(self.s.sock)
-                self.ledger.finished = redis("ZCARD", self.s.key("finished"))
+                self.ledger.finished = int(redis(
+                    "HGET", self.s.key("stats"), "success") or 0)
             except (OSError, RuntimeError, ValueError):
                 redis = None
             self.over.wait(0.02)

@@ -169,7 +169,8 @@ class Run:
             try:
                 if redis is None:
                     redis = Redis(self.s.sock)
-                self.ledger.finished = redis("ZCARD", self.s.key("finished"))
+                self.ledger.finished = int(redis(
+                    "HGET", self.s.key("stats"), "success") or 0)
             except (OSError, RuntimeError, ValueError):
                 redis = None
             stop.wait(0.05)

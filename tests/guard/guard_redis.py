@@ -32,10 +32,8 @@ def drain(s, batch, calls):
         ids = got[3::3]
         if len(ids) != batch:
             raise cg.Broken("claimed %d of %d" % (len(ids), batch))
-        args = []
-        for i in ids:
-            args += [i, token, "1", ""]
-        if any(s.complete(*args)):
+        if any(s.complete(*tmq.completed([(i, token, "1", "")
+                                          for i in ids]))):
             raise cg.Broken("a verdict is not ok")
 
 

@@ -76,10 +76,11 @@ class Bench:
         while done < jobs or ids:
             out = b''
             if ids:
-                tail = b'\r\n$28\r\n%s\r\n$0\r\n\r\n$0\r\n\r\n' % token
+                head = b't%s%d' % (token, len(ids))
                 out = (b'*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n$1\r\n1\r\n'
-                       b'$4\r\n{t}:\r\n' % (4 + 4 * len(ids), sha)
-                       + b''.join([b'$%d\r\n%s' % (len(i), i) + tail
+                       b'$4\r\n{t}:\r\n$%d\r\n%s\r\n'
+                       % (5 + 2 * len(ids), sha, len(head), head)
+                       + b''.join([b'$%d\r\n%s\r\n$0\r\n\r\n' % (len(i), i)
                                    for i in ids]))
             more = done < jobs
             self.c.s.sendall(out + (claim if more else b''))

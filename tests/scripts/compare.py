@@ -14,7 +14,21 @@ LOOK = '''
 local P, out, n = KEYS[1], {}, tonumber(ARGV[1])
 local places = { 'scheduled', 'leased', 'dead', 'finished' }
 local function put(v) out[#out + 1] = v end
-for _, p in ipairs(places) do put(redis.call('ZCARD', P .. p)) end
+-- of a pack, what is left; its ids of jobs that are gone are nobody's
+local ended, left = {}, 0
+local packs = redis.call('ZRANGE', P .. 'finished', 0, -1, 'WITHSCORES')
+for i = 1, #packs, 2 do
+    local pack = packs[i]:find(' ')
+    for id in packs[i]:gmatch('[^ ]+') do
+        local there = redis.call('EXISTS', P .. 'j:' .. id) == 1
+        if there or not pack then
+            left = left + 1
+            ended[id] = ended[id] and 'twice' or packs[i + 1]
+        end
+    end
+end
+for i = 1, 3 do put(redis.call('ZCARD', P .. places[i])) end
+put(left)
 for i = 2, n + 1 do
     local h = P .. 'h:' .. ARGV[i]
     for _, k in ipairs({ ':ready:p', ':ready:f', ':ready:l', ':wake' }) do
@@ -24,9 +38,10 @@ end
 for i = n + 2, #ARGV do
     put(redis.call('GET', P .. 'j:' .. ARGV[i]))
     put(redis.call('GET', P .. 'r:' .. ARGV[i]))
-    for _, p in ipairs(places) do
-        put(redis.call('ZSCORE', P .. p, ARGV[i]))
+    for k = 1, 3 do
+        put(redis.call('ZSCORE', P .. places[k], ARGV[i]))
     end
+    put(ended[ARGV[i]] or false)
 end
 put(redis.call('HGETALL', P .. 'stats'))
 put(redis.call('HGETALL', P .. 'handlers'))
@@ -184,6 +199,9 @@ class Pair:
                 need(n == each.get((p, h), 0), gauge, h, n)
         for name, v in m.stats.items():
             need(stats.get(name, 0) == v, 'counter', name, v)
+        need(m.stats['success'] - m.stats['success_periodic']
+             + m.stats['cancelled'] - m.stats['finished_gone']
+             == want['finished'], 'sum of finished', m.stats, want)
         need(named == m.received, 'handlers', named)
         if full:
             self.check_lines()
@@ -201,14 +219,14 @@ class Pair:
         return [(int(pairs[k + 1]), pairs[k].decode())
                 for k in range(0, len(pairs), 2)]
 
-    def packs(self, h, lane):
+    def packs_of_lane(self, h, lane):
         """A lane's packs: [(first id, jobs, first place)]."""
         return [tuple(int(n) for n in pack.split()) for pack in self.c(
             'LRANGE', self.k('h:%s:lane:%s' % (h, lane)), 0, -1)]
 
     def lane_jobs(self, h, lane):
         """[(id, place)] of those that still wait, and how many do not."""
-        pairs = [(i + k, n + k) for i, count, n in self.packs(h, lane)
+        pairs = [(i + k, n + k) for i, count, n in self.packs_of_lane(h, lane)
                  for k in range(count)]
         live = [(i, n) for i, n in pairs if i in self.m.jobs
                 and not self.m.jobs[i].run]
@@ -231,7 +249,7 @@ class Pair:
                              'score', i, score)
                         continue
                     lanes[member[1:]] = mode
-                    packs = self.packs(h, member[1:])
+                    packs = self.packs_of_lane(h, member[1:])
                     need(packs, 'empty lane', h, member)
                     need(packs == sorted(packs, key=lambda p: p[2]),
                          'packs out of order', h, packs)

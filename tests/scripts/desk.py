@@ -40,7 +40,11 @@ class Desk:
         return got[0][:2]
 
     def complete(self, job_id, token, result='', log=''):
-        return self.s.complete(job_id, token, result, log)[0]
+        return self.complete_all([(job_id, token, result, log)])[0]
+
+    def complete_all(self, items):
+        """items: (id, token, result, log) each; a verdict each."""
+        return self.s.complete(*tmq.completed(items))
 
     def fail(self, job_id, token, retryable=1, error='boom', log='', wait=-1,
              jitter=0):
@@ -71,12 +75,25 @@ class Desk:
     def due(self, job_id):
         return self.s.get(job_id)[2]
 
+    def packs(self):
+        """The members of finished, each a list of ids."""
+        return [[int(i) for i in m.split(b' ')]
+                for m in self.c('ZRANGE', self.k('finished'), 0, -1)]
+
+    def finished(self):
+        """How many there are, as stats says."""
+        return self.s.stats()[28]
+
     def score(self, place, job_id):
+        if place == 'finished':
+            for m in self.c('ZRANGE', self.k(place), 0, -1):
+                if b'%d' % job_id in m.split(b' '):
+                    return int(self.c('ZSCORE', self.k(place), m))
         v = self.c('ZSCORE', self.k(place), job_id)
         return None if v is None else int(v)
 
     def expire(self, place, *ids):
-        """Makes times of leased, scheduled, dead or finished jobs past."""
+        """Makes times of leased, scheduled or dead jobs past."""
         for i, job_id in enumerate(ids):
             assert self.c('ZADD', self.k(place), 'XX', 1000 + i, job_id) == 0
             assert self.score(place, job_id) == 1000 + i
@@ -91,6 +108,13 @@ class Desk:
     def running(self, handler='email'):
         return (self.stat('claimed:' + handler)
                 - self.stat('left:' + handler))
+
+    def expire_packs(self, *packs):
+        """Makes the times of packs of finished jobs past."""
+        for i, pack in enumerate(packs):
+            member = ' '.join('%d' % x for x in pack)
+            assert self.c('ZADD', self.k('finished'), 'XX', 'CH', 1000 + i,
+                          member) == 1, pack
 
     def card(self, name):
         return self.c('ZCARD', self.k(name))

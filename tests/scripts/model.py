@@ -67,7 +67,7 @@ class Model:
         self.config = {}
         self.stats = dict.fromkeys(
             ('success', 'failed', 'cancelled', 'retries', 'crashes',
-             'dead_dropped'), 0)
+             'dead_dropped', 'success_periodic', 'finished_gone'), 0)
         self.told = set()           # (worker, id): wake keys of workers
         self.logs_kept = 0          # of cancelled runs, by the last fail
 
@@ -111,10 +111,12 @@ class Model:
     def schedule(self, job, due):
         job.place, job.due, job.expiry = 'scheduled', due, None
 
+    def kept(self, job):
+        return job.opt.get('k') or self.setting('retention_s')
+
     def finish(self, job, now):
         job.place, job.due = 'finished', 0
-        job.expiry = now + 1000 * (job.opt.get('k')
-                                   or self.setting('retention_s'))
+        job.expiry = now + 1000 * self.kept(job)
 
     # -- operations: each returns what the script must
     def enqueue(self, groups, now):
@@ -147,6 +149,7 @@ class Model:
     def sweep(self, now):
         for j in self.at('dead') + self.at('finished'):
             if not isinstance(j.expiry, Win) and j.expiry <= now.lo:
+                self.stats['finished_gone'] += j.place == 'finished'
                 del self.jobs[j.id]
 
     def claim(self, worker, name, lease, total, wants, now):
@@ -222,6 +225,7 @@ class Model:
             self.stats['success'] += 1
             j.log = log or j.log
             if j.kind == 'p':
+                self.stats['success_periodic'] += 1
                 self.run_over(j, now, None, result)
             else:
                 j.state, j.finished, j.result = 'S', now, result
@@ -385,6 +389,7 @@ class Model:
             return 3
         if j.place == 'leased':
             self.told.add((j.worker, job_id))
+        self.stats['finished_gone'] += j.place == 'finished'
         return 0
 
     def replay(self, job_id, dead_only, now):

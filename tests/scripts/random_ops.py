@@ -10,8 +10,10 @@ Held after every operation:
  * a handler with jobs in any ready set has its wake marker. Here a marker is
    taken only together with a claim for that handler, as a worker does; so it
    can be missing only where nothing is ready;
- * a job scheduled earlier than all others has its handler's marker."""
+ * a job scheduled earlier than all others has its handler's marker;
+ * jobs that a call completed are in packs: neighbours of one retention."""
 
+import itertools
 import time
 
 import tmq
@@ -67,7 +69,8 @@ class Player(Pair):
         if r.random() < .2:
             options += ' t=%d' % r.randint(1, 99)
         if r.random() < .2:
-            options += ' k=%d' % r.randint(100, 10**6)
+            options += ' k=%d' % r.choice([1000, 70000,
+                                           r.randint(100, 10**6)])
         if r.random() < .2:
             options += ' i=%d' % r.randint(10000, 30000000)
         if r.random() < .3:
@@ -166,12 +169,34 @@ class Player(Pair):
              'changed something', items)
         return 0 in reply
 
+    def packs(self):
+        """The members of finished, as lists of ids, and their scores."""
+        got = self.c('ZRANGE', self.k('finished'), 0, -1, 'WITHSCORES')
+        return [([int(i) for i in got[k].split()], got[k], int(got[k + 1]))
+                for k in range(0, len(got), 2)]
+
     def complete(self):
+        leases = [x for x in self.leases() if x[1]]
+        if self.rng.random() < .4:
+            leases += [(j.id, j.token) for j in self.m.at('leased')]
+            self.touched.update(i for i, _ in leases)
         items = [(i, t, self.rng.choice([b'', b'{"r":1}', b'"\n"' * 9]),
                   self.rng.choice([b'', b'log %d\n' % i]))
-                 for i, t in self.leases()]
-        self.write('complete', items, sum(items, ()),
-                   lambda now: self.m.complete(items, now))
+                 for i, t in leases]
+        verdicts = []
+
+        def model(now):
+            verdicts.extend(self.m.complete(items, now))
+            return verdicts
+
+        if not self.write('complete', items, tmq.completed(items), model):
+            return
+        ended = [self.m.jobs[x[0]] for x, v in zip(items, verdicts) if v == 0]
+        want = [[j.id for j in pack] for _, pack in itertools.groupby(
+            (j for j in ended if j.state == 'S'), self.m.kept)]
+        got = [ids for ids, _, _ in self.packs()
+               if set(ids) & {j.id for j in ended if j.state == 'S'}]
+        need(sorted(got) == sorted(want), 'packs', got, want)
 
     def fail(self):
         r = self.rng
@@ -263,6 +288,8 @@ class Player(Pair):
         job_id, flag = self.some_id(), r.choice([0, 0, 1])
         if name == 'retry' and r.random() < .7:
             job_id = r.choice([j.id for j in m.at('dead')] or [job_id])
+        if name == 'delete' and r.random() < .3:
+            job_id = r.choice([j.id for j in m.at('finished')] or [job_id])
         if name == 'cancel' and r.random() < .5:
             job_id = r.choice([j.id for j in m.at('leased')] or [job_id])
         self.touched.add(job_id)
@@ -315,6 +342,9 @@ class Player(Pair):
             place = max(('scheduled', 'dead', 'finished'),
                         key=lambda p: len(self.m.at(p)))
             jobs = self.m.at(place)[:40]
+        if place == 'finished':
+            self.travel_packs({j.id for j in jobs})
+            return
         for j in jobs:
             self.past += 1
             if place == 'scheduled':
@@ -323,6 +353,20 @@ class Player(Pair):
                 j.expiry = self.past
             self.c('ZADD', self.k(place), self.past, j.id)
             self.touched.add(j.id)
+
+    def travel_packs(self, ids):
+        """Whole packs; all that are past have fewer ids than a sweep takes."""
+        packs = self.packs()
+        room = 50 - sum(len(p) for p, _, at in packs if at <= self.past)
+        for pack, member, _ in packs:
+            room -= len(pack) if ids & set(pack) else 0
+            if room < 0 or not ids & set(pack):
+                continue
+            self.past += 1
+            self.c('ZADD', self.k('finished'), self.past, member)
+            for j in filter(None, map(self.m.jobs.get, pack)):
+                j.expiry = self.past
+                self.touched.add(j.id)
 
     def read(self):
         r, m = self.rng, self.m

@@ -14,7 +14,9 @@ import time
 import traceback
 
 import random_ops
+import test_complete
 import test_enqueue
+import test_finished
 import test_lanes
 import test_queue
 import test_runs
@@ -25,7 +27,8 @@ SEED, OPS = 20261122, 20000
 
 
 def directed(only):
-    for module in (test_enqueue, test_lanes, test_runs, test_queue):
+    for module in (test_enqueue, test_lanes, test_runs, test_complete,
+                   test_finished, test_queue):
         for name, test in vars(module).items():
             if name.startswith('test_') and (
                     not only or any(o in name for o in only)):

@@ -199,18 +199,19 @@ def test_config(d):
 def test_sweep(d):
     d.add(*[job('ab'[i % 2]) for i in range(500)])
     got = d.claim('a', 250, 'b', 250)
-    d.s.complete(*sum([[i, t, '1', 'l'] for i, t, _, _ in got[:260]], []))
+    d.complete_all([(i, t, '1', 'l') for i, t, _, _ in got[:260]])
     d.s.fail(0, *sum([[i, t, 0, 'e', 'l', -1] for i, t, _, _ in got[260:]],
                      []))
     d.expire('dead', *[x[0] for x in got[260:290]])
-    d.expire('finished', *[x[0] for x in got[:200]])
+    eq([len(p) for p in d.packs()], [100, 100, 60])
+    d.expire_packs(*d.packs()[:2])
     d.claim('none', 1, total=1)
-    eq((d.card('dead'), d.card('finished')), (210, 190), 'a hundred')
+    eq((d.card('dead'), d.finished()), (210, 160), 'a pack is not cut')
     eq(d.stat('dead:a') + d.stat('dead:b'), 210)
     eq(d.s.reap()[1:], [0, 0, 100, 1])
     d.expire('dead', *[x[0] for x in got[290:500]])
     d.claim('none', 500, total=500)
-    eq((d.card('dead'), d.card('finished')), (0, 60), 'as many as asked for')
+    eq((d.card('dead'), d.finished()), (0, 60), 'as many as asked for')
     eq((d.stat('dead:a'), d.stat('dead:b')), (0, 0))
     eq(len(d.c('KEYS', tmq.PREFIX + b'[jrl]:*')), 180)
     eq(d.stat('dead_dropped'), 0, 'they had their time')
@@ -489,6 +490,7 @@ LIMITS = {      # name in a script: name in tq_limits.h
     'WAKE_MAX_MS': 'TQ_WAKE_MAX_MS', 'CLAIM_MAX': 'TQ_CLAIM_MAX',
     'IDEMPOTENCY_TTL_S': 'TQ_IDEMPOTENCY_TTL_S',
     'PROMOTE_MAX': 'TQ_PROMOTE_MAX', 'SWEEP_MAX': 'TQ_SWEEP_MAX',
+    'FINISHED_PACK': 'TQ_FINISHED_PACK',
     'RETENTION_S': 'TQ_RETENTION_DEFAULT_S', 'ERROR_MAX': 'TQ_ERROR_MAX_BYTES',
     'REAP_MAX': 'TQ_REAP_MAX', 'CRASHES_MAX': 'TQ_CRASHES_MAX',
     'WALK_MAX': 'TQ_LIST_WALK_MAX', 'PAGE_BYTES': 'TQ_LIST_PAGE_BYTES',

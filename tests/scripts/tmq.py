@@ -2,6 +2,7 @@
 are embedded. What all script tests stand on; nothing here knows the rules."""
 
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -169,6 +170,19 @@ def job(handler='email', payload=b'{}', due=0, priority=0, policy='f',
         payload = payload.encode()
     tail = b' ' + (handler + options).encode() + b'\n' + payload
     return ('%s%s %s' % (head, due, handler), tail)
+
+
+def completed(items):
+    """The arguments of complete, from (id, token, result, log) each."""
+    out = []
+    for (token, log), some in itertools.groupby(
+            items, lambda x: (x[1], len(x[3]) > 0)):
+        some = list(some)
+        out.append('%s%s%s' % ('l' if log else 't', token,
+                               len(some) if len(some) > 1 else ''))
+        for job_id, _, result, text in some:
+            out += [job_id, result, text] if log else [job_id, result]
+    return out
 
 
 def group(jobs, key='', body='0' * 16, known='0'):

@@ -325,46 +325,6 @@ claim_and_complete(void **state)
 }
 
 
-/* Several outcomes in one call, a verdict each. */
-static void
-many_outcomes(void **state)
-{
-    unsigned           i;
-    tq_claimed_t       c[5];
-    tq_outcome_t       o[6];
-    tq_verdict_t       v;
-    const redisReply  *reply;
-
-    (void) state;
-
-    for (i = 0; i < 5; i++) {
-        add("many", "{}");
-    }
-    assert_int_equal(claim(W1, "many", 30000, 5, c), 5);
-    memset(o, 0, sizeof(o));
-    for (i = 0; i < 5; i++) {
-        o[i].id = c[i].id;
-        o[i].token = c[i].token;
-        o[i].result = str(i % 2 ? "\"odd\"" : "\"even\"");
-        o[i].wait_ms = -1;
-    }
-    o[5] = o[0];
-    o[5].id = 77;
-
-    reply = run(tq_complete_call(&ns, o, 2, NULL, NULL));
-    assert_int_equal(reply->elements, 2);
-
-    reply = run(tq_complete_call(&ns, o, 6, NULL, NULL));
-    for (i = 0; i < 6; i++) {
-        assert_int_equal(tq_verdict(reply, i, &v), 0);
-        assert_int_equal(v, i < 2 ? TQ_VERDICT_ALREADY
-                            : i == 5 ? TQ_VERDICT_GONE : TQ_VERDICT_OK);
-    }
-    assert_int_equal(tq_verdict(reply, 6, &v), -1);
-    assert_str(get(c[3].id).result, "\"odd\"");
-}
-
-
 static void
 failing(void **state)
 {
@@ -585,7 +545,6 @@ main(void)
         ops_test("bulk", enqueue_bulk),
         ops_test("idempotency", idempotency),
         ops_test("complete", claim_and_complete),
-        ops_test("many", many_outcomes),
         ops_test("fail", failing),
         ops_test("release", releasing),
         ops_test("extend", extending),

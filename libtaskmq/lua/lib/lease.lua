@@ -1,6 +1,6 @@
 -- lease: the records of the jobs just selected, and their runs. A part of
--- claim. Adds to writes, leases, out, claimed and dropped; short: how many wait no
--- more: cancelled or deleted in their lane, or evicted.
+-- claim. Adds to writes, leases, out, claimed and dropped; short: how many wait
+-- no more: cancelled or deleted in their lane, or evicted.
 
 if not counter then
     counter = fmt('%012x', call('INCR', P .. 'claims'))

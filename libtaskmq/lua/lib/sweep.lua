@@ -1,18 +1,46 @@
--- sweep: removes expired jobs, dead ones first, at most sweep_limit (<= 1000)
--- in all, with their keys and counters. Sets `swept`. No functions: see claim.
+-- sweep: removes expired jobs, dead ones first, with their keys and counters:
+-- sweep_limit (<= 1000) ids in all, or more by the rest of a pack. Sets
+-- `swept`, how many of them were still there, and `sweep_ids`, how many it had.
+-- No functions: see claim.
 
-local swept = 0
+-- Members read at once: of finished each may be a pack of a hundred.
+local SWEEP_READ = '8'
+
+local swept, sweep_ids = 0, 0
 for _, name in ipairs({ 'dead', 'finished' }) do
-    local ids = call('ZRANGEBYSCORE', P .. name, '-inf', now13, 'LIMIT', '0',
-                     sweep_limit - swept)
-    if #ids > 0 then
-        local keys, left = {}, {}
-        for i = 1, #ids do
-            local id, k = ids[i], 3 * i
-            keys[k - 2], keys[k - 1], keys[k] = J .. id, R .. id,
-                                                P .. 'l:' .. id
+    local ids, n, got = {}, 0, nil
+    repeat
+        got = call('ZRANGEBYSCORE', P .. name, '-inf', now13, 'LIMIT', '0',
+                   SWEEP_READ)
+        local taken = 0
+        for i = 1, #got do
+            local member = got[i]
+            if sweep_ids + n >= sweep_limit then
+                break
+            end
+            if find(member, ' ', 1, true) then
+                for id in string.gmatch(member, '%d+') do
+                    n = n + 1
+                    ids[n] = id
+                end
+            else
+                n = n + 1
+                ids[n] = member
+            end
+            taken = i
+        end
+        if taken > 0 then
+            call('ZREM', P .. name, unpack(got, 1, taken))
+        end
+    until taken < tonumber(SWEEP_READ)
+    if n > 0 then
+        local runs, others, left = {}, {}, {}
+        for i = 1, n do
+            local id, k = ids[i], 2 * i
+            runs[i] = R .. id
+            others[k - 1], others[k] = J .. id, P .. 'l:' .. id
             if name == 'dead' then
-                local run = call('GETRANGE', R .. id, 0, 299)
+                local run = call('GETRANGE', runs[i], 0, 299)
                 if run ~= '' then
                     local handler = match(run, '^[^ \n]+',
                                           find(run, '\n', 100, true) + 28)
@@ -20,11 +48,15 @@ for _, name in ipairs({ 'dead', 'finished' }) do
                 end
             end
         end
-        call('ZREM', P .. name, unpack(ids))
-        call('UNLINK', unpack(keys))
+        -- Of a pack some may have been deleted before.
+        local there = call('UNLINK', unpack(runs))
+        call('UNLINK', unpack(others))
+        if name == 'finished' and there > 0 then
+            call('HINCRBY', P .. 'stats', 'finished_gone', there)
+        end
         for handler, k in pairs(left) do
             call('HINCRBY', P .. 'stats', 'dead:' .. handler, -k)
         end
-        swept = swept + #ids
+        swept, sweep_ids = swept + there, sweep_ids + n
     end
 end

@@ -52,7 +52,7 @@ sub claim {
 sub complete {
     my ($job, $result, $log) = @_;
 
-    return script('complete', $job->{id}, $job->{token}, $result // 'null',
+    return script('complete', "l$job->{token}", $job->{id}, $result // 'null',
                   $log // '');
 }
 
