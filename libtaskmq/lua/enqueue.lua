@@ -74,7 +74,8 @@ else
     end
 end
 
-local mode = sub(call('HGET', P .. 'config', 'selection') or 'p', 1, 1)
+local config = call('HMGET', P .. 'config', 'selection', 'moving')
+local mode = sub(config[1] or 'p', 1, 1)
 
 -- used: idempotency key -> what is known of it: the first id and a body hash
 local used, id_text, id, place = nil, nil, nil, nil
@@ -367,6 +368,10 @@ for handler, info in pairs(seen) do
                                         or lane.base + lane.first)
                 list[n + 2] = 'L' .. name
                 n = n + 2
+            elseif config[2] then
+                -- not moved yet, from where its score depends on its end
+                call('ZADD', P .. 'h:' .. handler .. ':ready:l', 'XX',
+                     fmt('%d', MID - 1 - lane.last), 'L' .. name)
             end
         end
     end

@@ -116,6 +116,17 @@ def test_change_of_selection_with_lanes(d):
     eq([ready(d, m) for m in 'pfl'], [[], [], []])
 
 
+def test_selection_back_before_anything_moved(d):
+    d.config('selection', 'lifo')
+    d.add(*[job()] * 9)
+    d.add(job())
+    d.config('selection', 'fifo')
+    d.add(*[job()] * 9)
+    d.config('selection', 'lifo')
+    d.claim('none', 1)
+    eq(ids(d.claim('email', 12)), list(range(19, 7, -1)))
+
+
 def test_cancelled_and_deleted_in_a_lane(d):
     d.add(*[job()] * 20)
     eq([d.s.cancel(i, 0) for i in (1, 2, 9)], [0] * 3)
