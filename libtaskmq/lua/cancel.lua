@@ -12,6 +12,7 @@
 --@include bulk
 --@include order
 --@include header
+--@include shared
 --@include batch
 --@include run
 --@include place

@@ -26,6 +26,8 @@ local REPLY_BYTES, PER_GET = 16777216, 100
 local LANE_FIRST, LANE_MORE, LANE_MAX = 2, 8, 1000
 -- Free slots of a handler up to which members are popped.
 local POP_MAX = 8
+-- Jobs from which on a claim's share one lease: see lib/shared.lua.
+local SHARED_JOBS = 16
 -- Candidates looked at, where some were cancelled or deleted in their lanes.
 local LOOK_MAX = 5000
 local WAITING = 87
@@ -123,7 +125,8 @@ local parts, np, part = { false, false, false, false, false }, -5, -5
 local last_i, last_base, last_apart, last_lane
 local out, nout = { now, due or 0, NO_COUNTER }, 3
 local counter, lead, writes, leases, nl, bytes = nil, nil, {}, {}, 0, 0
-local expiry, lost, claimed, dropped, want = nil, nil, {}, {}, total
+local expiry, shared, lost, claimed, dropped = nil, nil, nil, {}, {}
+local want = total
 local D
 
 repeat
@@ -237,15 +240,18 @@ if nsources > 0 then
     for i = 1, nl, CHUNK do
         call('MSET', unpack(writes, i, min(i + CHUNK - 1, nl)))
     end
-    if nl > 16 then
-        -- A set of up to 128 short members is a packed list, where each of a
-        -- batch's inserts walks past all the others. One long member makes it
-        -- a skip list for as long as it lives.
-        local long = string.rep('-', 129)
-        call('ZADD', P .. 'leased', '0', long, unpack(leases))
-        call('ZREM', P .. 'leased', long)
+    if nl > 0 and shared then
+        local token = counter .. worker
+        call('ZADD', P .. 'leased', expiry, 'T' .. token)
+        call('HSET', P .. 'shared', token, nl / 2)
+        call('SET', P .. 's:' .. token, table.concat(leases, ' '))
     elseif nl > 0 then
-        call('ZADD', P .. 'leased', unpack(leases))
+        local list, k = { false, false }, 0
+        for i = 1, nl / 2 do
+            list[k + 1], list[k + 2] = expiry, leases[i]
+            k = k + 2
+        end
+        call('ZADD', P .. 'leased', unpack(list))
     end
 
 --@include taken

@@ -27,7 +27,7 @@ local BOUNDS = { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000,
 
 -- states and kinds
 local RUNNING, ENDING, WAITING, SUCCEEDED, CANCELLED = 82, 69, 87, 83, 67
-local OPTIONS, PERIODIC = 111, 112
+local OPTIONS, PERIODIC, SHARED = 111, 112, 43
 -- kinds of groups
 local NO_LOGS, LOGS = 116, 108
 
@@ -74,6 +74,8 @@ local answer, seen, periodic = { false }, {}, nil
 local writes, nw, ids, nids = { false, false }, 0, { false }, 0
 -- Neighbours with the same expiry are one pack: where it begins in ids.
 local packs, expiries, npacks, pack_gone = { false, false }, { false }, 0, nil
+-- Where claims shared a lease: token, or false, and where it begins in ids.
+local shared, nshared = nil, 0
 -- buckets, handlers: what is there beside the last ones
 local success, took_sum, buckets, handlers = 0, 0, nil, nil
 -- Neighbours were mostly claimed in one call: their runs begin with the same
@@ -111,6 +113,14 @@ for g = 1, ngroups, 4 do
                           and 1 or 2
             else
                 token, lead = asked, sub(run, 1, 43)
+                if byte(run, 30) == SHARED or shared then
+                    if not shared then
+                        shared, nshared = { false, 1 }, 2
+                    end
+                    shared[nshared + 1] = byte(run, 30) == SHARED and token
+                    shared[nshared + 2] = nids + 1
+                    nshared = nshared + 2
+                end
                 h = find(run, '\n', 100, true) + 1
                 middle, prefix, same = nil, nil, nil
                 if bucket then
@@ -203,8 +213,33 @@ end
 for i = 1, nw, CHUNK do
     call('MSET', unpack(writes, i, min(i + CHUNK - 1, nw)))
 end
-for i = 1, nids, CHUNK do
-    call('ZREM', P .. 'leased', unpack(ids, i, min(i + CHUNK - 1, nids)))
+-- Leases: their own, or one that is shared: see lib/shared.lua.
+local own, nown = ids, nids
+if shared then
+    own, nown = {}, 0
+    shared[nshared + 2] = nids + 1
+    for k = 1, nshared, 2 do
+        local token, from, to = shared[k], shared[k + 1], shared[k + 3] - 1
+        local left = token and to >= from
+                     and call('HINCRBY', P .. 'shared', token, from - to - 1)
+        if left == 0 then
+            call('ZREM', P .. 'leased', 'T' .. token)
+            call('HDEL', P .. 'shared', token)
+            call('UNLINK', P .. 's:' .. token)
+        elseif not left or left < 0 then
+            if left then
+                -- it was dissolved
+                call('HDEL', P .. 'shared', token)
+            end
+            for i = from, to do
+                nown = nown + 1
+                own[nown] = ids[i]
+            end
+        end
+    end
+end
+for i = 1, nown, CHUNK do
+    call('ZREM', P .. 'leased', unpack(own, i, min(i + CHUNK - 1, nown)))
 end
 local fin, nf = { false, false }, 0
 packs[npacks + 1] = nids + 1
@@ -246,6 +281,7 @@ if periodic then
 --@include bulk
 --@include order
 --@include header
+--@include shared
 --@include batch
 --@include run
     for _, p in ipairs(periodic) do

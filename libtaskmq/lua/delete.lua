@@ -10,6 +10,7 @@
 --@include bulk
 --@include order
 --@include header
+--@include shared
 --@include place
 
 local id = argv[1]
@@ -18,7 +19,7 @@ if head == '' then
     return 3
 end
 local handler = handler_at(head, 1)
-local run = call('GETRANGE', R .. id, 0, 28)
+local run = call('GETRANGE', R .. id, 0, 29)
 local state = sub(run, 1, 1)
 
 local function off(set, counter, n)
@@ -28,7 +29,12 @@ local function off(set, counter, n)
 end
 
 if state == 'R' or state == 'E' then
-    off('leased', 'left:', 1)
+    if byte(run, 30) == 43 then
+        end_shared(sub(run, 2, 29), { id })
+        call('HINCRBY', P .. 'stats', 'left:' .. handler, 1)
+    else
+        off('leased', 'left:', 1)
+    end
     tell_worker(id, run)
 elseif state == 'F' then
     off('dead', 'dead:', -1)

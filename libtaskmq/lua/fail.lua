@@ -17,6 +17,7 @@
 --@include bulk
 --@include order
 --@include header
+--@include shared
 --@include batch
 --@include run
 
@@ -95,7 +96,7 @@ local function one(i, run)
     local crashes, runs = tonumber(sub(run, 67, 67)),
                           tonumber(sub(run, 69, 78))
     if retryable and state == 'R' and attempts <= budget(run, h) then
-        leave_lease(id, handler)
+        leave_lease(id, run, handler)
         add(sets, R .. id, rewrite(run, 'W', counter, attempts, crashes, runs,
                                    '0000000000000', err, ''))
         to_sched(id, now + wait_for(run, h, attempts, i, asked), handler)

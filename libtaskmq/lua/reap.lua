@@ -19,10 +19,13 @@ end
 --@include bulk
 --@include order
 --@include header
+--@include shared
 --@include batch
 --@include run
 
 local REAP_MAX, SWEEP_MAX, CRASHES_MAX, GONE_MS = 100, 100, 3, 60000
+-- Jobs of shared leases looked at, and how such a member begins: T.
+local DISSOLVE_MAX, SHARED = 1000, 84
 
 local config = call('HMGET', P .. 'config', 'selection', 'retention_s',
                     'dead_retention_s', 'dead_max')
@@ -35,8 +38,27 @@ local sweep_limit = SWEEP_MAX
 --@include sweep
 local requeued, failed = 0, 0
 
-local ids = call('ZRANGEBYSCORE', P .. 'leased', '-inf', now, 'LIMIT', 0,
-                 REAP_MAX)
+-- Shared leases become the jobs' own, which are as expired; too many at once
+-- wait for the next call.
+local ids, looked, found = nil, 0, nil
+repeat
+    ids = call('ZRANGEBYSCORE', P .. 'leased', '-inf', now, 'LIMIT', 0,
+               REAP_MAX)
+    found = false
+    for i = 1, #ids do
+        if byte(ids[i]) == SHARED and looked < DISSOLVE_MAX then
+            looked = looked + dissolve(sub(ids[i], 2))
+            found = true
+        end
+    end
+until not found
+local more = #ids == REAP_MAX
+for i = #ids, 1, -1 do
+    if byte(ids[i]) == SHARED then
+        more = true
+        table.remove(ids, i)
+    end
+end
 for i = 1, #ids do
     local id = ids[i]
     local run = call('GET', R .. id)
@@ -60,7 +82,7 @@ for i = 1, #ids do
         local crashes = sub(run, 67, 67) + 1
         bump('crashes', 1)
         if call('EXISTS', J .. id) == 0 then
-            leave_lease(id, handler)
+            leave_lease(id, run, handler)
             unlink({ id })
         elseif sub(run, 1, 1) == 'E' then
             end_cancelled(id, run, h, handler, retention)
@@ -94,5 +116,5 @@ end
 bulk('HDEL', P .. 'workers', gone)
 call('ZREMRANGEBYSCORE', P .. 'served', '-inf', now - GONE_MS)
 
-local more = (#ids == REAP_MAX or sweep_ids >= SWEEP_MAX) and 1 or 0
+more = (more or sweep_ids >= SWEEP_MAX) and 1 or 0
 return { now, requeued, failed, swept, more }

@@ -4,7 +4,8 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     worker id, cursor (0: start), then the ids it holds
--- Returns  next cursor (integer, 0: done), released (integer)
+-- Returns  next cursor (integer, 0: done; 1: as at the start), released
+--          (integer)
 
 --@include base
 --@include bad
@@ -12,10 +13,11 @@
 --@include bulk
 --@include order
 --@include header
+--@include shared
 --@include batch
 --@include run
 
-local PAGE = 1000
+local PAGE, DISSOLVE_MAX = 1000, 1000
 
 local worker, cursor = argv[1], argv[2]
 if not worker or not tonumber(cursor) then
@@ -24,6 +26,17 @@ end
 local config = call('HMGET', P .. 'config', 'selection', 'retention_s')
 local mode = sub(config[1] or 'p', 1, 1)
 local retention = tonumber(config[2] or 86400)
+
+-- Shared leases become the jobs' own first, some at a time.
+local tokens, looked = call('HKEYS', P .. 'shared'), 0
+for i = 1, #tokens do
+    if sub(tokens[i], 13) == worker then
+        if looked >= DISSOLVE_MAX then
+            return { 1, 0 }
+        end
+        looked = looked + dissolve(tokens[i])
+    end
+end
 
 local held = {}
 for i = 3, #argv do

@@ -13,6 +13,7 @@
 --@include bulk
 --@include order
 --@include header
+--@include shared
 --@include batch
 --@include run
 

@@ -10,6 +10,7 @@
 --@include bulk
 --@include order
 --@include header
+--@include shared
 --@include batch
 --@include run
 

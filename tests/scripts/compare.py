@@ -27,7 +27,26 @@ for i = 1, #packs, 2 do
         end
     end
 end
-for i = 1, 3 do put(redis.call('ZCARD', P .. places[i])) end
+-- of a shared lease, what runs; no job of it has one of its own
+local shares = redis.call('HVALS', P .. 'shared')
+local function lease(id)
+    local score = redis.call('ZSCORE', P .. 'leased', id)
+    local head = redis.call('GETRANGE', P .. 'r:' .. id, 0, 29)
+    local token = head:match('^[RE](.*)%+$')
+    if not token or redis.call('HEXISTS', P .. 'shared', token) == 0 then
+        return score
+    end
+    return score and 'twice'
+           or redis.call('ZSCORE', P .. 'leased', 'T' .. token)
+end
+for i = 1, 3 do
+    local size = redis.call('ZCARD', P .. places[i])
+    if i == 2 then
+        size = size - #shares
+        for k = 1, #shares do size = size + shares[k] end
+    end
+    put(size)
+end
 put(left)
 for i = 2, n + 1 do
     local h = P .. 'h:' .. ARGV[i]
@@ -39,7 +58,8 @@ for i = n + 2, #ARGV do
     put(redis.call('GET', P .. 'j:' .. ARGV[i]))
     put(redis.call('GET', P .. 'r:' .. ARGV[i]))
     for k = 1, 3 do
-        put(redis.call('ZSCORE', P .. places[k], ARGV[i]))
+        put(k == 2 and lease(ARGV[i])
+            or k ~= 2 and redis.call('ZSCORE', P .. places[k], ARGV[i]))
     end
     put(ended[ARGV[i]] or false)
 end
@@ -68,6 +88,7 @@ class Pair:
         self.tokens = []            # (id, token) ever seen
         self.looks = 0
         self.packed = 0             # jobs seen waiting in lanes
+        self.together = 0           # shared leases seen
         self.past = 1000            # made-up times in the past, all different
         self.touched = set()
         self.armed = set()          # handlers that must be armed now
@@ -120,8 +141,8 @@ class Pair:
         fixed = '%s%s%s' % (j.state, j.counter, j.worker)
         need(run[:29].decode() == fixed, 'run', j.id, run[:29], fixed)
         self.settle(j, 'started', int(run[30:43]), 'run')
-        need(run[29:30] == run[43:44] == run[61:62] == run[65:66] == b' ',
-             'run', run)
+        need(run[29:30] in b' +' and b' ' == run[43:44] == run[61:62]
+             == run[65:66], 'run', run)
         got = (int(run[62:65]), int(run[66:67]), int(run[68:78]),
                int(run[93:98]))
         want = (j.attempts, j.crashes, j.runs, len(j.error))
@@ -206,6 +227,7 @@ class Pair:
         if full:
             self.check_lines()
             self.check_told()
+            self.check_shared()
             left = self.c('KEYS', tmq.PREFIX + b'[jrl]:*')
             need(not {int(k.rsplit(b':', 1)[1]) for k in left} - set(m.jobs),
                  'keys of no job', left)
@@ -272,6 +294,32 @@ class Pair:
                  'lanes', h, lanes)
             need(sorted(seen) == sorted(j.id for j in m.line(h)), 'ready', h,
                  seen)
+
+    def shared(self):
+        """Shared leases: {token: jobs that run}."""
+        flat = self.c('HGETALL', self.k('shared'))
+        return {flat[k].decode(): int(flat[k + 1])
+                for k in range(0, len(flat), 2)}
+
+    def shared_jobs(self, token):
+        """Those that run under a shared lease."""
+        ids = (self.c('GET', self.k('s:' + token)) or b'').split()
+        jobs = [self.m.jobs.get(int(i)) for i in ids]
+        return [j for j in jobs
+                if j and j.place == 'leased' and j.token == token]
+
+    def check_shared(self):
+        shared = self.shared()
+        for token, left in shared.items():
+            need(left == len(self.shared_jobs(token)) > 0, 'shared', token,
+                 left)
+            self.together += 1
+        members = self.c('ZRANGE', self.k('leased'), 0, -1)
+        need({m[1:].decode() for m in members if m[:1] == b'T'}
+             == set(shared), 'shared leases', members)
+        keys = self.c('KEYS', tmq.PREFIX + b's:*')
+        need({k.rsplit(b':', 1)[1].decode() for k in keys} == set(shared),
+             'ids of shared leases', keys)
 
     def check_told(self):
         got = set()

@@ -56,8 +56,6 @@ MUTANTS = [
     ('claim', "                    nfree = nfree - tonumber(argv[i + 1])\n"
      "                    argv[i + 1] = '0'\n", "",
      'jobs given before all are moved'),
-    ('claim', "        call('ZREM', P .. 'leased', long)\n", "",
-     'the long member stays'),
     ('claim', "call('HINCRBY', P .. 'stats', 'sch:' .. handler, -n)",
      "n = n", 'gauge of scheduled jobs'),
     ('complete', "find(run, asked, 2, true) ~= 2",

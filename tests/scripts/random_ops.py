@@ -349,6 +349,13 @@ class Player(Pair):
             self.past += 1
             if place == 'scheduled':
                 j.due = self.past
+            elif place == 'leased' and j.token in self.shared() \
+                    and self.c('ZSCORE', self.k(place), j.id) is None:
+                for other in self.shared_jobs(j.token):
+                    other.expiry = self.past
+                    self.touched.add(other.id)
+                self.c('ZADD', self.k(place), self.past, 'T' + j.token)
+                continue
             else:
                 j.expiry = self.past
             self.c('ZADD', self.k(place), self.past, j.id)

@@ -20,6 +20,7 @@ import test_finished
 import test_lanes
 import test_queue
 import test_runs
+import test_shared
 import tmq
 from desk import Desk
 
@@ -27,8 +28,8 @@ SEED, OPS = 20261122, 20000
 
 
 def directed(only):
-    for module in (test_enqueue, test_lanes, test_runs, test_complete,
-                   test_finished, test_queue):
+    for module in (test_enqueue, test_lanes, test_runs, test_shared,
+                   test_complete, test_finished, test_queue):
         for name, test in vars(module).items():
             if name.startswith('test_') and (
                     not only or any(o in name for o in only)):
@@ -54,8 +55,8 @@ def play(desk, a, lanes):
         return False
     print('  %.0f s; %s' % (time.monotonic() - start, ', '.join(
         '%s %d' % x for x in sorted(done.items()))))
-    print('  jobs %d (seen waiting in lanes: %d), %s' % (
-        p.m.seq, p.packed, ', '.join(
+    print('  jobs %d (seen waiting in lanes: %d, shared leases: %d), %s' % (
+        p.m.seq, p.packed, p.together, ', '.join(
             '%s %d' % x for x in sorted(p.m.stats.items()))))
     return True
 
@@ -84,7 +85,8 @@ def main():
                     break
         if a.ops and not (a.first and failed) and (
                 not a.only or any(o in 'random' for o in a.only)):
-            # also with lanes for all, which else are for many jobs
+            # also with lanes and shared leases for all, which else are for
+            # many jobs
             for lanes in (None, (1, 0)):
                 ok = play(desk, a, lanes)
                 passed, failed = passed + ok, failed + (not ok)

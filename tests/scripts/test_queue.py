@@ -97,7 +97,7 @@ def ending(d):
 def ended(d, i, runs):
     r = d.run(i)
     eq((r['state'], r['runs']), ('C', runs))
-    eq((d.card('leased'), d.card('scheduled'), d.card('finished')),
+    eq((d.leased(), d.card('scheduled'), d.card('finished')),
        (0, 0, 1))
     eq((d.running(), d.stat('sch:email'), d.stat('cancelled')),
        (0, 0, 1))

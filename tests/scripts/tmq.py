@@ -123,18 +123,24 @@ def text_of(name):
 
 LANE_BOUNDS = re.compile(rb'(LANE_JOBS, LANE_MEMBERS *= *)\d+, *\d+')
 
+SHARED_JOBS = re.compile(rb'(SHARED_JOBS *= *)\d+')
+
 
 class Scripts:
     """s.claim(…) runs a script on the prefix; s.sha['claim'] names it."""
 
     def __init__(self, client, lanes=None):
-        """lanes: other bounds for enqueue's use of lanes."""
+        """lanes: other bounds for enqueue's use of lanes; then all claims
+        share their leases."""
         self.c = client
         self.sha = {}
         for name in NAMES:
             text = text_of(name)
             if lanes and name == 'enqueue':
                 was, text = text, LANE_BOUNDS.sub(b'\\g<1>%d, %d' % lanes, text)
+                assert was != text
+            if lanes and name == 'claim':
+                was, text = text, SHARED_JOBS.sub(b'\\g<1>1', text)
                 assert was != text
             self.sha[name] = hashlib.sha1(text).hexdigest()
             loaded = client('SCRIPT', 'LOAD', text)

@@ -2,7 +2,7 @@
 -- variadic command of each kind.
 
 local sets, unlease, sched, dead, fin = {}, {}, {}, {}, {}
-local readies, bumps = {}, {}
+local readies, bumps, shared = {}, {}, {}
 local due_min, due_handler
 
 local function bump(name, n)
@@ -64,6 +64,9 @@ end
 local function flush(mode, dead_max)
     mset(sets)
     bulk('ZREM', P .. 'leased', unlease)
+    for token, ids in pairs(shared) do
+        end_shared(token, ids)
+    end
     bulk('ZADD', P .. 'finished', fin)
     if due_min then
         local first = call('ZRANGE', P .. 'scheduled', 0, 0, 'WITHSCORES')

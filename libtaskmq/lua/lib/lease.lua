@@ -4,7 +4,8 @@
 
 if not counter then
     counter = fmt('%012x', call('INCR', P .. 'claims'))
-    lead = 'R' .. counter .. worker .. ' ' .. now13 .. ' '
+    shared = n >= SHARED_JOBS
+    lead = 'R' .. counter .. worker .. (shared and '+' or ' ') .. now13 .. ' '
     expiry = fmt('%d', now + lease)
 end
 local front, owner, was, in_lane = nil, nil, nl, nil
@@ -46,8 +47,8 @@ while done < n and bytes < REPLY_BYTES do
                 run = lead .. front .. FIRST_RUN .. name .. '\n' .. header
             end
             writes[nl + 1], writes[nl + 2] = keys[k], run
-            leases[nl + 1], leases[nl + 2] = expiry, id
             nl = nl + 2
+            leases[nl / 2] = id
             out[nout + 1], out[nout + 2], out[nout + 3] = id, attempts,
                                                           record
             nout = nout + 3

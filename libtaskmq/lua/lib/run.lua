@@ -33,8 +33,14 @@ local function is_periodic(run, h)
     return sub(run, h + 1, h + 1) == 'p'
 end
 
-local function leave_lease(id, handler)
-    unlease[#unlease + 1] = id
+local function leave_lease(id, run, handler)
+    local list = unlease
+    if byte(run, 30) == 43 then
+        local token = sub(run, 2, 29)
+        list = shared[token] or {}
+        shared[token] = list
+    end
+    list[#list + 1] = id
     bump('left:' .. handler, 1)
 end
 
@@ -47,7 +53,7 @@ end
 local function end_periodic(id, run, h, handler, counter, err, result,
                             retention)
     local runs = sub(run, 69, 78) + 1
-    leave_lease(id, handler)
+    leave_lease(id, run, handler)
     if sub(run, 1, 1) == 'E' then
         add(sets, R .. id, rewrite(run, 'C', counter, 0, 0, runs, now13, err,
                                    result))
@@ -63,7 +69,7 @@ end
 -- The job failed for good.
 local function to_dead(id, run, handler, counter, attempts, crashes, err,
                        dead_retention)
-    leave_lease(id, handler)
+    leave_lease(id, run, handler)
     add(sets, R .. id, rewrite(run, 'F', counter, attempts, crashes,
                                tonumber(sub(run, 69, 78)), now13, err, ''))
     add(dead, now + dead_retention * 1000, id)
@@ -73,7 +79,7 @@ end
 
 -- A cancelled job whose last run did not come to an end.
 local function end_cancelled(id, run, h, handler, retention)
-    leave_lease(id, handler)
+    leave_lease(id, run, handler)
     add(sets, R .. id, rewrite(run, 'C', NO_COUNTER,
                                tonumber(sub(run, 63, 65)),
                                tonumber(sub(run, 67, 67)),
@@ -87,7 +93,7 @@ end
 local function give_back(id, run, h, handler, crashes, mode)
     local score = score_of(mode, tonumber(sub(run, h + 3, h + 5)),
                            id + sub(run, 45, 61))
-    leave_lease(id, handler)
+    leave_lease(id, run, handler)
     add(sets, R .. id, rewrite(run, 'W', NO_COUNTER,
                                tonumber(sub(run, 63, 65)), crashes,
                                tonumber(sub(run, 69, 78)), '0000000000000',
