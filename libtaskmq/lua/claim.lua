@@ -158,7 +158,8 @@ repeat
         end
         local i, view, at = source[OWNER], source[VIEW], source[AT]
         local left, score = source[LEFT], source[SCORE]
-        while true do
+        -- The heap wants the next score also where no more is taken.
+        while some or left > 0 and n < want do
             score = score or tonumber(view[at + 1])
             if not score and source[FULL] or score and score > source[LAST]
             then

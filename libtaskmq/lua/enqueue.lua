@@ -114,13 +114,20 @@ local answer, na, names, forget = { false, false }, 0, nil, nil
 local seen, records, nrec = {}, { false, false, false, false, false, false }, 2
 local sched, nsched, keep = nil, 0, nil
 
+-- What is known of a handler: its ready set, how many members that has,
+-- members to add (FILLED: the elements of LIST in use), jobs for it, scheduled
+-- ones, name, NAMED: it is registered; SERVED: nil, not asked yet; the earliest
+-- due time, lanes. An array: fields of a table cost ten times as much to make.
+local SET, MEMBERS, LIST, FILLED, READY, SCHED = 1, 2, 3, 4, 5, 6
+local NAME, NAMED, SERVED, DUE, LANES = 7, 8, 9, 10, 11
 -- kind -> { what is known of its handler, due, the record up to its tail, the
 -- score without its place, the lane }
 local kinds = {}
 -- The last row's kind: its text and what is in it.
 local last, kind, info, due, head
 -- Packs, by fours: kind, first id, its place, jobs; and the open one.
-local packs, npacks, pack_id, pack_place, pack = {}, 0, nil, nil, 0
+local packs, npacks = { false, false, false, false }, 0
+local pack_id, pack_place, pack = nil, nil, 0
 -- The last row's id as text.
 local name
 
@@ -158,12 +165,11 @@ while g <= ngroups do
                     if not about then
                         local set = P .. 'h:' .. handler .. ':ready:' .. mode
                         local waiting = call('ZCARD', set)
-                        about = { set, waiting, {}, name = handler, n = 0,
-                                  ready = 0, named = false, served = nil,
-                                  due = nil, sched = 0, lanes = nil }
+                        about = { set, waiting, { false, false, false, false },
+                                  0, 0, 0, handler, false, nil, false, false }
                         seen[handler] = about
                         -- waiting jobs mean that it is registered
-                        about.named = waiting > 0
+                        about[NAMED] = waiting > 0
                                       or not (forget and forget[handler])
                                          and call('HEXISTS', P .. 'handlers',
                                                   handler) == 1
@@ -176,21 +182,22 @@ while g <= ngroups do
                     kinds[same] = new
                 end
                 local about = new[1]
-                if not about.named then
+                if not about[NAMED] then
                     fresh = fresh or {}
-                    if not fresh[about.name] then
-                        fresh[about.name] = about
+                    if not fresh[about[NAME]] then
+                        fresh[about[NAME]] = about
                         nfresh = nfresh + 1
                     end
                 end
                 if known then
-                    if about.served == nil then
-                        local score = call('ZSCORE', P .. 'served', about.name)
-                        about.served = score
+                    if about[SERVED] == nil then
+                        local score = call('ZSCORE', P .. 'served',
+                                           about[NAME])
+                        about[SERVED] = score
                                        and tonumber(score) > now - GONE_MS
                                        or false
                     end
-                    if not about.served then
+                    if not about[SERVED] then
                         no = -3
                         break
                     end
@@ -231,7 +238,7 @@ while g <= ngroups do
             end
             names = names - #idle + nfresh
             for _, new in pairs(fresh) do
-                new.named = true
+                new[NAMED] = true
             end
         end
     end
@@ -276,8 +283,8 @@ while g <= ngroups do
                 sched = sched or {}
                 sched[nsched + 1], sched[nsched + 2] = fmt('%d', due), name
                 nsched = nsched + 2
-                info.sched = info.sched + 1
-                info.due = min(info.due or due, due)
+                info[SCHED] = info[SCHED] + 1
+                info[DUE] = min(info[DUE] or due, due)
             else
                 place, pack = place + 1, pack + 1
             end
@@ -309,10 +316,12 @@ for i = 1, npacks, 4 do
     local kind, first, from, jobs = packs[i], packs[i + 1], packs[i + 2],
                                     packs[i + 3]
     local info, base = kind[1], kind[4]
-    info.ready = info.ready + jobs
-    if jobs >= LANE_JOBS or info[2] + info.n / 2 >= LANE_MEMBERS then
-        local lanes = info.lanes or {}
-        info.lanes = lanes
+    info[READY] = info[READY] + jobs
+    if jobs >= LANE_JOBS
+       or info[MEMBERS] + info[FILLED] / 2 >= LANE_MEMBERS
+    then
+        local lanes = info[LANES] or {}
+        info[LANES] = lanes
         local lane = lanes[kind[5]]
         if not lane then
             lane = { base = base, first = from }
@@ -321,7 +330,7 @@ for i = 1, npacks, 4 do
         lane[#lane + 1] = fmt('%d %d %d', first, jobs, from)
         lane.last = from + jobs - 1
     else
-        local list, k = info[3], info.n
+        local list, k = info[LIST], info[FILLED]
         for j = 0, jobs - 1 do
             list[k + 1] = fmt('%d', mode == 'l' and base - 1 - from - j
                                     or base + from + j)
@@ -329,7 +338,7 @@ for i = 1, npacks, 4 do
                           or fmt('%d', first + j)
             k = k + 2
         end
-        info.n = k
+        info[FILLED] = k
     end
 end
 if id > id_was then
@@ -353,9 +362,10 @@ if sched then
     end
 end
 for handler, info in pairs(seen) do
-    local list, n, look = info[3], info.n, info.ready > 0 and info[2] == 0
-    if info.lanes then
-        for name, lane in pairs(info.lanes) do
+    local list, n = info[LIST], info[FILLED]
+    local look = info[READY] > 0 and info[MEMBERS] == 0
+    if info[LANES] then
+        for name, lane in pairs(info[LANES]) do
             local key, length = P .. 'h:' .. handler .. ':lane:' .. name, 0
             for i = 1, #lane, CHUNK do
                 length = call('RPUSH', key,
@@ -376,18 +386,18 @@ for handler, info in pairs(seen) do
         end
     end
     for i = 1, n, CHUNK do
-        call('ZADD', info[1], unpack(list, i, min(i + CHUNK - 1, n)))
+        call('ZADD', info[SET], unpack(list, i, min(i + CHUNK - 1, n)))
     end
-    if info.due then
-        call('HINCRBY', P .. 'stats', 'sch:' .. handler, info.sched)
-        look = look or not first or info.due < first
-               or info.due < now + WAKE_MAX_MS
+    if info[DUE] then
+        call('HINCRBY', P .. 'stats', 'sch:' .. handler, info[SCHED])
+        look = look or not first or info[DUE] < first
+               or info[DUE] < now + WAKE_MAX_MS
     end
     if look then
         call('ZADD', P .. 'h:' .. handler .. ':wake', '0', 'w')
     end
-    if info.ready > 0 or info.due then
-        call('HINCRBY', P .. 'handlers', handler, info.ready + info.sched)
+    if info[READY] > 0 or info[DUE] then
+        call('HINCRBY', P .. 'handlers', handler, info[READY] + info[SCHED])
     end
 end
 if keep then
