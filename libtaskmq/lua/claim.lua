@@ -51,9 +51,9 @@ for i = 5, #argv, 2 do
     nfree = nfree + free
 end
 
-local config = call('HMGET', P .. 'config', 'selection', 'moving')
+local config = call('HMGET', P .. 'config', 'selection', 'moving', 'stale')
 local mode = sub(config[1] or 'p', 1, 1)
-local moving = config[2]
+local moving, no_stale = config[2], (config[3] or '0') == '0'
 for i = 5, #argv, 2 do
     sets[i] = P .. 'h:' .. argv[i] .. ':ready:' .. mode
 end
@@ -286,6 +286,7 @@ if nsources > 0 then
         local evicted = drop.stale - stale + drop.gone
         if stale > 0 then
             call('HINCRBY', P .. 'stats', 'stale:' .. name, -stale)
+            call('HINCRBY', P .. 'config', 'stale', -stale)
         end
         if evicted > 0 then
             call('HINCRBY', P .. 'stats', 'back:' .. name, -evicted)

@@ -10,7 +10,7 @@
 
 local all, out = call('HGETALL', P .. 'config'), {}
 for i = 1, #all, 2 do
-    if all[i] ~= 'moving' then
+    if all[i] ~= 'moving' and all[i] ~= 'stale' then
         out[#out + 1] = all[i]
         out[#out + 1] = all[i + 1]
     end

@@ -256,7 +256,7 @@ class Pair:
 
     def check_lines(self):
         """Who waits where, and in which order."""
-        m, moved = self.m, self.moved
+        m, moved, all_stale = self.m, self.moved, 0
         for h in HANDLERS:
             seen, stale, lanes = [], 0, {}
             for mode in 'pfl':
@@ -294,6 +294,9 @@ class Pair:
                  'lanes', h, lanes)
             need(sorted(seen) == sorted(j.id for j in m.line(h)), 'ready', h,
                  seen)
+            all_stale += stale
+        need(int(self.c('HGET', self.k('config'), 'stale') or 0) == all_stale,
+             'stale', all_stale)
 
     def shared(self):
         """Shared leases: {token: jobs that run}."""

@@ -10,15 +10,29 @@ if not counter then
 end
 local front, owner, was, in_lane = nil, nil, nl, nil
 local short = 0
+-- In a lane is none that has a run, but what was cancelled there: where there
+-- is none such, runs are not asked for.
+local width = no_stale and 1 or 2
+for k = max(part, 0), np, 5 do
+    if not parts[k + 4] then
+        width = 2
+    end
+end
 while done < n and bytes < REPLY_BYTES do
     local m = min(PER_GET, n - done)
-    local keys = {}
-    for k = 1, m do
-        local id = jobs[done + k]
-        keys[2 * k - 1], keys[2 * k] = J .. id, R .. id
+    local keys = { false, false }
+    if width == 1 then
+        for k = 1, m do
+            keys[k] = J .. jobs[done + k]
+        end
+    else
+        for k = 1, m do
+            local id = jobs[done + k]
+            keys[2 * k - 1], keys[2 * k] = J .. id, R .. id
+        end
     end
-    local got = call('MGET', unpack(keys))
-    for k = 2, 2 * m, 2 do
+    local got = call('MGET', unpack(keys, 1, width * m))
+    for k = width, width * m, width do
         done = done + 1
         if not front or done > parts[part + 5] then
             if owner and nl > was then
@@ -30,7 +44,10 @@ while done < n and bytes < REPLY_BYTES do
             was, owner, in_lane = nl, parts[part + 1], parts[part + 4]
             front = fmt('%017d', parts[part + 3])
         end
-        local id, record, run = jobs[done], got[k - 1], got[k]
+        local id, record, run = jobs[done], got[k], nil
+        if width == 2 then
+            record, run = got[k - 1], record
+        end
         if record and (not run or not in_lane and byte(run) == WAITING)
         then
             local header = sub(record, 1, find(record, '\n', 28, true))
@@ -46,7 +63,7 @@ while done < n and bytes < REPLY_BYTES do
             else
                 run = lead .. front .. FIRST_RUN .. name .. '\n' .. header
             end
-            writes[nl + 1], writes[nl + 2] = keys[k], run
+            writes[nl + 1], writes[nl + 2] = R .. id, run
             nl = nl + 2
             leases[nl / 2] = id
             out[nout + 1], out[nout + 2], out[nout + 3] = id, attempts,

@@ -15,6 +15,7 @@ local function unwait(id, handler, fresh)
             return false
         end
         call('HINCRBY', stats, 'stale:' .. handler, 1)
+        call('HINCRBY', P .. 'config', 'stale', 1)
     end
     call('HINCRBY', stats, 'back:' .. handler, -1)
     return true
