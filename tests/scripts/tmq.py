@@ -17,6 +17,7 @@ LUA = os.environ.get('TMQ_LUA') or os.path.join(ROOT, 'libtaskmq', 'lua')
 EMBED = os.path.join(ROOT, 'libtaskmq', 'embed.sh')
 NAMES = sorted(f[:-4] for f in os.listdir(LUA) if f.endswith('.lua'))
 PREFIX = b'{t}:'
+CALL_MAX_S = 60     # no call takes nearly as long; a script may never end
 
 
 class RedisError(Exception):
@@ -52,7 +53,12 @@ class Server:
 
     def stop(self):
         self.proc.terminate()
-        self.proc.wait()
+        try:
+            self.proc.wait(10)
+        except subprocess.TimeoutExpired:
+            # a script that does not end
+            self.proc.kill()
+            self.proc.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):
@@ -78,6 +84,7 @@ def encode(args):
 class Client:
     def __init__(self, server):
         self.s = socket.socket(socket.AF_UNIX)
+        self.s.settimeout(CALL_MAX_S)
         self.s.connect(server.sock)
         self.f = self.s.makefile('rb', 1 << 20)
 
