@@ -61,8 +61,8 @@ class Base(unittest.TestCase):
         wait_for(lambda: self.held(s) == 0, 10)
         self.assertEqual(s.stat("success") + s.stat("failed")
                          + s.stat("cancelled"), n)
-        for name in ("scheduled", "h:t:ready:p"):
-            self.assertEqual(s.redis("ZCARD", s.key(name)), 0, name)
+        self.assertEqual(s.redis("ZCARD", s.key("scheduled")), 0)
+        self.assertEqual((s.waiting("t"), s.counted("t")), ([], (0, 0)))
 
     def once(self, s, names):
         """These began once, as first attempts."""
@@ -464,7 +464,7 @@ class Stops(Base):
         self.open(s)
         self.assertEqual(w.wait(10), 0)
         self.assertEqual((s.stat("success"), self.held(s)), (21, 0))
-        self.assertEqual(s.redis("ZCARD", s.key("h:t:ready:p")), 20)
+        self.assertEqual(len(s.waiting("t")), 20)
         self.counted(s)
 
     def test_grace_is_over(self):
@@ -479,7 +479,7 @@ class Stops(Base):
 
     def nothing_happened(self, s):
         self.assertEqual((s.stat("success"), self.held(s)), (0, 0))
-        self.assertEqual(s.redis("ZCARD", s.key("h:t:ready:p")), 41)
+        self.assertEqual(s.waiting("t"), sorted([head] + ids))
         self.counted(s)
 
     def test_second_term(self):

@@ -89,8 +89,8 @@ class Ledger:
         without any progress."""
         last, since = None, time.monotonic()
         while True:
-            left = [s.redis("ZCARD", s.key(k))
-                    for k in ("h:mark:ready:p", "scheduled", "leased")]
+            left = [s.line_keys("mark")] + [s.redis("ZCARD", s.key(k))
+                                        for k in ("scheduled", "leased")]
             self.finished = s.stat("success")
             if left == [0, 0, 0]:
                 return
