@@ -49,13 +49,14 @@ class Look:
         prefix = "{%s}:" % namespace if namespace else self.key("")
         return sorted(self.redis("EVAL", WAITING, 1, prefix, handler))
 
-    def line_keys(self, handler):
-        """How many ready sets and lanes a handler has: 0 when none of its
-        jobs waits, and no cancelled one is left in a lane."""
+    def line_keys(self, handler, *more):
+        """How many ready sets and lanes a handler has, and of the other keys
+        that are named, at one moment: 0 when none of its jobs waits, and no
+        cancelled one is left in a lane."""
         names = ["ready:" + mode for mode in "pfl"] \
             + ["lane:%03d" % priority for priority in range(101)]
-        return self.redis("EXISTS", *(self.key("h:%s:%s" % (handler, name))
-                                      for name in names))
+        return self.redis("EXISTS", *(self.key(name) for name in [
+            "h:%s:%s" % (handler, name) for name in names] + list(more)))
 
     def counted(self, handler):
         """(waiting, running), as the counters say."""
