@@ -51,6 +51,10 @@
 #define TQ_PROMOTE_MAX            1000
 #define TQ_SWEEP_MAX              100
 #define TQ_FINISHED_PACK          100
+#define TQ_LANE_JOBS              8       /* so many neighbours of one kind … */
+#define TQ_LANE_MEMBERS           64      /* … or such a ready set: a lane */
+#define TQ_POP_MAX                8       /* members popped, not read */
+#define TQ_LOOK_MAX               5000    /* waiting and cancelled, per claim */
 #define TQ_REAP_MAX               100
 #define TQ_LIST_WALK_MAX          500
 #define TQ_LIST_MAX               100

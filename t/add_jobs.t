@@ -43,12 +43,12 @@ __DATA__
 
 
 
-=== TEST 2: a thousand
+=== TEST 2: a thousand: one pack in a lane
 --- request eval: ::post([($::One) x 1000])
 --- more_headers eval: ::admin()
 --- response_body_like: ^\{"status":"ok","job_ids":\[1,2,3,.*,999,1000\]\}$
 --- redis eval
-['ZCARD {taskmq}:h:h:ready:p' => 1000]
+['ZRANGE {taskmq}:h:h:ready:p 0 -1' => 'L000', 'LRANGE {taskmq}:h:h:lane:000 0 -1' => '1 1000 1']
 
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 
 from rig import http, nginx
+from rig.proc import Failed
 from rig.row import Row
 
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
@@ -23,7 +24,60 @@ def front(ctx, workers=1, sock=None):
 
 
 def waiting(ctx, handler="dummy"):
-    return lambda: ctx.redis("ZCARD", PREFIX + "h:%s:ready:p" % handler)
+    """How many jobs wait, as the counters say."""
+    def count():
+        received = int(ctx.redis("HGET", PREFIX + "handlers", handler) or 0)
+        back, sch, claimed = (int(n or 0) for n in ctx.redis(
+            "HMGET", PREFIX + "stats", *(name + handler for name in (
+                "back:", "sch:", "claimed:"))))
+        return received + back - sch - claimed
+    return count
+
+
+# Jobs that a part of a handler's ready set or of one lane has. Its arguments:
+# the key's end, where the part begins and ends.
+FOUND = """#!lua flags=no-writes
+local P, n, ids = KEYS[1], 0, {}
+local function count()
+    n = n + (#ids > 0 and redis.call('EXISTS', unpack(ids)) or 0)
+    ids = {}
+end
+local command = string.find(ARGV[1], ':ready:') and 'ZRANGE' or 'LRANGE'
+for _, x in ipairs(redis.call(command, P .. ARGV[1], ARGV[2], ARGV[3])) do
+    local id, jobs = string.match(x, '^(%d+) ?(%d*)')
+    for k = 0, id and (tonumber(jobs) or 1) - 1 or -1 do
+        ids[#ids + 1] = P .. string.format('j:%.0f', id + k)
+        if #ids == 1000 then
+            count()
+        end
+    end
+end
+count()
+return n
+"""
+
+
+def found(ctx, handler="dummy"):
+    """How many jobs wait, each looked for. (None was cancelled.)"""
+    n = 0
+    for key in ["ready:" + mode for mode in "pfl"] \
+            + ["lane:%03d" % priority for priority in range(101)]:
+        key = "h:%s:%s" % (handler, key)
+        size = ctx.redis("ZCARD" if ":ready:" in key else "LLEN", PREFIX + key)
+        for first in range(0, size, 100):
+            n += ctx.redis("EVAL", FOUND, 1, PREFIX, key, first, first + 99)
+    return n
+
+
+def load(ctx, port, path, body, per_request=1, **more):
+    """http.load, and then each job that the counters know is there."""
+    told = waiting(ctx)
+    result = http.load(ctx, port, path, body, headers(), ctx.opt.seconds, told,
+                       per_request, **more)
+    if found(ctx) != told():
+        raise Failed("the counters know %d waiting jobs, %d are found"
+                     % (told(), found(ctx)))
+    return result
 
 
 def headers():
@@ -35,8 +89,7 @@ def enqueue(workers, body=http.BODY):
         ctx.redis_server()
         port = front(ctx, workers)
         http.check_once(port, "/add-job", body, headers(), b'"status":"ok"')
-        return http.load(ctx, port, "/add-job", body, headers(),
-                         ctx.opt.seconds, waiting(ctx))
+        return load(ctx, port, "/add-job", body)
     return measure
 
 
@@ -45,8 +98,7 @@ def bulk(ctx):
     port = front(ctx)
     body = "[" + ",".join([http.BODY] * 1000) + "]"
     http.check_once(port, "/add-jobs", body, headers(), b'"job_ids":[')
-    return http.load(ctx, port, "/add-jobs", body, headers(),
-                     ctx.opt.seconds, waiting(ctx), 1000, conns=4)
+    return load(ctx, port, "/add-jobs", body, 1000, conns=4)
 
 
 def sized(size):

@@ -12,7 +12,7 @@ from rig.row import Row
 from rig.stats import percentiles
 
 from .taskmq_drain import HANDLER, NOOP, PAYLOAD, PYTHON, fill, success, worker
-from .taskmq_http import BUILD, PREFIX, front, headers, waiting
+from .taskmq_http import BUILD, PREFIX, front, headers, load
 
 POLL_S = 0.0001
 
@@ -105,8 +105,7 @@ def depth_enqueue(depth):
         ctx.redis_server()
         deep(ctx, depth)
         port = front(ctx)
-        return http.load(ctx, port, "/add-job", http.BODY, headers(),
-                         ctx.opt.seconds, waiting(ctx))
+        return load(ctx, port, "/add-job", http.BODY)
     return measure
 
 

@@ -303,7 +303,8 @@ if forget then
              call('HGET', P .. 'handlers', name))
         call('HDEL', P .. 'handlers', name)
         call('HDEL', P .. 'stats', 'claimed:' .. name, 'left:' .. name,
-             'back:' .. name, 'sch:' .. name, 'dead:' .. name)
+             'back:' .. name, 'stale:' .. name, 'sch:' .. name,
+             'dead:' .. name)
         call('DEL', P .. 'h:' .. name .. ':wake')
     end
 end

@@ -108,8 +108,8 @@ def adding(t):
                    parked(scheduled_for=given))
         t("… means now", "GET", "/job/%d" % job, 200, Some(
             id=job, status="PENDING"))
-        t.check("… it waits to be run", True, t.stack.redis(
-            "ZSCORE", t.stack.key("h:parked:ready:p"), job) is not None)
+        t.check("… it waits to be run", True,
+                job in t.stack.waiting("parked"))
     for given in ("tomorrow", "", "2099-13-01T00:00:00Z",
                   "2099-02-29T00:00:00Z", "2099-04-01T25:00:00Z",
                   "2099-04-01T12:00:00Zjunk", "12345"):

@@ -35,6 +35,7 @@ import subprocess
 import tempfile
 import time
 
+from look import Look
 from resp import SLOW, Redis
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -158,7 +159,7 @@ class Process:
             return f.read()[-n:]
 
 
-class Stack:
+class Stack(Look):
     def __init__(self, handlers=None, nginx=True, api="taskmq", lease=None,
                  aof=True, redis_args=(), server="", http="", main="",
                  location="", nginx_workers=1, namespace=None):
@@ -464,16 +465,6 @@ class Stack:
 
     def wait_done(self, job_id, timeout=10):
         return self.wait_status(job_id, "SUCCESS", timeout)
-
-    def stat(self, name):
-        return int(self.redis("HGET", self.key("stats"), name) or 0)
-
-    def finished(self):
-        """The ids in the set of finished jobs, whose members are packs. Those
-        of deleted jobs may be among them."""
-        return [int(i) for pack in self.redis("ZRANGE", self.key("finished"),
-                                              0, -1)
-                for i in pack.split()]
 
     def waited(self):
         """How long Redis, the workers and their children have wanted a

@@ -419,7 +419,7 @@ class Totals(unittest.TestCase):
             s.add("nobody")
             wait_for(lambda: s.stat("success") == 30
                      and s.stat("failed") == 15, 30)
-            wait_for(lambda: s.stat("run:t") == 0, 10)
+            wait_for(lambda: s.counted("t")[1] == 0, 10)
             names = ("taskmq_jobs_total", "taskmq_job_duration_seconds",
                      "taskmq_retries_total", "taskmq_queue_depth",
                      "taskmq_workers", "tasks_received_total",

@@ -83,7 +83,7 @@ class Selection(unittest.TestCase):
         n, most = 100000, 20
         with Desk(handlers=NOOP, aof=False) as s:
             line = self.add(s, n)
-            self.assertEqual(s.redis("ZCARD", s.key("h:n:ready:p")), n)
+            self.assertEqual(s.waiting("n"), list(range(1, n + 1)))
             s.run("config", "set", "selection", "fifo")
             s.worker(env={"DAEMON_WORKERS": "50",
                           "DAEMON_BATCH_SIZE": str(most)})

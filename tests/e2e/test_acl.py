@@ -124,6 +124,8 @@ class Exact(unittest.TestCase):
         for _ in range(2):
             self.ok("POST", "/add-job", {"handler": "no", "payload": {}},
                     headers={"Idempotency-Key": "k"})
+        # so many that they wait in a lane
+        self.ok("POST", "/add-jobs", [{"handler": "line", "payload": {}}] * 9)
         later = s.add("no", scheduled_for="2100-01-01T00:00:00Z")
         self.ok("POST", "/cancel", {"job_id": later})
         self.ok("DELETE", "/job/%d" % later)
@@ -142,6 +144,7 @@ class Exact(unittest.TestCase):
 
     def by_cli(self):
         s = self.s
+        self.cli("add-job", "line", "--from", "-", stdin=b"{}\n" * 9)
         one = self.cli("add-job", "no", "{}").strip()
         later = self.cli("add-job", "--in", "1h", "no", "{}").strip()
         for args in (("get-job", one), ("list", "--handler", "t"),
@@ -179,6 +182,7 @@ class Exact(unittest.TestCase):
         s.redis("SCRIPT", "FLUSH")
         for i in range(8):
             s.add("tu"[i % 2], retention_seconds=1)
+        self.ok("POST", "/add-jobs", [{"handler": "t", "payload": {}}] * 9)
         s.wait_done(s.add("t", {"fail": "x", "retryable": True,
                                 "fail_until": 1}), 20)
         self.cli("config", "set", "dead_max", "1")

@@ -83,9 +83,8 @@ class Races(unittest.TestCase):
             for what in ("force", "retry", "delete"):
                 self.assertGreater(len(done[what]), 0, what)
 
-            wait_for(lambda: s.stat("run:t") == 0
-                     and s.redis("ZCARD", s.key("h:t:ready:p")) == 0, 20,
-                     "all have ended")
+            wait_for(lambda: s.counted("t") == (0, 0) and not s.waiting("t"),
+                     20, "all have ended")
             left = {}
             for job in jobs:
                 r = s.get("/job/%d" % job)

@@ -299,9 +299,9 @@ class Storm(unittest.TestCase):
                     workers[k] = s.worker("--concurrency", 6, "--grace", 1)
 
             def waiting():
-                return sum(s.redis("ZCARD", s.key(x)) for x in (
-                    ["leased", "scheduled"]
-                    + ["h:%s:ready:p" % x for x in names]))
+                return sum(s.redis("ZCARD", s.key(x))
+                           for x in ("leased", "scheduled")) \
+                    + sum(len(s.waiting(x)) for x in names)
 
             wait_for(lambda: waiting() == 0, 120, "all jobs have ended")
             for i in set(ids) - stopped:

@@ -65,9 +65,11 @@ class Kill(unittest.TestCase):
             self.assertEqual(s.stat("success"), JOBS)
             self.assertEqual(s.stat("failed"), 0)
             self.assertEqual(sorted(s.finished()), list(range(1, JOBS + 1)))
-            for name in ("leased", "scheduled", "dead", "h:c:ready:p",
-                         "h:n:ready:p"):
+            for name in ("leased", "scheduled", "dead"):
                 self.assertEqual(s.redis("ZCARD", s.key(name)), 0, name)
+            for handler in handlers:
+                self.assertEqual(s.line_keys(handler), 0, handler)
+                self.assertEqual(s.counted(handler), (0, 0), handler)
             # a job that ran to its end more than once was one of those whose
             # worker was lost before it could say so
             ends = [m["name"] for m in s.marks() if m["what"] == "end"]

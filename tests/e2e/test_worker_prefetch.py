@@ -61,8 +61,8 @@ class Base(unittest.TestCase):
         wait_for(lambda: self.held(s) == 0, 10)
         self.assertEqual(s.stat("success") + s.stat("failed")
                          + s.stat("cancelled"), n)
-        for name in ("scheduled", "h:t:ready:p"):
-            self.assertEqual(s.redis("ZCARD", s.key(name)), 0, name)
+        self.assertEqual(s.redis("ZCARD", s.key("scheduled")), 0)
+        self.assertEqual((s.waiting("t"), s.counted("t")), ([], (0, 0)))
 
     def once(self, s, names):
         """These began once, as first attempts."""
@@ -464,7 +464,7 @@ class Stops(Base):
         self.open(s)
         self.assertEqual(w.wait(10), 0)
         self.assertEqual((s.stat("success"), self.held(s)), (21, 0))
-        self.assertEqual(s.redis("ZCARD", s.key("h:t:ready:p")), 20)
+        self.assertEqual(len(s.waiting("t")), 20)
         self.counted(s)
 
     def test_grace_is_over(self):
@@ -472,14 +472,14 @@ class Stops(Base):
         w, head, ids = self.fill(s, self.gate(s, name="head"), "--grace", 1)
         w.signal(signal.SIGTERM)
         self.assertEqual(w.wait(10), 0)
-        self.nothing_happened(s)
+        self.nothing_happened(s, [head] + ids)
         self.open(s)
         self.worker(s)
         self.rest(s, ids, 41)
 
-    def nothing_happened(self, s):
+    def nothing_happened(self, s, ids):
         self.assertEqual((s.stat("success"), self.held(s)), (0, 0))
-        self.assertEqual(s.redis("ZCARD", s.key("h:t:ready:p")), 41)
+        self.assertEqual(s.waiting("t"), sorted(ids))
         self.counted(s)
 
     def test_second_term(self):
@@ -489,7 +489,7 @@ class Stops(Base):
         wait_for(lambda: "draining" in w.tail(), 10)
         w.signal(signal.SIGTERM)
         self.assertEqual(w.wait(10), 0)
-        self.nothing_happened(s)
+        self.nothing_happened(s, [head] + ids)
 
     def test_killed_worker(self):
         """Redis cannot know which of them had begun: a crash for each that

@@ -89,10 +89,9 @@ class Ledger:
         without any progress."""
         last, since = None, time.monotonic()
         while True:
-            left = [s.redis("ZCARD", s.key(k))
-                    for k in ("h:mark:ready:p", "scheduled", "leased")]
+            left = s.line_keys("mark", "scheduled", "leased")
             self.finished = s.stat("success")
-            if left == [0, 0, 0]:
+            if left == 0:
                 return
             now = (left, self.finished)
             if now != last:

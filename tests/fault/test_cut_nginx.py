@@ -62,12 +62,12 @@ class Lines(Stack):
 
     def stored(self, name):
         """Jobs in the namespace; and they are all there is."""
-        n = self.redis("ZCARD", "{%s}:h:h:ready:p" % name)
+        ids = self.waiting("h", name)
         seq = int(self.redis("GET", "{%s}:seq" % name) or 0)
-        if n != seq or self.redis("EXISTS", "{%s}:j:%d" % (name, seq)) \
-                != (seq > 0):
-            raise AssertionError("%s: %d jobs wait, seq %d" % (name, n, seq))
-        return n
+        if ids != list(range(1, seq + 1)) or self.redis(
+                "EXISTS", "{%s}:j:%d" % (name, seq)) != (seq > 0):
+            raise AssertionError("%s: %r wait, seq %d" % (name, ids, seq))
+        return seq
 
 
 def measure(body, key):

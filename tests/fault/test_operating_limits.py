@@ -219,11 +219,11 @@ class Limits(unittest.TestCase):
         s = self.s
 
         def give_back():
-            s.redis("ACL", "SETUSER", "taskmq-nginx", "+mset", "+hkeys")
+            s.redis("ACL", "SETUSER", "taskmq-nginx", "+mset", "+hvals")
             s.redis("ACL", "LOG", "RESET")
 
         self.addCleanup(give_back)
-        s.redis("ACL", "SETUSER", "taskmq-nginx", "-mset", "-hkeys")
+        s.redis("ACL", "SETUSER", "taskmq-nginx", "-mset", "-hvals")
         self.assertEqual(self.add().status, 500)
         self.unhealthy("permission")
         self.counted("noperm")

@@ -200,8 +200,7 @@ class Full(Faults):
                      "jobs are refused")
             seq = s.redis("GET", s.key("seq"))
             w = start_worker(s)
-            wait_for(lambda: s.redis("ZCARD", s.key("h:mark:ready:p"))
-                     + s.redis("ZCARD", s.key("leased")) == 0, 60,
+            wait_for(lambda: s.line_keys("mark", "leased") == 0, 60,
                      "a full Redis drains")
             self.assertEqual(s.redis("GET", s.key("seq")), seq)
             self.assertGreaterEqual(s.stat("success"), 3000)

@@ -485,12 +485,15 @@ def test_flags(d):
         eq(first, '#!lua' + flags.get(name, ' flags=allow-oom'), name)
 
 
-LIMITS = {      # name in a script: name in tq_limits.h
+# Name in a script, where need be with the script's: name in tq_limits.h
+LIMITS = {
     'HANDLERS_MAX': 'TQ_HANDLERS_MAX', 'GONE_MS': 'TQ_WORKER_GONE_MS',
     'WAKE_MAX_MS': 'TQ_WAKE_MAX_MS', 'CLAIM_MAX': 'TQ_CLAIM_MAX',
     'IDEMPOTENCY_TTL_S': 'TQ_IDEMPOTENCY_TTL_S',
     'PROMOTE_MAX': 'TQ_PROMOTE_MAX', 'SWEEP_MAX': 'TQ_SWEEP_MAX',
-    'FINISHED_PACK': 'TQ_FINISHED_PACK',
+    'FINISHED_PACK': 'TQ_FINISHED_PACK', 'LANE_JOBS': 'TQ_LANE_JOBS',
+    'LANE_MEMBERS': 'TQ_LANE_MEMBERS', 'POP_MAX': 'TQ_POP_MAX',
+    'claim.LOOK_MAX': 'TQ_LOOK_MAX',
     'RETENTION_S': 'TQ_RETENTION_DEFAULT_S', 'ERROR_MAX': 'TQ_ERROR_MAX_BYTES',
     'REAP_MAX': 'TQ_REAP_MAX', 'CRASHES_MAX': 'TQ_CRASHES_MAX',
     'WALK_MAX': 'TQ_LIST_WALK_MAX', 'PAGE_BYTES': 'TQ_LIST_PAGE_BYTES',
@@ -510,6 +513,7 @@ def test_limits_are_those_of_the_header(d):
                              re.M):
             pairs = zip(m[1].split(', '), m[2].split(', '))
             for k, v in pairs:
+                k = k if k in LIMITS else name + '.' + k
                 if k in LIMITS:
                     eq(int(v), header[LIMITS[k]], (name, k))
                     seen.add(k)
