@@ -55,7 +55,9 @@
 #define TQ_LANE_MEMBERS           64      /* … or such a ready set: a lane */
 #define TQ_POP_MAX                8       /* members popped, not read */
 #define TQ_LOOK_MAX               5000    /* waiting and cancelled, per claim */
+#define TQ_SHARED_JOBS            16      /* a claim of so many: one lease */
 #define TQ_REAP_MAX               100
+#define TQ_DISSOLVE_MAX           1000    /* jobs of shared leases, per call */
 #define TQ_LIST_WALK_MAX          500
 #define TQ_LIST_MAX               100
 #define TQ_LIST_PAGE_BYTES        (1024 * 1024)

@@ -30,6 +30,27 @@ end
 return out
 """
 
+# Ids in leases of their own, then those that run under shared ones.
+LEASED = """#!lua flags=no-writes
+local P, out = KEYS[1], {}
+for _, member in ipairs(redis.call('ZRANGE', P .. 'leased', 0, -1)) do
+    local token = string.match(member, '^T(.*)$')
+    if not token then
+        out[#out + 1] = tonumber(member)
+    else
+        for id in string.gmatch(redis.call('GET', P .. 's:' .. token), '%d+') do
+            local head = redis.call('GETRANGE', P .. 'r:' .. id, 0, 28)
+            if string.sub(head, 2) == token
+               and string.find(head, '^[RE]')
+            then
+                out[#out + 1] = tonumber(id)
+            end
+        end
+    end
+end
+return out
+"""
+
 
 class Look:
 
@@ -48,6 +69,10 @@ class Look:
         one that is in two places is there twice."""
         prefix = "{%s}:" % namespace if namespace else self.key("")
         return sorted(self.redis("EVAL", WAITING, 1, prefix, handler))
+
+    def leased(self):
+        """The ids of the jobs that run, sorted."""
+        return sorted(self.redis("EVAL", LEASED, 1, self.key("")))
 
     def line_keys(self, handler, *more):
         """How many ready sets and lanes a handler has, and of the other keys

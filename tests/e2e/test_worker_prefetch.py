@@ -41,7 +41,7 @@ class Base(unittest.TestCase):
         return s.worker(*args, env={"DAEMON_BATCH_SIZE": "1000"})
 
     def held(self, s):
-        return s.redis("ZCARD", s.key("leased"))
+        return len(s.leased())
 
     def started(self, s, name):
         return [m for m in s.marks() if m["what"] == "start"

@@ -369,12 +369,8 @@ class Clients:
 
 def leased_by(s, worker_id):
     """Ids that this worker holds now."""
-    held = set()
-    for i in s.redis("ZRANGE", s.key("leased"), 0, -1):
-        token = s.redis("GETRANGE", s.key("r:" + i.decode()), 13, 28)
-        if token == worker_id:
-            held.add(int(i))
-    return held
+    return {i for i in s.leased()
+            if s.redis("GETRANGE", s.key("r:%d" % i), 13, 28) == worker_id}
 
 
 def worker_id(s, worker):
