@@ -18,6 +18,7 @@
 #define TQ_HEAD_HANDLER   27
 
 /* … and of r:<id>. */
+#define TQ_RUN_SHARED     29    /* '+': the lease was shared; else a space */
 #define TQ_RUN_STARTED    30
 #define TQ_RUN_ATTEMPTS   62
 #define TQ_RUN_CRASHES    66
@@ -28,8 +29,7 @@
 
 /* The spaces between the fixed-width fields. */
 static const unsigned char  tq_head_spaces[] = { 2, 6, 8, 12, 26 };
-static const unsigned char  tq_run_spaces[] = { 29, 43, 61, 65, 67, 78, 92,
-                                                98 };
+static const unsigned char  tq_run_spaces[] = { 43, 61, 65, 67, 78, 92, 98 };
 
 static int
 tq_record_spaces(tq_str_t s, const unsigned char *at, size_t n)
@@ -243,6 +243,7 @@ tq_record_run(tq_str_t run, tq_job_info_t *out)
 
     if (run.len <= TQ_RUN_WORKER
         || tq_record_spaces(run, tq_run_spaces, sizeof(tq_run_spaces)) != 0
+        || (p[TQ_RUN_SHARED] != ' ' && p[TQ_RUN_SHARED] != '+')
         || tq_record_state(p[0], &out->state) != 0
         || tq_record_digits(p + TQ_RUN_STARTED, 13, &out->started_ms) != 0
         || tq_record_digits(p + TQ_RUN_ATTEMPTS, 3, &attempts) != 0

@@ -200,10 +200,16 @@ class Exact(unittest.TestCase):
         w = s.worker()
         s.wait_status(job, "RUNNING")
         w.kill()
+        # a shared lease that expired, of a run that is over
+        token = "0" * 28
+        s.redis("SET", s.key("s:" + token), "1")
+        s.redis("HSET", s.key("shared"), token, 1)
+        s.redis("ZADD", s.key("leased"), 1000, "T" + token)
         self.cli("config", "set", "selection", "fifo")
         self.key_of_ids(lambda: s.worker(env={
             "DAEMON_TASK_SELECTION": "fifo"}))
         s.wait_done(job, 20)
+        wait_for(lambda: not s.redis("EXISTS", s.key("shared")), 20)
         job = s.add("u")
         s.wait_done(job)
 

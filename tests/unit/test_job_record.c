@@ -8,10 +8,12 @@
 #define HEAD    "1- 010 f t-- 1763800000000 email\n"
 #define RECORD  HEAD "{\"to\":\"a@example.org\"}"
 #define TOKEN   "00000000001f9c0ffee012345678"
-#define SCORE   "0006333186975989"
+#define APART   "-0000000000000042"
+#define SHARED_RUN(shared, letter, attempts, crashes, runs, finished, len)    \
+    letter TOKEN shared "1763800000123 " APART " " attempts " " crashes " "   \
+    runs " " finished " " len " host:4242\n" HEAD
 #define RUN(letter, attempts, crashes, runs, finished, len)                   \
-    letter TOKEN " 1763800000123 " SCORE "p " attempts " " crashes " " runs   \
-    " " finished " " len " host:4242\n" HEAD
+    SHARED_RUN(" ", letter, attempts, crashes, runs, finished, len)
 #define NEVER   "0000000000000"
 
 static tq_job_info_t  info;
@@ -353,6 +355,10 @@ test_damage(void **state)
         "99999") "abc", 0), -1);
     assert_int_equal(decode(RECORD, RUN("X", "001", "0", "0000000000", NEVER,
         "00000"), 0), -1);
+    assert_int_equal(decode(RECORD, SHARED_RUN("+", "R", "001", "0",
+        "0000000000", NEVER, "00000"), 0), 0);
+    assert_int_equal(decode(RECORD, SHARED_RUN("-", "R", "001", "0",
+        "0000000000", NEVER, "00000"), 0), -1);
     assert_int_equal(decode(RECORD, RUN("F", "0x1", "0", "0000000000", NEVER,
         "00000"), 0), -1);
 }

@@ -11,7 +11,8 @@ local function unwait(id, handler, fresh)
            and call('ZREM', ready_key(handler, 'f'), id) == 0
            and call('ZREM', ready_key(handler, 'l'), id) == 0
     then
-        if not fresh then
+        if not fresh or call('ZSCORE', P .. 'leased', id) then
+            -- its run was evicted, where it is fresh
             return false
         end
         call('HINCRBY', stats, 'stale:' .. handler, 1)
