@@ -372,8 +372,8 @@ def test_claim_is_bounded_by_bytes(d):
     eq([d.waiting(h) for h in 'abc'], [0, 50, 10])
     eq([d.running(h) for h in 'abc'], [90, 10, 0])
     eq(d.c('EXISTS', d.k('h:b:wake'), d.k('h:c:wake')), 2)
-    got = d.claim('a', 100, 'b', 100, 'c', 100)
-    eq([i for i, _, _, _ in got], list(range(101, 161)))
+    eq([i for i, _, _, _ in d.claim('c', 100)], list(range(151, 161)))
+    eq([i for i, _, _, _ in d.claim('b', 100)], list(range(101, 151)))
 
 
 def test_full_redis_drains(d):
