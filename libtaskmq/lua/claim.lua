@@ -28,9 +28,8 @@ local LANE_FIRST, LANE_MORE, LANE_MAX = 2, 8, 1000
 local POP_MAX = 8
 -- Jobs from which on a claim's share one lease: see lib/shared.lua.
 local SHARED_JOBS = 16
--- Candidates looked at, where some were cancelled or deleted in their lanes.
-local LOOK_MAX = 5000
-local WAITING = 87
+-- Jobs looked at, where some wait no more, and how many of a lane's at once.
+local LOOK_MAX, AHEAD_MAX = 5000, 100
 local BAND, MID, HUGE = 70368744177664, 35184372088832, math.huge
 local FIRST_RUN = ' 000 0 0000000000 0000000000000 00000 '
 local AGAIN = '0000000000000 '
@@ -53,7 +52,8 @@ end
 
 local config = call('HMGET', P .. 'config', 'selection', 'moving', 'stale')
 local mode = sub(config[1] or 'p', 1, 1)
-local moving, no_stale = config[2], (config[3] or '0') == '0'
+-- check: ids in lanes, or all, may be of jobs that wait no more
+local moving, check = config[2], (config[3] or '0') ~= '0'
 for i = 5, #argv, 2 do
     sets[i] = P .. 'h:' .. argv[i] .. ':ready:' .. mode
 end
@@ -126,7 +126,8 @@ local last_i, last_base, last_apart, last_lane
 local out, nout = { now, due or 0, NO_COUNTER }, 3
 local counter, lead, writes, leases, nl, bytes = nil, nil, {}, {}, 0, 0
 local expiry, shared, lost, claimed, dropped = nil, nil, nil, {}, {}
-local want = total
+-- looked: how many waited no more; ahead: of a lane's, to look at next
+local want, looked, ahead = total, 0, 1
 local D
 
 repeat
@@ -170,7 +171,22 @@ repeat
                 break
             end
             local member = view[at]
-            if byte(member) < 58 then
+            if byte(member) > 57 then
+--@include lane
+                score = nil
+            elseif check and call('EXISTS', J .. member) == 0 then
+                -- evicted
+                local drop = dropped[i] or { stale = 0, gone = 0 }
+                drop.gone, dropped[i] = drop.gone + 1, drop
+                lost = lost or {}
+                lost[#lost + 1] = R .. member
+                lost[#lost + 1] = P .. 'l:' .. member
+                at, score, looked = at + 2, nil, looked + 1
+                source[ONES] = source[ONES] + 1
+                if n + looked >= LOOK_MAX then
+                    want = n
+                end
+            else
                 -- a job
                 local place, base
                 if mode == 'p' then
@@ -193,9 +209,6 @@ repeat
                 jobs[n], parts[np + 5] = member, n
                 left, at, score = left - 1, at + 2, nil
                 source[ONES] = source[ONES] + 1
-            else
---@include lane
-                score = nil
             end
         end
         source[AT], source[LEFT], source[SCORE] = at, left, score
@@ -232,7 +245,7 @@ repeat
 
 --@include lease
     want = want + short
-until short == 0 or done < n or n >= LOOK_MAX
+until short == 0 or done < n or n + looked >= LOOK_MAX
 
 if nsources > 0 then
     if nout > 3 then
@@ -268,15 +281,8 @@ if nsources > 0 then
         local i, id = parts[part + 1], jobs[k]
         local place = parts[part + 3] + id
         rest[i] = true
-        if not parts[part + 4]
-           or call('EXISTS', J .. id) > call('EXISTS', R .. id)
-        then
-            call('ZADD', sets[i], fmt('%d', mode == 'l' and MID - 1 - place
-                                            or parts[part + 2] + place), id)
-        else
-            local drop = dropped[i] or { stale = 0, gone = 0 }
-            drop.stale, dropped[i] = drop.stale + 1, drop
-        end
+        call('ZADD', sets[i], fmt('%d', mode == 'l' and MID - 1 - place
+                                        or parts[part + 2] + place), id)
     end
     for owner, drop in pairs(dropped) do
         -- What cancel and delete left in a lane, they have counted.

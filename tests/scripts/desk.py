@@ -1,6 +1,7 @@
 """What the directed tests share: one queue on a flushed Redis, and short
 words for what a worker does."""
 
+import re
 import time
 
 import tmq
@@ -146,6 +147,15 @@ class Desk:
 
     def config(self, name, value, seed=0):
         return self.s.config_set(name, value, seed)
+
+    def commands(self, call, name=''):
+        """How many commands (of this name) a call ran, its scripts'
+        included."""
+        self.c('CONFIG', 'RESETSTAT')
+        call()
+        stats = self.c('INFO', 'commandstats').decode()
+        return sum(int(n) for n in re.findall(
+            r'cmdstat_%s:calls=(\d+)' % (name or '[^:]+'), stats))
 
     def digest(self):
         return self.c('DEBUG', 'DIGEST')

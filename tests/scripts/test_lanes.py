@@ -2,7 +2,7 @@
 priority; the ready set has each lane under its best job's score."""
 
 import tmq
-from desk import HOUR, eq, ms
+from desk import HOUR, between, eq, ms
 from tmq import job
 
 JOBS, MEMBERS = 8, 64       # enqueue's LANE_JOBS and LANE_MEMBERS
@@ -166,6 +166,50 @@ def test_looks_are_bounded(d):
     eq((d.claim('email', 1), d.marked()), ([], True))
     eq(ids(d.claim('email', 1)), [9001])
     eq(d.waiting(), 0, 'evicted ones do not count')
+
+
+def test_looks_are_cheap(d):
+    """What waits no more costs no round of its own."""
+    handlers = ['h%d' % i for i in range(20)]
+    wants = sum([[h, 4] for h in handlers], [])
+    for h in handlers:
+        first = d.add(*[job(h)] * 300)
+        for i in range(first, first + 290):
+            d.s.cancel(i, 0) if i % 2 else d.s.delete(i)
+    got = []
+    between(1, d.commands(lambda: got.extend(d.claim(*wants, total=1)),
+                          'mget'), 2)
+    eq((ids(got), d.stat('stale:h0')), ([291], 0))
+    got = d.claim(*wants, total=5)
+    eq(ids(got), [292, 293, 294, 295, 591])
+
+
+def test_looks_at_cancelled_are_bounded(d):
+    d.add(*[job()] * 5500)
+    for i in range(1, 5201):
+        d.s.cancel(i, 0)
+    d.unmark()
+    between(100, d.commands(lambda: eq(d.claim('email', 1), [])), 300)
+    between(100, d.stat('stale:email'), 200)
+    eq(d.waiting(), 300)
+    assert d.marked()
+    eq(ids(d.claim('email', 1)), [5201])
+
+
+def test_evicted_members_are_not_looked_at_one_by_one(d):
+    for i in range(1, 41):
+        d.add(job('h%d' % (i % 4), payload=b'x'))
+    d.c('DEL', *[d.k('j:%d' % i) for i in range(1, 37)])
+    wants = sum([['h%d' % i, 4] for i in range(4)], [])
+    got = []
+    between(1, d.commands(lambda: got.extend(d.claim(*wants, total=1)),
+                          'mget'), 2)
+    eq(ids(got), [37])
+    eq(ids(d.claim(*wants)), [40, 38, 39])
+    eq([d.waiting('h%d' % i) for i in range(4)], [0] * 4)
+    d.add(job('a'), job('a'), job('b'))
+    d.c('DEL', d.k('j:41'))
+    eq(ids(d.claim('a', 9, 'b', 9, total=1)), [42])
 
 
 def test_cancelled_of_several_handlers(d):

@@ -52,22 +52,13 @@ while true do
         break
     end
     local take, id = min(lane[COUNT], left, want - n), lane[FIRST]
-    local apart, step = lane[PLACE] - id, 1
+    local apart, step, live = lane[PLACE] - id, 1, take
     if mode == 'l' then
         id, step = id + lane[COUNT] - 1, -1
-    else
-        lane[FIRST], lane[PLACE] = id + take, lane[PLACE] + take
     end
-    if apart ~= last_apart or base ~= last_base or i ~= last_i
-       or not last_lane
-    then
-        np = np + 5
-        parts[np + 1], parts[np + 2] = i, base
-        parts[np + 3], parts[np + 4] = apart, true
-        last_i, last_base = i, base
-        last_apart, last_lane = apart, true
-    end
-    if take > 8 and id > 99 + take then
+    if check then
+--@include live
+    elseif take > 8 and id > 99 + take then
         -- Numbers become text a hundred at a time, as in
         -- enqueue.
         D = D or {
@@ -91,8 +82,23 @@ while true do
             jobs[n + k] = fmt('%d', id + step * (k - 1))
         end
     end
-    n, left = n + take, left - take
-    parts[np + 5] = n
+    if live > 0 then
+        if apart ~= last_apart or base ~= last_base or i ~= last_i
+           or not last_lane
+        then
+            np = np + 5
+            parts[np + 1], parts[np + 2] = i, base
+            parts[np + 3], parts[np + 4] = apart, true
+            last_i, last_base = i, base
+            last_apart, last_lane = apart, true
+        end
+        n, left = n + live, left - live
+        parts[np + 5] = n
+    end
+    if step == 1 then
+        lane[FIRST] = lane[FIRST] + take
+        lane[PLACE] = lane[PLACE] + take
+    end
     lane[COUNT] = lane[COUNT] - take
     lane[CUT] = lane[COUNT] > 0
     if not lane[CUT] then

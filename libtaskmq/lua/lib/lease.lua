@@ -1,6 +1,6 @@
 -- lease: the records of the jobs just selected, and their runs. A part of
 -- claim. Adds to writes, leases, out, claimed and dropped; short: how many wait
--- no more: cancelled or deleted in their lane, or evicted.
+-- no more, after which all are looked at before they are selected.
 
 if not counter then
     counter = fmt('%012x', call('INCR', P .. 'claims'))
@@ -8,11 +8,10 @@ if not counter then
     lead = 'R' .. counter .. worker .. (shared and '+' or ' ') .. now13 .. ' '
     expiry = fmt('%d', now + lease)
 end
-local front, owner, was, in_lane = nil, nil, nl, nil
-local short = 0
--- In a lane is none that has a run, but what was cancelled there: where there
--- is none such, runs are not asked for.
-local width = no_stale and 1 or 2
+local front, owner, was = nil, nil, nl
+local short, again = 0, nil
+-- What waits in a lane has no run.
+local width = 1
 for k = max(part, 0), np, 5 do
     if not parts[k + 4] then
         width = 2
@@ -41,15 +40,14 @@ while done < n and bytes < REPLY_BYTES do
             while part < 0 or done > parts[part + 5] do
                 part = part + 5
             end
-            was, owner, in_lane = nl, parts[part + 1], parts[part + 4]
+            was, owner = nl, parts[part + 1]
             front = fmt('%017d', parts[part + 3])
         end
         local id, record, run = jobs[done], got[k], nil
         if width == 2 then
             record, run = got[k - 1], record
         end
-        if record and (not run or not in_lane and byte(run) == WAITING)
-        then
+        if record then
             local header = sub(record, 1, find(record, '\n', 28, true))
             local attempts = 0
             if run then
@@ -71,28 +69,25 @@ while done < n and bytes < REPLY_BYTES do
             nout = nout + 3
             bytes = bytes + #record
         else
-            -- Cancelled or deleted in its lane, or evicted.
+            -- Evicted.
             short = short + 1
-            for k = 1, nsources do
-                if sources[k][OWNER] == owner then
-                    sources[k][LEFT] = sources[k][LEFT] + 1
-                end
-            end
+            again = again or {}
+            again[owner] = (again[owner] or 0) + 1
             local drop = dropped[owner] or { stale = 0, gone = 0 }
-            dropped[owner] = drop
-            if in_lane then
-                drop.stale = drop.stale + 1
-            else
-                drop.gone = drop.gone + 1
-            end
-            if not record then
-                lost = lost or {}
-                lost[#lost + 1] = R .. id
-                lost[#lost + 1] = P .. 'l:' .. id
-            end
+            drop.gone, dropped[owner] = drop.gone + 1, drop
+            lost = lost or {}
+            lost[#lost + 1] = R .. id
+            lost[#lost + 1] = P .. 'l:' .. id
         end
     end
 end
 if owner and nl > was then
     claimed[owner] = (claimed[owner] or 0) + (nl - was) / 2
+end
+if again then
+    check = true
+    for k = 1, nsources do
+        local source = sources[k]
+        source[LEFT] = source[LEFT] + (again[source[OWNER]] or 0)
+    end
 end
