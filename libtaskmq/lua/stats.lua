@@ -22,7 +22,14 @@
 --@include now
 --@include order
 
-local GONE_MS, HOPS_MAX = 60000, 1000
+local GONE_MS = 60000
+-- To find who waits longest: members and lanes looked at, jobs in lanes that
+-- wait no more, in one lane and in all. After so many each handler's first
+-- member has to do.
+local HOPS_MAX, LANE_LOOKS, LOOKS_MAX = 1000, 100, 2000
+-- A lifo set's members read at once: more than there can be lanes. As many hops
+-- as that costs.
+local TAIL, TAIL_HOPS = 102, 8
 local MODES = { 'p', 'f', 'l' }
 
 local config = call('HMGET', P .. 'config', 'selection', 'moving')
@@ -38,49 +45,56 @@ local function stat(name)
 end
 
 -- The id of a ready set's member; of a lane, of its first job that still
--- waits, where it is among the first 100, and its place.
-local hops = 0
+-- waits, or of the one at which it has looked at too many, and its place.
+local hops, looks = 0, 0
 local function id_of(handler, member)
     if byte(member) < 58 then
         return tonumber(member)
     end
-    local packs = call('LRANGE', P .. 'h:' .. handler .. ':lane:'
-                                 .. sub(member, 2), 0, 99)
+    local key = P .. 'h:' .. handler .. ':lane:' .. sub(member, 2)
     local looked = 0
-    for i = 1, #packs do
-        local id, jobs, place = match(packs[i], '^(%d+) (%d+) (%d+)$')
-        for k = 0, jobs - 1 do
-            local name = fmt('%.0f', id + k)
-            looked, hops = looked + 1, hops + 1
-            if looked > 100 then
-                return nil
-            elseif call('EXISTS', J .. name) > call('EXISTS', R .. name) then
-                return id + k, place + k
+    for from = 0, 1 do
+        local packs = call('LRANGE', key, from, from * LANE_LOOKS)
+        for i = 1, #packs do
+            local id, jobs, place = match(packs[i], '^(%d+) (%d+) (%d+)$')
+            for k = 0, jobs - 1 do
+                local name = fmt('%.0f', id + k)
+                if looked >= LANE_LOOKS or looks >= LOOKS_MAX
+                   or call('EXISTS', J .. name) > call('EXISTS', R .. name)
+                then
+                    return id + k, place + k
+                end
+                looked, looks = looked + 1, looks + 1
             end
         end
     end
 end
 
 -- lifo: the last job of the set, or the first one of a lane.
-local function oldest_of_all(handler)
-    local key, names, best = ready_key(handler, 'l'), {}, nil
-    local first, got, at = math.huge, nil, 0
-    repeat
-        at = at - 1
-        got = call('ZRANGE', key, at, at, 'WITHSCORES')
-        if got[1] and byte(got[1]) < 58 then
-            best, first = tonumber(got[1]), place_of('l', tonumber(got[2]))
+local LANES = {}
+for priority = 0, 100 do
+    LANES[priority + 1] = fmt('L%03d', priority)
+end
+local function oldest_of_all(handler, key)
+    local tail = call('ZRANGE', key, -TAIL, -1, 'WITHSCORES')
+    local lanes, best, first = {}, nil, math.huge
+    for i = 1, #tail, 2 do
+        local member, score = tail[i], tonumber(tail[i + 1])
+        if byte(member) < 58 then
+            best, first = tonumber(member), place_of('l', score)
+        else
+            lanes[#lanes + 1] = member
         end
-    until best or not got[1]
-    for priority = 0, 100 do
-        names[#names + 1] = fmt('L%03d', priority)
     end
-    local scores = call('ZMSCORE', key, unpack(names))
-    for i = 1, #names do
-        local id, place = nil, nil
-        if scores[i] then
-            id, place = id_of(handler, names[i])
+    if #tail == 2 * TAIL then
+        lanes = {}
+        for i, score in ipairs(call('ZMSCORE', key, unpack(LANES))) do
+            lanes[#lanes + 1] = score and LANES[i]
         end
+    end
+    for i = 1, #lanes do
+        local id, place = id_of(handler, lanes[i])
+        hops = hops + 1
         if id and place < first then
             best, first = id, place
         end
@@ -93,11 +107,16 @@ end
 -- look at, the first ones. A lane whose first jobs wait no more may have others
 -- before the next one.
 local function oldest_id(handler, set)
-    if set == 'l' then
-        return oldest_of_all(handler)
+    local key, at = ready_key(handler, set), set == 'l' and -1 or 0
+    if set == 'l' and hops < HOPS_MAX then
+        hops = hops + TAIL_HOPS
+        return oldest_of_all(handler, key)
     end
-    local key, best, id, first = ready_key(handler, set), nil, nil, nil
-    local got = call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    local got = call('ZRANGE', key, at, at, 'WITHSCORES')
+    if hops >= HOPS_MAX then
+        return got[1] and (id_of(handler, got[1]))
+    end
+    local best, id, first = math.huge, nil, nil
     while #got > 0 and hops < HOPS_MAX do
         hops = hops + 1
         local score = tonumber(got[2])
@@ -114,13 +133,13 @@ local function oldest_id(handler, set)
                    '(' .. fmt('%.0f', first or past), 'LIMIT', 0, 1,
                    'WITHSCORES')
         if #got == 0 then
-            best = min(best or math.huge, id or math.huge)
+            best = min(best, id or best)
             id, first = nil, nil
             got = set == 'p' and call('ZRANGEBYSCORE', key, past, '+inf',
                                       'WITHSCORES', 'LIMIT', 0, 1) or got
         end
     end
-    return best
+    return min(best, id or best)
 end
 
 local out = {

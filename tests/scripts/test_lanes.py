@@ -270,3 +270,44 @@ def test_oldest_in_a_lane(d):
         d.s.cancel(1, 0), d.s.delete(2)
         x = d.s.stats()
         eq(x[31:38], [b'email', 20, 18, 0, 0, 0, 1003], mode)
+
+
+def test_oldest_of_many_handlers(d):
+    """Each has one, however many there are."""
+    for mode in ('priority', 'fifo', 'lifo'):
+        d.c('FLUSHALL')
+        d.config('selection', mode)
+        for h in range(700):
+            name = 'h%d' % h
+            d.add(*[job(name)] * JOBS, *[job(name, priority=1)] * JOBS)
+        x = d.s.stats()
+        eq((x[29], [x[31 + 7 * q] for q in range(700)
+                    if x[37 + 7 * q] == 0]), (700, []), mode)
+
+
+def test_oldest_among_many_that_are_gone(d):
+    """Looks are bounded; then the next job has to do."""
+    for mode in ('priority', 'fifo', 'lifo'):
+        d.c('FLUSHALL')
+        d.config('selection', mode)
+        for h in range(3):
+            first = d.add(*sum([[job('h%d' % h, priority=p)] * 102
+                                for p in range(101)], []))
+            for p in range(101):
+                at = first + 102 * p
+                d.c('DEL', *[d.k('j:%d' % i) for i in range(at, at + 101)])
+        x = []
+        between(300, d.commands(lambda: x.extend(d.s.stats())), 9000)
+        eq(x[29], 3)
+
+
+def test_oldest_behind_cancelled_ones(d):
+    d.add(*[job()] * 150)
+    for i in range(1, 131):
+        d.s.cancel(i, 0)
+    for i in range(1, 151):
+        d.c('SETRANGE', d.k('j:%d' % i), 13, '%013d' % (1000 + i))
+    for mode in ('priority', 'fifo', 'lifo'):
+        d.config('selection', mode)
+        d.claim('none', 1)
+        eq(d.s.stats()[31:38], [b'email', 150, 20, 0, 0, 0, 1101], mode)
