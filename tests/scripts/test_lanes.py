@@ -127,6 +127,15 @@ def test_selection_back_before_anything_moved(d):
     eq(ids(d.claim('email', 12)), list(range(19, 7, -1)))
 
 
+def test_evicted_before_they_are_moved(d):
+    d.config('selection', 'fifo')
+    d.add(*[job()] * 5)
+    d.c('DEL', d.k('j:2'), d.k('j:3'))
+    d.config('selection', 'priority')
+    eq(ids(d.claim('email', 9)), [1, 4, 5])
+    eq((d.waiting(), d.s.probe()[0]), (0, 0))
+
+
 def test_cancelled_and_deleted_in_a_lane(d):
     d.add(*[job()] * 20)
     eq([d.s.cancel(i, 0) for i in (1, 2, 9)], [0] * 3)

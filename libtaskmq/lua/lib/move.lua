@@ -16,7 +16,7 @@ for _, handler in ipairs(handlers) do
         if from ~= mode and budget > 0 then
             got = call('ZPOPMIN', ready_key(handler, from), budget)
         end
-        local list = {}
+        local list, gone = {}, 0
         for i = 1, #got, 2 do
             local id, n = got[i], place_of(from, tonumber(got[i + 1]))
             local priority = mode == 'p' and call('GETRANGE', J .. id, 3, 5)
@@ -29,9 +29,15 @@ for _, handler in ipairs(handlers) do
             if n and priority ~= '' then
                 list[#list + 1] = score_of(mode, tonumber(priority), n)
                 list[#list + 1] = id
+            elseif byte(id) < 58 then
+                -- evicted
+                gone = gone + 1
             end
         end
         bulk('ZADD', ready_key(handler, mode), list)
+        if gone > 0 then
+            call('HINCRBY', P .. 'stats', 'back:' .. handler, -gone)
+        end
         budget = budget - #got / 2
     end
 end
