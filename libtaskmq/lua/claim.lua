@@ -4,7 +4,7 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     worker id (16 hex), worker name, lease ms, total (most jobs to
---          take), then pairs: handler, free slots (0: only puts the
+--          take), then pairs: handler (each once), free slots (0: only puts the
 --          handler's wake-up marker back when it has ready jobs)
 -- Returns  now (ms, integer), earliest due time of a scheduled job (ms,
 --          integer, 0: none), claim counter (12 hex; zeros when no job
