@@ -28,7 +28,7 @@ HANDLER = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                        "mark_handler.py")
 PAGE = 5000
 NONE, UNKNOWN = 0, -1
-RUN = re.compile(rb"\$(?:-1\r\n|\d+\r\n(.)[0-9a-f]{28} \d{13} .{16}. (\d{3})"
+RUN = re.compile(rb"\$(?:-1\r\n|\d+\r\n(.)[0-9a-f]{28}[ +]\d{13} .{17} (\d{3})"
                  rb" (\d) )", re.S)
 SLOW_MS = 200
 SERIAL = re.compile(rb'\n\{"n":(\d+)')
