@@ -17,12 +17,16 @@ class Redis:
         self.sock.connect(path)
         self.file = self.sock.makefile("rb")
 
-    def __call__(self, *args):
+    @staticmethod
+    def encode(args):
         out = [b"*%d\r\n" % len(args)]
         for a in args:
             a = a if isinstance(a, bytes) else str(a).encode()
             out.append(b"$%d\r\n%s\r\n" % (len(a), a))
-        self.sock.sendall(b"".join(out))
+        return b"".join(out)
+
+    def __call__(self, *args):
+        self.sock.sendall(self.encode(args))
         return self.read()
 
     def read(self):

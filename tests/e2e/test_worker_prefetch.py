@@ -8,91 +8,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 from desk import Desk, gone
 from harness import ROOT, wait_for
 from listener import Listener
+from prefetch import Base
 
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
 STEP = [sys.executable, os.path.join(ROOT, "tests", "e2e",
                                      "step_handler.py")]
-
-
-class Base(unittest.TestCase):
-
-    def desk(self, lease=None, **keys):
-        """One handler "t", the tests' own, unless keys say otherwise."""
-        conf = dict({"instances": 1, "prefetch": 20}, **keys)
-        s = Desk(handlers={"t": conf}, lease=lease, aof=False)
-        self.addCleanup(s.close)
-        return s
-
-    def gate(self, s, **data):
-        """Data of a task that goes on when open(gate) was called."""
-        return dict(data, until=s.path("gate"))
-
-    def open(self, s):
-        s.path("gate", b"")
-
-    def worker(self, s, *args):
-        """One that claims in one call all that it has places for."""
-        return s.worker(*args, env={"DAEMON_BATCH_SIZE": "1000"})
-
-    def held(self, s):
-        return len(s.leased())
-
-    def started(self, s, name):
-        return [m for m in s.marks() if m["what"] == "start"
-                and m["name"] == name]
-
-    def wait_held(self, s, n):
-        """So many are held, and it stays at that."""
-        wait_for(lambda: self.held(s) == n, 10, "%d are held" % n)
-        seen = s.stat("success")
-        time.sleep(0.1)
-        self.assertEqual((self.held(s), s.stat("success")), (n, seen))
-
-    def finished(self, s, n, timeout=30):
-        """All have ended, each once."""
-        wait_for(lambda: s.stat("success") + s.stat("failed")
-                 + s.stat("cancelled") >= n, timeout, "all jobs")
-        wait_for(lambda: self.held(s) == 0, 10)
-        self.assertEqual(s.stat("success") + s.stat("failed")
-                         + s.stat("cancelled"), n)
-        self.assertEqual(s.redis("ZCARD", s.key("scheduled")), 0)
-        self.assertEqual((s.waiting("t"), s.counted("t")), ([], (0, 0)))
-
-    def once(self, s, names):
-        """These began once, as first attempts."""
-        for name in names:
-            self.assertEqual([m["attempt"] for m in self.started(s, name)],
-                             [1], name)
-
-    def counted(self, s, retries=0, crashes=0):
-        self.assertEqual((s.stat("retries"), s.stat("crashes")),
-                         (retries, crashes))
-
-    def fill(self, s, head, *args, **fields):
-        """A worker with a head, 20 jobs behind it, and as many that wait in
-        Redis."""
-        first = s.add("t", head, **fields)
-        ids = s.add_many("t", [{"name": "b%d" % i} for i in range(40)])
-        w = self.worker(s, *args)
-        self.wait_held(s, 21)
-        wait_for(lambda: self.started(s, head["name"]), 10)
-        return w, first, ids
-
-    def rest(self, s, ids, n, retries=0):
-        """The others ran as if nothing had been, in order."""
-        self.finished(s, n)
-        self.counted(s, retries)
-        names = ["b%d" % i for i in range(len(ids))]
-        self.once(s, names)
-        self.assertEqual([m["name"] for m in s.marks()
-                          if m["what"] == "start" and m["name"] in names],
-                         names)
 
 
 class Order(Base):
@@ -452,96 +377,6 @@ class Cancels(Base):
         wait_for(lambda: s.stat("success") == 38, 10)
         self.counted(s)
         self.assertEqual(s.job(head)["status"], "SUCCESS")
-
-
-class Stops(Base):
-
-    def test_term_finishes_what_is_written(self):
-        s = self.desk()
-        w, head, ids = self.fill(s, self.gate(s, name="head"))
-        w.signal(signal.SIGTERM)
-        wait_for(lambda: "draining" in w.tail(), 10)
-        self.open(s)
-        self.assertEqual(w.wait(10), 0)
-        self.assertEqual((s.stat("success"), self.held(s)), (21, 0))
-        self.assertEqual(len(s.waiting("t")), 20)
-        self.counted(s)
-
-    def test_grace_is_over(self):
-        s = self.desk()
-        w, head, ids = self.fill(s, self.gate(s, name="head"), "--grace", 1)
-        w.signal(signal.SIGTERM)
-        self.assertEqual(w.wait(10), 0)
-        self.nothing_happened(s, [head] + ids)
-        self.open(s)
-        self.worker(s)
-        self.rest(s, ids, 41)
-
-    def nothing_happened(self, s, ids):
-        self.assertEqual((s.stat("success"), self.held(s)), (0, 0))
-        self.assertEqual(s.waiting("t"), sorted(ids))
-        self.counted(s)
-
-    def test_second_term(self):
-        s = self.desk()
-        w, head, ids = self.fill(s, self.gate(s, name="head"))
-        w.signal(signal.SIGTERM)
-        wait_for(lambda: "draining" in w.tail(), 10)
-        w.signal(signal.SIGTERM)
-        self.assertEqual(w.wait(10), 0)
-        self.nothing_happened(s, [head] + ids)
-
-    def test_killed_worker(self):
-        """Redis cannot know which of them had begun: a crash for each that
-        was held, and every one ends."""
-        s = self.desk(lease=1)
-        w, head, ids = self.fill(s, self.gate(s, name="head"))
-        w.kill()
-        self.open(s)
-        self.worker(s)
-        self.finished(s, 41)
-        self.assertEqual(s.stat("success"), 41)
-        self.counted(s, crashes=21)
-
-    def test_leases_of_all_are_extended(self):
-        s = self.desk(lease=1)
-        w, head, ids = self.fill(s, self.gate(s, name="head"))
-
-        def expiry():
-            return int(s.redis("ZRANGE", s.key("leased"), 0, 0,
-                               "WITHSCORES")[1])
-
-        first = expiry()
-        wait_for(lambda: expiry() > first + 2000, 10, "two leases went by")
-        self.open(s)
-        self.finished(s, 41)
-        self.counted(s)
-
-    def test_reload(self):
-        """The old process finishes what it has; the new one, with another
-        prefetch, gets the rest."""
-        s = self.desk()
-        w, head, ids = self.fill(s, self.gate(s, name="head"))
-        s.write_handlers({"t": {"instances": 1, "prefetch": 3}})
-        w.signal(signal.SIGHUP)
-        wait_for(lambda: "handler changed" in w.tail(), 10)
-        wait_for(lambda: self.held(s) == 0 or s.stat("success") == 20, 10,
-                 "the new one has done the rest")
-        self.open(s)
-        self.finished(s, 41)
-        self.counted(s)
-        self.once(s, ["head"] + ["b%d" % i for i in range(40)])
-
-
-    def test_reload_without_room(self):
-        """The number of slots stays what it was at the start."""
-        s = self.desk(prefetch=0, instances=4)
-        w = self.worker(s)
-        self.assertNotIn("prefetch has no effect", w.tail())
-        s.write_handlers({"t": {"instances": 4, "prefetch": 3}})
-        w.signal(signal.SIGHUP)
-        wait_for(lambda: "handler changed" in w.tail(), 10)
-        self.assertIn("prefetch has no effect", w.tail())
 
 
 class OutOfStep(Base):
