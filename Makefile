@@ -103,8 +103,8 @@ $(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
 # know exports.map, so the module is always linked anew.
 NGX_BUILD  := $(abspath $(BUILD))/nginx
 NGX_TREE   := $(abspath $(BUILD))/nginx-src
-MOD_LIB    := $(filter-out libtaskmq/tq_conn_sync.c libtaskmq/tq_env.c, \
-                $(LIB_SRC))
+MOD_LIB    := $(filter-out libtaskmq/tq_conn_sync.c libtaskmq/tq_env.c \
+                libtaskmq/tq_stdio.c, $(LIB_SRC))
 
 $(BUILD)/nginx.sources: force
 	@mkdir -p $(@D)

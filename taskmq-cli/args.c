@@ -164,7 +164,7 @@ tc_args(tc_t *tc, int argc, char **argv, const tc_opt_t *opts)
 
         if (help) {
             fputs(tc->usage, stdout);
-            exit(fflush(stdout) == 0 ? TC_OK : TC_FAILED);
+            exit(tc_end(tc, TC_OK));
         }
     }
 

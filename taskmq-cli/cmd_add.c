@@ -277,7 +277,14 @@ enqueue(tc_t *tc, const add_t *a, uint64_t hash, const tq_job_t *job)
         tq_buf_addf(&out, "%lld\n", (long long) id);
     }
 
-    return tc_print(tc, &out);
+    code = tc_print(tc, &out);
+
+    if (code != TC_OK) {
+        (void) tc_error(tc, code, "the job was added as %lld",
+                        (long long) id);
+    }
+
+    return code;
 }
 
 

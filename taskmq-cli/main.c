@@ -9,6 +9,7 @@
 
 #include "tc.h"
 #include "tq_secret.h"
+#include "tq_stdio.h"
 #include "tq_version.h"
 
 static const tc_command_t  *const command_sets[] = {
@@ -42,9 +43,9 @@ static const char  usage_head[] =
 
 static const char  usage_tail[] =
     "\n"
-    "Exit status: 0 done; 1 failed or not found; 2 wrong arguments or input;\n"
-    "69 Redis not available, nothing was changed; 75 no reply came, the\n"
-    "change may have been made.\n";
+    "Exit status: 0 done; 1 failed, not found or not printed; 2 wrong arguments\n"
+    "or input; 69 Redis not available, nothing was changed; 75 no reply came,\n"
+    "the change may have been made.\n";
 
 
 static void
@@ -129,6 +130,10 @@ main(int argc, char **argv)
     tc_t                 tc = { 0 };
     const tc_command_t  *command;
 
+    if (tq_stdio_open() != 0) {
+        return TC_FAILED;
+    }
+
     tq_secret_no_dump();
 
     /* A pipe's other end may go: the write then fails and says so. */
@@ -141,12 +146,12 @@ main(int argc, char **argv)
 
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_usage(stdout);
-            return fflush(stdout) == 0 ? TC_OK : TC_FAILED;
+            return tc_end(&tc, TC_OK);
         }
 
         if (strcmp(argv[i], "--version") == 0) {
             fputs("taskmq " TQ_VERSION "\n", stdout);
-            return fflush(stdout) == 0 ? TC_OK : TC_FAILED;
+            return tc_end(&tc, TC_OK);
         }
 
         n = global_option(&tc, argc - i, argv + i);
@@ -173,5 +178,5 @@ main(int argc, char **argv)
     code = command->run(&tc, argc - i, argv + i);
 
     tq_sync_close(tc.redis);
-    return code;
+    return tc_end(&tc, code);
 }

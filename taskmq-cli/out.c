@@ -2,12 +2,14 @@
  * out.c: everything the commands print.
  */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "tc.h"
+#include "tq_stdio.h"
 
 
 /* A line on stderr. Text may be what others wrote: a file's line, an argument
@@ -187,30 +189,42 @@ tc_add_plain(tq_buf_t *b, tq_str_t s)
 }
 
 
+static int
+not_printed(const tc_t *tc, int e)
+{
+    return tc_error(tc, TC_FAILED, "standard output cannot be written%s%s",
+                    e != 0 ? ": " : "", e != 0 ? strerror(e) : "");
+}
+
+
 int
 tc_print(tc_t *tc, tq_buf_t *b)
 {
-    int  bad;
+    int  nomem;
 
-    bad = b->failed;
+    nomem = b->failed;
+    errno = 0;
 
-    if (!bad && b->len != 0) {
-        bad = fwrite(b->p, 1, b->len, stdout) != b->len;
+    if (!nomem && b->len != 0) {
+        (void) fwrite(b->p, 1, b->len, stdout);
     }
 
-    if (!bad) {
-        bad = fflush(stdout) != 0;
-    }
-
-    bad = bad ? (b->failed ? 1 : 2) : 0;
     tq_buf_free(b);
 
-    if (bad) {
-        return tc_error(tc, TC_FAILED, "%s", bad == 1 ? "out of memory"
-                        : "stdout cannot be written");
+    if (nomem) {
+        return tc_error(tc, TC_FAILED, "out of memory");
     }
 
-    return TC_OK;
+    return (fflush(stdout) == 0 && !ferror(stdout)) ? TC_OK
+           : not_printed(tc, errno);
+}
+
+
+int
+tc_end(const tc_t *tc, int code)
+{
+    return (tq_stdio_end() == 0 || code != TC_OK) ? code
+           : not_printed(tc, errno);
 }
 
 

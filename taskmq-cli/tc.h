@@ -147,6 +147,10 @@ void tc_add_plain(tq_buf_t *b, tq_str_t s);
  * ran out or stdout could not be written. */
 int tc_print(tc_t *tc, tq_buf_t *b);
 
+/* Ends the output. code, or TC_FAILED after saying that something that was
+ * printed did not get there. */
+int tc_end(const tc_t *tc, int code);
+
 /* "2026-11-22T10:36:35.123Z", or "-" for 0. Returns dst. */
 const char *tc_time(int64_t ms, char dst[TQ_TIME_ISO_LEN + 1]);
 

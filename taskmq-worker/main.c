@@ -1,10 +1,9 @@
 /* main.c: taskmq-worker: options, configuration, then worker.c. */
 
-#include <fcntl.h>
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "guard.h"
 #include "library.h"
@@ -12,21 +11,22 @@
 #include "notify.h"
 #include "spawn.h"
 #include "tq_secret.h"
+#include "tq_stdio.h"
 #include "worker.h"
 
-/* Descriptors 0 to 2 exist, so that no socket becomes somebody's stdout. */
-static void
-keep_stdio(void)
+/* For what was asked for on stdout: code, or 1 when it did not get there. */
+static int
+printed(int code)
 {
-    int  fd;
-
-    do {
-        fd = open("/dev/null", O_RDWR);
-    } while (fd >= 0 && fd <= 2);
-
-    if (fd > 2) {
-        (void) close(fd);
+    if (tq_stdio_end() == 0 || code != 0) {
+        return code;
     }
+
+    (void) fprintf(stderr, "taskmq-worker: standard output cannot be "
+        "written%s%s\n", errno != 0 ? ": " : "",
+        errno != 0 ? strerror(errno) : "");
+
+    return 1;
 }
 
 int
@@ -37,7 +37,9 @@ main(int argc, char **argv)
     tq_buf_t      errors = {0};
     tw_options_t  o;
 
-    keep_stdio();
+    if (tq_stdio_open() != 0) {
+        return 1;
+    }
 
     /* the worker's own child: see library.h */
     if (argc == 3 && strcmp(argv[1], "--run-library") == 0) {
@@ -45,7 +47,7 @@ main(int argc, char **argv)
     }
 
     if (tw_options_read(&o, argc, argv, &code) != 0) {
-        return code;
+        return printed(code);
     }
 
     /* The other threads (names, handlers.toml) allocate little and seldom: an
@@ -72,7 +74,7 @@ main(int argc, char **argv)
         (void) fwrite(errors.p, 1, errors.len, stdout);
         tq_buf_free(&errors);
         tw_conf_free(&conf);
-        return 0;
+        return printed(0);
     }
 
     tw_conf_warn_prefetch(&conf, o.concurrency);
