@@ -89,7 +89,10 @@ local function oldest_of_all(handler, key)
     if #tail == 2 * TAIL then
         lanes = {}
         for i, score in ipairs(call('ZMSCORE', key, unpack(LANES))) do
-            lanes[#lanes + 1] = score and LANES[i]
+            -- false where there is no such lane
+            if score then
+                lanes[#lanes + 1] = LANES[i]
+            end
         end
     end
     for i = 1, #lanes do

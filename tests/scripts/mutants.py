@@ -15,6 +15,12 @@ import tmq
 
 # file, what stands there once, what instead, what that breaks
 MUTANTS = [
+    ('stats',
+     "            if score then\n"
+     "                lanes[#lanes + 1] = LANES[i]\n"
+     "            end\n",
+     "            lanes[#lanes + 1] = score and LANES[i]\n",
+     'lanes that are not there, with many members'),
     ('enqueue',
      "no = use[2] == ask[2] and use[1] or -1",
      "no = use[1]",

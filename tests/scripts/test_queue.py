@@ -346,6 +346,33 @@ def test_stats(d):
         eq(queues(d)[1][b'a'][5], oldest, mode)
 
 
+def test_stats_of_any_number_of_members(d):
+    """The oldest of each handler, whatever waits: below and above what one
+    look at a set reads, with lanes and without."""
+    for mode in ('priority', 'fifo', 'lifo'):
+        for n in (1, 63, 101, 102, 103, 150, 250):
+            for lanes in (0, 1, 3):
+                d.c('FLUSHALL')
+                d.config('selection', mode)
+                for k in range(lanes):
+                    d.add(*[job('a', priority=40 + k)] * 8)
+                more = [job('a', priority=i % 4) for i in range(n)]
+                d.add(*more)
+                got = d.claim('a', n + 8 * lanes)
+                if lanes:
+                    for k in range(lanes):
+                        d.add(*[job('a', priority=40 + k)] * 8)
+                # back to their places: members, one by one
+                d.s.release(*sum([[i, t] for i, t, _, _ in got], []))
+                oldest = 1
+                d.c('SETRANGE', d.k('j:%d' % oldest), 13, '%013d' % 1001)
+                x, q = queues(d)
+                what = (mode, n, lanes)
+                eq(q[b'a'][:5], [n + 16 * lanes] * 2 + [0, 0, 0], what)
+                eq(q[b'a'][5], 1001, what)
+                eq(d.s.probe()[0], n + 16 * lanes, what)
+
+
 def test_probe(d):
     d.add(job('a'), job('b'), job('b'))
     d.extend()
