@@ -29,6 +29,10 @@
 #define TQ_ID_MAX                 9007199254740991LL   /* 2^53 - 1 */
 #define TQ_YEAR_MAX               9999
 
+/* Statistics, by nginx and by a worker's --listen. */
+#define TQ_STATS_MS               1000    /* a reading of the namespace's sums
+                                             is good so long */
+
 /* Sizes. */
 #define TQ_PAYLOAD_DEFAULT_BYTES  (1024 * 1024)
 #define TQ_PAYLOAD_MAX_BYTES      (64 * 1024 * 1024)

@@ -1,5 +1,9 @@
 /*
  * ngx_http_taskmq_api_sums.c: sums over the namespace: queues, metrics, health.
+ *
+ * The sums cost Redis milliseconds, and the metrics need no token: they are
+ * read at most once every TQ_STATS_MS, by one call that is shared by all who
+ * ask meanwhile, for whatever page.
  */
 
 #include "ngx_http_taskmq_api.h"
@@ -8,14 +12,27 @@
 #include "tq_metrics.h"
 #include "tq_time.h"
 
+/* Answers a request from the shared reading. Returns an rc. */
+typedef ngx_int_t (*ngx_http_taskmq_sums_pt)(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
+    const redisReply *reply);
+
 static ngx_int_t ngx_http_taskmq_stats(ngx_http_request_t *r,
-    ngx_http_taskmq_ctx_t *ctx, ngx_http_taskmq_done_pt done);
-static void ngx_http_taskmq_queues_done(ngx_http_taskmq_call_t *call,
+    ngx_http_taskmq_ctx_t *ctx, ngx_uint_t page);
+static ngx_int_t ngx_http_taskmq_stats_ask(ngx_http_taskmq_redis_t *redis);
+static void ngx_http_taskmq_stats_read(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
-static void ngx_http_taskmq_metrics_done(ngx_http_taskmq_call_t *call,
+static void ngx_http_taskmq_stats_answer(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
-static void ngx_http_taskmq_sums_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+static ngx_int_t ngx_http_taskmq_queues_page(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
+    const redisReply *reply);
+static ngx_int_t ngx_http_taskmq_metrics_page(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
+    const redisReply *reply);
+static ngx_int_t ngx_http_taskmq_sums_page(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
+    const redisReply *reply);
 static ngx_int_t ngx_http_taskmq_health_reply(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, ngx_uint_t taskmq, const char *why);
 static void ngx_http_taskmq_health_answer(ngx_http_taskmq_call_t *call,
@@ -23,48 +40,163 @@ static void ngx_http_taskmq_health_answer(ngx_http_taskmq_call_t *call,
 
 /* ---- GET /queues, the metrics, GET /api/metrics ---- */
 
+enum {
+    NGX_HTTP_TASKMQ_QUEUES_PAGE,
+    NGX_HTTP_TASKMQ_METRICS_PAGE,
+    NGX_HTTP_TASKMQ_SUMS_PAGE
+};
+
+static const ngx_http_taskmq_sums_pt  ngx_http_taskmq_sums_pages[] = {
+    ngx_http_taskmq_queues_page,
+    ngx_http_taskmq_metrics_page,
+    ngx_http_taskmq_sums_page
+};
+
+/* ngx_http_taskmq_stats answers from the last reading, or has the request wait
+ * for the one under way. */
 static ngx_int_t
 ngx_http_taskmq_stats(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
-    ngx_http_taskmq_done_pt done)
+    ngx_uint_t page)
 {
-    tq_call_t                *tq;
     ngx_http_taskmq_call_t   *call;
+    ngx_http_taskmq_sums_t   *sums;
     ngx_http_taskmq_redis_t  *redis;
 
     redis = ctx->conf->redis;
-    call = ngx_http_taskmq_call_new(r, redis, done);
-    tq = NULL;
+    sums = &redis->sums;
 
-    if (call) {
-        tq = tq_stats_call(&redis->ns, ngx_http_taskmq_redis_done, call);
+    if (sums->reply && ngx_current_msec - sums->at < TQ_STATS_MS) {
+        return ngx_http_taskmq_sums_pages[page](r, redis, TQ_CALL_REPLY,
+                                                sums->reply);
     }
 
-    return ngx_http_taskmq_ask(r, call, tq);
+    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_stats_answer);
+
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (!sums->asking && ngx_http_taskmq_stats_ask(redis) != NGX_OK) {
+        (void) ngx_http_taskmq_call_end(call);
+
+        return ngx_http_taskmq_ask_error(r, TQ_CALL_NOT_SENT, NULL);
+    }
+
+    call->value = page;
+    call->next = sums->waiting;
+    sums->waiting = call;
+
+    return NGX_DONE;
+}
+
+static ngx_int_t
+ngx_http_taskmq_stats_ask(ngx_http_taskmq_redis_t *redis)
+{
+    ngx_http_taskmq_call_t  *call;
+
+    call = ngx_http_taskmq_call_new(NULL, redis, ngx_http_taskmq_stats_read);
+
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_taskmq_redis_send(call,
+                                   tq_stats_call(&redis->ns,
+                                                 ngx_http_taskmq_redis_done,
+                                                 call),
+                                   redis->timeout)
+        != NGX_OK)
+    {
+        (void) ngx_http_taskmq_call_end(call);
+        return NGX_ERROR;
+    }
+
+    redis->sums.asking = 1;
+
+    return NGX_OK;
+}
+
+/* ngx_http_taskmq_stats_read: the reading has ended. An error of Redis is kept
+ * as long as sums are: it, too, may cost as much. */
+static void
+ngx_http_taskmq_stats_read(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    ngx_http_taskmq_call_t   *waiting, *next;
+    ngx_http_taskmq_sums_t   *sums;
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = call->redis;
+    sums = &redis->sums;
+
+    (void) ngx_http_taskmq_call_end(call);
+
+    ngx_http_taskmq_sums_drop(redis);
+
+    if (result == TQ_CALL_REPLY) {
+        sums->reply = tq_redis_take_reply(redis->core);
+        sums->at = ngx_current_msec;
+    }
+
+    sums->asking = 0;
+    waiting = sums->waiting;
+    sums->waiting = NULL;
+
+    for ( /* void */ ; waiting; waiting = next) {
+        next = waiting->next;
+
+        if (redis->stopping) {
+            ngx_http_taskmq_call_forget(waiting);
+        }
+
+        waiting->done(waiting, result, reply);
+    }
+}
+
+void
+ngx_http_taskmq_sums_drop(ngx_http_taskmq_redis_t *redis)
+{
+    if (redis->sums.reply) {
+        freeReplyObject(redis->sums.reply);
+        redis->sums.reply = NULL;
+    }
+}
+
+static void
+ngx_http_taskmq_stats_answer(ngx_http_taskmq_call_t *call,
+    tq_call_result_t result, const redisReply *reply)
+{
+    ngx_uint_t                page;
+    ngx_http_request_t       *r;
+    ngx_http_taskmq_redis_t  *redis;
+
+    page = call->value;
+    redis = call->redis;
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r) {
+        ngx_http_taskmq_finalize(r,
+            ngx_http_taskmq_sums_pages[page](r, redis, result, reply));
+    }
 }
 
 ngx_int_t
 ngx_http_taskmq_queues(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    return ngx_http_taskmq_stats(r, ctx, ngx_http_taskmq_queues_done);
+    return ngx_http_taskmq_stats(r, ctx, NGX_HTTP_TASKMQ_QUEUES_PAGE);
 }
 
-static void
-ngx_http_taskmq_queues_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+static ngx_int_t
+ngx_http_taskmq_queues_page(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
+    const redisReply *reply)
 {
-    char                 oldest[TQ_TIME_ISO_LEN + 1];
-    tq_buf_t             b;
-    unsigned             i;
-    tq_stats_t           s;
-    tq_queue_stats_t     q;
-    ngx_http_request_t  *r;
-
-    r = ngx_http_taskmq_call_end(call);
-
-    if (r == NULL) {
-        return;
-    }
+    char              oldest[TQ_TIME_ISO_LEN + 1];
+    tq_buf_t          b;
+    unsigned          i;
+    tq_stats_t        s;
+    tq_queue_stats_t  q;
 
     ngx_memzero(&b, sizeof(tq_buf_t));
 
@@ -97,14 +229,13 @@ ngx_http_taskmq_queues_done(ngx_http_taskmq_call_t *call,
 
     tq_buf_adds(&b, "]}");
 
-    ngx_http_taskmq_finalize(r,
-        ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b));
-    return;
+    return ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
 
 failed:
 
     tq_buf_free(&b);
-    ngx_http_taskmq_finalize(r, ngx_http_taskmq_ask_error(r, result, reply));
+
+    return ngx_http_taskmq_ask_error(r, result, reply);
 }
 
 ngx_int_t
@@ -117,81 +248,60 @@ ngx_http_taskmq_metrics(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         ngx_http_taskmq_health_refresh(ctx->conf->redis);
     }
 
-    return ngx_http_taskmq_stats(r, ctx, ngx_http_taskmq_metrics_done);
+    return ngx_http_taskmq_stats(r, ctx, NGX_HTTP_TASKMQ_METRICS_PAGE);
 }
 
-static void
-ngx_http_taskmq_metrics_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+static ngx_int_t
+ngx_http_taskmq_metrics_page(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
+    const redisReply *reply)
 {
-    tq_buf_t                  b;
-    ngx_int_t                 rc;
-    ngx_http_request_t       *r;
-    ngx_http_taskmq_redis_t  *redis;
-
-    redis = call->redis;
-    r = ngx_http_taskmq_call_end(call);
-
-    if (r == NULL) {
-        return;
-    }
+    tq_buf_t  b;
 
     ngx_memzero(&b, sizeof(tq_buf_t));
 
     if (result != TQ_CALL_REPLY || tq_metrics_namespace(&b, reply) != 0) {
         tq_buf_free(&b);
-        rc = ngx_http_taskmq_ask_error(r, result, reply);
-
-    } else {
-        ngx_http_taskmq_stats_add(&b);
-        ngx_http_taskmq_health_metrics(redis, &b);
-        rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, TQ_METRICS_TYPE, &b);
+        return ngx_http_taskmq_ask_error(r, result, reply);
     }
 
-    ngx_http_taskmq_finalize(r, rc);
+    /* what nginx counts itself is of this moment */
+
+    ngx_http_taskmq_stats_add(&b);
+    ngx_http_taskmq_health_metrics(redis, &b);
+
+    return ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, TQ_METRICS_TYPE, &b);
 }
 
 ngx_int_t
 ngx_http_taskmq_sums(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    return ngx_http_taskmq_stats(r, ctx, ngx_http_taskmq_sums_done);
+    return ngx_http_taskmq_stats(r, ctx, NGX_HTTP_TASKMQ_SUMS_PAGE);
 }
 
-static void
-ngx_http_taskmq_sums_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+static ngx_int_t
+ngx_http_taskmq_sums_page(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
+    const redisReply *reply)
 {
-    tq_buf_t                  b;
-    ngx_int_t                 rc;
-    tq_stats_t                s;
-    ngx_http_request_t       *r;
-    ngx_http_taskmq_redis_t  *redis;
-
-    redis = call->redis;
-    r = ngx_http_taskmq_call_end(call);
-
-    if (r == NULL) {
-        return;
-    }
+    tq_buf_t    b;
+    tq_stats_t  s;
 
     if (result != TQ_CALL_REPLY || tq_stats_result(reply, &s) != 0) {
-        rc = ngx_http_taskmq_ask_error(r, result, reply);
-
-    } else {
-        ngx_memzero(&b, sizeof(tq_buf_t));
-        tq_buf_addf(&b, "{\"tasks_received\":%lld,"
-                        "\"tasks_processed_success\":%lld,"
-                        "\"tasks_processed_failed\":%lld,\"queue_size\":%lld,"
-                        "\"daemon_healthy\":%s}",
-                    (long long) s.received, (long long) s.success,
-                    (long long) s.failed, (long long) s.waiting,
-                    redis->health.known && redis->health.why ? "false"
-                                                             : "true");
-        rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
+        return ngx_http_taskmq_ask_error(r, result, reply);
     }
 
-    ngx_http_taskmq_finalize(r, rc);
+    ngx_memzero(&b, sizeof(tq_buf_t));
+    tq_buf_addf(&b, "{\"tasks_received\":%lld,"
+                    "\"tasks_processed_success\":%lld,"
+                    "\"tasks_processed_failed\":%lld,\"queue_size\":%lld,"
+                    "\"daemon_healthy\":%s}",
+                (long long) s.received, (long long) s.success,
+                (long long) s.failed, (long long) s.waiting,
+                redis->health.known && redis->health.why ? "false" : "true");
+
+    return ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
 }
 
 /* ---- GET /health ---- */

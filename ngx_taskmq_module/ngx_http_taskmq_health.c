@@ -32,6 +32,7 @@ void
 ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis)
 {
     redis->health.known = 0;
+    ngx_http_taskmq_sums_drop(redis);    /* it may be another Redis */
 
     if (redis->refused == TQ_ERR_NOPERM) {
         redis->refused = TQ_ERR_NONE;

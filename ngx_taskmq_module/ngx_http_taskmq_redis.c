@@ -110,6 +110,7 @@ ngx_http_taskmq_redis_stop(ngx_http_taskmq_redis_t *redis)
     ngx_http_taskmq_batch_stop(redis);
     tq_redis_free(core);
     redis->core = NULL;
+    ngx_http_taskmq_sums_drop(redis);
 
     if (redis->connection) {
         ngx_close_connection(redis->connection);

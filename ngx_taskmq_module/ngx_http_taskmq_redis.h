@@ -57,6 +57,14 @@ typedef struct {
     unsigned                  asking:1;
 } ngx_http_taskmq_health_t;
 
+/* The namespace's sums as they were last read, for all pages. */
+typedef struct {
+    redisReply               *reply;     /* NULL: not read yet */
+    ngx_msec_t                at;        /* ngx_current_msec of the answer */
+    ngx_http_taskmq_call_t   *waiting;   /* requests for the next reading */
+    unsigned                  asking:1;
+} ngx_http_taskmq_sums_t;
+
 struct ngx_http_taskmq_redis_s {
     /* the configuration's; read only */
     tq_url_t                  url;       /* but for the password … */
@@ -78,6 +86,7 @@ struct ngx_http_taskmq_redis_s {
     ngx_uint_t                flush_put_off;
     ngx_http_taskmq_batch_t   batch;
     ngx_http_taskmq_health_t  health;
+    ngx_http_taskmq_sums_t    sums;
     ngx_http_taskmq_call_t   *parked;    /* requests that came before the first
                                             attempt to connect had ended */
     u_char                    uuid_key[TQ_UUID_KEY_LEN];
@@ -234,5 +243,10 @@ int64_t ngx_http_taskmq_health_jobs(ngx_http_taskmq_redis_t *redis);
 
 /* Fetches the namespace's key for task ids when it is not known yet. */
 void ngx_http_taskmq_health_uuid(ngx_http_taskmq_redis_t *redis);
+
+/* ---- sums (ngx_http_taskmq_api_sums.c) ---- */
+
+/* Forgets the last reading: the next request reads anew. */
+void ngx_http_taskmq_sums_drop(ngx_http_taskmq_redis_t *redis);
 
 #endif /* NGX_HTTP_TASKMQ_REDIS_H */

@@ -480,6 +480,12 @@ tw_rconn_call(tw_rconn_t *c, tq_call_t *call)
     return tq_redis_call(c->core, call, now(c));
 }
 
+redisReply *
+tw_rconn_take_reply(tw_rconn_t *c)
+{
+    return tq_redis_take_reply(c->core);
+}
+
 int
 tw_rconn_ready(const tw_rconn_t *c)
 {

@@ -36,6 +36,9 @@ tw_rconn_t *tw_rconn_new(uv_loop_t *loop, const tw_rconn_conf_t *conf);
 /* As tq_redis_call(). call may be NULL (a builder ran out of memory): -1. */
 int tw_rconn_call(tw_rconn_t *c, tq_call_t *call);
 
+/* As tq_redis_take_reply(). */
+redisReply *tw_rconn_take_reply(tw_rconn_t *c);
+
 void tw_rconn_flush(tw_rconn_t *c);
 
 int tw_rconn_ready(const tw_rconn_t *c);

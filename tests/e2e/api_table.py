@@ -14,7 +14,7 @@ from api_table_edges import (OK, busy, fields, hasty, iter_body, memory,
                              odd_input, open_paths, parked, prefix,
                              redis_in_trouble)
 from api_tokens import tokens
-from harness import BUILD, ROOT, Stack
+from harness import BUILD, ROOT, Stack, wait_for
 from table import ANY, Has, ID, Match, Some, TEXT, TIME, Table
 
 JOB = {"id": ID, "status": "PENDING", "handler": "parked", "priority": 0,
@@ -384,6 +384,9 @@ def listing(t):
           422, query_error(field))
 
     t.section("GET /queues")
+    # the sums may be those of a second ago
+    wait_for(lambda: "listed" in str(t.stack.get("/queues").json()),
+             what="the next reading")
     t("per handler", "GET", "/queues", 200, {"queues": Has([
         {"handler": "listed", "waiting": 5, "scheduled": 0, "running": 0,
          "dead": 0, "oldest": TIME},

@@ -3,6 +3,7 @@ and how soon, what /health, the metrics and the log say, and that it all goes
 on without a restart when the fault is over."""
 
 import re
+import socket
 import threading
 import time
 import unittest
@@ -373,12 +374,107 @@ class Reading(Fake):
                                  (error("BUSY x"), 503)):
                 with self.subTest(path=path, status=status):
                     self.recovered()
+                    # what was read last is good for a second
+                    old = time.monotonic() + 1.1
+                    wait_for(lambda: time.monotonic() > old, 5)
                     for name in ("stats", "list"):
                         self.fake.say(name, rule, times=1)
                     r = self.s.get(path)
                     self.assertEqual(r.status, status, r)
                     self.fake.well()
         self.recovered()
+
+
+class Statistics(Fake):
+    """All pages with sums are made of one reading a second: whoever asks, as
+    often as they like, costs Redis no more."""
+
+    LOCATIONS = "location /td/ { taskmq_api taskdaemon; }"
+    PAGES = ("/monitor/metrics", "/queues", "/td/metrics", "/td/api/metrics")
+
+    def hammer(self, seconds, threads=8):
+        """Asks for all pages all the time; returns statuses and how often."""
+        end, seen = time.monotonic() + seconds, []
+
+        def ask(n):
+            while time.monotonic() < end:
+                n += 1
+                seen.append(self.s.get(self.PAGES[n % 4]).status)
+
+        all_of_them = [threading.Thread(target=ask, args=(n,))
+                       for n in range(threads)]
+        for t in all_of_them:
+            t.start()
+        while time.monotonic() < end:
+            self.assertEqual(self.add().status, 200)
+        for t in all_of_them:
+            t.join()
+        return set(seen), len(seen)
+
+    def test_once_a_second(self):
+        before = self.fake.count("stats"), self.fake.count("probe")
+        began = time.monotonic()
+        statuses, n = self.hammer(3)
+        seconds = time.monotonic() - began
+        self.assertEqual(statuses, {200})
+        self.assertGreater(n, 50)
+        for name, was in zip(("stats", "probe"), before):
+            self.assertLessEqual(self.fake.count(name) - was, seconds + 1,
+                                 name)
+
+    def test_errors_once_a_second(self):
+        for text, status in (("BUSY x", 503), ("ERR x", 500)):
+            with self.subTest(text):
+                self.setUp()
+                self.fake.say("stats", error(text))
+                wait_for(lambda: self.s.get("/queues").status == status, 5)
+                before, began = self.fake.count("stats"), time.monotonic()
+                self.assertEqual(self.hammer(2)[0], {status})
+                self.assertLessEqual(self.fake.count("stats") - before,
+                                     time.monotonic() - began + 1)
+                self.fake.well()
+                wait_for(lambda: self.s.get("/queues").status == 200, 5)
+
+    def test_those_who_wait_share(self):
+        """One reading is under way: who comes meanwhile gets its answer, and
+        who has gone meanwhile takes nothing along."""
+        go = threading.Event()
+        self.addCleanup(go.set)
+
+        def hold(conn, ask):
+            data = ask()
+            go.wait(TIMEOUT / 2)
+            conn.send(data)
+
+        self.assertEqual(self.s.get("/queues").status, 200)
+        old = time.monotonic() + 1.1
+        wait_for(lambda: time.monotonic() > old, 5, "the reading is old")
+        self.fake.say("stats", hold)
+        before = self.fake.count("stats")
+        answers, threads = [], []
+        for n in range(20):
+            t = threading.Thread(target=lambda n=n: answers.append(
+                self.s.get(self.PAGES[n % 4]).status))
+            t.start()
+            threads.append(t)
+        wait_for(lambda: self.fake.count("stats") > before, 5)
+        gone = socket.create_connection(("127.0.0.1", self.s.port))
+        gone.sendall(b"GET /monitor/metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        gone.close()
+        go.set()
+        for t in threads:
+            t.join()
+        self.assertEqual(answers, [200] * 20)
+        self.assertEqual(self.fake.count("stats"), before + 1)
+
+    def test_a_new_connection_reads_anew(self):
+        """It may lead to another Redis."""
+        self.assertEqual(self.s.get("/queues").status, 200)
+        before, connects = self.fake.count("stats"), self.fake.connects
+        self.fake.drop()
+        wait_for(lambda: self.fake.connects > connects, 10)
+        wait_for(lambda: self.s.get("/queues").status == 200, 10)
+        self.assertEqual(self.fake.count("stats"), before + 1)
 
 
 class HeldBack(Fake):

@@ -5,7 +5,10 @@ nothing spins, and no restart is needed."""
 import http.client
 import json
 import os
+import re
+import socket
 import sys
+import threading
 import time
 import unittest
 
@@ -61,6 +64,15 @@ class Fake(unittest.TestCase):
 
     def setUp(self):
         self.settled()
+
+    def get(self, path):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            c.request("GET", path)
+            r = c.getresponse()
+            return r.status, r.read().decode()
+        finally:
+            c.close()
 
     def settled(self):
         self.fake.well()
@@ -245,13 +257,8 @@ class Claims(Fake):
                 self.settled()
 
     def health(self):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            c.request("GET", "/healthz")
-            r = c.getresponse()
-            return r.status, json.loads(r.read()).get("detail", "")
-        finally:
-            c.close()
+        status, body = self.get("/healthz")
+        return status, json.loads(body).get("detail", "")
 
     def test_silent_for_a_while(self):
         """Longer than a call's time: the connection is made anew."""
@@ -260,6 +267,69 @@ class Claims(Fake):
         self.ends(i)
         self.assertEqual((self.runs(job), self.crashes(i)), (1, 0))
         self.assertIn("did not answer in time", self.w.tail(1 << 20))
+
+
+class Statistics(Fake):
+    """GET /metrics costs Redis one reading a second, whoever asks."""
+
+    def healthy(self):
+        """What /metrics says of the queue: 0 or 1."""
+        status, text = self.get("/metrics")
+        self.assertEqual(status, 200)
+        return int(re.search(r"^daemon_health (\d)", text, re.M).group(1))
+
+    def hammer(self, seconds, value):
+        before, began, n = self.fake.count("stats"), time.monotonic(), 0
+        while time.monotonic() - began < seconds:
+            self.assertEqual(self.healthy(), value)
+            n += 1
+        self.assertGreater(n, 20)
+        self.assertLessEqual(self.fake.count("stats") - before,
+                             time.monotonic() - began + 1)
+
+    def test_once_a_second(self):
+        wait_for(lambda: self.healthy() == 1, 10)
+        self.hammer(3, 1)
+
+    def test_errors_once_a_second(self):
+        self.fake.say("stats", error("BUSY x"))
+        wait_for(lambda: self.healthy() == 0, 10)
+        self.hammer(2, 0)
+        self.fake.well()
+        wait_for(lambda: self.healthy() == 1, 10)
+
+    def test_those_who_wait_share(self):
+        """… also when some of them have gone."""
+        go = threading.Event()
+        self.addCleanup(go.set)
+
+        def hold(conn, ask):
+            data = ask()
+            go.wait(1.5)
+            conn.send(data)
+
+        before = self.fake.count("stats")
+        wait_for(lambda: self.healthy() == 1
+                 and self.fake.count("stats") > before, 10)
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() - began > 1.1, 5)
+        self.fake.say("stats", hold)
+        before = self.fake.count("stats")
+        answers, threads = [], []
+        for _ in range(10):
+            t = threading.Thread(target=lambda: answers.append(
+                self.healthy()))
+            t.start()
+            threads.append(t)
+        wait_for(lambda: self.fake.count("stats") > before, 5)
+        gone = socket.create_connection(("127.0.0.1", self.port))
+        gone.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        gone.close()
+        go.set()
+        for t in threads:
+            t.join()
+        self.assertEqual(answers, [1] * 10)
+        self.assertEqual(self.fake.count("stats"), before + 1)
 
 
 if __name__ == "__main__":
