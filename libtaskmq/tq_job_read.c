@@ -41,6 +41,7 @@ typedef struct {
     const tq_field_t  *fields;
     int                open;        /* unknown fields are fine */
     int                unknown;     /* there were some */
+    int                dated;       /* it has a due time, which may be 0 */
     unsigned           seen;        /* bits, by place in fields */
     tq_json_val_t      val[TQ_FIELDS_MAX];      /* last: not initialized */
 } tq_reader_t;
@@ -231,7 +232,27 @@ tq_read_date(tq_reader_t *r, const tq_field_t *f, const tq_json_val_t *v)
     if (n < 0 || tq_time_parse(text, (size_t) n, &r->job->due_ms) != 0) {
         tq_read_wrong(r, f->name, "invalid datetime format",
             "value_error.datetime");
+        return;
     }
+
+    r->dated = 1;
+}
+
+/* tq_settle_due: no due time that is stored is before or at 1970. Such a one
+ * is now; a periodic job's is counted on by whole intervals to the first after
+ * it, so that all its runs are when they were asked for. */
+static void
+tq_settle_due(tq_reader_t *r)
+{
+    int64_t    step;
+    tq_job_t  *job = r->job;
+
+    if (!r->dated || job->due_ms > 0) {
+        return;
+    }
+
+    step = job->interval_s * 1000;
+    job->due_ms = step > 0 ? step + job->due_ms % step : 0;
 }
 
 static const tq_field_t  tq_fields_taskmq[] = {
@@ -346,6 +367,8 @@ tq_read_object(tq_reader_t *r, const tq_json_val_t *top)
         }
     }
 
+    tq_settle_due(r);
+
     if (r->unknown && !r->open) {
         tq_read_extras(r, f, top->raw);
     }
@@ -450,6 +473,7 @@ tq_read_item(void *data, const tq_json_val_t *item)
     r->full = (r->errs->n == TQ_JSON_ERRORS_MAX);
     r->seen = 0;
     r->unknown = 0;
+    r->dated = 0;
 }
 
 int

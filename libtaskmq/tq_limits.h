@@ -62,6 +62,7 @@
 #define TQ_SHARED_JOBS            16      /* a claim of so many: one lease */
 #define TQ_REAP_MAX               100
 #define TQ_DISSOLVE_MAX           1000    /* jobs of shared leases, per call */
+#define TQ_CLOCK_MAX              1000
 #define TQ_LIST_WALK_MAX          500
 #define TQ_LIST_MAX               100
 #define TQ_LIST_PAGE_BYTES        (1024 * 1024)
@@ -100,6 +101,7 @@
 #define TQ_TASK_TIMEOUT_S         30
 #define TQ_KILL_WAIT_MS           5000    /* TERM to KILL */
 #define TQ_WAKE_MAX_MS            5000    /* a blocking read's longest wait */
+#define TQ_CLOCK_BACK_MS          1000    /* Redis' clock: no jump */
 #define TQ_REAP_FRESH_MS          150     /* from learning the time to reaping;
                                              well under TQ_LEASE_MIN_MS / 3 */
 #define TQ_WORKER_GONE_MS         60000   /* not seen: dropped from the list */

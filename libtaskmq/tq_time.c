@@ -50,14 +50,16 @@ tq_time_month_days(int year, int month)
 }
 
 /* tq_time_days counts days since 1970-01-01; the year begins in March, so
- * that the leap day is its last. */
+ * that the leap day is its last. By 400 years later: no quotient of a negative
+ * number. */
 static int64_t
 tq_time_days(int year, int month, int day)
 {
-    int64_t  y = year - (month <= 2);
+    int64_t  y = 400 + year - (month <= 2);
     int64_t  yday = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
 
-    return y * 365 + y / 4 - y / 100 + y / 400 + yday - 719468;
+    return y * 365 + y / 4 - y / 100 + y / 400 + yday
+           - (719468 + 146097);
 }
 
 /* tq_time_date reads YYYY-MM-DD into days since 1970. 0, or -1. */
@@ -199,7 +201,7 @@ tq_time_parse(const char *p, size_t len, int64_t *ms)
         return -1;
     }
 
-    *ms = t < 0 ? 0 : t;
+    *ms = t;
 
     return 0;
 }

@@ -15,7 +15,7 @@
  * alone (T and Z also in lower case). Without an offset it is UTC; a fraction
  * is kept to milliseconds (cut, not rounded); a leap second (23:59:60 in UTC)
  * counts as the second after. Years 0 to 9999, in UTC; a time before 1970 is
- * past like any other and comes out as 0.
+ * negative.
  * 0, or -1 when it is not a date.
  */
 int tq_time_parse(const char *p, size_t len, int64_t *ms);

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- reap: takes back up to 100 expired leases, sweeps expired jobs, forgets
--- workers not seen for a minute.
+-- workers not seen for a minute, and sees to it that a clock that was set back
+-- delays no run by more than its interval.
 --
 -- KEYS[1]  prefix
 -- ARGV     optional: not after (ms); later than that nothing is done (a call
@@ -26,13 +27,16 @@ end
 local REAP_MAX, SWEEP_MAX, CRASHES_MAX, GONE_MS = 100, 100, 3, 60000
 -- Jobs of shared leases looked at, and how such a member begins: T.
 local DISSOLVE_MAX, SHARED = 1000, 84
+-- A clock that was set back by more, and what is looked at then.
+local CLOCK_BACK_MS, CLOCK_MAX, LEASE_MAX_MS = 1000, 1000, 3600000
 
 local config = call('HMGET', P .. 'config', 'selection', 'retention_s',
-                    'dead_retention_s', 'dead_max')
+                    'dead_retention_s', 'dead_max', 'retry_wait_max_ms')
 local mode = sub(config[1] or 'p', 1, 1)
 local retention = tonumber(config[2] or 86400)
 local dead_retention = tonumber(config[3] or 2592000)
 local dead_max = tonumber(config[4] or 100000)
+local wait_max = tonumber(config[5] or 3600000)
 
 local sweep_limit = SWEEP_MAX
 --@include sweep
@@ -105,6 +109,8 @@ for i = 1, #ids do
         end
     end
 end
+local clock_more = false
+--@include clock
 flush(mode, dead_max)
 
 local workers, gone = call('HGETALL', P .. 'workers'), {}
@@ -116,5 +122,5 @@ end
 bulk('HDEL', P .. 'workers', gone)
 call('ZREMRANGEBYSCORE', P .. 'served', '-inf', now - GONE_MS)
 
-more = (more or sweep_ids >= SWEEP_MAX) and 1 or 0
+more = (more or clock_more or sweep_ids >= SWEEP_MAX) and 1 or 0
 return { now, requeued, failed, swept, more }

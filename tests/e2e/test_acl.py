@@ -210,6 +210,9 @@ class Exact(unittest.TestCase):
             "DAEMON_TASK_SELECTION": "fifo"}))
         s.wait_done(job, 20)
         wait_for(lambda: not s.redis("EXISTS", s.key("shared")), 20)
+        # Redis' clock was set back since the last time jobs were taken back
+        s.redis("SET", s.key("clock"), "9" * 13)
+        wait_for(lambda: s.redis("GET", s.key("clock")) != b"9" * 13, 20)
         job = s.add("u")
         s.wait_done(job)
 

@@ -1,9 +1,12 @@
 """The queue as users meet it: what an unusual job, name or setting does to
 all others, through nginx, workers and command line together."""
 
+import datetime
 import unittest
 
-from harness import Stack
+import trick
+from desk import Desk
+from harness import Stack, wait_for
 
 
 class Figures(unittest.TestCase):
@@ -36,6 +39,50 @@ class Figures(unittest.TestCase):
         out = s.cli("--json", "stats")
         self.assertEqual(out.returncode, 0, (mode, out))
         self.assertIn(b'"waiting":150', out.stdout)
+
+
+class Times(unittest.TestCase):
+
+    def test_periodic_before_1970(self):
+        """All runs are at the time of day that was asked for, wherever the
+        first one lies."""
+        with Stack(handlers={"h": {"builtin": "noop"}}) as s:
+            jobs = {s.add("h", {}, interval_seconds=86400,
+                          scheduled_for=day + "T03:07:09.250Z"): day
+                    for day in ("0001-01-01", "1969-12-31", "1970-01-01",
+                                "1970-01-02", "2001-02-03")}
+            once = s.add("h", {}, scheduled_for="1969-12-31T03:07:09Z")
+            s.worker()
+            s.wait_done(once)
+            for job, day in jobs.items():
+                wait_for(lambda: s.job(job)["runs"] == 1)
+                due = s.job(job)["scheduled_for"]
+                self.assertTrue(due.endswith("T03:07:09.250Z"), (day, due))
+                due = datetime.datetime.fromisoformat(due[:-1] + "+00:00")
+                wait = due - datetime.datetime.now(datetime.timezone.utc)
+                self.assertTrue(0 < wait.total_seconds() < 86401, (day, due))
+
+    def test_clock_of_redis_is_set_back(self):
+        """A periodic job goes on, and a retry is not a day late."""
+        library = trick.build(type(self))
+        with Desk(handlers={"t": {}}, lease=1, aof=False) as s:
+            s.server.stop()
+            clock = s.path("clock", b"0")
+            s.redis_argv = ["env", "LD_PRELOAD=" + library,
+                            "TRICK_CLOCK=" + clock] + s.redis_argv
+            s.start_redis()
+            s.run("config", "set", "retry_wait_ms", "4000")
+            s.run("config", "set", "retry_wait_max_ms", "4000")
+            s.worker()
+            tick = s.add("t", {}, interval_seconds=2)
+            wait_for(lambda: s.job(tick)["runs"] >= 2, 20)
+            again = s.add("t", {"fail": "no", "fail_until": 1,
+                                "retryable": True})
+            wait_for(lambda: s.job(again)["retries"] == 1)
+            runs = s.job(tick)["runs"]
+            s.path("clock", b"-86400")
+            wait_for(lambda: s.job(tick)["runs"] >= runs + 3, 30)
+            s.wait_done(again, 30)
 
 
 if __name__ == "__main__":

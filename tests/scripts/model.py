@@ -70,6 +70,7 @@ class Model:
              'dead_dropped', 'success_periodic', 'finished_gone'), 0)
         self.told = set()           # (worker, id): wake keys of workers
         self.logs_kept = 0          # of cancelled runs, by the last fail
+        self.set_back = False       # Redis' clock was, since the last reap
 
     # -- settings
     def setting(self, name):
@@ -193,8 +194,6 @@ class Model:
 
     def next_run(self, j, now):
         base, step = j.opt.get('s') or j.created, j.opt['i'] * 1000
-        if now.hi < base:
-            return base
         ks = {math.floor((t - base) / step) + 1 for t in (now.lo, now.hi)}
         return Win(base + min(ks) * step, base + max(ks) * step)
 
@@ -318,6 +317,14 @@ class Model:
         self.sweep(now)
         swept = before - len(self.jobs)
         requeued = failed = 0
+        for j in self.at('scheduled') if self.set_back else []:
+            # what has run comes within its interval, or the longest wait
+            late = now + self.setting('retry_wait_max_ms')
+            if j.kind == 'p' and not j.attempts:
+                late = self.next_run(j, now)
+            if j.run and late.lo < j.due:
+                j.due = late
+        self.set_back = False
         for j in self.at('leased'):
             if isinstance(j.expiry, Win) or j.expiry > now.lo:
                 continue

@@ -15,6 +15,19 @@ import tmq
 
 # file, what stands there once, what instead, what that breaks
 MUTANTS = [
+    ('lib/run',
+     "    return base + (floor((now - base) / step) + 1) * step\n",
+     "    return now < base and base\n"
+     "           or base + (floor((now - base) / step) + 1) * step\n",
+     'a periodic job before its base'),
+    ('lib/clock',
+     "if cursor ~= '' or now < was - CLOCK_BACK_MS then",
+     "if false then",
+     'a clock that was set back'),
+    ('lib/clock',
+     "clock = got[1] == '0' and now13 or was .. ' ' .. got[1]",
+     "clock = now13",
+     'a clock that was set back, with many jobs'),
     ('stats',
      "            if score then\n"
      "                lanes[#lanes + 1] = LANES[i]\n"

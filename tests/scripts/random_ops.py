@@ -255,6 +255,19 @@ class Player(Pair):
         self.touched.update(was)
         self.trimmed()
 
+    def set_back(self):
+        """Redis' clock goes back: what is to come is farther away."""
+        back, now = self.rng.choice([11, 30]) * FAR, int(time.time() * 1000)
+        for j in self.m.at('scheduled'):
+            if not j.run or self.rng.random() < .3:
+                continue
+            j.due += back
+            self.c('ZADD', self.k('scheduled'), 'XX', j.due, j.id)
+            self.touched.add(j.id)
+        self.c('SET', self.k('clock'), now + back)
+        self.m.set_back = True
+        self.reap()
+
     def reap_late(self):
         before = self.data()
         reply, now = self.run('reap', 1)
@@ -435,6 +448,7 @@ WEIGHTS = [
     ('enqueue', 14), ('claim', 14), ('wake_and_claim', 6), ('complete', 10),
     ('fail', 10), ('release', 3), ('extend', 4), ('reap', 5), ('reap_late', 1),
     ('recover', 1), ('change', 14), ('configure', 2), ('travel', 9),
+    ('set_back', 1),
     ('read', 6), ('goodbye', 1),
 ]
 

@@ -82,6 +82,55 @@ test_defaults(void **state)
     free(keep);
 }
 
+/* A time at or before 1970 is now, but a periodic job's runs stay where they
+ * were asked for. */
+static void
+test_before_1970(void **state)
+{
+    size_t   i;
+    char    *keep, body[256];
+
+    static const struct {
+        const char  *text;
+        int          interval;
+        int64_t      due;
+    } t[] = {
+        { "1970-01-01", 0, 0 },
+        { "1969-12-31T23:59:59Z", 0, 0 },
+        { "0001-01-01", 0, 0 },
+        { "1970-01-01", 1, 1000 },
+        { "1970-01-01", 86400, 86400000 },
+        { "1970-01-01T00:00:00.001Z", 86400, 1 },
+        { "1969-12-31T23:59:59.999Z", 86400, 86399999 },
+        { "1969-12-31T03:00:00Z", 86400, 10800000 },
+        /* a time of day, a Monday, midnight where it is an hour later */
+        { "1950-06-01T03:00:00Z", 86400, 10800000 },
+        { "1900-01-01T09:30:00Z", 604800, 379800000 },
+        { "1970-01-01T00:00:00+01:00", 86400, 82800000 },
+        { "0001-01-01T00:00:00.250", 60, 250 },
+        { "0000-01-01", 31536000, 21772800000 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        snprintf(body, sizeof(body), "{" REQ ",\"scheduled_for\":\"%s\"%s%d}",
+            t[i].text, t[i].interval ? ",\"interval_seconds\":"
+            : ",\"priority\":", t[i].interval);
+        accept(TQ_API_TASKMQ, body, &keep);
+        if (job.due_ms != t[i].due) {
+            fail_msg("%s: %lld", body, (long long) job.due_ms);
+        }
+        free(keep);
+    }
+
+    /* the fields in another order */
+    accept(TQ_API_TASKMQ, "{\"interval_seconds\":3600,\"scheduled_for\":"
+        "\"1969-07-20T20:17:40Z\"," REQ "}", &keep);
+    assert_int_equal(job.due_ms, 1060000);
+    free(keep);
+}
+
 static void
 test_all_fields(void **state)
 {
@@ -432,6 +481,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_before_1970),
         cmocka_unit_test(test_all_fields),
         cmocka_unit_test(test_payload_bytes),
         cmocka_unit_test(test_taskmq_errors),

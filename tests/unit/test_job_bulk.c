@@ -66,6 +66,13 @@ test_bulk(void **state)
     assert_int_equal(bulk("[{" REQ "},{" REQ "},{" REQ "}]", jobs, 3, &text),
         3);
 
+    /* each item has its own due time */
+    assert_int_equal(bulk("[{" REQ ",\"scheduled_for\":\"1969-12-31T03:00Z\","
+        "\"interval_seconds\":86400},{" REQ ",\"interval_seconds\":60}]",
+        jobs, 3, &text), 2);
+    assert_int_equal(jobs[0].due_ms, 10800000);
+    assert_int_equal(jobs[1].due_ms, 0);
+
     for (i = 0; i < UNIT_COUNT(t); i++) {
         assert_int_equal(bulk(t[i].body, jobs, 3, &text), -1);
         assert_string_equal(text.p, t[i].errs);

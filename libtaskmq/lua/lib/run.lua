@@ -19,13 +19,10 @@ local function error_of(run)
 end
 
 -- The first multiple of the interval after now, counted from the time the
--- job was first asked to run.
+-- job was first asked to run. Before that only where the clock was set back.
 local function next_due(run, h)
     local step = option(run, h, 'i') * 1000
     local base = option(run, h, 's') or tonumber(sub(run, h + 13, h + 25))
-    if now < base then
-        return base
-    end
     return base + (floor((now - base) / step) + 1) * step
 end
 
