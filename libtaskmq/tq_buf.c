@@ -95,37 +95,42 @@ tq_buf_addi(tq_buf_t *b, int64_t v)
 }
 
 void
-tq_buf_addf(tq_buf_t *b, const char *fmt, ...)
+tq_buf_addv(tq_buf_t *b, const char *fmt, va_list args)
 {
     int      n;
-    va_list  args;
+    va_list  again;
 
-    va_start(args, fmt);
+    va_copy(again, args);
     n = vsnprintf(NULL, 0, fmt, args);
-    va_end(args);
 
     if (n < 0) {
         b->failed = 1;
-        return;
-    }
 
     /* + 1: vsnprintf always writes its NUL */
-    if (tq_buf_reserve(b, (size_t) n + 1) != 0) {
-        return;
+    } else if (tq_buf_reserve(b, (size_t) n + 1) == 0) {
+        (void) vsnprintf(b->p + b->len, (size_t) n + 1, fmt, again);
+        b->len += (size_t) n;
     }
 
-    va_start(args, fmt);
-    (void) vsnprintf(b->p + b->len, (size_t) n + 1, fmt, args);
-    va_end(args);
+    va_end(again);
+}
 
-    b->len += (size_t) n;
+void
+tq_buf_addf(tq_buf_t *b, const char *fmt, ...)
+{
+    va_list  args;
+
+    va_start(args, fmt);
+    tq_buf_addv(b, fmt, args);
+    va_end(args);
 }
 
 static void
-tq_buf_add_escape(tq_buf_t *b, unsigned char c)
+tq_buf_add_escape(tq_buf_t *b, unsigned c)
 {
     static const char  hex[] = "0123456789abcdef";
-    char               u[6] = { '\\', 'u', '0', '0', hex[c >> 4],
+    char               u[6] = { '\\', 'u', hex[c >> 12 & 15],
+                                hex[c >> 8 & 15], hex[c >> 4 & 15],
                                 hex[c & 15] };
 
     switch (c) {
@@ -157,6 +162,7 @@ tq_buf_add_json(tq_buf_t *b, const char *s, size_t n)
 {
     int            len;
     size_t         i = 0, from = 0;
+    unsigned       hidden;
     unsigned char  c;
 
     tq_buf_addc(b, '"');
@@ -164,21 +170,26 @@ tq_buf_add_json(tq_buf_t *b, const char *s, size_t n)
     while (i < n) {
         c = (unsigned char) s[i];
 
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
             i++;
             continue;
         }
 
         if (c >= 0x80) {
             len = tq_utf8_seq(s + i, n - i);
-            if (len > 0) {
+            hidden = len > 0 ? tq_utf8_hidden(s + i, len) : 0;
+            if (len > 0 && hidden == 0) {
                 i += (size_t) len;
                 continue;
             }
 
             tq_buf_add(b, s + from, i - from);
-            tq_buf_add(b, "\xef\xbf\xbd", 3);
-            i += (size_t) -len;
+            if (hidden != 0) {
+                tq_buf_add_escape(b, hidden);
+            } else {
+                tq_buf_add(b, "\xef\xbf\xbd", 3);
+            }
+            i += (size_t) (len > 0 ? len : -len);
 
         } else {
             tq_buf_add(b, s + from, i - from);

@@ -12,6 +12,7 @@
 #ifndef TQ_BUF_H
 #define TQ_BUF_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,11 +39,12 @@ void tq_buf_addc(tq_buf_t *b, char c);
 void tq_buf_addi(tq_buf_t *b, int64_t v);              /* decimal */
 void tq_buf_addf(tq_buf_t *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+void tq_buf_addv(tq_buf_t *b, const char *fmt, va_list args);
 
 /* Appends s as a JSON string with its quotes. Bytes that are not UTF-8 come
  * out as U+FFFD (one per ill-formed sequence), NUL as well (tq_json and others
- * refuse \u0000 or stop there), control characters as \n, \r, \t or
- * \u00xx. */
+ * refuse \u0000 or stop there), and what must not reach a terminal or a log as
+ * it is (tq_text.h) as \n, \r, \t or \uxxxx. */
 void tq_buf_add_json(tq_buf_t *b, const char *s, size_t n);
 
 /* NUL-terminates (not counted in len). NULL when memory ran out. */

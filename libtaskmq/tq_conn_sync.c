@@ -19,6 +19,7 @@
 #include "tq_conn_sync.h"
 #include "tq_limits.h"
 #include "tq_ops.h"
+#include "tq_text.h"
 
 #define TQ_SYNC_IOV_MAX    64
 #define TQ_SYNC_READ_BYTES (64 * 1024)
@@ -467,12 +468,12 @@ tq_sync_run(tq_sync_t *s, tq_call_t *call)
     s->err = tq_redis_err(s->reply);
 
     if (s->err == TQ_ERR_OTHER) {
-        snprintf(s->why, sizeof(s->why), "%.200s", s->reply->str);
+        tq_text_print(s->why, sizeof(s->why), "%.200s", s->reply->str);
         return NULL;
     }
 
     if (s->err != TQ_ERR_NONE) {
-        snprintf(s->why, sizeof(s->why), "%s (%.160s)",
+        tq_text_print(s->why, sizeof(s->why), "%s (%.160s)",
             tq_redis_err_text(s->err), s->reply->str);
         return NULL;
     }

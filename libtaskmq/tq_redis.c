@@ -11,6 +11,7 @@
 #include "tq_limits.h"
 #include "tq_redis_int.h"
 #include "tq_secret.h"
+#include "tq_text.h"
 
 static void tq_redis_reply(tq_redis_t *r, redisReply *reply, int64_t now_ms);
 static void tq_redis_reply_err(tq_redis_t *r, const redisReply *reply);
@@ -267,7 +268,7 @@ tq_redis_reply(tq_redis_t *r, redisReply *reply, int64_t now_ms)
         /* maxclients, protected mode and our own bad bytes come this way */
         tq_redis_tell(r, reply->type == REDIS_REPLY_ERROR
             ? tq_redis_err(reply) : TQ_ERR_CONNECTION, 1);
-        snprintf(r->why, sizeof(r->why), "a reply without a call%s%.120s",
+        tq_text_print(r->why, sizeof(r->why), "a reply without a call%s%.120s",
             reply->type == REDIS_REPLY_ERROR ? ": " : "",
             reply->type == REDIS_REPLY_ERROR ? reply->str : "");
         freeReplyObject(reply);
@@ -333,7 +334,7 @@ tq_redis_parse(tq_redis_t *r, int64_t now_ms)
         reply = NULL;
 
         if (redisReaderGetReply(r->reader, &reply) != REDIS_OK) {
-            snprintf(r->why, sizeof(r->why), "broken reply: %s",
+            tq_text_print(r->why, sizeof(r->why), "broken reply: %s",
                 r->reader->errstr);
             tq_redis_close(r, r->why);
             return;

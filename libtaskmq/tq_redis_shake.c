@@ -8,6 +8,7 @@
 
 #include "tq_limits.h"
 #include "tq_redis_int.h"
+#include "tq_text.h"
 
 static int tq_shake_add(tq_redis_t *r, const tq_script_t *script,
     const char *word, const char *arg1, const char *arg2);
@@ -129,7 +130,8 @@ tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
                 "AUTH was refused: %s", err == TQ_ERR_OTHER
                     ? "no such password is expected" : tq_redis_err_text(err));
         } else {
-            snprintf(r->why, sizeof(r->why), "%.*s%s%s was refused: %.120s",
+            tq_text_print(r->why, sizeof(r->why),
+                "%.*s%s%s was refused: %.120s",
                 (int) strcspn(word, "\r"), word,
                 script != NULL ? " LOAD " : "",
                 script != NULL ? script->name : "", reply->str);

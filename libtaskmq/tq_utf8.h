@@ -1,6 +1,6 @@
 /*
  * tq_utf8.h: one UTF-8 sequence at a time (RFC 3629: no overlong forms, no
- * surrogates, nothing above U+10FFFF). Used by tq_buf and tq_json only.
+ * surrogates, nothing above U+10FFFF), and which characters are not shown.
  */
 
 #ifndef TQ_UTF8_H
@@ -50,6 +50,33 @@ tq_utf8_seq(const char *s, size_t left)
     }
 
     return n;
+}
+
+/*
+ * The code point of the valid sequence of n bytes at s if it is a control
+ * character above U+007F (C1), a line separator, or one that changes the
+ * direction of writing; else 0.
+ */
+static inline unsigned
+tq_utf8_hidden(const char *s, int n)
+{
+    unsigned             c;
+    const unsigned char *p = (const unsigned char *) s;
+
+    if (n == 2) {
+        c = (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu);
+
+        return c < 0xa0 || c == 0x61c ? c : 0;
+    }
+
+    if (n != 3 || p[0] != 0xe2) {
+        return 0;
+    }
+
+    c = 0x2000u | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+
+    return c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e)
+           || (c >= 0x2066 && c <= 0x2069) ? c : 0;
 }
 
 #endif /* TQ_UTF8_H */

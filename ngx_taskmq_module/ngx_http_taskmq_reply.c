@@ -6,6 +6,7 @@
 #include "ngx_http_taskmq_api.h"
 #include "ngx_http_taskmq_reply.h"
 #include "ngx_http_taskmq_stats.h"
+#include "tq_text.h"
 
 static ngx_int_t ngx_http_taskmq_send(ngx_http_request_t *r,
     ngx_uint_t status, const char *type, ngx_buf_t *b);
@@ -252,6 +253,7 @@ ngx_int_t
 ngx_http_taskmq_error_redis(ngx_http_request_t *r, tq_call_result_t result,
     const redisReply *reply, const char *why)
 {
+    char                   said[256];
     tq_buf_t               b;
     ngx_int_t              rc;
     const char            *text;
@@ -273,10 +275,10 @@ ngx_http_taskmq_error_redis(ngx_http_request_t *r, tq_call_result_t result,
 
     if (result == TQ_CALL_REPLY && (err == TQ_ERR_NONE || err == TQ_ERR_OTHER))
     {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "taskmq: unexpected reply from Redis: %*s",
-                      (size_t) (err == TQ_ERR_OTHER ? reply->len : 0),
+        tq_text_print(said, sizeof(said), "%s",
                       err == TQ_ERR_OTHER ? reply->str : "");
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "taskmq: unexpected reply from Redis: %s", said);
 
         return ngx_http_taskmq_error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
                                      "Unexpected reply from Redis");

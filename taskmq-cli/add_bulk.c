@@ -99,7 +99,8 @@ landed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
             k->refused++;
 
             if (k->lost[0] == '\0') {
-                snprintf(k->lost, sizeof(k->lost), "Redis: %s", reply->str);
+                tq_text_print(k->lost, sizeof(k->lost), "Redis: %s",
+                              reply->str);
             }
             continue;
         }

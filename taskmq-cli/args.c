@@ -9,6 +9,8 @@
 
 #include "tc.h"
 
+#define USAGE_BYTES  512         /* of a sentence; more is what was typed */
+
 
 static int
 set_option(tc_t *tc, const tc_opt_t *o, char *value)
@@ -175,15 +177,19 @@ tc_args(tc_t *tc, int argc, char **argv, const tc_opt_t *opts)
 int
 tc_usage(tc_t *tc, const char *fmt, ...)
 {
-    va_list  args;
-    char     text[512];
+    va_list   args;
+    tq_buf_t  b = { 0 };
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
+    tq_buf_addv(&b, fmt, args);
     va_end(args);
 
-    return tc_error(tc, TC_USAGE, "%s (see taskmq %s --help)", text,
+    (void) tc_error(tc, TC_USAGE, "%.*s (see taskmq %s --help)",
+                    (int) tq_text_cut(b.p, b.len, USAGE_BYTES), b.p,
                     tc->command);
+    tq_buf_free(&b);
+
+    return TC_USAGE;
 }
 
 

@@ -19,7 +19,7 @@ tc_because(tc_check_t *k, const char *fmt, ...)
     va_list  args;
 
     va_start(args, fmt);
-    vsnprintf(k->why, sizeof(k->why), fmt, args);
+    tq_text_vprint(k->why, sizeof(k->why), fmt, args);
     va_end(args);
 }
 
@@ -36,7 +36,6 @@ void
 tc_because_stderr(tc_check_t *k)
 {
     size_t     len, used, start;
-    tq_buf_t   shown = { 0 };
     tq_str_t   s;
 
     s = (tq_str_t) { k->child.said.p, k->child.said.len };
@@ -56,11 +55,7 @@ tc_because_stderr(tc_check_t *k)
     len = sizeof(k->why) - used;
 
     if (s.len != 0 && len > 32) {
-        tc_add_plain(&shown, s);
-        if (tq_buf_cstr(&shown) != NULL) {
-            snprintf(k->why + used, len, "; stderr: %s", shown.p);
-        }
-        tq_buf_free(&shown);
+        tq_text_print(k->why + used, len, "; stderr: %.*s", (int) s.len, s.p);
     }
 }
 
@@ -189,8 +184,9 @@ read_answer(tc_check_t *k, tq_str_t line, tc_answer_t *a)
         (void) tq_json_unescape(v.raw, a->error, sizeof(a->error));
 
     } else {
-        snprintf(a->error, sizeof(a->error), "%.*s", TC_ERROR_SHOWN - 4,
-                 v.raw.p + 1);
+        snprintf(a->error, sizeof(a->error), "%.*s...",
+                 (int) tq_text_cut(v.raw.p + 1, v.raw.len,
+                                   TC_ERROR_SHOWN - 4), v.raw.p + 1);
     }
 
     k->errors_seen++;
@@ -211,23 +207,15 @@ read_answer(tc_check_t *k, tq_str_t line, tc_answer_t *a)
 static void
 show(char dst[TC_LINE_SHOWN], tq_str_t line)
 {
-    size_t    len;
-    tq_buf_t  b = { 0 };
+    size_t  len = tq_text_cut(line.p, line.len, SHOWN);
 
-    /* not within a character */
-    for (len = line.len < SHOWN ? line.len : SHOWN;
-         len > 0 && len < line.len
-         && ((unsigned char) line.p[len] & 0xc0) == 0x80;
-         len--)
-    {
-        /* void */
+    if (line.len == 0) {
+        line = tq_str("(an empty line)");
+        len = line.len;
     }
 
-    tc_add_plain(&b, (tq_str_t) { line.p, len });
-    snprintf(dst, TC_LINE_SHOWN, "%s%s",
-             b.len != 0 && tq_buf_cstr(&b) != NULL ? b.p : "(an empty line)",
-             len < line.len ? "..." : "");
-    tq_buf_free(&b);
+    tq_text_print(dst, TC_LINE_SHOWN, "%.*s%s", (int) len, line.p,
+                  len < line.len ? "..." : "");
 }
 
 
@@ -252,8 +240,8 @@ because_came(tc_check_t *k)
 {
     size_t  used = strlen(k->why);
 
-    if (k->came[0] != '\0') {
-        snprintf(k->why + used, sizeof(k->why) - used, "; came: %s", k->came);
+    if (k->came[0] != '\0' && sizeof(k->why) - used > 32) {
+        tq_text_print(k->why + used, sizeof(k->why) - used, "; came: %s", k->came);
     }
 }
 

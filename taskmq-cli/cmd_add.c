@@ -77,7 +77,7 @@ say_errors(tc_t *tc, const char *where, const tq_field_errs_t *errs)
         if (e->offset >= 0) {
             tq_buf_addf(&b, "byte %lld: ", (long long) e->offset);
         } else if (e->field[0] != '\0') {
-            tc_add_plain(&b, (tq_str_t) { e->field, strlen(e->field) });
+            tq_text_add(&b, e->field, strlen(e->field));
             tq_buf_adds(&b, ": ");
         }
 

@@ -126,10 +126,9 @@ rule_ahead(tc_check_t *k)
         return PASS;
     }
 
-    (void) snprintf(why, sizeof(why), "%s", k->why);
+    memcpy(why, k->why, sizeof(why));
     k->why[0] = '\0';
-    tc_because(k, "it must not have a prefetch: %.*s",
-               (int) sizeof(why) - 64, why);
+    tc_because(k, "it must not have a prefetch: %s", why);
 
     return NOTE;
 }

@@ -62,8 +62,8 @@ config_list(tc_t *tc)
     for (i = 0; (rc = tq_config_pair(reply, i, &name, &value)) == 1; i++) {
 
         if (!tc->json) {
-            tq_buf_addf(&b, "%-24.*s ", (int) name.len, name.p);
-            tc_add_plain(&b, value);
+            tc_add_cell(&b, 24, name);
+            tq_text_add(&b, value.p, value.len);
             tq_buf_addc(&b, '\n');
             continue;
         }
@@ -113,7 +113,7 @@ config_get(tc_t *tc, const char *wanted)
         if (tc->json) {
             add_value(&b, value);
         } else {
-            tc_add_plain(&b, value);
+            tq_text_add(&b, value.p, value.len);
         }
 
         tq_buf_addc(&b, '\n');

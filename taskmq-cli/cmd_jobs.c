@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tc.h"
 
@@ -162,7 +163,7 @@ row_text(tq_buf_t *b, const char *name, tq_str_t s)
     if (s.len == 0) {
         tq_buf_addc(b, '-');
     } else {
-        tc_add_plain(b, s);
+        tq_text_add(b, s.p, s.len);
     }
 
     tq_buf_addc(b, '\n');
@@ -320,6 +321,54 @@ cmd_inspect(tc_t *tc, int argc, char **argv)
 }
 
 
+/* The length of a colour (ESC [ 1 ; 31 m) at the start of s, 0: none. */
+static size_t
+colour_len(tq_str_t s)
+{
+    size_t  n;
+
+    if (s.len < 3 || s.p[0] != '\x1b' || s.p[1] != '[') {
+        return 0;
+    }
+
+    for (n = 2; n < s.len && ((s.p[n] >= '0' && s.p[n] <= '9')
+                              || s.p[n] == ';' || s.p[n] == ':'); n++)
+    {
+        /* void */
+    }
+
+    return n < s.len && s.p[n] == 'm' ? n + 1 : 0;
+}
+
+
+/* What a handler wrote may be what somebody sent it: to a terminal go its
+ * lines and colours, and nothing else that a terminal obeys. */
+static void
+add_coloured(tq_buf_t *b, tq_str_t log)
+{
+    size_t       n;
+    const char  *esc;
+
+    while (log.len != 0) {
+        n = colour_len(log);
+
+        if (n != 0) {
+            tq_buf_add(b, log.p, n);
+
+        } else {
+            esc = log.len > 1 ? memchr(log.p + 1, '\x1b', log.len - 1) : NULL;
+            n = esc != NULL ? (size_t) (esc - log.p) : log.len;
+            tq_text_add_lines(b, log.p, n);
+        }
+
+        log.p += n;
+        log.len -= n;
+    }
+
+    tq_buf_adds(b, "\x1b[m");
+}
+
+
 static int
 cmd_logs(tc_t *tc, int argc, char **argv)
 {
@@ -361,8 +410,11 @@ cmd_logs(tc_t *tc, int argc, char **argv)
                 "ends)\n", (long long) id);
     }
 
-    /* The handler's own bytes, with its colours if it likes. */
-    tq_buf_add(&out, log.p, log.len);
+    if (isatty(STDOUT_FILENO)) {
+        add_coloured(&out, log);
+    } else {
+        tq_buf_add(&out, log.p, log.len);
+    }
 
     if (log.len != 0 && log.p[log.len - 1] != '\n') {
         tq_buf_addc(&out, '\n');
@@ -393,6 +445,7 @@ const tc_command_t  tc_jobs_commands[] = {
       "usage: taskmq logs ID\n"
       "\n"
       "Prints the last part of what the handler wrote to stderr in the job's\n"
-      "last run.\n" },
+      "last run. A terminal gets its lines and colours, other control\n"
+      "characters as \\x1b; a file or pipe gets the handler's own bytes.\n" },
     { NULL, NULL, NULL, NULL }
 };

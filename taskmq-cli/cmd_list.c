@@ -46,11 +46,8 @@ add_error_start(tq_buf_t *b, tq_str_t error)
         line.len = (size_t) (nl - error.p);
     }
 
-    if (line.len > 60) {
-        line.len = 60;
-    }
-
-    tc_add_plain(b, line);
+    line.len = tq_text_cut(line.p, line.len, 60);
+    tq_text_add(b, line.p, line.len);
 }
 
 

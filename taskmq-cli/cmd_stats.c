@@ -167,9 +167,10 @@ print_people(tc_t *tc, const tq_stats_t *s, const redisReply *reply)
             goto bad;
         }
 
-        tq_buf_addf(&b, "%-24.*s %9lld %9lld %9lld %9lld ", (int) q.name.len,
-                    q.name.p, (long long) q.waiting, (long long) q.scheduled,
-                    (long long) q.running, (long long) q.dead);
+        tc_add_cell(&b, 24, q.name);
+        tq_buf_addf(&b, "%9lld %9lld %9lld %9lld ", (long long) q.waiting,
+                    (long long) q.scheduled, (long long) q.running,
+                    (long long) q.dead);
 
         if (q.oldest_ms != 0) {
             tq_buf_addf(&b, "%7lld s\n",
@@ -187,7 +188,7 @@ print_people(tc_t *tc, const tq_stats_t *s, const redisReply *reply)
             goto bad;
         }
 
-        tc_add_plain(&b, name);
+        tq_text_add(&b, name.p, name.len);
         tq_buf_addf(&b, "  seen %.1f s ago\n",
                     (double) (s->now_ms - seen) / 1000);
     }

@@ -10,17 +10,20 @@
 
 #include "tc.h"
 #include "tq_stdio.h"
+#include "tq_text.h"
+
+#define MESSAGE_BYTES  1024
 
 
 /* A line on stderr. Text may be what others wrote: a file's line, an argument
  * that xargs took from somewhere. */
 static void
-complain(const char *lead, const char *text)
+complain(const char *lead, tq_str_t text)
 {
     tq_buf_t  b = { 0 };
 
     tq_buf_adds(&b, lead);
-    tc_add_plain(&b, (tq_str_t) { text, strlen(text) });
+    tq_text_add(&b, text.p, text.len);
     tq_buf_addc(&b, '\n');
 
     if (b.failed) {
@@ -37,24 +40,30 @@ int
 tc_error(const tc_t *tc, int code, const char *fmt, ...)
 {
     va_list   args;
-    char      text[1024];
-    tq_buf_t  b = { 0 };
+    tq_buf_t  b = { 0 }, message = { 0 };
+    tq_str_t  text;
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
+    tq_buf_addv(&message, fmt, args);
     va_end(args);
+
+    text = message.failed ? tq_str("out of memory")
+           : (tq_str_t) { message.p, tq_text_cut(message.p, message.len,
+                                                 MESSAGE_BYTES) };
 
     if (tc->json) {
         tq_buf_adds(&b, "{\"error\":");
-        tq_buf_add_json(&b, text, strlen(text));
+        tq_buf_add_json(&b, text.p, text.len);
         tq_buf_addf(&b, ",\"exit\":%d}", code);
-        fprintf(stderr, "%s\n", b.failed ? text : tq_buf_cstr(&b));
+        fprintf(stderr, "%s\n", b.failed ? "out of memory"
+                : tq_buf_cstr(&b));
         tq_buf_free(&b);
 
     } else {
         complain("taskmq: ", text);
     }
 
+    tq_buf_free(&message);
     return code;
 }
 
@@ -62,15 +71,17 @@ tc_error(const tc_t *tc, int code, const char *fmt, ...)
 void
 tc_warn(const tc_t *tc, const char *fmt, ...)
 {
-    va_list  args;
-    char     text[1024], lead[64];
+    va_list   args;
+    char      lead[64];
+    tq_buf_t  b = { 0 };
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
+    tq_buf_addv(&b, fmt, args);
     va_end(args);
 
     snprintf(lead, sizeof(lead), "taskmq %s: ", tc->command);
-    complain(lead, text);
+    complain(lead, (tq_str_t) { b.p, b.len });
+    tq_buf_free(&b);
 }
 
 
@@ -158,34 +169,34 @@ spread(tq_buf_t *out, const char *p, size_t len)
 }
 
 
+/* The same JSON with what a terminal must not get as \uxxxx: it can only be
+ * within strings. */
+static void
+make_harmless(tq_buf_t *b)
+{
+    tq_buf_t  out = { 0 };
+
+    tq_text_add_json(&out, b->p, b->len);
+    tq_buf_free(b);
+    *b = out;
+}
+
+
 int
 tc_print_json(tc_t *tc, tq_buf_t *b)
 {
     tq_buf_t  pretty = { 0 };
 
     if (isatty(STDOUT_FILENO) && !b->failed) {
+        make_harmless(b);
         spread(&pretty, b->p, b->len);
+        pretty.failed |= b->failed;
         tq_buf_free(b);
         *b = pretty;
     }
 
     tq_buf_addc(b, '\n');
     return tc_print(tc, b);
-}
-
-
-void
-tc_add_plain(tq_buf_t *b, tq_str_t s)
-{
-    size_t  i;
-
-    for (i = 0; i < s.len; i++) {
-        if ((unsigned char) s.p[i] < 0x20 || s.p[i] == 0x7f) {
-            tq_buf_addf(b, "\\x%02x", (unsigned char) s.p[i]);
-        } else {
-            tq_buf_addc(b, s.p[i]);
-        }
-    }
 }
 
 
@@ -201,6 +212,10 @@ int
 tc_print(tc_t *tc, tq_buf_t *b)
 {
     int  nomem;
+
+    if (tc->json && !b->failed && isatty(STDOUT_FILENO)) {
+        make_harmless(b);
+    }
 
     nomem = b->failed;
     errno = 0;
@@ -225,6 +240,19 @@ tc_end(const tc_t *tc, int code)
 {
     return (tq_stdio_end() == 0 || code != TC_OK) ? code
            : not_printed(tc, errno);
+}
+
+
+void
+tc_add_cell(tq_buf_t *b, size_t width, tq_str_t s)
+{
+    size_t  end = b->len + width;
+
+    tq_text_add(b, s.p, s.len);
+
+    do {
+        tq_buf_addc(b, ' ');
+    } while (!b->failed && b->len <= end);
 }
 
 

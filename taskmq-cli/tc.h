@@ -14,6 +14,7 @@
 
 #include "tq_conn_sync.h"
 #include "tq_ops.h"
+#include "tq_text.h"
 #include "tq_time.h"
 #include "tq_uuid.h"
 
@@ -136,20 +137,20 @@ void tc_warn(const tc_t *tc, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Prints one JSON value and a newline: indented when stdout is a terminal,
- * else as it is. Bytes inside tokens never change. Frees b. */
+ * else as it is. Frees b. */
 int tc_print_json(tc_t *tc, tq_buf_t *b);
 
-/* Appends text with tabs, newlines and escape bytes made harmless for a
- * terminal. */
-void tc_add_plain(tq_buf_t *b, tq_str_t s);
-
-/* Prints b to stdout as it is and frees it. TC_OK, or TC_FAILED when memory
- * ran out or stdout could not be written. */
+/* Prints b to stdout as it is and frees it; only JSON in a terminal has
+ * characters that are not shown (tq_text.h) as \uxxxx. TC_OK, or TC_FAILED when
+ * memory ran out or stdout could not be written. */
 int tc_print(tc_t *tc, tq_buf_t *b);
 
 /* Ends the output. code, or TC_FAILED after saying that something that was
  * printed did not get there. */
 int tc_end(const tc_t *tc, int code);
+
+/* Text of others as a column of so many bytes, and a blank. */
+void tc_add_cell(tq_buf_t *b, size_t width, tq_str_t s);
 
 /* "2026-11-22T10:36:35.123Z", or "-" for 0. Returns dst. */
 const char *tc_time(int64_t ms, char dst[TQ_TIME_ISO_LEN + 1]);

@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "pool.h"
+#include "tq_text.h"
 
 /* 1: one more line of this sort may be logged. */
 static int
@@ -60,27 +61,35 @@ log_line(tw_inst_t *inst, pid_t pid, tq_str_t line)
 void
 tw_inst_stderr(tw_inst_t *inst, pid_t pid, const char *p, size_t len)
 {
-    size_t       n;
+    size_t       n, whole;
     tq_buf_t    *b;
     const char  *nl;
 
     for (b = &inst->err_line; len != 0; p += n, len -= n) {
         nl = memchr(p, '\n', len);
-        n = nl != NULL ? (size_t) (nl - p) + 1 : len;
+        n = nl != NULL ? (size_t) (nl - p) : len;
 
-        if (b->len + n < TQ_STDERR_LINE_BYTES) {
-            tq_buf_add(b, p, nl != NULL ? n - 1 : n);
-            if (nl == NULL) {
-                continue;
-            }
-            log_line(inst, pid, (tq_str_t) { b->p, b->len });
-        } else {
-            if (b->len != 0) {
-                log_line(inst, pid, (tq_str_t) { b->p, b->len });
-            }
-            log_line(inst, pid, (tq_str_t) { p, n });
+        if (b->len + n > TQ_STDERR_LINE_BYTES) {
+            n = TQ_STDERR_LINE_BYTES - b->len;
+            nl = NULL;
         }
 
-        tq_buf_reset(b);
+        tq_buf_add(b, p, n);
+
+        if (nl != NULL) {
+            n++;
+            log_line(inst, pid, (tq_str_t) { b->p, b->len });
+            tq_buf_reset(b);
+
+        } else if (b->failed) {
+            tq_buf_reset(b);
+
+        } else if (b->len == TQ_STDERR_LINE_BYTES) {
+            /* a part; a character at its end begins the next one */
+            whole = tq_text_whole(b->p, b->len);
+            log_line(inst, pid, (tq_str_t) { b->p, whole });
+            memmove(b->p, b->p + whole, b->len - whole);
+            b->len -= whole;
+        }
     }
 }

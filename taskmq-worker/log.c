@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "tq_limits.h"
+#include "tq_text.h"
 #include "tq_time.h"
 
 static tw_level_t   log_min = TW_INFO;
@@ -94,7 +95,7 @@ add_field(tq_buf_t *b, const tw_field_t *f)
     } else {
         size_t  len = f->len;
 
-        len = len > TQ_LOG_FIELD_BYTES ? TQ_LOG_FIELD_BYTES : len;
+        len = tq_text_cut(f->s, len, TQ_LOG_FIELD_BYTES);
 
         if (log_json) {
             tq_buf_add_json(b, f->s, len);

@@ -12,6 +12,7 @@
 #include "spawn.h"
 #include "tq_secret.h"
 #include "tq_stdio.h"
+#include "tq_text.h"
 #include "worker.h"
 
 /* For what was asked for on stdout: code, or 1 when it did not get there. */
@@ -27,6 +28,18 @@ printed(int code)
         errno != 0 ? strerror(errno) : "");
 
     return 1;
+}
+
+/* Sentences about handlers.toml, which quote it. Frees them. */
+static void
+say(FILE *to, tq_buf_t *sentences)
+{
+    tq_buf_t  b = {0};
+
+    tq_text_add_lines(&b, sentences->p, sentences->len);
+    (void) fwrite(b.p, 1, b.len, to);
+    tq_buf_free(&b);
+    tq_buf_free(sentences);
 }
 
 int
@@ -59,8 +72,7 @@ main(int argc, char **argv)
     if (tw_conf_load(&conf, o.config, &errors) != 0
         || (o.check && tw_conf_check(&conf, o.config, &errors) != 0))
     {
-        (void) fwrite(errors.p, 1, errors.len, stderr);
-        tq_buf_free(&errors);
+        say(stderr, &errors);
         tw_conf_free(&conf);
         return 2;
     }
@@ -71,8 +83,7 @@ main(int argc, char **argv)
         (void) printf("%s: %u handler%s, configuration is fine\n", o.config,
             conf.n, conf.n == 1 ? "" : "s");
         tw_conf_say_prefetch(&conf, o.config, o.concurrency, &errors);
-        (void) fwrite(errors.p, 1, errors.len, stdout);
-        tq_buf_free(&errors);
+        say(stdout, &errors);
         tw_conf_free(&conf);
         return printed(0);
     }

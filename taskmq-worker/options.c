@@ -9,6 +9,7 @@
 #include "tq_job.h"
 #include "tq_limits.h"
 #include "tq_ops.h"
+#include "tq_text.h"
 #include "tq_version.h"
 
 static const char  usage[] =
@@ -47,8 +48,13 @@ static const char  usage[] =
 static int
 bad(const char *name, const char *expected)
 {
-    (void) fprintf(stderr, "taskmq-worker: %s: expected %s\n", name,
+    char  text[512];
+
+    /* name may be a word of the command line */
+    tq_text_print(text, sizeof(text), "taskmq-worker: %s: expected %s", name,
         expected);
+    (void) fprintf(stderr, "%s\n", text);
+
     return -1;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto.h"
+#include "tq_text.h"
 #include "tq_utf8.h"
 
 void
@@ -53,7 +54,7 @@ read_error(const tq_json_val_t *v, tq_buf_t *out)
         out->len = n > 0 ? (size_t) n : 0;
     }
 
-    out->len = tw_utf8_cut(out->p, out->len, TQ_ERROR_MAX_BYTES);
+    out->len = tq_text_cut(out->p, out->len, TQ_ERROR_MAX_BYTES);
 }
 
 void
@@ -267,6 +268,7 @@ tw_tail_add(tq_buf_t *tail, size_t cap, const char *p, size_t len)
 tq_str_t
 tw_tail_get(const tq_buf_t *tail, size_t cap)
 {
+    int       i;
     tq_str_t  s = { tail->p, tail->len };
 
     if (tail->len <= cap) {
@@ -277,26 +279,14 @@ tw_tail_get(const tq_buf_t *tail, size_t cap)
     s.len = cap;
 
     /* not from the middle of a character */
-    while (s.len != 0 && ((unsigned char) *s.p & 0xc0) == 0x80) {
+    for (i = 0; i < 3 && s.len != 0 && ((unsigned char) *s.p & 0xc0) == 0x80;
+         i++)
+    {
         s.p++;
         s.len--;
     }
 
     return s;
-}
-
-size_t
-tw_utf8_cut(const char *s, size_t len, size_t max)
-{
-    if (len <= max) {
-        return len;
-    }
-
-    while (max > 0 && ((unsigned char) s[max] & 0xc0) == 0x80) {
-        max--;
-    }
-
-    return max;
 }
 
 void

@@ -85,9 +85,6 @@ void tw_lines_free(tw_lines_t *l);
 void tw_tail_add(tq_buf_t *tail, size_t cap, const char *p, size_t len);
 tq_str_t tw_tail_get(const tq_buf_t *tail, size_t cap);
 
-/* The length of s cut to at most max bytes without splitting a character. */
-size_t tw_utf8_cut(const char *s, size_t len, size_t max);
-
 /* Appends s with every byte that is not UTF-8, and every NUL, as U+FFFD. */
 void tw_utf8_add(tq_buf_t *out, const char *s, size_t len);
 

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "pool.h"
 #include "slot.h"
+#include "tq_text.h"
 
 /* A job that was claimed waits behind the others, one that comes back from a
  * place before them: it is the oldest. */
@@ -180,7 +181,7 @@ fail(tw_worker_t *w, tw_slot_t *s, tq_str_t error, int retryable,
     tq_outcome_t  o = {0};
 
     o.error = error;
-    o.error.len = tw_utf8_cut(error.p, error.len, TQ_ERROR_MAX_BYTES);
+    o.error.len = tq_text_cut(error.p, error.len, TQ_ERROR_MAX_BYTES);
     o.retryable = retryable;
     o.wait_ms = wait_ms;
 

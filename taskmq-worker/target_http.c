@@ -8,6 +8,7 @@
 
 #include "curl_load.h"
 #include "target_http.h"
+#include "tq_text.h"
 
 #define REDIRECTS_MAX    3
 #define ERROR_BODY_MAX   1024 /* of an error's body, in the job's error */
@@ -272,7 +273,7 @@ read_status(tw_http_t *h, long status, tw_answer_t *a, tq_buf_t *text)
         return;
     }
 
-    n = tw_utf8_cut(h->in.p, h->in.len, ERROR_BODY_MAX);
+    n = tq_text_cut(h->in.p, h->in.len, ERROR_BODY_MAX);
     if (n != 0) {
         tq_buf_adds(&a->error, ": ");
         tw_utf8_add(&a->error, h->in.p, n);

@@ -25,6 +25,7 @@ UNIT_LINK_test_job = $(UNIT_WRAP)
 UNIT_LINK_test_job_record = $(UNIT_WRAP)
 UNIT_LINK_test_json_keys = $(UNIT_WRAP)
 UNIT_LINK_test_json_read = $(UNIT_WRAP)
+UNIT_LINK_test_text = $(UNIT_WRAP)
 
 .PHONY: unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
 

@@ -115,7 +115,7 @@ test_json_text(void **state)
         T("plain text", "plain text"),
         T("\"\\/", "\\\"\\\\/"),
         T("\n\r\t", "\\n\\r\\t"),
-        T("\0\x01\x1f\x7f", FFFD "\\u0001\\u001f\x7f"),
+        T("\0\x01\x1f\x7f", FFFD "\\u0001\\u001f\\u007f"),
         T("\b\f", "\\u0008\\u000c"),
         T("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
           "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),

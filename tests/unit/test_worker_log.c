@@ -122,6 +122,52 @@ test_full_pipe(void **state)
     assert_null(strstr(line(), "dropped"));
 }
 
+/* What would move a terminal's cursor or turn the text around. */
+static void
+test_harmless(void **state)
+{
+    int         json;
+    char       *l;
+    size_t      i;
+    const char  bad[] = "x\x1b[2J\xc2\x9b" "2J\xe2\x80\xae" "cod.exe\x7f";
+
+    (void) state;
+
+    for (json = 0; json <= 1; json++) {
+        tw_log_init(TW_INFO, json);
+        TW_LOG(TW_INFO, "m", tw_fs("v", bad));
+        l = line();
+        assert_non_null(strstr(l, "\"x\\u001b[2J\\u009b2J\\u202ecod.exe\\u007f\""));
+
+        for (i = 0; l[i] != '\0'; i++) {
+            assert_true((unsigned char) l[i] < 0x7f);
+        }
+    }
+}
+
+/* A value is cut between characters, in both forms. */
+static void
+test_cut(void **state)
+{
+    int     json;
+    char   *l, big[TQ_LOG_FIELD_BYTES + 10];
+    size_t  i;
+
+    (void) state;
+
+    for (i = 0; i + 3 <= sizeof(big); i += 3) {
+        memcpy(big + i, "\xe2\x82\xac", 3);
+    }
+
+    for (json = 0; json <= 1; json++) {
+        tw_log_init(TW_INFO, json);
+        TW_LOG(TW_INFO, "m", tw_fz("v", ((tq_str_t) { big, i })));
+        l = line();
+        assert_null(strstr(l, "\xef\xbf\xbd"));
+        assert_non_null(strstr(l, "\xe2\x82\xac\""));
+    }
+}
+
 static void
 test_levels(void **state)
 {
@@ -139,7 +185,8 @@ main(void)
 {
 #define T(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest  tests[] = {
-        T(test_text), T(test_json), T(test_full_pipe),
+        T(test_text), T(test_json), T(test_full_pipe), T(test_harmless),
+        T(test_cut),
         cmocka_unit_test(test_levels),
     };
 

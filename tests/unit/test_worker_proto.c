@@ -215,10 +215,6 @@ test_utf8(void **state)
     assert_string_equal(tq_buf_cstr(&b),
         "a\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd");
     tq_buf_free(&b);
-
-    assert_int_equal(tw_utf8_cut("abc", 3, 5), 3);
-    assert_int_equal(tw_utf8_cut("a\xc3\xa9z", 4, 2), 1);
-    assert_int_equal(tw_utf8_cut("a\xc3\xa9z", 4, 3), 3);
 }
 
 /* Whether this answer is taken for another task's than "abc". */
