@@ -13,7 +13,8 @@
 #define TQ_HANDLER_MAX            64      /* [A-Za-z0-9_.-]{1,64} */
 #define TQ_NAMESPACE_MAX          64      /* same alphabet */
 #define TQ_HANDLERS_MAX           1000    /* handler names per namespace */
-#define TQ_WORKER_NAME_MAX        64      /* host:pid, no spaces */
+#define TQ_WORKER_NAME_MAX        75      /* host (HOST_NAME_MAX is 64):pid,
+                                             no spaces */
 #define TQ_IDEMPOTENCY_KEY_MAX    255
 #define TQ_SUBJECT_MAX            255     /* JWT "sub" */
 

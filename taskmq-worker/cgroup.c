@@ -11,6 +11,7 @@
 #include "cgroup.h"
 
 #define STALE_MAX  64         /* cgroups that could not be removed yet */
+#define TAKEN_MAX  1000       /* names passed over because they are taken */
 
 static char      base_dir[1024];
 static char      own_dir[1100];   /* where the worker moved; "": it did not */
@@ -210,19 +211,26 @@ remove_stale(void)
 char *
 tw_cgroup_new(int64_t memory_bytes, int *procs_fd)
 {
-    int   err;
+    int   err, tries = TAKEN_MAX;
     char  path[1200], bytes[32], procs[1300];
 
     remove_stale();
 
-    (void) snprintf(path, sizeof(path), "%s/child-%d-%u", base_dir,
-        (int) getpid(), ++made);
-    (void) snprintf(bytes, sizeof(bytes), "%lld", (long long) memory_bytes);
-    (void) snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
+    /* another worker's may have the name: pids repeat in other namespaces, and
+     * one that was killed removed nothing */
+    do {
+        (void) snprintf(path, sizeof(path), "%s/child-%d-%u", base_dir,
+            (int) getpid(), ++made);
+        err = mkdir(path, 0755) == 0 ? 0 : errno;
+    } while (err == EEXIST && --tries > 0);
 
-    if (mkdir(path, 0755) != 0) {
+    if (err != 0) {
+        errno = err;
         return NULL;
     }
+
+    (void) snprintf(bytes, sizeof(bytes), "%lld", (long long) memory_bytes);
+    (void) snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
 
     err = put(path, "memory.max", bytes);
     /* these two are as good as it gets, not there everywhere */

@@ -3,17 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "child.h"
 #include "container.h"
 #include "launch.h"
 #include "log.h"
+#include "owner.h"
 #include "quiet.h"
 #include "tq_env.h"
 
-#define NAME_MAX_BYTES  96
-#define SWEEP_MAX       100   /* containers removed by one command */
+#define SWEEP_MAX  100   /* containers removed by one command */
 
 /* A list of strings that grows. */
 typedef struct {
@@ -28,6 +27,7 @@ typedef struct {
     char      **runtime;
     char      **envp;
     list_t      orphans;
+    unsigned    left;         /* run, and their worker is out of sight */
 } sweep_t;
 
 static void
@@ -74,119 +74,6 @@ take(list_t *l)
     return l->v;
 }
 
-/* ---- names: taskmq-HOST-BOOT-PID-START-N ---- */
-
-static unsigned
-hash_text(const char *s)
-{
-    unsigned  h = 2166136261u;
-
-    for (; *s != '\0' && *s != '\n'; s++) {
-        h = (h ^ (unsigned char) *s) * 16777619u;
-    }
-
-    return h;
-}
-
-static unsigned
-hash_file(const char *path)
-{
-    char   text[128] = "";
-    FILE  *f = fopen(path, "re");
-
-    if (f != NULL) {
-        if (fgets(text, sizeof(text), f) == NULL) {
-            text[0] = '\0';
-        }
-        (void) fclose(f);
-    }
-
-    return hash_text(text);
-}
-
-static unsigned
-host_hash(void)
-{
-    char  host[256] = "";
-
-    (void) gethostname(host, sizeof(host) - 1);
-
-    return hash_text(host);
-}
-
-/* When the process started, in the kernel's ticks; 0: there is none. */
-static unsigned long long
-start_time(long pid)
-{
-    int                  i;
-    char                 path[64], text[1024], *p;
-    FILE                *f;
-    unsigned long long   t = 0;
-
-    (void) snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-    f = fopen(path, "re");
-    if (f == NULL) {
-        return 0;
-    }
-
-    if (fgets(text, sizeof(text), f) != NULL
-        && (p = strrchr(text, ')')) != NULL)
-    {
-        /* field 22; the name in brackets was field 2 */
-        for (i = 2; i < 22 && p != NULL; i++) {
-            p = strchr(p + 1, ' ');
-        }
-        if (p != NULL) {
-            t = strtoull(p, NULL, 10);
-        }
-    }
-
-    (void) fclose(f);
-
-    return t;
-}
-
-static void
-make_name(char dst[NAME_MAX_BYTES])
-{
-    static unsigned  count;
-
-    (void) snprintf(dst, NAME_MAX_BYTES, "taskmq-%08x-%08x-%d-%llu-%u",
-        host_hash(), hash_file("/proc/sys/kernel/random/boot_id"),
-        (int) getpid(), start_time(getpid()), ++count);
-}
-
-int
-tw_container_orphan(const char *name, size_t len)
-{
-    int                  end = 0;
-    char                 text[NAME_MAX_BYTES];
-    long                 pid;
-    unsigned             host, boot, n;
-    unsigned long long   start;
-
-    if (len >= sizeof(text)) {
-        return 0;
-    }
-
-    memcpy(text, name, len);
-    text[len] = '\0';
-
-    if (sscanf(text, "taskmq-%8x-%8x-%ld-%llu-%u%n", &host, &boot, &pid,
-            &start, &n, &end) != 5 || text[end] != '\0' || pid <= 0)
-    {
-        return 0;
-    }
-
-    /* another machine that shares the engine: not ours to judge */
-    if (host != host_hash()) {
-        return 0;
-    }
-
-    return boot != hash_file("/proc/sys/kernel/random/boot_id")
-           || start_time(pid) != start;
-}
-
 /* ---- the command line ---- */
 
 static void
@@ -220,10 +107,10 @@ tw_container_argv(const tw_handler_conf_t *conf, char ***kill_argv)
 {
     static char  *docker[] = { "docker", NULL };
     char        **runtime = conf->runtime ? conf->runtime : docker;
-    char          name[NAME_MAX_BYTES], text[32];
+    char          name[TW_OWNER_NAME_MAX], text[32];
     list_t        l = {0}, k = {0};
 
-    make_name(name);
+    tw_owner_name(name);
     add_all(&l, runtime);
     add(&l, "run");
     add(&l, "-i");
@@ -278,19 +165,44 @@ sweep_free(sweep_t *s)
     free(s);
 }
 
+/* Whether a container's status says that nothing runs in it any more. One that
+ * is created and not started yet does not. */
+static int
+has_ended(const char *status, size_t len)
+{
+    return (len >= 6 && memcmp(status, "Exited", 6) == 0)
+           || (len >= 4 && memcmp(status, "Dead", 4) == 0);
+}
+
+/* A name, a space, and the engine's status. */
 static void
 on_line(tw_child_t *c, void *data, tq_str_t line)
 {
-    char      name[NAME_MAX_BYTES];
-    sweep_t  *s = data;
+    char         name[TW_OWNER_NAME_MAX];
+    size_t       len;
+    sweep_t     *s = data;
+    const char  *space = memchr(line.p, ' ', line.len);
+    tw_owner_t   owner;
 
     (void) c;
 
-    if (s->orphans.n < SWEEP_MAX && line.len < sizeof(name)
-        && tw_container_orphan(line.p, line.len))
-    {
-        memcpy(name, line.p, line.len);
-        name[line.len] = '\0';
+    len = space != NULL ? (size_t) (space - line.p) : line.len;
+    if (len >= sizeof(name)) {
+        return;
+    }
+
+    owner = tw_owner_look(line.p, len);
+    if (owner == TW_OWNER_UNSEEN) {
+        if (space != NULL && has_ended(space + 1, line.len - len - 1)) {
+            owner = TW_OWNER_DEAD;
+        } else {
+            s->left++;
+        }
+    }
+
+    if (owner == TW_OWNER_DEAD && s->orphans.n < SWEEP_MAX) {
+        memcpy(name, line.p, len);
+        name[len] = '\0';
         add(&s->orphans, name);
     }
 }
@@ -369,6 +281,11 @@ on_listed(tw_child_t *c, void *data, const tw_exit_t *e)
             tw_fs("runtime", s->runtime[0]), tw_fi("status", e->status));
     }
 
+    if (s->left != 0) {
+        TW_LOG(TW_INFO, "containers of workers that cannot be seen from here "
+            "are left alone", tw_fi("containers", (int64_t) s->left));
+    }
+
     if (e->start_step != NULL || e->status != 0 || s->orphans.n == 0
         || run(s, args, s->orphans.v, &remove_events) != 0)
     {
@@ -380,7 +297,7 @@ static void
 sweep(tw_worker_t *w, const tw_handler_conf_t *conf)
 {
     static const char  *args[] = { "ps", "-a", "--filter", "name=taskmq-",
-                                   "--format", "{{.Names}}", NULL };
+                                   "--format", "{{.Names}} {{.Status}}", NULL };
     static char        *docker[] = { "docker", NULL };
     sweep_t            *s = calloc(1, sizeof(*s));
 

@@ -17,12 +17,9 @@
  */
 char **tw_container_argv(const tw_handler_conf_t *conf, char ***kill_argv);
 
-/* The pid and start time in a container's name tell whether its worker is
- * alive. 1: it was a worker of this machine, and is dead. */
-int tw_container_orphan(const char *name, size_t len);
-
-/* Looks for such containers with every runtime in use, and removes them. Does
- * not wait for it. */
+/* Looks for containers whose worker is dead for certain (owner.h), or that
+ * ended while it is out of sight, with every runtime in use, and removes them.
+ * Does not wait for it. */
 void tw_container_sweep(tw_worker_t *w);
 
 #endif /* TW_CONTAINER_H */

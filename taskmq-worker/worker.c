@@ -346,7 +346,7 @@ static int
 make_identity(tw_worker_t *w)
 {
     unsigned char  r[TQ_WORKER_ID_LEN / 2];
-    char           host[TQ_WORKER_NAME_MAX - 12];
+    char           host[TQ_WORKER_NAME_MAX + 1 - (sizeof(":1234567890") - 1)];
     unsigned       i;
 
     if (uv_random(NULL, NULL, r, sizeof(r), 0, NULL) != 0) {

@@ -109,6 +109,27 @@ class Start(unittest.TestCase):
         self.assertEqual(out.returncode, 2)
         self.assertIn("/no/such/file: cannot be read", out.stderr)
 
+    @unittest.skipIf(os.getuid() != 0, "needs root for a host name")
+    def test_long_host_name(self):
+        """All that Linux allows, whole, wherever the worker is named."""
+        with Desk(handlers={"x": {"builtin": "noop"}}, aof=False) as s:
+            for n in (51, 52, 63, 64):
+                host = "h" * (n - 3) + ".%02d" % n
+                w = s.start("worker", [
+                    "unshare", "--uts", "--", sys.executable, "-c",
+                    "import os, socket, sys; socket.sethostname(sys.argv[1]);"
+                    " os.execv(sys.argv[2], sys.argv[2:])", host,
+                    os.path.join(BUILD, "taskmq-worker"), "--config", s.toml],
+                    env=dict(os.environ, TASKMQ_REDIS_URL=s.url("worker")))
+                name = "%s:%d" % (host, w.pid)
+                wait_for(lambda name=name: name.encode() in b"".join(
+                    s.redis("HVALS", s.key("workers"))), 10, name)
+                self.assertIn(" name=%s " % name, w.tail())
+                self.assertIn(name, s.run("stats").decode())
+                job = s.add("x")
+                s.wait_done(job)
+                self.assertEqual(w.stop(), 0)
+
     def test_not_toml(self):
         """Texts that toml++ asserts are not there."""
         with tempfile.NamedTemporaryFile(suffix=".toml") as f:

@@ -124,12 +124,38 @@ test_child(void **state)
     assert_null(stale[1]);
 }
 
+/* Of a worker with our pid in another namespace, or that was killed. */
+static void
+test_taken_name(void **state)
+{
+    int          fd;
+    char         name[64], theirs[160], *path;
+    const char  *why = NULL;
+
+    (void) state;
+    file("cgroup.controllers", "memory\n");
+    file("cgroup.subtree_control", "memory\n");
+    assert_int_equal(tw_cgroup_use(dir, -1, &why), 0);
+    snprintf(name, sizeof(name), "child-%d-%u", (int) getpid(), made + 1);
+    snprintf(theirs, sizeof(theirs), "%s/%s", dir, name);
+    assert_int_equal(mkdir(theirs, 0755), 0);
+
+    path = tw_cgroup_new(1048576, &fd);
+    assert_non_null(path);
+    assert_string_not_equal(path, theirs);
+    close(fd);
+    free(path);
+    assert_int_equal(rmdir(theirs), 0);     /* nothing was put there */
+    tw_cgroup_close();
+}
+
 int
 main(void)
 {
 #define T(f)  cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
     const struct CMUnitTest  tests[] = {
         T(test_no_controller), T(test_moves_itself_and_back), T(test_child),
+        T(test_taken_name),
     };
 
     return cmocka_run_group_tests_name("worker_cgroup", tests, NULL, NULL);
