@@ -11,6 +11,7 @@
 #include "ngx_http_taskmq_module.h"
 #include "ngx_http_taskmq_api.h"
 #include "ngx_http_taskmq_auth.h"
+#include "ngx_http_taskmq_origin.h"
 #include "ngx_http_taskmq_redis.h"
 #include "tq_secret.h"
 
@@ -567,6 +568,10 @@ ngx_http_taskmq_conf_finish(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *prev,
 
     if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    if (ngx_http_taskmq_origin_servers(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     /*

@@ -6,6 +6,7 @@
 #include "ngx_http_taskmq_module.h"
 #include "ngx_http_taskmq_api.h"
 #include "ngx_http_taskmq_auth.h"
+#include "ngx_http_taskmq_origin.h"
 #include "ngx_http_taskmq_redis.h"
 #include "ngx_http_taskmq_stats.h"
 
@@ -110,6 +111,20 @@ static ngx_command_t  ngx_http_taskmq_commands[] = {
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_taskmq_loc_conf_t, require_exp),
+      NULL },
+
+    { ngx_string("taskmq_allowed_hosts"),
+      NGX_HTTP_TASKMQ_ALL|NGX_CONF_1MORE,
+      ngx_http_taskmq_conf_hosts,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_taskmq_loc_conf_t, hosts),
+      NULL },
+
+    { ngx_string("taskmq_allowed_origins"),
+      NGX_HTTP_TASKMQ_ALL|NGX_CONF_1MORE,
+      ngx_http_taskmq_conf_origins,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_taskmq_loc_conf_t, origins),
       NULL },
 
     { ngx_string("taskmq_max_payload"),
@@ -218,6 +233,8 @@ ngx_http_taskmq_create_loc_conf(ngx_conf_t *cf)
     conf->auth_mode = NGX_CONF_UNSET_UINT;
     conf->secrets = NGX_CONF_UNSET_PTR;
     conf->require_exp = NGX_CONF_UNSET;
+    conf->hosts = NGX_CONF_UNSET_PTR;
+    conf->origins = NGX_CONF_UNSET_PTR;
     conf->max_payload = NGX_CONF_UNSET_SIZE;
     conf->max_bulk = NGX_CONF_UNSET_SIZE;
     conf->redis_timeout = NGX_CONF_UNSET_MSEC;
@@ -245,6 +262,8 @@ ngx_http_taskmq_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->key, prev->key, "");
     ngx_conf_merge_str_value(conf->role_claim, prev->role_claim, "role");
     ngx_conf_merge_value(conf->require_exp, prev->require_exp, 1);
+    ngx_conf_merge_ptr_value(conf->hosts, prev->hosts, NULL);
+    ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
     ngx_conf_merge_size_value(conf->max_payload, prev->max_payload,
                               TQ_PAYLOAD_DEFAULT_BYTES);
     ngx_conf_merge_size_value(conf->max_bulk, prev->max_bulk,

@@ -51,6 +51,12 @@ typedef struct {
     unsigned                      env_kept:1;
 } ngx_http_taskmq_main_conf_t;
 
+/* taskmq_allowed_hosts, taskmq_allowed_origins */
+typedef struct {
+    ngx_array_t                   list;     /* ngx_str_t, lower case */
+    ngx_uint_t                    all;      /* no check at all */
+} ngx_http_taskmq_names_t;
+
 typedef struct {
     ngx_uint_t                    api;
     ngx_str_t                     location; /* its name, for paths */
@@ -68,6 +74,11 @@ typedef struct {
     ngx_str_t                     key;      /* PEM text */
     ngx_str_t                     role_claim;
     ngx_flag_t                    require_exp;
+
+    ngx_http_taskmq_names_t      *hosts;    /* NULL: not given */
+    ngx_http_taskmq_names_t      *origins;  /* NULL: none */
+    ngx_array_t                  *servers;  /* ngx_http_server_name_t: names
+                                               beside hosts; NULL: any host */
 
     size_t                        max_payload;
     size_t                        max_bulk;

@@ -7,11 +7,14 @@
 
 #include "ngx_http_taskmq_api.h"
 #include "ngx_http_taskmq_auth.h"
+#include "ngx_http_taskmq_origin.h"
 #include "ngx_http_taskmq_reply.h"
 
 static ngx_int_t ngx_http_taskmq_serve(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, ngx_uint_t *answered);
 static ngx_int_t ngx_http_taskmq_run(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx);
+static ngx_int_t ngx_http_taskmq_check_origin(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
 static ngx_int_t ngx_http_taskmq_check_auth(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
@@ -91,7 +94,11 @@ ngx_http_taskmq_serve(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
     if (ngx_http_taskmq_route(r, ctx, &allowed) == NGX_OK) {
 
-        rc = ngx_http_taskmq_check_auth(r, ctx);
+        rc = ngx_http_taskmq_check_origin(r, ctx);
+
+        if (rc == NGX_DECLINED) {
+            rc = ngx_http_taskmq_check_auth(r, ctx);
+        }
 
         if (rc == NGX_DECLINED) {
             rc = ngx_http_taskmq_check_headers(r, ctx);
@@ -144,6 +151,24 @@ ngx_http_taskmq_refuse(ngx_http_request_t *r, ngx_uint_t status,
 
 /* The checks return NGX_DECLINED when there is nothing to object to, else the
  * rc of their answer. */
+static ngx_int_t
+ngx_http_taskmq_check_origin(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx)
+{
+    const char  *why;
+
+    /* what everybody may ask, every page may */
+
+    if (ctx->route->roles == 0) {
+        return NGX_DECLINED;
+    }
+
+    why = ngx_http_taskmq_origin_check(r, ctx->conf);
+
+    return why ? ngx_http_taskmq_refuse(r, NGX_HTTP_FORBIDDEN, why)
+               : NGX_DECLINED;
+}
+
 static ngx_int_t
 ngx_http_taskmq_check_auth(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 {

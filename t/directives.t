@@ -33,7 +33,8 @@ refused("$_->[0] twice", "$_->[0] $_->[1]; $_->[0] $_->[1];",
         ['taskmq_jwt_role_claim', 'a'], ['taskmq_jwt_require_exp', 'on'],
         ['taskmq_max_payload', '1m'], ['taskmq_max_bulk', '1m'],
         ['taskmq_redis_timeout', '1s'], ['taskmq_max_pending', '1'],
-        ['taskmq_known_handlers', 'on'], ['taskmq_docs_root', '/tmp'];
+        ['taskmq_known_handlers', 'on'], ['taskmq_docs_root', '/tmp'],
+        ['taskmq_allowed_hosts', 'a'], ['taskmq_allowed_origins', 'all'];
 refused('taskmq_auth twice', 'taskmq_auth off;',
         '"taskmq_auth" directive is duplicate');
 refused('taskmq_api twice', 'taskmq_api taskmq;',
@@ -48,7 +49,7 @@ refused("$_ without a value", "$_;",
            taskmq_jwt_secret_file taskmq_jwt_key_file taskmq_jwt_role_claim
            taskmq_jwt_require_exp taskmq_max_payload taskmq_max_bulk
            taskmq_docs_root taskmq_redis_timeout taskmq_max_pending
-           taskmq_known_handlers);
+           taskmq_known_handlers taskmq_allowed_hosts taskmq_allowed_origins);
 refused('two values', 'taskmq_namespace a b;', 'invalid number of arguments');
 refused('require_exp maybe', 'taskmq_jwt_require_exp maybe;',
         'invalid value "maybe" in "taskmq_jwt_require_exp" directive');
@@ -70,6 +71,18 @@ refused("time $_", "taskmq_redis_timeout $_;",
 refused("pending $_", "taskmq_max_pending $_;", '"taskmq_max_pending" '
         . 'directive has an invalid value, expected a number such as 10000, '
         . 'or 0 in', 'nginx.conf:') for '-1', 'many';
+# Who may call, and by which name.
+refused("host '$_'", "taskmq_allowed_hosts a.example '$_';",
+        "invalid value \"$_\" in \"taskmq_allowed_hosts\": expected a host name "
+        . 'without a port', 'nginx.conf:')
+    for '', 'a:80', 'http://a', 'a/b', 'a b', '*', '.', '*.', '*a', 'a*', 'a.*.b',
+        '~a', '[::1]', 'all', 'none';
+refused("origin '$_'", "taskmq_allowed_origins http://a '$_';",
+        "invalid value \"$_\" in \"taskmq_allowed_origins\": expected an origin "
+        . 'without a path', 'nginx.conf:')
+    for '', 'a.example', 'null', '*', 'http://', '://a', 'http://a/',
+        'http://a/b', 'http://a:', 'http://a:b', 'http://a:0', 'http://[::1',
+        'http://*', 'http://a.*', 'http://.a', 'http://u@a', 'all', 'none';
 refused('empty claim name', 'taskmq_jwt_role_claim "";',
         q{"taskmq_jwt_role_claim" is empty: expected the claim's name in});
 
@@ -214,6 +227,8 @@ GET /job/1
     taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/short;
     taskmq_jwt_role_claim roles;
     taskmq_jwt_require_exp off;
+    taskmq_allowed_hosts all;
+    taskmq_allowed_origins all;
     taskmq_max_payload 64m;
     taskmq_max_bulk 64m;
     taskmq_docs_root docs;
@@ -228,6 +243,8 @@ GET /job/1
     taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/secret;
     taskmq_jwt_role_claim role;
     taskmq_jwt_require_exp on;
+    taskmq_allowed_hosts none;
+    taskmq_allowed_origins none;
     taskmq_max_payload 1;
     taskmq_max_bulk 1;
     taskmq_docs_root /tmp;
@@ -244,6 +261,8 @@ GET /job/1
         taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/secret;
         taskmq_jwt_role_claim role;
         taskmq_jwt_require_exp on;
+        taskmq_allowed_hosts a .b *.c d.* 127.0.0.1;
+        taskmq_allowed_origins http://a:8000 https://*.b moz-extension://c http://[::1]:80;
         taskmq_max_payload 2;
         taskmq_max_bulk 2;
         taskmq_docs_root /tmp;

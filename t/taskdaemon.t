@@ -25,7 +25,7 @@ sub note { ($Id) = $_[0] =~ /^\{"task_id":"($Uuid)"\}$/ or die "got $_[0]\n" }
 sub ask {
     my ($method, $path, $code, $body) = @_;
     $path =~ s/\{id\}/$Id/;
-    my $reply = send_raw("$method $path HTTP/1.1\r\nHost: x\r\n"
+    my $reply = send_raw("$method $path HTTP/1.1\r\nHost: localhost\r\n"
                          . "Connection: close\r\nContent-Length: 0\r\n\r\n");
     $reply =~ m{^HTTP/1\.1 $code } or die "$method $path: got $reply\n";
     my (undef, $got) = split /\r\n\r\n/, $reply, 2;
@@ -252,10 +252,10 @@ GET /health
 --- after eval
 [sub {
     my $post = sub { my ($path, $body, $want) = @_;
-        my $r = ::send_raw("POST /mq/$path HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body");
+        my $r = ::send_raw("POST /mq/$path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body");
         $r =~ $want or die "POST $path $body: $r\n" };
     my $queue = sub { my $body = '{"type":"both","data":{"a":1}}';
-        my $r = ::send_raw("POST /queue HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body");
+        my $r = ::send_raw("POST /queue HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body");
         ::note($r =~ s/.*\r\n\r\n//sr); ::redis()->call('GET', '{taskmq}:seq') };
     # queued there, cancelled here
     my $n = $queue->();

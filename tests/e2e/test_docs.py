@@ -1,12 +1,14 @@
 """The API reference: openapi.json against itself and against live answers,
 the pages as files, and in a real browser."""
 
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import api_table
@@ -249,6 +251,37 @@ class Browser(unittest.TestCase):
             self.assertEqual(s.get("/api/tasks/" + task, token=None
                                    ).json()["task_data"],
                              {"from": "a browser"})
+
+    def test_pages_from_elsewhere(self):
+        pages = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+        pages.RequestHandlerClass.do_GET = lambda r: (
+            r.send_response(200), r.end_headers())
+        pages.RequestHandlerClass.log_message = lambda *_: None
+        threading.Thread(target=pages.serve_forever, daemon=True).start()
+        self.addCleanup(pages.server_close)
+        self.addCleanup(pages.shutdown)
+        with api_table_daemon.stack() as s:
+            tasks = len(s.get("/api/tasks?limit=100", token=None).json())
+            out = subprocess.run(
+                ["node", os.path.join(HERE, "browser", "elsewhere.js"),
+                 os.path.join(BROWSER, "node_modules"),
+                 "http://127.0.0.1:%d" % s.port,
+                 "http://127.0.0.1:%d/" % pages.server_port],
+                capture_output=True, text=True, timeout=180 * SLOW,
+                env=dict(os.environ, CHROMIUM=CHROMIUM))
+            self.assertEqual(out.returncode, 0, out.stderr)
+            seen = json.loads(out.stdout)
+            hidden = dict.fromkeys(("text", "bytes", "json", "read",
+                                    "remove"), 0)
+            self.assertEqual(seen, {
+                "here": {"text": 200, "bytes": 200, "json": 200, "read": 200,
+                         "remove": 404},
+                "elsewhere": hidden, "named": hidden,
+                "rebound": dict.fromkeys(hidden, 403)})
+            self.assertEqual(
+                len(s.get("/api/tasks?limit=100", token=None).json()),
+                tasks + 3)
 
 
 if __name__ == "__main__":
