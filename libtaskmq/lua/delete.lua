@@ -13,6 +13,8 @@
 --@include shared
 --@include place
 
+local IDEMPOTENCY_TTL_S = 86400
+
 local id = argv[1]
 local head = call('GETRANGE', J .. id, 0, 95)
 if head == '' then
@@ -46,4 +48,13 @@ else
     unwait(id, handler, run == '')
 end
 unlink({ id })
+
+-- enqueue must tell it from one whose time is over, as long as an idempotency
+-- key may lead to it.
+local ttl = call('HGET', P .. 'config', 'idempotency_ttl_s')
+            or IDEMPOTENCY_TTL_S
+local left = (tonumber(sub(head, 14, 26)) or now) + ttl * 1000 - now
+if left > 0 then
+    call('SET', P .. 'x:' .. id, '', 'PX', fmt('%d', left))
+end
 return 0

@@ -147,6 +147,15 @@ while g <= ngroups do
         local use = used[P .. 'u:' .. key]
         if use then
             no = use[2] == ask[2] and use[1] or -1
+            -- It is free again when all it led to was deleted; of another
+            -- body's jobs only the first is known.
+            local ids = {}
+            for i = 1, no > 0 and n or 1 do
+                ids[i] = fmt('%sx:%d', P, use[1] + i - 1)
+            end
+            if call('EXISTS', unpack(ids)) == #ids then
+                no = nil
+            end
         end
     end
     if not no and (known or n > 1 or argv[at] ~= last) then

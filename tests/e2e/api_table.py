@@ -332,9 +332,18 @@ def idempotency(t):
       headers=key)
     t("another body", "POST", "/add-job", 422, ANY, parked(priority=3),
       headers=key)
+    was = (first or {}).get("job_id")
+    t("deleted", "DELETE", "/job/%s" % was, 200)
+    again = t("a deleted job's key is free", "POST", "/add-job", 200, {
+        "status": "ok", "job_id": Match("another id", lambda v: v != was)},
+      parked(priority=3), headers=key)
+    t("and taken", "POST", "/add-job", 200, again, parked(priority=3),
+      headers=key)
+    t("there is its job", "GET", "/job/%s" % (again or {}).get("job_id"), 200,
+      ANY)
     t("another subject", "POST", "/add-job", 200, {
         "status": "ok", "job_id": Match(
-            "another id", lambda v: v != (first or {}).get("job_id"))},
+            "another id", lambda v: v != (again or {}).get("job_id"))},
       parked(), headers=key, token=t.stack.token(sub="somebody"))
     many = {"Idempotency-Key": "é" .encode().decode("latin-1")}
     first = t("bulk", "POST", "/add-jobs", 200,
@@ -342,6 +351,15 @@ def idempotency(t):
               headers=many)
     t("bulk again", "POST", "/add-jobs", 200, first, [parked(), parked()],
       headers=many)
+    ids = (first or {}).get("job_ids") or [0, 0]
+    for n, job in enumerate(ids):
+        t("bulk again, %d of 2 deleted" % n, "POST", "/add-jobs", 200, first,
+          [parked(), parked()], headers=many)
+        t("deleted", "DELETE", "/job/%d" % job, 200)
+    t("all deleted: the key is free", "POST", "/add-jobs", 200, {
+        "status": "ok", "job_ids": Match(
+            "other ids", lambda v: len(v) == 2 and not set(v) & set(ids))},
+      [parked(), parked()], headers=many)
     t("255 bytes", "POST", "/add-job", 200, OK, parked(),
       headers={"Idempotency-Key": "k" * 255})
     for what, value in (("256 bytes", "k" * 256), ("empty", "")):

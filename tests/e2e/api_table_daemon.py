@@ -107,6 +107,10 @@ def queueing(t):
       parked(), headers=key)
     t("another body", "POST", "/queue", 422, TEXT, parked(priority=1),
       headers=key)
+    t("deleted", "DELETE", "/api/tasks/" + first, 204)
+    t("a deleted task's key is free", "POST", "/queue", 200,
+      {"task_id": Match("another id", lambda v: v != first)}, parked(),
+      headers=key)
 
 
 def running(t):

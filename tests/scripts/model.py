@@ -60,6 +60,7 @@ class Model:
     def __init__(self):
         self.jobs = {}
         self.keys = {}              # idempotency key -> (id, hash)
+        self.deleted = set()        # ids
         self.seq = self.order = self.claims = 0
         self.received = {}
         self.served = {}            # handler -> seen lately
@@ -125,8 +126,10 @@ class Model:
         for jobs, key, body, known in groups:
             if key and key in self.keys:
                 job_id, was = self.keys[key]
-                out.append(job_id if was == body else -1)
-                continue
+                n = len(jobs) if was == body else 1
+                if not self.deleted.issuperset(range(job_id, job_id + n)):
+                    out.append(job_id if was == body else -1)
+                    continue
             if known == '1' and not all(self.served.get(handler_of(j[0]))
                                     for j in jobs):
                 out.append(-3)
@@ -397,6 +400,7 @@ class Model:
         if j.place == 'leased':
             self.told.add((j.worker, job_id))
         self.stats['finished_gone'] += j.place == 'finished'
+        self.deleted.add(job_id)
         return 0
 
     def replay(self, job_id, dead_only, now):

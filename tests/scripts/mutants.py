@@ -15,6 +15,14 @@ import tmq
 
 # file, what stands there once, what instead, what that breaks
 MUTANTS = [
+    ('enqueue',
+     "if call('EXISTS', unpack(ids)) == #ids then",
+     "if call('EXISTS', unpack(ids)) > 0 then",
+     'one of many jobs of a key was deleted'),
+    ('delete',
+     "if left > 0 then",
+     "if false then",
+     'the key of a deleted job'),
     ('lib/run',
      "    return base + (floor((now - base) / step) + 1) * step\n",
      "    return now < base and base\n"

@@ -22,6 +22,58 @@ def test_same_key_same_body(d):
     between(86300000, d.c('PTTL', d.k('u:1:a:k')), 86400000)
 
 
+def test_key_of_deleted_jobs_is_free(d):
+    a, b = dict(key='1:a:k', body='a' * 16), dict(key='1:a:k', body='b' * 16)
+    eq(d.add(job(), **a), 1)
+    eq(d.s.delete(1), 0)
+    eq((d.add(job(), **a), d.add(job(), **a), d.add(job(), **b)), (2, 2, -1))
+    eq(d.s.delete(2), 0)
+    eq((d.add(job(), **b), d.add(job(), **b), d.add(job(), **a)), (3, 3, -1))
+    # wherever the job is
+    for _ in range(5):
+        i, t = d.take()
+        d.complete(i, t)
+        eq(d.add(job(), **b), i, 'done, but there')
+        eq(d.s.delete(i), 0)
+        eq(d.add(job(), **b), i + 1)
+    # one call: deleted before, then twice the same
+    eq(d.s.delete(8), 0)
+    two = tmq.group([job()], **b) * 2
+    eq(d.s.enqueue(2, *two), [9, 9])
+
+
+def test_key_of_many_jobs_is_free_when_all_are_deleted(d):
+    """Else those that are left would run twice."""
+    one = dict(key='1:a:k', body='a' * 16)
+    eq(d.add(*[job()] * 3, **one), 1)
+    for i in (1, 2, 3):
+        eq(d.add(*[job()] * 3, **one), 1, i)
+        eq(d.s.delete(i), 0)
+    eq(d.add(*[job()] * 3, **one), 4)
+    eq(d.add(*[job()] * 3, **one), 4)
+
+
+def test_key_of_what_expired_is_kept(d):
+    """Its work was done: a repeated request must not do it again."""
+    one = dict(key='1:a:k', body='a' * 16)
+    eq(d.add(job(options=' k=1'), **one), 1)
+    d.complete(*d.take())
+    d.expire_packs([1])
+    eq(d.s.reap()[1:], [0, 0, 1, 0])
+    eq((d.s.get(1), d.add(job(options=' k=1'), **one)), (None, 1))
+
+
+def test_what_is_known_of_deleted_jobs_ends(d):
+    """With the keys that may lead to them."""
+    d.add(job(), job())
+    d.c('SETRANGE', d.k('j:2'), 13, '%013d' % (ms() - 86400001))
+    eq((d.s.delete(1), d.s.delete(2)), (0, 0))
+    left = {k: d.c('PTTL', k) for k in d.c('KEYS', d.k('*'))}
+    mortal = [t for t in left.values() if t > 0]
+    eq(len(mortal), 1)
+    between(86000000, mortal[0], 86400000)
+
+
 def test_key_lives_as_long_as_set(d):
     d.config('idempotency_ttl_s', 100)
     d.add(job(), key='0::k')
