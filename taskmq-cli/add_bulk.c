@@ -15,6 +15,7 @@
 #define BATCH_BYTES      (1024 * 1024)
 #define BATCHES_AHEAD    8
 #define READ_BYTES       (256 * 1024)
+#define HOLD_MS          100     /* a line waits so long for more of its batch */
 #define LINE_MAX_BYTES   (TQ_PAYLOAD_MAX_BYTES + TQ_LINE_EXTRA_BYTES)
 
 typedef struct {
@@ -24,8 +25,10 @@ typedef struct {
     tq_enqueue_t    batch;
     int64_t         lines[TQ_BULK_MAX_JOBS];  /* of the batch's jobs */
     int64_t         line;        /* the one being read, from 1 */
+    int64_t         since_ms;    /* when the batch got its first job */
     int             asked;       /* whether a worker serves HANDLER */
     unsigned        started;     /* batches in flight */
+    int             stopped;     /* the signal that ended the reading */
 
     int64_t         added, refused, unknown;
     int64_t         bad_line;    /* first line refused by Redis */
@@ -127,6 +130,21 @@ landed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 }
 
 
+/* Waits for what was sent. */
+static int
+settle(bulk_t *k)
+{
+    k->started = 0;
+
+    if (tq_sync_wait_all(k->tc->redis) != 0) {
+        snprintf(k->lost, sizeof(k->lost), "%s", tq_sync_why(k->tc->redis));
+        return TC_UNAVAILABLE;
+    }
+
+    return (k->refused + k->unknown != 0) ? TC_FAILED : TC_OK;
+}
+
+
 /* Sends the batch. TC_OK, or TC_UNAVAILABLE, or TC_FAILED; why is in k. */
 static int
 send_batch(bulk_t *k)
@@ -162,18 +180,7 @@ send_batch(bulk_t *k)
         return TC_UNAVAILABLE;
     }
 
-    if (++k->started < BATCHES_AHEAD) {
-        return TC_OK;
-    }
-
-    k->started = 0;
-
-    if (tq_sync_wait_all(k->tc->redis) != 0) {
-        snprintf(k->lost, sizeof(k->lost), "%s", tq_sync_why(k->tc->redis));
-        return TC_UNAVAILABLE;
-    }
-
-    return (k->refused + k->unknown != 0) ? TC_FAILED : TC_OK;
+    return ++k->started < BATCHES_AHEAD ? TC_OK : settle(k);
 }
 
 
@@ -183,7 +190,7 @@ is_blank(tq_str_t s)
     size_t  i;
 
     for (i = 0; i < s.len; i++) {
-        if (strchr(" \t\r", s.p[i]) == NULL) {
+        if (!tc_is_blank(s.p[i])) {
             return 0;
         }
     }
@@ -240,6 +247,10 @@ take_line(bulk_t *k, tq_str_t line)
         return send_first(k, &job);
     }
 
+    if (k->batch.jobs == 0) {
+        k->since_ms = tc_now_ms();
+    }
+
     k->lines[k->batch.jobs] = k->line;
 
     if (tq_enqueue_add(&k->batch, tq_str(""), tq_str(""), 0, 0, &job, 1) < 0) {
@@ -283,6 +294,45 @@ take_lines(bulk_t *k, tq_buf_t *b, size_t searched)
 }
 
 
+/* Waits for more input; what was read does not wait with it. */
+static int
+wait_for_lines(bulk_t *k, int fd)
+{
+    int      code, ready;
+    int64_t  left;
+
+    for ( ;; ) {
+        left = -1;
+
+        if (k->batch.jobs != 0 || k->started != 0) {
+            left = k->since_ms + HOLD_MS - tc_now_ms();
+            left = left < 0 ? 0 : left;
+        }
+
+        ready = tc_stop_wait(fd, left);
+
+        if (ready > 0) {
+            return TC_OK;
+        }
+
+        if (ready < 0) {
+            k->stopped = tc_stop_asked();
+            return TC_FAILED;
+        }
+
+        code = send_batch(k);
+
+        if (code == TC_OK && k->started != 0) {
+            code = settle(k);
+        }
+
+        if (code != TC_OK) {
+            return code;
+        }
+    }
+}
+
+
 static int
 read_lines(bulk_t *k, int fd, const char *path)
 {
@@ -303,6 +353,11 @@ read_lines(bulk_t *k, int fd, const char *path)
 
         if (tq_buf_reserve(&b, READ_BYTES) != 0) {
             code = tc_error(k->tc, TC_FAILED, "out of memory");
+            break;
+        }
+
+        code = wait_for_lines(k, fd);
+        if (code != TC_OK) {
             break;
         }
 
@@ -382,15 +437,22 @@ report(bulk_t *k, int code)
 
     } else if (k->lost[0] != '\0') {
         code = tc_error(k->tc, TC_UNAVAILABLE, "%s", k->lost);
+
+    } else if (k->stopped != 0) {
+        code = tc_error(k->tc, 128 + k->stopped, "stopped by signal %d (%s): "
+                        "line %lld and what follows it were not added",
+                        k->stopped, strsignal(k->stopped),
+                        (long long) (k->batch.jobs != 0 ? k->lines[0]
+                                     : k->line + 1));
+    }
+
+    if (tc_print(k->tc, &out) != TC_OK && code == TC_OK) {
+        code = TC_FAILED;
     }
 
     if (code != TC_OK && !k->tc->json) {
         fprintf(stderr, "taskmq: jobs that were added before that: %lld\n",
                 (long long) k->added);
-    }
-
-    if (tc_print(k->tc, &out) != TC_OK && code == TC_OK) {
-        code = TC_FAILED;
     }
 
     return code;
@@ -420,6 +482,7 @@ tc_add_bulk(tc_t *tc, const char *path, tq_str_t tail)
     k->tc = tc;
     k->tail = tail;
 
+    tc_stop_watch();
     code = read_lines(k, fd, path);
 
     /* A wrong line does not take the ones before it along. */

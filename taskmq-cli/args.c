@@ -26,6 +26,11 @@ set_option(tc_t *tc, const tc_opt_t *o, char *value)
         return 0;
 
     case TC_TEXT:
+        /* a script's unset variable is a mistake, never a default */
+        if (*value == '\0') {
+            tc_usage(tc, "--%s wants a value, not an empty one", o->name);
+            return -1;
+        }
         *(const char **) o->dst = value;
         return 0;
 

@@ -109,7 +109,7 @@ tc_add_read(tc_t *tc, const char *where, tq_str_t text, tq_str_t tail,
 
     if (tail.len != 0) {
         /* Checked on its own, so that it cannot bring members of the job. */
-        for (at = 0; at < text.len && strchr(" \t\r\n", text.p[at]); at++) {
+        for (at = 0; at < text.len && tc_is_blank(text.p[at]); at++) {
             /* void */
         }
 
@@ -498,8 +498,9 @@ const tc_command_t  tc_add_commands[] = {
       "\n"
       "With --from, adds one job per line of the file and prints the ids as\n"
       "ranges: each line is a payload for HANDLER, or without HANDLER a whole\n"
-      "job as POST /add-job takes it. Stops at the first wrong line; the\n"
-      "lines before it have been added.\n"
+      "job as POST /add-job takes it. A line from a slow pipe is added within\n"
+      "0.1 s. Stops at the first wrong line; the lines before it have been\n"
+      "added. Ctrl-C, too, says what was added, and which line is the next.\n"
       "\n"
       "  --priority N          0 (low) to 100; 0 unless given\n"
       "  --retry-policy P      fixed, exponential or none; fixed unless given\n"

@@ -196,7 +196,7 @@ extend_data(const tc_check_t *k, tq_buf_t *b)
 
     tq_buf_add(b, k->data, len);
 
-    while (len > 0 && strchr(" \t\r\n", k->data[len - 1])) {
+    while (len > 0 && tc_is_blank(k->data[len - 1])) {
         len--;
     }
 

@@ -9,6 +9,20 @@
 #include "tc.h"
 
 
+/* What no option gave; an empty variable counts as unset. */
+static void
+setting(const char **dst, const char *variable, const char *otherwise)
+{
+    if (*dst == NULL) {
+        *dst = getenv(variable);
+
+        if (*dst == NULL || **dst == '\0') {
+            *dst = otherwise;
+        }
+    }
+}
+
+
 int
 tc_connect(tc_t *tc)
 {
@@ -19,21 +33,8 @@ tc_connect(tc_t *tc)
         return TC_OK;
     }
 
-    if (tc->url == NULL) {
-        tc->url = getenv("TASKMQ_REDIS_URL");
-    }
-
-    if (tc->url == NULL || *tc->url == '\0') {
-        tc->url = "redis://127.0.0.1:6379/0";
-    }
-
-    if (tc->ns_name == NULL) {
-        tc->ns_name = getenv("TASKMQ_NAMESPACE");
-    }
-
-    if (tc->ns_name == NULL || *tc->ns_name == '\0') {
-        tc->ns_name = "taskmq";
-    }
+    setting(&tc->url, "TASKMQ_REDIS_URL", "redis://127.0.0.1:6379/0");
+    setting(&tc->ns_name, "TASKMQ_NAMESPACE", "taskmq");
 
     if (tq_ns_init(&tc->ns, tc->ns_name, strlen(tc->ns_name)) != 0) {
         return tc_usage(tc, "\"%s\" is not a namespace: 1 to %d of A-Z a-z "

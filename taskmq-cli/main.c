@@ -111,10 +111,10 @@ global_option(tc_t *tc, int argc, char **argv)
 
     if (argv[0][len] == '=') {
         *dst = argv[0] + len + 1;
-        return 1;
+        return **dst != '\0' ? 1 : 0;
     }
 
-    if (argv[0][len] != '\0' || argc < 2) {
+    if (argv[0][len] != '\0' || argc < 2 || argv[1][0] == '\0') {
         return 0;
     }
 
@@ -157,7 +157,7 @@ main(int argc, char **argv)
         n = global_option(&tc, argc - i, argv + i);
         if (n == 0) {
             return tc_error(&tc, TC_USAGE, "%s: not an option, or its value "
-                            "is missing (see taskmq --help)", argv[i]);
+                            "is missing or empty (see taskmq --help)", argv[i]);
         }
     }
 
@@ -178,5 +178,8 @@ main(int argc, char **argv)
     code = command->run(&tc, argc - i, argv + i);
 
     tq_sync_close(tc.redis);
-    return tc_end(&tc, code);
+    code = tc_end(&tc, code);
+    tc_stop_end();
+
+    return code;
 }

@@ -130,7 +130,7 @@ spread(tq_buf_t *out, const char *p, size_t len)
         case '{': case '[':
             tq_buf_addc(out, p[i]);
 
-            for (next = i + 1; next < len && strchr(" \t\r\n", p[next]);
+            for (next = i + 1; next < len && tc_is_blank(p[next]);
                  next++)
             {
                 /* void */

@@ -171,7 +171,28 @@ void tc_progress_end(tc_progress_t *p);
 /* Milliseconds of a monotonic clock. */
 int64_t tc_now_ms(void);
 
+/* ---- Ctrl-C in bulk work (stop.c) ---- */
+
+/* From here on INT, TERM and HUP only set a flag, once they are looked for. */
+void tc_stop_watch(void);
+
+/* Waits until fd can be read, at most so long (-1: for ever). 1, 0 at the end
+ * of the time, or -1: the command is to stop. */
+int tc_stop_wait(int fd, int64_t ms);
+
+/* The signal that asks to stop, or 0. */
+int tc_stop_asked(void);
+
+/* Ends the program by the signal that stopped it, if one did. Call it last. */
+void tc_stop_end(void);
+
 /* ---- files (file.c) ---- */
+
+static inline int
+tc_is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 /* Reads a whole file, "-" is stdin, up to max bytes. TC_OK, or an exit code
  * after saying why; b is the caller's to free either way. */
