@@ -239,8 +239,14 @@ while g <= ngroups do
             end
         end
         if #idle < over then
-            no = -2
-        else
+            -- Those that a live worker serves have as much room of their own.
+            no = over - #idle > HANDLERS_MAX and -2 or nil
+            for name in pairs(fresh) do
+                local seen = tonumber(call('ZSCORE', P .. 'served', name) or 0)
+                no = seen <= now - GONE_MS and -2 or no
+            end
+        end
+        if not no then
             forget = forget or {}
             for i = 1, #idle do
                 forget[idle[i]] = true

@@ -14,7 +14,7 @@
 --@include order
 --@include header
 
-local HANDLERS_MAX = 1000
+local HANDLERS_MAX, GONE_MS = 1000, 60000
 
 local id, dead_only = argv[1], argv[2] == '1'
 local record = call('GET', J .. id)
@@ -26,10 +26,13 @@ if dead_only and call('GETRANGE', R .. id, 0, 0) ~= 'F' then
 end
 
 local handler = handler_at(record, 1)
-if call('HEXISTS', P .. 'handlers', handler) == 0
-   and call('HLEN', P .. 'handlers') >= HANDLERS_MAX
-then
-    return bad('replay: too many handlers')
+if call('HEXISTS', P .. 'handlers', handler) == 0 then
+    -- as in enqueue
+    local seen = tonumber(call('ZSCORE', P .. 'served', handler) or 0)
+    local room = seen > now - GONE_MS and 2 * HANDLERS_MAX or HANDLERS_MAX
+    if call('HLEN', P .. 'handlers') >= room then
+        return bad('replay: too many handlers')
+    end
 end
 local mode = sub(call('HGET', P .. 'config', 'selection') or 'p', 1, 1)
 

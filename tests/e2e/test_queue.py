@@ -41,6 +41,26 @@ class Figures(unittest.TestCase):
         self.assertIn(b'"waiting":150', out.stdout)
 
 
+class Names(unittest.TestCase):
+
+    def test_junk_does_not_lock_out_a_served_handler(self):
+        with Stack(handlers={"mine": {"builtin": "noop"}},
+                   http="taskmq_max_bulk 1m;") as s:
+            s.worker()
+            r = s.post("/add-jobs", [{"handler": "junk%d" % i, "payload": {}}
+                                     for i in range(1000)])
+            self.assertEqual(r.status, 200, r)
+            r = s.post("/add-job", {"handler": "junk", "payload": {}})
+            self.assertEqual(r.status, 422, r)
+            s.wait_done(s.add("mine"))
+            out = s.cli("add-job", "mine", "{}")
+            self.assertEqual(out.returncode, 0, out)
+            self.assertEqual(s.get("/monitor/metrics", token=None).status, 200)
+            self.assertEqual(len(s.get("/queues").json()["queues"]), 1001)
+            out = s.cli("--json", "stats")
+            self.assertEqual(out.returncode, 0, out)
+
+
 class Times(unittest.TestCase):
 
     def test_periodic_before_1970(self):

@@ -16,6 +16,14 @@ import tmq
 # file, what stands there once, what instead, what that breaks
 MUTANTS = [
     ('enqueue',
+     "                no = seen <= now - GONE_MS and -2 or no\n",
+     "",
+     'junk where served names have room'),
+    ('enqueue',
+     "no = over - #idle > HANDLERS_MAX and -2 or nil",
+     "no = -2",
+     'a served name that is locked out'),
+    ('enqueue',
      "if call('EXISTS', unpack(ids)) == #ids then",
      "if call('EXISTS', unpack(ids)) > 0 then",
      'one of many jobs of a key was deleted'),

@@ -162,6 +162,50 @@ def test_too_many_names(d):
     eq(d.c('HLEN', d.k('handlers')), 1000)
 
 
+def test_served_names_have_room(d):
+    """Junk cannot lock out what a live worker serves."""
+    fill_names(d, 999)
+    d.extend(handlers=['mine', 'yours', 'ours'])
+    junk = [job('junk%d' % i) for i in range(2)]
+    eq(d.add(*junk), -2)
+    eq(d.add(junk[0]), 1000)
+    eq((d.add(job('mine')), d.add(job('mine')), d.add(junk[1])),
+       (1001, 1002, -2))
+    eq(d.add(job('yours'), junk[1]), -2, 'all or none')
+    eq(d.add(job('yours'), job('mine'), known='1'), 1003)
+    eq(d.s.enqueue(3, *group([junk[1]]), *group([job('ours')]),
+                   *group([job('other')])), [-2, 1005, -2])
+    eq(d.c('HLEN', d.k('handlers')), 1003)
+    eq([i for i, _, _, _ in d.claim('mine', 9, 'yours', 9, 'ours', 9)],
+       [1001, 1002, 1004, 1003, 1005])
+    # no live worker serves it
+    d.extend(handlers=['late'])
+    d.c('ZADD', d.k('served'), ms() - 60001, 'late')
+    eq(d.add(job('late')), -2)
+
+
+def test_room_of_served_names_is_bounded(d):
+    fill_names(d, 1000)
+    for k in range(2):
+        names = ['s%d-%d' % (k, i) for i in range(600)]
+        d.extend(worker='%016x' % k, handlers=names)
+        got = [d.add(job(n)) for n in names]
+        eq([x > 0 for x in got],
+           [True] * (400 if k else 600) + [False] * (200 if k else 0))
+    eq(d.c('HLEN', d.k('handlers')), 2000)
+    eq((len(d.s.stats()[31::7]) >= 2000, d.s.stats()[29]), (True, 2000))
+
+
+def test_served_name_is_replayed(d):
+    d.add(job('mine'))
+    d.complete(*d.take('mine'))
+    d.c('HDEL', d.k('handlers'), 'mine')
+    fill_names(d, 1000)
+    assert 'TASKMQ' in error_of(d.s.replay, 1, 0)
+    d.extend(handlers=['mine'])
+    eq(d.s.replay(1, 0)[0], 0)
+
+
 def test_idle_names_make_room(d):
     fill_names(d, 1000, waiting=False)
     d.c('HSET', d.k('stats'), *sum((['%s:n%d' % (name, i), 0] for i in range(
