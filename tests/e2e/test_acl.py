@@ -1,12 +1,15 @@
 """redis-acl.example: its users may do what nginx, workers and the command line
 tool do, all of it (every test runs under it, see harness.py), and nothing
-else: each command that stands there is used."""
+else: each command that stands there is used. What they can do is also read
+from the sources (needed.py): a branch that no test takes counts, too."""
 
 import re
 import threading
+import urllib.request
 import unittest
 
 from harness import ACL, Redis, Stack, free_port, wait_for
+from needed import needed
 
 ROLES = ("nginx", "worker", "cli")
 LINE = re.compile(r"\+[\d.]+ \[\d+ ([^\]]+)\] (.*)")
@@ -178,7 +181,9 @@ class Exact(unittest.TestCase):
 
     def by_worker(self):
         s = self.s
-        w = s.worker("--concurrency", 2, "--grace", 0)
+        port = free_port()
+        w = s.worker("--concurrency", 2, "--grace", 0,
+                     "--listen", "127.0.0.1:%d" % port)
         s.redis("SCRIPT", "FLUSH")
         for i in range(8):
             s.add("tu"[i % 2], retention_seconds=1)
@@ -188,7 +193,21 @@ class Exact(unittest.TestCase):
         self.cli("config", "set", "dead_max", "1")
         self.dead()
         self.dead()
+        self.statistics_of_many(port)
         return w
+
+    def statistics_of_many(self, port):
+        """Of a handler whose oldest job may be behind all that are looked at:
+        one by one they wait, more of them in a lane for each priority."""
+        s = self.s
+        self.cli("config", "set", "selection", "lifo")
+        jobs = [s.add("idle", priority=i % 101) for i in range(150)]
+        with urllib.request.urlopen("http://127.0.0.1:%d/metrics"
+                                    % port) as r:
+            self.assertIn('taskmq_oldest_pending_seconds{handler="idle"}',
+                          r.read().decode())
+        self.cli("cancel", *jobs)
+        self.cli("config", "set", "selection", "priority")
 
     def lost_and_given_back(self, w):
         """A worker is stopped, one is killed; a third takes over."""
@@ -233,6 +252,11 @@ class Exact(unittest.TestCase):
         for role, commands in listed().items():
             with self.subTest(role):
                 self.assertEqual(sorted(used[role]), commands)
+
+    def test_all_that_can_be_used_is_allowed(self):
+        for role, commands in listed().items():
+            with self.subTest(role):
+                self.assertEqual(sorted(needed(role)), commands)
 
     def test_one_less_and_it_does_not_work(self):
         """The harness sees a command that is not allowed."""

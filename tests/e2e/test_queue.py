@@ -16,7 +16,7 @@ class Figures(unittest.TestCase):
         them reads."""
         with Stack() as s:
             for i in range(150):
-                s.add("h", {}, priority=i % 3)
+                s.add("h", {}, priority=i % 101)     # each a lane of its own
             for mode in ("lifo", "fifo", "priority"):
                 out = s.cli("config", "set", "selection", mode)
                 self.assertEqual(out.returncode, 0, out)

@@ -1,0 +1,105 @@
+"""Which commands of Redis each program can ever use, read from the sources:
+what its C files send themselves, and what the scripts that they call send.
+Nothing has to happen for a command to be found here."""
+
+import glob
+import os
+import re
+
+from harness import ROOT
+
+LIB = os.path.join(ROOT, "libtaskmq")
+LUA = os.path.join(LIB, "lua")
+FOLDERS = {"nginx": "ngx_taskmq_module", "worker": "taskmq-worker",
+           "cli": "taskmq-cli"}
+# What is reached by name alone: their flush() gets no dead_max.
+NEVER = {"cancel": {"zpopmin"}, "retry": {"zpopmin"}}
+GROUPS = ("client", "script", "config", "acl")
+
+LUA_CALL = re.compile(r"\b(?:p?call|bulk)\(\s*(?:'([A-Z]+)'|(\w+))")
+C_CALL = re.compile(r'tq_call_args\(call, "([A-Z]+)"\);'
+                    r'(?:\s*tq_call_args\(call, "([A-Z]+)"\);)?')
+C_SHAKE = re.compile(r'tq_shake_add\(r, (?:NULL|\*s), "([A-Z]+)",'
+                     r'\s*(?:"([A-Z]+)")?')
+C_FUNCTION = re.compile(r"^(\w+)\([^;{}]*\)\n\{\n(.*?)^\}", re.M | re.S)
+C_TEXT = re.compile(r"^(?:static )?const char +(\w+)\[\] =\n?(.*?);$",
+                    re.M | re.S)
+
+
+def text(path):
+    with open(path) as f:
+        return f.read()
+
+
+def sources(folder):
+    return [text(p) for p in sorted(glob.glob(os.path.join(folder, "*.c")))]
+
+
+def reached(start, bodies):
+    """start, and the bodies whose names stand in it or in one reached."""
+    found, todo = set(), [start]
+    while todo:
+        for word in set(re.findall(r"\w+", todo.pop())):
+            if word in bodies and word not in found:
+                found.add(word)
+                todo.append(bodies[word])
+    return [start] + [bodies[name] for name in sorted(found)]
+
+
+def of_script(path):
+    """A script's commands. Functions that are included and never called do not
+    count."""
+    def take(match):
+        return included(os.path.join(LUA, "lib", match[1] + ".lua"))
+
+    def included(path):
+        return re.sub(r"^[ \t]*--@include (\w+)$", take, text(path),
+                      flags=re.M)
+
+    bodies = {}
+
+    def keep(match):
+        bodies[match[1]] = bodies.get(match[1], "") + match[2]
+        return ""
+
+    lines = re.sub(r"--.*", "", included(path))
+    main = re.sub(r"^local function (\w+)(.*?)^end$", keep, lines,
+                  flags=re.M | re.S)
+    commands = set()
+    for part in reached(main, bodies):
+        for command, variable in LUA_CALL.findall(part):
+            # bulk(cmd, …) names its command where it is called
+            assert command or variable == "cmd", (path, variable)
+            commands.add(command.lower())
+    return commands - {""}
+
+
+def of_text(part):
+    """The commands in a piece of C: its own, and those of a script that is a
+    text in it."""
+    commands = set()
+    for match in list(C_CALL.finditer(part)) + list(C_SHAKE.finditer(part)):
+        command = match[1].lower()
+        if command in GROUPS:
+            command += "|" + match[2].lower()
+        commands.add(command)
+    if "\\nEVALSHA\\r" in part:
+        commands.add("evalsha")
+    commands.update(c.lower() for c in
+                    re.findall(r"redis\.p?call\('([A-Z]+)'", part))
+    return commands
+
+
+def needed(role):
+    """What a program needs, and never less. Everybody may AUTH."""
+    bodies, commands = {}, set()
+    for source in sources(LIB):
+        bodies.update(C_FUNCTION.findall(source))
+        bodies.update(C_TEXT.findall(source))
+    mine = "\n".join(sources(os.path.join(ROOT, FOLDERS[role])))
+    for part in reached(mine, bodies):
+        commands |= of_text(part)
+        for name in re.findall(r"&tq_script_(\w+)", part):
+            commands |= of_script(os.path.join(LUA, name + ".lua")) \
+                - NEVER.get(name, set())
+    return commands - {"auth"}
