@@ -136,6 +136,8 @@
 #define TQ_CHILD_LINES_PER_S      50      /* of one instance's stderr, and of
                                              its stdout, in the worker's log */
 #define TQ_LOG_FIELD_BYTES        2048    /* of one value in the worker's log */
+#define TQ_HTTP_CLIENTS_MAX       64      /* of --listen, at a time */
+#define TQ_HTTP_CLIENT_MS         5000    /* for its request and our answer */
 #define TQ_CONFIG_FILE_BYTES      (1024 * 1024)   /* handlers.toml */
 #define TQ_DONE_TRIES             5       /* of a call that Redis refuses for
                                              no reason that passes */

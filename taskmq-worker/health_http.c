@@ -1,20 +1,22 @@
 /*
  * health_http.c: the server of --listen: one request per connection, GET and
  * HEAD, two paths. A client has a few seconds in all; a slow or silent one
- * takes one of a few places, never the loop. The namespace's sums cost Redis
+ * takes one of a few places, never the loop, and loses it to the next client
+ * when all are taken. The namespace's sums cost Redis
  * milliseconds: one reading every TQ_STATS_MS serves all who ask.
  */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
 
 #include "health_int.h"
 #include "log.h"
 
-#define CLIENTS_MAX    32
 #define REQUEST_BYTES  8192
-#define CLIENT_MS      5000
+#define BACKLOG        4096   /* a flood of connections waits there, too */
 
 typedef struct client_s  client_t;
 
@@ -27,6 +29,7 @@ struct client_s {
     size_t        len;
     int           head;       /* HEAD: no body */
     int           answered;
+    uint64_t      number;     /* in the order they came */
     int           waits;      /* for Redis' answer */
     client_t     *next;       /* … as this one does, too */
     unsigned      handles;
@@ -36,7 +39,8 @@ struct client_s {
 static uv_tcp_t   server;
 static int        listening;
 static unsigned   nclients;
-static client_t  *clients[CLIENTS_MAX];
+static uint64_t   came;
+static client_t  *clients[TQ_HTTP_CLIENTS_MAX];
 
 static struct {
     redisReply   *reply;      /* NULL: not read yet */
@@ -99,12 +103,16 @@ on_written(uv_write_t *req, int status)
 static void
 answer(client_t *c, const char *status, const char *type, tq_buf_t *body)
 {
-    uv_buf_t  buf;
+    uv_buf_t     buf;
+    const char  *allow;
+
+    /* RFC 9110, 15.5.6: what would do */
+    allow = strncmp(status, "405", 3) == 0 ? "Allow: GET, HEAD\r\n" : "";
 
     c->answered = 1;
     tq_buf_addf(&c->out, "HTTP/1.1 %s\r\nContent-Type: %s\r\n"
-        "Content-Length: %zu\r\nCache-Control: no-store\r\n"
-        "Connection: close\r\n\r\n", status, type, body->len);
+        "Content-Length: %zu\r\n%sCache-Control: no-store\r\n"
+        "Connection: close\r\n\r\n", status, type, body->len, allow);
     if (!c->head) {
         tq_buf_add(&c->out, body->p, body->len);
     }
@@ -218,30 +226,59 @@ serve_metrics(client_t *c)
     sums.waiting = c;
 }
 
-/* c->in is a whole request, with NUL. */
-static void
-serve(client_t *c)
+/* The path of the request line METHOD TARGET HTTP/1.x, with NUL, or NULL: it
+ * is none. The target may be a whole URL (RFC 9112, 3.2.2: servers must). */
+static char *
+read_path(char *line)
 {
-    char        *path, *end;
-    tq_buf_t     b = {0};
-    const char  *status;
+    char         *path, *end;
+    static char   root[] = "/";
 
-    c->head = strncmp(c->in, "HEAD ", 5) == 0;
-    path = strchr(c->in, ' ');
-    end = path != NULL ? strpbrk(path + 1, " ?\r\n") : NULL;
+    path = strchr(line, ' ');
+    end = path != NULL ? strpbrk(path + 1, " \r\n") : NULL;
 
-    if (end == NULL) {
-        answer_error(c, "400 Bad Request");
-        return;
-    }
-
-    if (!c->head && strncmp(c->in, "GET ", 4) != 0) {
-        answer_error(c, "405 Method Not Allowed");
-        return;
+    if (end == NULL || end == path + 1 || path == line
+        || strncmp(end, " HTTP/1.", 8) != 0 || end[8] < '0' || end[8] > '9'
+        || end[9] != '\r')
+    {
+        return NULL;
     }
 
     *end = '\0';
     path++;
+
+    if (strncasecmp(path, "http://", 7) == 0) {
+        path += 7;
+        path += strcspn(path, "/?");
+    }
+
+    path[strcspn(path, "?")] = '\0';
+
+    return *path != '\0' ? path : root;
+}
+
+/* c->in is a whole request, with NUL. */
+static void
+serve(client_t *c)
+{
+    int          get;
+    char        *path;
+    tq_buf_t     b = {0};
+    const char  *status;
+
+    c->head = strncmp(c->in, "HEAD ", 5) == 0;
+    get = strncmp(c->in, "GET ", 4) == 0;
+    path = read_path(c->in);
+
+    if (path == NULL) {
+        answer_error(c, "400 Bad Request");
+        return;
+    }
+
+    if (!c->head && !get) {
+        answer_error(c, "405 Method Not Allowed");
+        return;
+    }
 
     if (strcmp(path, "/healthz") == 0 || strcmp(path, "/health") == 0) {
         status = tw_health_why(c->w) == NULL ? "200 OK"
@@ -267,6 +304,20 @@ on_alloc(uv_handle_t *h, size_t size, uv_buf_t *buf)
         (unsigned) (sizeof(c->in) - 1 - c->len));
 }
 
+/* n more bytes are in c->in. */
+static void
+take(client_t *c, size_t n)
+{
+    c->len += n;
+    c->in[c->len] = '\0';
+
+    if (c->len == sizeof(c->in) - 1) {
+        answer_error(c, "431 Request Header Fields Too Large");
+    } else if (strstr(c->in, "\r\n\r\n") != NULL) {
+        serve(c);
+    }
+}
+
 static void
 on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
@@ -279,18 +330,58 @@ on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
         return;
     }
 
-    c->len += (size_t) n;
-    c->in[c->len] = '\0';
+    take(c, (size_t) n);
 
-    if (strstr(c->in, "\r\n\r\n") != NULL
-        || c->len == sizeof(c->in) - 1)
-    {
+    if (c->answered || c->waits) {
         (void) uv_read_stop(s);
-        if (c->len == sizeof(c->in) - 1) {
-            answer_error(c, "431 Request Header Fields Too Large");
-        } else {
-            serve(c);
+    }
+}
+
+/* Whether a loses its place before b does. */
+static int
+goes_first(const client_t *a, const client_t *b)
+{
+    int  a_asked = a->waits || a->answered, b_asked = b->waits || b->answered;
+
+    return a_asked != b_asked ? !a_asked : a->number < b->number;
+}
+
+/* A place for one more: it is the oldest's that has not asked yet. */
+static void
+make_room(void)
+{
+    unsigned   i;
+    client_t  *c;
+
+    if (nclients < TQ_HTTP_CLIENTS_MAX) {
+        return;
+    }
+
+    for (c = clients[0], i = 1; i < nclients; i++) {
+        if (goes_first(clients[i], c)) {
+            c = clients[i];
         }
+    }
+
+    close_client(c);
+}
+
+/* What is there already is answered before more clients are let in: among
+ * thousands of silent ones, the next may cost this one its place. */
+static void
+read_now(client_t *c)
+{
+    int      fd;
+    ssize_t  n;
+
+    if (uv_fileno((uv_handle_t *) &c->tcp, &fd) != 0) {
+        return;
+    }
+
+    n = recv(fd, c->in, sizeof(c->in) - 1, MSG_DONTWAIT);
+
+    if (n > 0) {
+        take(c, (size_t) n);
     }
 }
 
@@ -310,16 +401,21 @@ on_connect(uv_stream_t *s, int status)
     c->timer.data = c;
     c->handles = 2;
 
-    if (uv_accept(s, (uv_stream_t *) &c->tcp) != 0
-        || nclients == CLIENTS_MAX)
-    {
+    if (uv_accept(s, (uv_stream_t *) &c->tcp) != 0) {
         close_client(c);
         return;
     }
 
+    make_room();
     clients[nclients++] = c;
-    (void) uv_timer_start(&c->timer, on_timeout, CLIENT_MS, 0);
-    (void) uv_read_start((uv_stream_t *) &c->tcp, on_alloc, on_read);
+    c->number = ++came;
+    (void) uv_timer_start(&c->timer, on_timeout, TQ_HTTP_CLIENT_MS, 0);
+
+    read_now(c);
+
+    if (!c->answered && !c->waits) {
+        (void) uv_read_start((uv_stream_t *) &c->tcp, on_alloc, on_read);
+    }
 }
 
 /* HOST:PORT, numbers only: a server that starts must not wait for DNS. */
@@ -377,7 +473,7 @@ tw_health_listen(tw_worker_t *w, const char *where)
     server.data = w;
     rc = uv_tcp_bind(&server, (struct sockaddr *) &sa, 0);
     if (rc == 0) {
-        rc = uv_listen((uv_stream_t *) &server, CLIENTS_MAX, on_connect);
+        rc = uv_listen((uv_stream_t *) &server, BACKLOG, on_connect);
     }
 
     if (rc != 0) {

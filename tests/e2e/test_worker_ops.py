@@ -4,6 +4,8 @@ import http.client
 import json
 import os
 import re
+import resource
+import select
 import signal
 import socket
 import sys
@@ -196,6 +198,97 @@ class Health(unittest.TestCase):
                     pass
                 c.close()
             self.assertEqual(self.get(port, "/healthz")[0], 200)
+            self.assertEqual(w.stop(), 0)
+
+    def ask(self, port, request):
+        with socket.create_connection(("127.0.0.1", port),
+                                      timeout=5 * SLOW) as c:
+            c.sendall(request)
+            got = b""
+            while more := c.recv(65536):
+                got += more
+        return got.decode()
+
+    def test_request_lines(self):
+        with Desk(handlers={"n": {"builtin": "noop"}}) as s:
+            port = free_port()
+            s.worker("--listen", "127.0.0.1:%d" % port)
+            wait_for(lambda: self.get(port, "/healthz")[0] == 200, 10)
+            host = "http://127.0.0.1:%d" % port
+            for status, line in (
+                    (200, "GET /healthz HTTP/1.1"),
+                    (200, "GET /healthz HTTP/1.0"),
+                    (200, "GET /health?a=/b HTTP/1.1"),
+                    # as a proxy is asked; servers must take it, too
+                    (200, "GET %s/healthz HTTP/1.1" % host),
+                    (200, "GET HTTP://other/metrics HTTP/1.1"),
+                    (200, "GET http://[::1]:1/healthz?x HTTP/1.1"),
+                    (200, "HEAD %s/healthz HTTP/1.1" % host),
+                    (404, "GET %s HTTP/1.1" % host),
+                    (404, "GET %s/ HTTP/1.1" % host),
+                    (404, "GET %s?/healthz HTTP/1.1" % host),
+                    (404, "GET http:/healthz HTTP/1.1"),
+                    (404, "GET /x/http://y/healthz HTTP/1.1"),
+                    (405, "POST /healthz HTTP/1.1"),
+                    (405, "PUT %s/metrics HTTP/1.1" % host),
+                    (405, "OPTIONS * HTTP/1.1"),
+                    (405, "CONNECT a:80 HTTP/1.1"),
+                    (405, "get /healthz HTTP/1.1"),
+                    (400, "GET /healthz"), (400, "GET"), (400, ""),
+                    (400, "GET  HTTP/1.1"), (400, "GET /healthz HTTP/2.0"),
+                    (400, "GET /healthz HTTP/1.x"),
+                    (400, "GET /a /healthz HTTP/1.1"),
+                    (400, " /healthz HTTP/1.1")):
+                with self.subTest(line):
+                    got = self.ask(port, line.encode()
+                                   + b"\r\nHost: a /b\r\n\r\n")
+                    self.assertTrue(got.startswith("HTTP/1.1 %d " % status),
+                                    got)
+                    self.assertEqual("\r\nAllow: GET, HEAD\r\n" in got,
+                                     status == 405)
+            # as it comes over slow lines
+            with socket.create_connection(("127.0.0.1", port),
+                                          timeout=5 * SLOW) as c:
+                for byte in b"GET /healthz HTTP/1.1\r\n\r\n":
+                    c.sendall(bytes([byte]))
+                    select.select([c], [], [], 0.002)
+                self.assertIn(b"HTTP/1.1 200 ", c.recv(100))
+
+    def test_half_open_connections(self):
+        """Thousands of silent ones cost nobody an answer."""
+        want = 3000
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE,
+                           (min(hard, max(soft, want + 500)), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE,
+                        (soft, hard))
+        with Desk(handlers={"n": {"builtin": "noop"}}) as s:
+            port = free_port()
+            w = s.worker("--listen", "127.0.0.1:%d" % port)
+            wait_for(lambda: self.get(port, "/healthz")[0] == 200, 10)
+            held = []
+            try:
+                for i in range(want):
+                    c = socket.create_connection(("127.0.0.1", port),
+                                                 timeout=5 * SLOW)
+                    held.append(c)
+                    if i % 3 == 1:
+                        c.sendall(b"GET /healthz HTT")
+                    if i % 100 == 99:
+                        begin = time.monotonic()
+                        self.assertEqual(self.get(port, "/healthz")[0], 200)
+                        self.assertEqual(self.get(port, "/metrics")[0], 200)
+                        self.assertLess(time.monotonic() - begin, 2 * SLOW)
+                self.assertLess(len(os.listdir("/proc/%d/fd" % w.pid)), 150)
+                # the youngest have their places still, and their time
+                held[-1].sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+                self.assertIn(b" 200 ", held[-1].recv(100))
+                held[-2].settimeout(10 * SLOW)
+                self.assertEqual(held[-2].recv(100), b"")
+            finally:
+                for c in held:
+                    c.close()
+            s.wait_done(s.add("n", {}))
             self.assertEqual(w.stop(), 0)
 
     def test_no_handler_can_start(self):
