@@ -382,13 +382,15 @@ tq_errs_init(tq_field_errs_t *errs)
     errs->too_large = 0;
 }
 
-/* tq_read_scan checks that the body is JSON, and notes members on the way. 0,
- * or -1 with errs, which then says only that. */
+/* tq_read_scan checks that the body is JSON, and notes members on the way: the
+ * envelope strictly, strings in a payload as RFC 8259 has them. 0, or -1 with
+ * errs, which then says only that. */
 static int
 tq_read_scan(tq_reader_t *r, int level, tq_str_t body, tq_json_val_t *top)
 {
     tq_json_err_t    err;
-    tq_json_visit_t  visit = { level, tq_read_member, tq_read_item, r };
+    tq_json_visit_t  visit = { level, TQ_JSON_PAYLOAD, level + 1,
+                               tq_read_member, tq_read_item, r };
 
     tq_errs_init(r->errs);
 

@@ -30,6 +30,9 @@ typedef struct {
     tq_json_err_t          *err;
     const tq_json_visit_t  *visit;
     int                     level;    /* the visitor's, 0: none */
+    int                     text;     /* from these depths on strings may hold
+                                         anything, and keys may repeat */
+    int                     repeats;
     tq_str_t                key;      /* the last one at that level */
     const char             *from[3];  /* by depth: where a value began */
     tq_json_keys_t          keys;
@@ -111,12 +114,16 @@ tq_json_escape(tq_json_scan_t *s)
         return -1;
     }
 
+    s->p += 6;
+
+    if (s->depth >= s->text) {
+        return 0;
+    }
+
     if (u == 0) {
         (void) tq_json_fail(s, p, "\\u0000 is not accepted");
         return -1;
     }
-
-    s->p += 6;
 
     if (u < 0xd800 || u > 0xdfff) {
         return 0;
@@ -338,8 +345,10 @@ tq_json_key(tq_json_scan_t *s)
         s->key.len = (size_t) (s->p - from - 2);
     }
 
-    rc = tq_json_keys_add(&s->keys, &s->frame[s->depth - 1],
-        (size_t) (from + 1 - s->start), (size_t) (s->p - from - 2), escaped);
+    rc = s->depth >= s->repeats ? 0
+         : tq_json_keys_add(&s->keys, &s->frame[s->depth - 1],
+               (size_t) (from + 1 - s->start), (size_t) (s->p - from - 2),
+               escaped);
 
     if (rc > 0) {
         return tq_json_fail(s, from, "duplicate key");
@@ -457,16 +466,10 @@ tq_json_seen(const tq_json_scan_t *s)
     }
 }
 
-int
-tq_json_parse(const char *p, size_t len, tq_json_val_t *out,
-    tq_json_err_t *err)
-{
-    return tq_json_parse_visit(p, len, out, err, NULL);
-}
-
-int
-tq_json_parse_visit(const char *p, size_t len, tq_json_val_t *out,
-    tq_json_err_t *err, const tq_json_visit_t *visit)
+static int
+tq_json_scan(const char *p, size_t len, tq_json_val_t *out,
+    tq_json_err_t *err, const tq_json_visit_t *visit, tq_json_kind_t kind,
+    int depth)
 {
     const char      *from;
     tq_json_at_t     at = TQ_JSON_AT_VALUE;
@@ -481,6 +484,8 @@ tq_json_parse_visit(const char *p, size_t len, tq_json_val_t *out,
     s.err = err;
     s.visit = visit;
     s.level = visit ? visit->level : 0;
+    s.text = kind == TQ_JSON_READ ? TQ_JSON_DEPTH_MAX + 1 : depth;
+    s.repeats = kind == TQ_JSON_RESULT ? depth : TQ_JSON_DEPTH_MAX + 1;
     s.depth = 0;
 
     if (len > TQ_JSON_LEN_MAX) {
@@ -524,4 +529,25 @@ tq_json_parse_visit(const char *p, size_t len, tq_json_val_t *out,
     }
 
     return 0;
+}
+
+int
+tq_json_parse(const char *p, size_t len, tq_json_val_t *out,
+    tq_json_err_t *err)
+{
+    return tq_json_scan(p, len, out, err, NULL, TQ_JSON_READ, 0);
+}
+
+int
+tq_json_parse_as(tq_json_kind_t kind, const char *p, size_t len,
+    tq_json_val_t *out, tq_json_err_t *err)
+{
+    return tq_json_scan(p, len, out, err, NULL, kind, 0);
+}
+
+int
+tq_json_parse_visit(const char *p, size_t len, tq_json_val_t *out,
+    tq_json_err_t *err, const tq_json_visit_t *visit)
+{
+    return tq_json_scan(p, len, out, err, visit, visit->kind, visit->from);
 }

@@ -6,10 +6,10 @@
  * rounds numbers, accepts invalid UTF-8, duplicate keys and trailing bytes.
  *
  * Nothing here keeps memory after it returns, except slices into the caller's
- * text. Refused: invalid UTF-8, lone surrogates, raw control characters,
- * \u0000, numbers such as 007 or 1., duplicate keys at any level (compared
- * after unescaping), nesting deeper than TQ_JSON_DEPTH_MAX, trailing bytes, a
- * byte order mark, an empty text.
+ * text. Refused: invalid UTF-8, raw control characters, numbers such as 007 or
+ * 1., nesting deeper than TQ_JSON_DEPTH_MAX, trailing bytes, a byte order mark,
+ * an empty text; and, unless the text is only carried (tq_json_kind_t), \u0000,
+ * escaped lone surrogates, and duplicate keys (compared after unescaping).
  */
 
 #ifndef TQ_JSON_H
@@ -42,17 +42,34 @@ typedef struct {
 int tq_json_parse(const char *p, size_t len, tq_json_val_t *out,
     tq_json_err_t *err);
 
+/* What a text is for. RFC 8259 allows more than what is safe to read; what is
+ * only carried, byte for byte, may have it. */
+typedef enum {
+    TQ_JSON_READ,             /* strict */
+    TQ_JSON_PAYLOAD,          /* any string: \u0000, lone surrogates */
+    TQ_JSON_RESULT            /* and duplicate keys: the work is done */
+} tq_json_kind_t;
+
+int tq_json_parse_as(tq_json_kind_t kind, const char *p, size_t len,
+    tq_json_val_t *out, tq_json_err_t *err);
+
 /*
  * What a caller wants to see while the text is checked, so that it need not be
  * read twice: the members of the top object (level 1), or the items of the top
  * array and, before each, its members where it is an object (level 2). What
  * was seen counts only when the whole text turns out to be valid.
+ *
+ * From depth `from` on the text is of that kind, above it is strict. Keys and
+ * strings of the top object itself are at depth 1, those of an object in it at
+ * depth 2.
  */
 typedef struct {
-    int    level;
-    void (*member)(void *data, const tq_json_member_t *m);
-    void (*item)(void *data, const tq_json_val_t *v);    /* level 2 */
-    void  *data;
+    int              level;
+    tq_json_kind_t   kind;
+    int              from;
+    void           (*member)(void *data, const tq_json_member_t *m);
+    void           (*item)(void *data, const tq_json_val_t *v);  /* level 2 */
+    void            *data;
 } tq_json_visit_t;
 
 int tq_json_parse_visit(const char *p, size_t len, tq_json_val_t *out,
@@ -74,8 +91,9 @@ int tq_json_key_eq(tq_str_t raw, const char *name);
 
 /*
  * Unescapes a string value (raw, with quotes) into dst of dst_size bytes, and
- * NUL-terminates. Returns the length, or -1 when it does not fit.
- * len of raw is always enough room.
+ * NUL-terminates. Returns the length, or -1 when it does not fit. len of raw
+ * is always enough room. Of a text that is only carried, \u0000 is a NUL byte
+ * and a lone surrogate U+FFFD.
  */
 long tq_json_unescape(tq_str_t raw, char *dst, size_t dst_size);
 
@@ -90,5 +108,10 @@ int tq_json_int64(const tq_json_val_t *v, int64_t *out);
  * protocol); every other byte stays. A valid text has no raw CR or LF inside
  * strings. */
 void tq_json_add_line(tq_buf_t *b, tq_str_t raw);
+
+/* The same for readers that cut lines elsewhere, too: U+0085, U+2028 and U+2029,
+ * which are raw in strings, become escapes. (What else some cut at, as FF or
+ * U+001C, cannot be raw in JSON.) */
+void tq_json_add_safe_line(tq_buf_t *b, tq_str_t raw);
 
 #endif /* TQ_JSON_H */

@@ -42,8 +42,9 @@ tq_json_plain(const char *p, const char *end)
 
 /*
  * Decodes the character at p, inside a string that the scanner accepted, into
- * out (1..4 bytes of UTF-8, *n of them). Returns where the next one starts; a
- * truncated escape counts as itself.
+ * out (1..4 bytes of UTF-8, *n of them; of a lone surrogate the three that
+ * would be it). Returns where the next one starts; a truncated escape counts
+ * as itself.
  */
 const char *tq_json_char(const char *p, const char *end, char out[4], int *n);
 

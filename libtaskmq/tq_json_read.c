@@ -280,10 +280,13 @@ tq_json_char(const char *p, const char *end, char out[4], int *n)
     u = tq_json_hex(p + 2);
     p += 6;
 
-    if (u >= 0xd800 && u <= 0xdbff && end - p >= 6) {
-        low = tq_json_hex(p + 2);
-        u = 0x10000 + ((u & 0x3ff) << 10 | (low & 0x3ff));
-        p += 6;
+    if (u >= 0xd800 && u <= 0xdfff) {
+        low = u <= 0xdbff && end - p >= 6 && p[0] == '\\' && p[1] == 'u'
+              ? tq_json_hex(p + 2) : 0;
+        if (low >= 0xdc00 && low <= 0xdfff) {
+            u = 0x10000 + ((u & 0x3ff) << 10 | (low & 0x3ff));
+            p += 6;
+        }
     }
 
     *n = tq_json_put_utf8(u, out);
@@ -304,7 +307,7 @@ tq_json_key_eq(tq_str_t raw, const char *name)
 
     while (p < end) {
         p = tq_json_char(p, end, c, &n);
-        if (strncmp(name, c, (size_t) n) != 0) {
+        if (*name == '\0' || strncmp(name, c, (size_t) n) != 0) {
             return 0;
         }
         name += n;
@@ -326,6 +329,9 @@ tq_json_copy(const char *p, const char *end, char *dst, size_t dst_size,
 
     while (p < end) {
         next = tq_json_char(p, end, c, &n);
+        if (n == 3 && (c[0] & 0xff) == 0xed && (c[1] & 0xff) >= 0xa0) {
+            memcpy(c, "\xef\xbf\xbd", 3);      /* a lone surrogate */
+        }
         if (len + (size_t) n >= dst_size) {
             break;
         }
@@ -404,21 +410,82 @@ tq_json_int64(const tq_json_val_t *v, int64_t *out)
     return 0;
 }
 
-void
-tq_json_add_line(tq_buf_t *b, tq_str_t raw)
+/* tq_json_one_line makes what was added from at on one line. */
+static void
+tq_json_one_line(tq_buf_t *b, size_t at)
 {
-    size_t  i, at;
-
-    if (raw.len == 0 || tq_buf_reserve(b, raw.len) != 0) {
-        return;
-    }
-
-    at = b->len;
-    tq_buf_add(b, raw.p, raw.len);
+    size_t  i;
 
     for (i = at; i < b->len; i++) {
         if (b->p[i] == '\n' || b->p[i] == '\r') {
             b->p[i] = ' ';
         }
     }
+}
+
+void
+tq_json_add_line(tq_buf_t *b, tq_str_t raw)
+{
+    size_t  at = b->len;
+
+    if (raw.len != 0) {
+        tq_buf_add(b, raw.p, raw.len);
+        tq_json_one_line(b, at);
+    }
+}
+
+/* tq_json_cut tells whether some line reader cuts at what starts at p, a
+ * character of more than one byte: how many bytes it has, or 0. */
+static size_t
+tq_json_cut(const char *p, const char *end)
+{
+    if (end - p >= 2 && memcmp(p, "\xc2\x85", 2) == 0) {
+        return 2;
+    }
+
+    return end - p >= 3 && (memcmp(p, "\xe2\x80\xa8", 3) == 0
+                            || memcmp(p, "\xe2\x80\xa9", 3) == 0) ? 3 : 0;
+}
+
+/* tq_json_escape_cuts appends p..end with those characters as escapes. They
+ * can only be inside strings. */
+static void
+tq_json_escape_cuts(tq_buf_t *b, const char *p, const char *end)
+{
+    size_t       n;
+    const char  *from = p;
+
+    while (p < end) {
+        n = (*p & 0xff) < 0xc2 ? 0 : tq_json_cut(p, end);
+        if (n == 0) {
+            p++;
+            continue;
+        }
+
+        tq_buf_add(b, from, (size_t) (p - from));
+        tq_buf_adds(b, n == 2 ? "\\u0085"
+                       : (p[2] & 0xff) == 0xa8 ? "\\u2028" : "\\u2029");
+        p += n;
+        from = p;
+    }
+
+    tq_buf_add(b, from, (size_t) (p - from));
+}
+
+void
+tq_json_add_safe_line(tq_buf_t *b, tq_str_t raw)
+{
+    size_t  at = b->len;
+
+    /* hardly any text has them: two quick looks instead of a slow one */
+    if (raw.len == 0
+        || (memmem(raw.p, raw.len, "\xc2\x85", 2) == NULL
+            && memmem(raw.p, raw.len, "\xe2\x80", 2) == NULL))
+    {
+        tq_json_add_line(b, raw);
+        return;
+    }
+
+    tq_json_escape_cuts(b, raw.p, raw.p + raw.len);
+    tq_json_one_line(b, at);
 }

@@ -43,11 +43,12 @@ our @Odd = (
     ['raw newline in a string', $ok . "\"a\":\"x\ny\"}}", length($ok) + 6],
     ['raw tab in a string', $ok . "\"a\":\"\t\"}}", length($ok) + 5],
     ['raw NUL in a string', $ok . "\"a\":\"\0\"}}", length($ok) + 5],
-    ['\u0000', $ok . '"a":"\u0000"}}', undef],
+    ['\u0000 in a name', '{"handler":"\u0000","payload":{}}', 12],
+    ['\u0000 in a key', '{"\u0000":1,"handler":"h","payload":{}}', 2],
     ['\x41', $ok . '"a":"\x41"}}', undef],
     ['\u12', $ok . '"a":"\u12"}}', undef],
-    ['lone high surrogate', $ok . '"a":"\ud800"}}', undef],
-    ['lone low surrogate', $ok . '"a":"\udc00"}}', undef],
+    ['lone high surrogate', '{"handler":"\ud800","payload":{}}', 12],
+    ['lone low surrogate', '{"handler":"h\udc00","payload":{}}', 13],
     ['bad UTF-8', $ok . "\"a\":\"\xff\"}}", length($ok) + 5],
     ['overlong UTF-8', $ok . "\"a\":\"\xc0\xaf\"}}", length($ok) + 5],
     ['a surrogate in UTF-8', $ok . "\"a\":\"\xed\xa0\x80\"}}", length($ok) + 5],
@@ -120,3 +121,15 @@ my $good = '{"payload":{},"handler":"h"}';
 [map { 404 } 1 .. 13]
 --- response_headers eval
 [map { 'Content-Type: application/json' } 1 .. 13]
+
+
+
+=== TEST 5: what JSON allows in a payload is carried as it is
+--- request eval
+["POST /add-job\n" . '{"handler":"h","payload":{"a":"x\u0000","\u0000":["\ud800","\udc00\ud800"]}}',
+ "GET /job/1"]
+--- more_headers eval: [::admin(), ::admin()]
+--- error_code eval: [200, 200]
+--- response_body eval
+['{"status":"ok","job_id":1}',
+ qr/"payload":\{"a":"x\\u0000","\\u0000":\["\\ud800","\\udc00\\ud800"\]\}/]

@@ -118,7 +118,9 @@ tc_add_read(tc_t *tc, const char *where, tq_str_t text, tq_str_t tail,
                             "such as {\"w\":1}", where);
         }
 
-        if (tq_json_parse(text.p, text.len, &top, &err) != 0) {
+        if (tq_json_parse_as(TQ_JSON_PAYLOAD, text.p, text.len, &top, &err)
+            != 0)
+        {
             if (err.nomem) {
                 return tc_error(tc, TC_FAILED, "%sout of memory", where);
             }

@@ -36,38 +36,60 @@ put(int fd, const char *p, size_t len)
     return 0;
 }
 
+/* Begins an answer with the id of the task, as the worker wrote it. */
 static void
-add_error(tq_buf_t *b, const char *text, int retryable)
+add_head(tq_buf_t *b, const char *status, const char *task)
 {
-    tq_buf_adds(b, "{\"status\":\"error\",\"error\":");
+    static const char  start[] = "{\"task_id\":\"";
+
+    tq_buf_addf(b, "{\"status\":\"%s\",", status);
+
+    if (strncmp(task, start, sizeof(start) - 1) == 0) {
+        task += sizeof(start) - 1;
+        tq_buf_adds(b, start + 1);
+        tq_buf_add(b, task, strcspn(task, "\""));
+        tq_buf_adds(b, "\",");
+    }
+}
+
+static void
+add_error(tq_buf_t *b, const char *task, const char *text, int retryable)
+{
+    add_head(b, "error", task);
+    tq_buf_adds(b, "\"error\":");
     tq_buf_add_json(b, text, strlen(text));
     tq_buf_addf(b, ",\"retryable\":%s}\n", retryable ? "true" : "false");
 }
 
 /* The answer line for what the function returned. */
 static void
-add_answer(tq_buf_t *b, int rc, const char *out)
+add_answer(tq_buf_t *b, const char *task, int rc, const char *out)
 {
+    char           why[128];
     tq_json_val_t  v;
     tq_json_err_t  err;
 
     if (rc != 0) {
-        add_error(b, out != NULL ? out : "the library reported an error "
+        add_error(b, task, out != NULL ? out : "the library reported an error "
             "without a text", rc > 0);
         return;
     }
 
     if (out == NULL) {
-        tq_buf_adds(b, "{\"status\":\"success\",\"result\":null}\n");
+        add_head(b, "success", task);
+        tq_buf_adds(b, "\"result\":null}\n");
         return;
     }
 
-    if (tq_json_parse(out, strlen(out), &v, &err) != 0) {
-        add_error(b, "the library's result is not JSON", 0);
+    if (tq_json_parse_as(TQ_JSON_RESULT, out, strlen(out), &v, &err) != 0) {
+        (void) snprintf(why, sizeof(why), "the library's result cannot be "
+            "read: %s at byte %zu", err.msg, err.offset);
+        add_error(b, task, why, 0);
         return;
     }
 
-    tq_buf_adds(b, "{\"status\":\"success\",\"result\":");
+    add_head(b, "success", task);
+    tq_buf_adds(b, "\"result\":");
     tq_json_add_line(b, v.raw);
     tq_buf_adds(b, "}\n");
 }
@@ -122,7 +144,7 @@ tw_run_library(const char *path)
         rc = handle(line, (size_t) n, &out);
         (void) fflush(stdout);
         tq_buf_reset(&b);
-        add_answer(&b, rc, out);
+        add_answer(&b, line, rc, out);
         free(out);
 
         if (b.failed || put(fd, b.p, b.len) != 0) {

@@ -237,7 +237,7 @@ read_result(tw_http_t *h, tw_answer_t *a, tq_buf_t *text)
         return;               /* nothing: null */
     }
 
-    if (tq_json_parse(h->in.p, h->in.len, &v, &err) == 0) {
+    if (tq_json_parse_as(TQ_JSON_RESULT, h->in.p, h->in.len, &v, &err) == 0) {
         a->result = v.raw;
         return;
     }

@@ -450,7 +450,7 @@ class OddInput(unittest.TestCase):
         ("bad UTF-8", b'{"payload":{"a":"\xff"},"handler":"h"}', 17),
         ("duplicate key", b'{"handler":"h","handler":"h","payload":{}}', 15),
         ("NUL", b'{"payload":{"a":"\x00"},"handler":"h"}', 17),
-        ("escaped NUL", b'{"payload":{"a":"\\u0000"},"handler":"h"}', 17),
+        ("escaped NUL in a name", b'{"payload":{},"handler":"\\u0000"}', 25),
         ("trailing bytes", b'{"payload":{},"handler":"h"} x', 29),
         ("5,000 levels deep", b'{"handler":"h","payload":{"a":'
          + b"[" * 5000 + b"]" * 5000 + b"}}", range(100, 300)),

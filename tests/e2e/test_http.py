@@ -137,8 +137,9 @@ class Refused(Http):
                 (head + '"a":+1}}', len(head) + 4),
                 (head + '"a":nul}}', None), (head + '"a":NaN}}', None),
                 (head + "'a':1}}", len(head)),
-                (head + '"a":"\\x"}}', None), (head + '"a":"\\ud800"}}', None),
-                (head + '"a":"\\u0000"}}', None),
+                (head + '"a":"\\x"}}', None),
+                ('{"payload":{},"handler":"\\ud800"}', 25),
+                ('{"payload":{},"handler":"\\u0000"}', 25),
                 (head + '"a":"\t"}}', None), (head + '"a":1,}}', None),
                 (head + '"a":1', None), (head + '"a":1,"a":2}}', None),
                 (head + '"a":1,"\\u0061":2}}', None)):

@@ -112,6 +112,13 @@ class Url(unittest.TestCase):
         self.assertIsNone(self.done(status=204))
         self.assertEqual(self.done(body="fine\n"), "fine\n")
         self.assertEqual(self.done(status=201, body="7"), 7)
+        # what JSON allows is that value, byte for byte, and no text
+        for body in (r'{"a":"x\u0000y"}', r'{"a":"\ud800","a":[1.10]}',
+                     r'"\udfff"'):
+            job = self.s.add("u", {"body": body})
+            self.s.wait_done(job)
+            self.assertIn('"result":' + body,
+                          self.s.run("--json", "get-job", job).decode())
 
     def test_connection_is_kept(self):
         for _ in range(5):
@@ -217,6 +224,10 @@ class Library(unittest.TestCase):
             if (strstr(task, "never")) { *out = strdup("never"); return -1; }
             if (strstr(task, "junk")) { *out = strdup("{junk"); return 0; }
             if (strstr(task, "null")) return 0;
+            if (strstr(task, "any")) {
+                *out = strdup("{\"a\":\"\\u0000\",\"a\":\"\\ud800\"}");
+                return 0;
+            }
             printf("{\"status\":\"success\",\"result\":\"wrong\"}\n");
             asprintf(out, "{\"pid\":\n%d}", (int) getpid());
             return 0;
@@ -250,6 +261,10 @@ class Library(unittest.TestCase):
         again = self.s.wait_done(self.add("x"))
         self.assertEqual(first["result"], again["result"])
         self.assertIsNone(self.s.wait_done(self.add("null"))["result"])
+        job = self.add("any")
+        self.s.wait_done(job)
+        self.assertIn(r'"result":{"a":"\u0000","a":"\ud800"}',
+                      self.s.run("--json", "get-job", job).decode())
 
     def test_what_it_prints_is_the_log(self):
         job = self.add("x")
@@ -259,8 +274,9 @@ class Library(unittest.TestCase):
     def test_errors(self):
         for word, error, retries in (("never", "never", 0),
                                      ("later", "later", 1),
-                                     ("junk", "the library's result is not "
-                                              "JSON", 0)):
+                                     ("junk", "the library's result cannot "
+                                      "be read: expected a key in double "
+                                      "quotes at byte 1", 0)):
             job = self.s.wait_status(self.add(
                 word, retry_policy="none"), "FAILED")
             self.assertEqual(job["error_log"], error)

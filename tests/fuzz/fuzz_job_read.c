@@ -29,7 +29,8 @@ check_job(const tq_job_t *job, tq_str_t body)
     MUST(job->payload.p >= body.p);
     MUST(job->payload.p + job->payload.len <= body.p + body.len);
     MUST(job->payload.len <= MAX_PAYLOAD);
-    MUST(tq_json_parse(job->payload.p, job->payload.len, &v, &err) == 0);
+    MUST(tq_json_parse_as(TQ_JSON_PAYLOAD, job->payload.p, job->payload.len,
+        &v, &err) == 0);
     MUST(v.type == TQ_JSON_OBJECT);
     MUST(v.raw.p == job->payload.p && v.raw.len == job->payload.len);
 }

@@ -191,6 +191,14 @@ check_line(tq_str_t text)
     MUST(memchr(line.p, '\n', line.len) == NULL);
     MUST(memchr(line.p, '\r', line.len) == NULL);
     MUST(tq_json_parse(line.p, line.len, &v, &err) == 0);
+
+    tq_buf_reset(&line);
+    tq_json_add_safe_line(&line, text);
+    MUST(line.len >= text.len && memchr(line.p, '\n', line.len) == NULL);
+    MUST(memmem(line.p, line.len, "\xc2\x85", 2) == NULL
+         && memmem(line.p, line.len, "\xe2\x80\xa8", 3) == NULL
+         && memmem(line.p, line.len, "\xe2\x80\xa9", 3) == NULL);
+    MUST(tq_json_parse(line.p, line.len, &v, &err) == 0);
     tq_buf_free(&line);
 }
 
@@ -252,7 +260,8 @@ check_visit(tq_str_t text, const tq_json_val_t *top, int level)
     visited_t         w = { top->raw, 0, { NULL, 0 }, 0 };
     tq_json_val_t     v, item;
     tq_json_err_t     err;
-    tq_json_visit_t   visit = { level, visited_member, visited_item, &w };
+    tq_json_visit_t   visit = { level, TQ_JSON_READ, 0, visited_member,
+                                visited_item, &w };
     tq_json_member_t  m;
 
     MUST(tq_json_parse_visit(text.p, text.len, &v, &err, &visit) == 0);
@@ -267,6 +276,36 @@ check_visit(tq_str_t text, const tq_json_val_t *top, int level)
     }
 }
 
+/* What is accepted strictly is accepted as a payload, and that as a result; the
+ * strings in there can be unescaped, whatever they hold. */
+static int
+check_carried(tq_str_t text)
+{
+    int             rc[3];
+    size_t          pos = 0;
+    char           *copy;
+    tq_json_val_t   v, item;
+    tq_json_err_t   err;
+
+    rc[0] = tq_json_parse(text.p, text.len, &v, &err);
+    rc[1] = tq_json_parse_as(TQ_JSON_PAYLOAD, text.p, text.len, &v, &err);
+    rc[2] = tq_json_parse_as(TQ_JSON_RESULT, text.p, text.len, &v, &err);
+    MUST(rc[0] <= rc[1] && rc[1] <= rc[2]);
+
+    while (rc[2] == 0 && v.type == TQ_JSON_ARRAY
+           && tq_json_next_item(v.raw, &pos, &item))
+    {
+        if (item.type == TQ_JSON_STRING) {
+            copy = malloc(item.raw.len);
+            MUST(copy != NULL);
+            MUST(tq_json_unescape(item.raw, copy, item.raw.len) >= 0);
+            free(copy);
+        }
+    }
+
+    return rc[0];
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -276,12 +315,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tq_json_val_t   v;
     tq_json_err_t   err;
 
-    if (tq_json_parse(text.p, text.len, &v, &err) != 0) {
+    if (check_carried(text) != 0) {
+        (void) tq_json_parse(text.p, text.len, &v, &err);
         MUST(err.offset <= size);
         MUST(err.msg[0] != '\0' && !err.nomem);
         return 0;
     }
 
+    MUST(tq_json_parse(text.p, text.len, &v, &err) == 0);
     tq_buf_reset(&joined);
     rejoin(&v, text, 0);
     strip(text, &bare);

@@ -198,6 +198,7 @@ test_payload_bytes(void **state)
         "{\"n\":[1e5,1E+05,-0,0.10e-0,9007199254740993]}",
         "{ \"a\" :\n\t1 ,\r\n\"b\":\"\\u00e9\\/\xc3\xa9\" }",
         "{\"\":{\"\":{}}}",
+        "{\"a\":\"x\\u0000\\ud800\",\"\\u0000\":{\"\\udc00\":\"\\ud800A\"}}",
         "{\"handler\":\"not this\",\"priority\":-1}",
     };
 
@@ -237,6 +238,10 @@ test_taskmq_errors(void **state)
         { "{" REQ ",\"handler\":\"h\"}", BAD_JSON(28, "duplicate key") },
         { "{\"payload\":{\"a\":1,\"a\":2},\"handler\":\"h\"}",
           BAD_JSON(18, "duplicate key") },
+        { "{\"payload\":{},\"handler\":\"h\\u0000\"}",
+          BAD_JSON(26, "\\\\u0000 is not accepted") },
+        { "{" REQ ",\"\\ud800\":1}",
+          BAD_JSON(29, "lone surrogate in a string") },
         { "{\"payload\":{\"a\":\"\xff\"}}", BAD_JSON(17, "invalid UTF-8") },
         { "[]", D("", "value is not a valid dict", "type_error.dict") },
         { "null", D("", "value is not a valid dict", "type_error.dict") },

@@ -328,6 +328,51 @@ test_refused_strings(void **state)
     check_refused(t, UNIT_COUNT(t));
 }
 
+/* What is only carried: any escape, and in a result any key; nothing else. */
+static void
+test_carried(void **state)
+{
+    size_t          i;
+    tq_json_val_t   v;
+    tq_json_err_t   err;
+    static const struct {
+        const char  *text;
+        int          payload, result;     /* accepted */
+    } t[] = {
+        { "{\"a\":\"x\\u0000y\"}", 1, 1 },
+        { "{\"\\u0000\":[{\"\\ud800\":\"\\udc00\\ud800\\u0041\"}]}", 1, 1 },
+        { "\"\\u0000\\uD83D\"", 1, 1 },
+        { "\"\\ud83d\\ude00\"", 1, 1 },
+        { "{\"\\ud800\":1,\"\\ud801\":2,\"\\udc00\":3}", 1, 1 },
+        { "{\"\\ud800\":1,\"\\uD800\":2}", 0, 1 },
+        { "{\"a\":1,\"a\":2}", 0, 1 },
+        { "[{\"a\":1,\"\\u0061\":2}]", 0, 1 },
+        { "{\"a\":NaN}", 0, 0 },
+        { "{\"a\":\"\\ud8\"}", 0, 0 },
+        { "{\"a\":\"\\x00\"}", 0, 0 },
+        { "{\"a\":\"\x01\"}", 0, 0 },
+        { "{\"a\":\"\xed\xa0\x80\"}", 0, 0 },    /* a raw surrogate */
+        { "\xef\xbb\xbf{}", 0, 0 },
+        { "{} {}", 0, 0 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        size_t   len = strlen(t[i].text);
+        char    *exact = unit_exact(t[i].text, len);
+
+        assert_int_equal(tq_json_parse_as(TQ_JSON_PAYLOAD, exact, len, &v,
+            &err), t[i].payload ? 0 : -1);
+        assert_int_equal(tq_json_parse_as(TQ_JSON_RESULT, exact, len, &v,
+            &err), t[i].result ? 0 : -1);
+        if (t[i].result) {
+            assert_true(v.raw.p == exact && v.raw.len == len);
+        }
+        free(exact);
+    }
+}
+
 /* Nesting at the limit, one above it, and five thousand deep. */
 static void
 test_depth(void **state)
@@ -485,6 +530,7 @@ main(void)
         cmocka_unit_test(test_refused_structure),
         cmocka_unit_test(test_refused_numbers),
         cmocka_unit_test(test_refused_strings),
+        cmocka_unit_test(test_carried),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_every_prefix),
         cmocka_unit_test(test_every_byte),

@@ -278,6 +278,90 @@ test_line(void **state)
     tq_buf_free(&b);
 }
 
+/* No reader of lines cuts what comes out; its neighbours stay. */
+static void
+test_safe_line(void **state)
+{
+    size_t    i;
+    tq_buf_t  b = { 0 };
+    static const struct {
+        const char  *raw, *line;
+    } t[] = {
+        { "{\"a\":\r\n1}", "{\"a\":  1}" },
+        { "\"\xe2\x80\xa8\"", "\"\\u2028\"" },
+        { "{\"\xe2\x80\xa9\":\n\"x\xc2\x85\xc2\x85y\"}",
+          "{\"\\u2029\": \"x\\u0085\\u0085y\"}" },
+        { "\"\\\\\xe2\x80\xa8\\u2028\"", "\"\\\\\\u2028\\u2028\"" },
+        { "\"\xe2\x80\xa7\xe2\x80\xaa\xc2\x84\xc2\x86\xe2\x81\xa8\"", NULL },
+        { "\"\xc3\x85\xf0\x9f\x82\x85\xe2\x80\x99\"", NULL },
+        { "\"\x7f\"", NULL },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        size_t  len = strlen(t[i].raw);
+        char   *exact = unit_exact(t[i].raw, len);
+
+        tq_buf_reset(&b);
+        tq_buf_adds(&b, "\n");
+        tq_json_add_safe_line(&b, (tq_str_t) { exact, len });
+        free(exact);
+        assert_string_equal(tq_buf_cstr(&b) + 1,
+            t[i].line ? t[i].line : t[i].raw);
+    }
+
+    tq_buf_free(&b);
+    fail_alloc_from(0);
+    tq_json_add_safe_line(&b, tq_str("\"\xe2\x80\xa8\n\""));
+    assert_true(b.failed);
+    fail_alloc_from(-1);
+    tq_buf_free(&b);
+    tq_json_add_safe_line(&b, tq_str(""));
+    assert_int_equal(b.len, 0);
+    tq_buf_free(&b);
+}
+
+/* \u0000 is a byte, and what is no character is U+FFFD; nothing is read behind
+ * the end. */
+static void
+test_carried_text(void **state)
+{
+    size_t    i;
+    char      dst[64];
+    static const struct {
+        const char  *raw, *text;
+        size_t       len;
+    } t[] = {
+        { "\"a\\u0000b\"", "a\0b", 3 },
+        { "\"\\u0000\"", "\0", 1 },
+        { "\"\\ud800\"", "\xef\xbf\xbd", 3 },
+        { "\"\\ud800x\"", "\xef\xbf\xbdx", 4 },
+        { "\"\\ud800\\n\"", "\xef\xbf\xbd\n", 4 },
+        { "\"\\ud800\\u0041\"", "\xef\xbf\xbd" "A", 4 },
+        { "\"\\ud800\\ud83d\\ude00\"", "\xef\xbf\xbd" SMILE, 7 },
+        { "\"\\udc00\\ud800\"", "\xef\xbf\xbd\xef\xbf\xbd", 6 },
+        { "\"\\ud800ABCDEF\"", "\xef\xbf\xbd" "ABCDEF", 9 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        size_t    len = strlen(t[i].raw);
+        char     *exact = unit_exact(t[i].raw, len);
+        tq_str_t  raw = { exact, len };
+
+        assert_int_equal(tq_json_unescape(raw, dst, len), t[i].len);
+        assert_memory_equal(dst, t[i].text, t[i].len + 1);
+        free(exact);
+    }
+
+    /* a name is not taken for one that it begins with */
+    assert_false(tq_json_key_eq(tq_str("status\\u0000"), "status"));
+    assert_false(tq_json_key_eq(tq_str("\\u0000status"), ""));
+    assert_false(tq_json_key_eq(tq_str("a\\u0000"), "a"));
+}
+
 /* What a visitor was shown, as text: "key=value;" and "item:value|". */
 static void
 show_member(void *data, const tq_json_member_t *m)
@@ -307,7 +391,8 @@ test_visit(void **state)
     tq_buf_t         b = { 0 };
     tq_json_val_t    v;
     tq_json_err_t    err;
-    tq_json_visit_t  visit = { 0, show_member, show_item, &b };
+    tq_json_visit_t  visit = { 0, TQ_JSON_READ, 0, show_member, show_item,
+                               &b };
     static const struct {
         int          level;
         const char  *text, *seen;
@@ -352,6 +437,8 @@ main(void)
         cmocka_unit_test(test_unescape),
         cmocka_unit_test(test_int64),
         cmocka_unit_test(test_line),
+        cmocka_unit_test(test_safe_line),
+        cmocka_unit_test(test_carried_text),
     };
 
     return cmocka_run_group_tests_name("json_read", tests, NULL, NULL);
