@@ -89,6 +89,7 @@ tc_check_start(tc_check_t *k)
     int  e;
 
     k->came[0] = '\0';
+    k->answered = 0;
     e = tc_child_start(&k->child, k->argv, k->env);
     if (e == 0) {
         return 0;
@@ -100,14 +101,23 @@ tc_check_start(tc_check_t *k)
 }
 
 
+static void
+make_id(char id[TC_ID_LEN + 1], int number)
+{
+    (void) snprintf(id, TC_ID_LEN + 1, "00000000-0000-8000-8000-%012d",
+                    number);
+}
+
+
 int
 tc_check_send(tc_check_t *k, int number, int attempt, tq_str_t data)
 {
     int       rc;
+    char      id[TC_ID_LEN + 1];
     tq_buf_t  b = { 0 };
 
-    tq_buf_addf(&b, "{\"task_id\":\"00000000-0000-8000-8000-%012d\","
-                "\"task_type\":", number);
+    make_id(id, number);
+    tq_buf_addf(&b, "{\"task_id\":\"%s\",\"task_type\":", id);
     tq_buf_add_json(&b, k->type, strlen(k->type));
     tq_buf_adds(&b, ",\"task_data\":");
     tq_json_add_line(&b, data);
@@ -135,65 +145,84 @@ tc_check_send(tc_check_t *k, int number, int attempt, tq_str_t data)
 }
 
 
+/* The task_id of an answer: none, that of the task with this number, or
+ * another. */
+static tc_id_t
+read_id(const tq_json_val_t *v, int number)
+{
+    char  id[TC_ID_LEN + 1];
+
+    if (v->raw.len == 0 || v->type != TQ_JSON_STRING) {
+        return TC_ID_NONE;
+    }
+
+    make_id(id, number);
+
+    return v->raw.len == TC_ID_LEN + 2
+           && memcmp(v->raw.p + 1, id, TC_ID_LEN) == 0 ? TC_ID_RIGHT
+                                                       : TC_ID_OTHER;
+}
+
+
 /* 1: an answer, 0: not one (the worker would skip it), -1: an answer that is
  * not right; why is said. */
 static int
 read_answer(tc_check_t *k, tq_str_t line, tc_answer_t *a)
 {
-    char            status[16];
-    tq_json_val_t   top, v;
-    tq_json_err_t   err;
+    tq_answer_t           r;
+    const tq_json_val_t  *error = &r.error;
 
     memset(a, 0, sizeof(*a));
     a->retryable = -1;
+    tq_answer_read(line, &r);
 
-    if (tq_json_parse(line.p, line.len, &top, &err) != 0
-        || top.type != TQ_JSON_OBJECT
-        || !tq_json_find(top.raw, "status", &v) || v.type != TQ_JSON_STRING
-        || tq_json_unescape(v.raw, status, sizeof(status)) < 0)
-    {
+    if (r.kind == TQ_ANSWER_NOISE) {
         return 0;
     }
 
-    if (strcmp(status, "success") == 0) {
+    if (r.kind == TQ_ANSWER_UNREADABLE) {
+        tc_because(k, "an answer that cannot be read: %s at byte %zu", r.why,
+                   r.at);
+        return -1;
+    }
+
+    a->id = read_id(&r.task_id, ++k->answered);
+
+    if (r.kind == TQ_ANSWER_SUCCESS) {
         a->success = 1;
 
-        if (tq_json_find(top.raw, "result", &v)
-            && v.raw.len > TQ_RESULT_MAX_BYTES)
-        {
-            tc_because(k, "a result of %zu bytes; the limit is %d", v.raw.len,
-                       TQ_RESULT_MAX_BYTES);
+        if (r.result.raw.len > TQ_RESULT_MAX_BYTES) {
+            tc_because(k, "a result of %zu bytes; the limit is %d",
+                       r.result.raw.len, TQ_RESULT_MAX_BYTES);
             return -1;
         }
 
         return 1;
     }
 
-    if (strcmp(status, "error") != 0) {
-        return 0;
-    }
-
-    if (!tq_json_find(top.raw, "error", &v) || v.type == TQ_JSON_NULL) {
+    if (error->raw.len == 0 || error->type == TQ_JSON_NULL) {
         a->no_text = 1;
 
-    } else if (v.type != TQ_JSON_STRING) {
+    } else if (error->type != TQ_JSON_STRING) {
         tc_because(k, "status is \"error\", but \"error\" is not a text");
         return -1;
 
-    } else if (v.raw.len <= TC_ERROR_SHOWN) {
-        (void) tq_json_unescape(v.raw, a->error, sizeof(a->error));
+    } else if (error->raw.len <= TC_ERROR_SHOWN) {
+        (void) tq_json_unescape(error->raw, a->error, sizeof(a->error));
 
     } else {
         snprintf(a->error, sizeof(a->error), "%.*s...",
-                 (int) tq_text_cut(v.raw.p + 1, v.raw.len,
-                                   TC_ERROR_SHOWN - 4), v.raw.p + 1);
+                 (int) tq_text_cut(error->raw.p + 1, error->raw.len,
+                                   TC_ERROR_SHOWN - 4), error->raw.p + 1);
     }
 
     k->errors_seen++;
 
-    if (tq_json_find(top.raw, "retryable", &v)) {
-        if (v.type == TQ_JSON_TRUE || v.type == TQ_JSON_FALSE) {
-            a->retryable = v.type == TQ_JSON_TRUE;
+    if (r.retryable.raw.len != 0) {
+        if (r.retryable.type == TQ_JSON_TRUE
+            || r.retryable.type == TQ_JSON_FALSE)
+        {
+            a->retryable = r.retryable.type == TQ_JSON_TRUE;
         } else {
             k->odd_retryable++;
         }
@@ -334,4 +363,29 @@ tc_check_ask(tc_check_t *k, tq_str_t data, tc_answer_t *a)
 {
     return tc_check_start(k) == 0 && tc_check_send(k, 1, 1, data) == 0
            && tc_check_answer(k, a) == 0 ? 0 : -1;
+}
+
+
+void
+tc_check_extend(const tc_check_t *k, tq_buf_t *b)
+{
+    size_t  len;
+
+    len = strlen(k->data);
+    while (k->data[len - 1] != '}') {
+        len--;
+    }
+    len--;
+
+    tq_buf_add(b, k->data, len);
+
+    while (len > 0 && tc_is_blank(k->data[len - 1])) {
+        len--;
+    }
+
+    if (k->data[len - 1] != '{') {
+        tq_buf_addc(b, ',');
+    }
+
+    tq_buf_adds(b, "\"taskmq_check\":");
 }

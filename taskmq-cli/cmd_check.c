@@ -105,13 +105,25 @@ rule_again(tc_check_t *k)
 }
 
 
-/* Only needed with a prefetch, so a note. Whose answer is whose cannot be seen:
- * answers carry no id. */
+static verdict_t
+not_ahead(tc_check_t *k)
+{
+    char  why[sizeof(k->why)];
+
+    memcpy(why, k->why, sizeof(why));
+    k->why[0] = '\0';
+    tc_because(k, "it must not have a prefetch: %s", why);
+
+    return NOTE;
+}
+
+
+/* Only needed with a prefetch, so a note. */
 static verdict_t
 rule_ahead(tc_check_t *k)
 {
     int          i, rc = tc_check_start(k);
-    char         why[sizeof(k->why)];
+    unsigned     none = 0, other = 0;
     tc_answer_t  a;
 
     for (i = 1; rc == 0 && i <= 3; i++) {
@@ -120,17 +132,29 @@ rule_ahead(tc_check_t *k)
 
     for (i = 1; rc == 0 && i <= 3; i++) {
         rc = tc_check_answer(k, &a);
+        none += rc == 0 && a.id == TC_ID_NONE;
+        other += rc == 0 && a.id == TC_ID_OTHER;
     }
 
-    if (rc == 0 && tc_check_quiet(k, "after the last task") == 0) {
-        return PASS;
+    if (rc != 0 || tc_check_quiet(k, "after the last task") != 0) {
+        return not_ahead(k);
     }
 
-    memcpy(why, k->why, sizeof(why));
-    k->why[0] = '\0';
-    tc_because(k, "it must not have a prefetch: %s", why);
+    if (other != 0) {
+        tc_because(k, "an answer's \"task_id\" is not that of the task whose "
+                   "turn it was");
+        return not_ahead(k);
+    }
 
-    return NOTE;
+    if (none != 0) {
+        tc_because(k, "its answers have no \"task_id\", so a prefetch has no "
+                   "effect: whose each is could not be told");
+        return NOTE;
+    }
+
+    k->with_ids = 1;
+
+    return PASS;
 }
 
 
@@ -141,6 +165,12 @@ rule_error(tc_check_t *k)
 
     if (tc_check_ask(k, text(k->bad != NULL ? k->bad : "{}"), &a) != 0) {
         return FAIL;
+    }
+
+    if (!a.success && a.id == TC_ID_NONE && k->with_ids) {
+        tc_because(k, "its answers have a \"task_id\", but its errors have "
+                   "none: a prefetch needs it in both");
+        return NOTE;
     }
 
     if (!a.success && a.no_text) {
@@ -182,32 +212,6 @@ rule_retryable(tc_check_t *k)
 }
 
 
-/* The data with one more member, at the end of the object. */
-static void
-extend_data(const tc_check_t *k, tq_buf_t *b)
-{
-    size_t  len;
-
-    len = strlen(k->data);
-    while (k->data[len - 1] != '}') {
-        len--;
-    }
-    len--;
-
-    tq_buf_add(b, k->data, len);
-
-    while (len > 0 && tc_is_blank(k->data[len - 1])) {
-        len--;
-    }
-
-    if (k->data[len - 1] != '{') {
-        tq_buf_addc(b, ',');
-    }
-
-    tq_buf_adds(b, "\"taskmq_check\":");
-}
-
-
 static verdict_t
 rule_with(tc_check_t *k, tq_buf_t *data)
 {
@@ -234,7 +238,7 @@ rule_long(tc_check_t *k)
     int       i;
     tq_buf_t  b = { 0 };
 
-    extend_data(k, &b);
+    tc_check_extend(k, &b);
     tq_buf_addc(&b, '"');
 
     for (i = 0; i < LONG_TEXT_BYTES / 10; i++) {
@@ -246,16 +250,49 @@ rule_long(tc_check_t *k)
 }
 
 
+/* Strings as they may be in a payload; cuts: what some readers of lines cut
+ * at. */
+static verdict_t
+with_text(tc_check_t *k, const char *cuts)
+{
+    tq_buf_t   b = { 0 };
+    verdict_t  v;
+
+    tc_check_extend(k, &b);
+    tq_buf_adds(&b, "{\"\\n\\t\\\"\":[\"");
+    tq_buf_adds(&b, cuts);
+    tq_buf_adds(&b, "\\r\\n\\ud83d\\ude00\","
+                "\"\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80\","
+                "12345678901234567890123,1.10,-0.0,1e300,null,{}]}");
+    v = rule_with(k, &b);
+
+    return v == PASS && tc_check_quiet(k, "after its answer") != 0 ? FAIL : v;
+}
+
+
+/* A worker sends those characters as escapes. Others that speak this protocol
+ * may not, and JSON allows them. */
 static verdict_t
 rule_text(tc_check_t *k)
 {
-    tq_buf_t  b = { 0 };
+    verdict_t  v = with_text(k, "\xe2\x80\xa8\xe2\x80\xa9\xc2\x85");
 
-    extend_data(k, &b);
-    tq_buf_adds(&b, "{\"\\n\\t\\\"\":[\"\\u2028\\r\\n\\ud83d\\ude00\","
-                "\"\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80\","
-                "12345678901234567890123,1.10,-0.0,1e300,null,{}]}");
-    return rule_with(k, &b);
+    if (v == PASS) {
+        return PASS;
+    }
+
+    tc_child_end(&k->child);
+    k->why[0] = '\0';
+    v = with_text(k, "\\u2028\\u2029\\u0085");
+
+    if (v == PASS) {
+        tc_because(k, "not when U+2028, U+2029 or U+0085 are raw in a string: "
+                   "it cuts lines there, not only at LF; the worker sends "
+                   "them as escapes");
+        return NOTE;
+    }
+
+    return v;
 }
 
 
@@ -326,7 +363,8 @@ static const struct {
     { "retryable", "\"retryable\" is true, false or missing",
       rule_retryable },
     { "long", "takes a line of 100 kB", rule_long },
-    { "text", "takes any JSON: escapes, UTF-8, big numbers", rule_text },
+    { "text", "takes any JSON: escapes, UTF-8, U+2028, big numbers",
+      rule_text },
     { "noise", "writes nothing but answers to stdout", rule_noise },
     { "end", "ends with status 0 at the end of its input", rule_end },
     { "end-idle", "does so without having had a task, too", rule_end_idle },
@@ -425,7 +463,7 @@ is_object(const char *s)
     tq_json_val_t  v;
     tq_json_err_t  err;
 
-    return tq_json_parse(s, strlen(s), &v, &err) == 0
+    return tq_json_parse_as(TQ_JSON_PAYLOAD, s, strlen(s), &v, &err) == 0
            && v.type == TQ_JSON_OBJECT;
 }
 

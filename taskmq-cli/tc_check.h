@@ -9,8 +9,10 @@
 #define TC_CHECK_H
 
 #include "tc_child.h"
+#include "tq_answer.h"
 
 #define TC_ERROR_SHOWN  120
+#define TC_ID_LEN       36
 #define TC_LINE_SHOWN   500      /* 120 bytes, each written as \x00 */
 
 typedef struct {
@@ -24,9 +26,11 @@ typedef struct {
     int           taskmq;        /* --protocol taskmq */
     tc_child_t    child;
 
+    int           answered;      /* answers of this process */
     int           failed;        /* rules */
     int           noise;         /* lines that were no answers */
     int           errors_seen, odd_retryable;
+    int           with_ids;      /* its answers carry the task's id */
     int           cannot;        /* be started, or ends at once */
     char          why[1024];     /* of the rule being checked */
     char          unanswered[1024];      /* why the first task was not */
@@ -35,8 +39,12 @@ typedef struct {
     tq_buf_t      json;
 } tc_check_t;
 
+/* Whose an answer says it is. */
+typedef enum { TC_ID_NONE, TC_ID_RIGHT, TC_ID_OTHER } tc_id_t;
+
 typedef struct {
     int           success;       /* else an error */
+    tc_id_t       id;
     int           retryable;     /* 1, 0, or -1: missing */
     int           no_text;       /* an error without "error", or a null */
     char          error[TC_ERROR_SHOWN + 1];
@@ -58,6 +66,10 @@ int tc_check_answer(tc_check_t *k, tc_answer_t *a);
 
 /* Start, one task, its answer. */
 int tc_check_ask(tc_check_t *k, tq_str_t data, tc_answer_t *a);
+
+/* Appends the data, up to the value of one more member at the end of the
+ * object: that and a } are the caller's. */
+void tc_check_extend(const tc_check_t *k, tq_buf_t *b);
 
 /* For a short time nothing that looks like an answer may come (then -1); -2:
  * the handler ended. */

@@ -350,7 +350,7 @@ bury(tw_child_t *c)
 
         tw_proto_answer(line, &a);
         tq_buf_free(&a.error);
-        if (a.kind != TW_ANSWER_NONE) {
+        if (a.kind != TW_ANSWER_NONE && !a.unfinished) {
             e.half_line = 0;
             c->events->line(c, c->data, line);
         }

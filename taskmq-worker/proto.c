@@ -6,6 +6,8 @@
 #include "tq_text.h"
 #include "tq_utf8.h"
 
+#define NEAR_BYTES  32        /* of an unreadable answer, in the job's error */
+
 void
 tw_proto_task(tq_buf_t *out, const tw_task_t *t)
 {
@@ -19,7 +21,7 @@ tw_proto_task(tq_buf_t *out, const tw_task_t *t)
     if (t->payload.len == 0) {
         tq_buf_adds(out, "{}");
     } else {
-        tq_json_add_line(out, t->payload);
+        tq_json_add_safe_line(out, t->payload);
     }
 
     tq_buf_adds(out, ",\"attempt\":");
@@ -44,83 +46,103 @@ tw_proto_task(tq_buf_t *out, const tw_task_t *t)
 static void
 read_error(const tq_json_val_t *v, tq_buf_t *out)
 {
-    long  n;
+    long      n;
+    tq_buf_t  text = {0};
 
     if (v->type != TQ_JSON_STRING) {
         tq_buf_add(out, v->raw.p, v->raw.len);
 
-    } else if (tq_buf_reserve(out, v->raw.len) == 0) {
-        n = tq_json_unescape(v->raw, out->p, v->raw.len);
-        out->len = n > 0 ? (size_t) n : 0;
+    } else if (tq_buf_reserve(&text, v->raw.len) == 0) {
+        n = tq_json_unescape(v->raw, text.p, v->raw.len);
+        tw_utf8_add(out, text.p, n > 0 ? (size_t) n : 0);
     }
 
+    tq_buf_free(&text);
     out->len = tq_text_cut(out->p, out->len, TQ_ERROR_MAX_BYTES);
+}
+
+/* What is wrong, at which byte, and what stands there. */
+static void
+say_unreadable(tq_str_t line, const tq_answer_t *a, tq_buf_t *out)
+{
+    size_t  i;
+    char    c;
+
+    tq_buf_addf(out, "the answer cannot be read: %s at byte %zu", a->why,
+        a->at);
+
+    if (a->at < line.len) {
+        tq_buf_adds(out, ", near: ");
+    }
+
+    for (i = a->at; i < line.len && i < a->at + NEAR_BYTES; i++) {
+        c = line.p[i];
+        tq_buf_addc(out, c >= ' ' && c <= '~' ? c : '?');
+    }
+}
+
+/* 1: with more behind it, the line could have been read. */
+static int
+is_unfinished(tq_str_t line, size_t at)
+{
+    while (line.len != 0 && strchr(" \t\r", line.p[line.len - 1]) != NULL) {
+        line.len--;
+    }
+
+    return at >= line.len || line.p[line.len - 1] != '}';
 }
 
 void
 tw_proto_answer(tq_str_t line, tw_answer_t *out)
 {
-    tq_json_err_t  err;
-    tq_json_val_t  top, status, v;
+    tq_answer_t  a;
 
     memset(out, 0, sizeof(*out));
-    out->kind = TW_ANSWER_NONE;
     out->wait_ms = -1;
+    tq_answer_read(line, &a);
 
-    if (tq_json_parse(line.p, line.len, &top, &err) != 0) {
-        out->why = err.nomem ? "out of memory" : "not JSON";
+    switch (a.kind) {
+    case TQ_ANSWER_NOISE:
+        out->kind = TW_ANSWER_NONE;
+        out->why = a.why;
         return;
-    }
 
-    if (top.type != TQ_JSON_OBJECT) {
-        out->why = "not an object";
-        return;
-    }
-
-    out->raw = top.raw;
-
-    if (!tq_json_find(top.raw, "status", &status)
-        || status.type != TQ_JSON_STRING)
-    {
-        out->why = "no \"status\"";
-        return;
-    }
-
-    if (tq_str_eq(status.raw, "\"success\"")) {
+    case TQ_ANSWER_SUCCESS:
         out->kind = TW_ANSWER_SUCCESS;
-        if (tq_json_find(top.raw, "result", &v)) {
-            out->result = v.raw;
+        out->result = a.result.raw;
+        break;
+
+    case TQ_ANSWER_UNREADABLE:
+        out->kind = TW_ANSWER_ERROR;
+        out->unreadable = 1;
+        out->unfinished = is_unfinished(line, a.at);
+        say_unreadable(line, &a, &out->error);
+        return;
+
+    case TQ_ANSWER_ERROR:
+        out->kind = TW_ANSWER_ERROR;
+        if (a.error.raw.len != 0 && a.error.type != TQ_JSON_NULL) {
+            read_error(&a.error, &out->error);
+        } else {
+            tq_buf_adds(&out->error,
+                "handler reported an error without a text");
         }
-        return;
+        out->retryable = a.retryable.raw.len != 0
+                         && a.retryable.type == TQ_JSON_TRUE;
+        break;
     }
 
-    if (!tq_str_eq(status.raw, "\"error\"")) {
-        out->why = "\"status\" is neither \"success\" nor \"error\"";
-        return;
-    }
-
-    out->kind = TW_ANSWER_ERROR;
-
-    if (tq_json_find(top.raw, "error", &v) && v.type != TQ_JSON_NULL) {
-        read_error(&v, &out->error);
-    } else {
-        tq_buf_adds(&out->error, "handler reported an error without a text");
-    }
-
-    if (tq_json_find(top.raw, "retryable", &v)) {
-        out->retryable = v.type == TQ_JSON_TRUE;
-    }
+    out->task_id = a.task_id;
 }
 
 int
 tw_proto_other_task(const tw_answer_t *a, const char *task_id)
 {
-    size_t         n = strlen(task_id);
-    tq_json_val_t  v;
+    size_t           n = strlen(task_id);
+    const tq_str_t  *raw = &a->task_id.raw;
 
-    return a->raw.len != 0 && tq_json_find(a->raw, "task_id", &v)
-           && v.type == TQ_JSON_STRING
-           && (v.raw.len != n + 2 || memcmp(v.raw.p + 1, task_id, n) != 0);
+    return raw->len != 0 && a->task_id.type == TQ_JSON_STRING
+           && (raw->len != n + 2 || memcmp(raw->p + 1, task_id, n) != 0);
 }
 
 /* Looks for the first byte of a too long line that is no space. */

@@ -6,6 +6,7 @@
 #ifndef TW_PROTO_H
 #define TW_PROTO_H
 
+#include "tq_answer.h"
 #include "tq_buf.h"
 #include "tq_json.h"
 #include "tq_limits.h"
@@ -39,11 +40,15 @@ typedef struct {
     int               retryable;
     int64_t           wait_ms;        /* error: a wait asked for; -1: none */
     const char       *why;    /* NONE: static text */
-    tq_str_t          raw;    /* the object it was read from; empty: none */
+    tq_json_val_t     task_id;        /* no raw: missing */
+    int               unreadable;     /* an ERROR that says so */
+    int               unfinished;     /* and it could be the start of a
+                                         readable one */
 } tw_answer_t;
 
 /* Reads one line (without \n). Slices point into it. *out needs no set-up;
- * out->error is freed by the caller whatever the kind. */
+ * out->error is freed by the caller whatever the kind. What was meant as an
+ * answer and cannot be read is an error, not retryable. */
 void tw_proto_answer(tq_str_t line, tw_answer_t *out);
 
 /* 1: the answer says that it is another task's: it has a string "task_id",

@@ -13,13 +13,12 @@
 #define DEFAULT_LIMIT  1000000L
 #define MAX_LIMIT      10000000L
 
-/* Writes one answer line. stdout belongs to the protocol; everything else
- * goes to stderr, which is the job's log. */
+/* Ends the answer line. stdout belongs to the protocol; everything else goes
+ * to stderr, which is the job's log. */
 static void
 answer_error(const char *text, int retryable)
 {
-    fprintf(stderr, "task failed: %s\n", text);
-    printf("{\"status\":\"error\",\"error\":\"%s\",\"retryable\":%s}\n",
+    printf("\"status\":\"error\",\"error\":\"%s\",\"retryable\":%s}\n",
            text, retryable ? "true" : "false");
 }
 
@@ -32,13 +31,11 @@ task_limit(const cJSON *task)
 
     data = cJSON_GetObjectItemCaseSensitive(task, "task_data");
     limit = cJSON_GetObjectItemCaseSensitive(data, "limit");
-
     if (limit == NULL) {
         return DEFAULT_LIMIT;
     }
 
     x = cJSON_IsNumber(limit) ? limit->valuedouble : -1;
-
     return x >= 0 && x <= MAX_LIMIT && x == (double) (long) x ? (long) x : -1;
 }
 
@@ -54,20 +51,18 @@ primes(long limit)
         return;
     }
 
-    count = largest = 0;
-    for (n = 2; n <= limit; n++) {
-        if (composite[n]) {
-            continue;
-        }
-        count++;
-        largest = n;
-        for (m = n * n; m <= limit; m += n) {
-            composite[m] = 1;
+    for (count = largest = 0, n = 2; n <= limit; n++) {
+        if (!composite[n]) {
+            count++;
+            largest = n;
+            for (m = n * n; m <= limit; m += n) {
+                composite[m] = 1;
+            }
         }
     }
 
     free(composite);
-    printf("{\"status\":\"success\",\"result\":"
+    printf("\"status\":\"success\",\"result\":"
            "{\"limit\":%ld,\"count\":%ld,\"largest\":%ld}}\n",
            limit, count, largest);
 }
@@ -75,17 +70,22 @@ primes(long limit)
 int
 main(void)
 {
-    char   *line = NULL;
+    char   *id, *line = NULL;
     size_t  size = 0;
     long    limit;
     cJSON  *task;
 
     while (getline(&line, &size, stdin) > 0) {      /* lines of any length */
         task = cJSON_Parse(line);
-        limit = task_limit(task);
-        if (task == NULL) {
-            answer_error("not a JSON line", 0);
-        } else if (limit < 0) {
+
+        /* every answer has the task's id: only then may it have a prefetch */
+        id = cJSON_PrintUnformatted(
+            cJSON_GetObjectItemCaseSensitive(task, "task_id"));
+        printf("{\"task_id\":%s,", id ? id : "null");
+        free(id);
+
+        limit = task != NULL ? task_limit(task) : -1;
+        if (limit < 0) {
             answer_error("limit must be an integer from 0 to 10000000", 0);
         } else {
             primes(limit);

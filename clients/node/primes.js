@@ -6,8 +6,6 @@
 //     command = ["node", "clients/node/primes.js"]
 'use strict';
 
-const readline = require('readline');
-
 const DEFAULT_LIMIT = 1000000;
 const MAX_LIMIT = 10000000;
 
@@ -39,19 +37,34 @@ async function primes(data) {
     return { limit, count, largest };
 }
 
+// Every answer carries the task's id: only then may it have a prefetch.
 async function answer(line) {
+    let task = {};
     try {
-        const task = JSON.parse(line);
-        return { status: 'success', result: await primes(task.task_data) };
+        task = JSON.parse(line);
+        return { status: 'success', task_id: task.task_id,
+            result: await primes(task.task_data) };
     } catch (err) {
         if (!(err instanceof BadInput)) {
             console.error('task failed:', err);
         }
         return {
             status: 'error',
+            task_id: task.task_id,
             error: err.message,
             retryable: !(err instanceof BadInput),
         };
+    }
+}
+
+// A line ends at LF and nowhere else (readline cuts at U+2028, too).
+async function* lines(input) {
+    let rest = '';
+    input.setEncoding('utf8');
+    for await (const chunk of input) {
+        const parts = (rest + chunk).split('\n');
+        rest = parts.pop();
+        yield* parts;
     }
 }
 
@@ -59,8 +72,7 @@ async function answer(line) {
 // (console.error), which is the job's log. `for await` takes the next line
 // only after this one was answered, and ends with the input.
 async function main() {
-    for await (const line of readline.createInterface({
-        input: process.stdin, crlfDelay: Infinity })) {
+    for await (const line of lines(process.stdin)) {
         process.stdout.write(JSON.stringify(await answer(line)) + '\n');
     }
 }

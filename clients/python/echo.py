@@ -14,5 +14,5 @@ for line in sys.stdin:
     task = json.loads(line)
     print("task %(task_id)s, attempt %(attempt)d" % task, file=sys.stderr,
           flush=True)
-    print(json.dumps({"status": "success", "result": task["task_data"]}),
-          flush=True)
+    print(json.dumps({"status": "success", "task_id": task["task_id"],
+                      "result": task["task_data"]}), flush=True)

@@ -31,15 +31,21 @@ def primes(data):
             "largest": max(sieve.rfind(1), 0)}
 
 
+# Every answer carries the task's id: only then may it have a prefetch.
 def answer(line):
+    task_id = None
     try:
         task = json.loads(line)
-        return {"status": "success", "result": primes(task["task_data"])}
+        task_id = task["task_id"]
+        return {"status": "success", "task_id": task_id,
+                "result": primes(task["task_data"])}
     except BadInput as err:
-        return {"status": "error", "error": str(err), "retryable": False}
+        return {"status": "error", "task_id": task_id, "error": str(err),
+                "retryable": False}
     except Exception as err:                # a bug, or the machine: try again
         print("task failed: %r" % err, file=sys.stderr)
-        return {"status": "error", "error": repr(err), "retryable": True}
+        return {"status": "error", "task_id": task_id, "error": repr(err),
+                "retryable": True}
 
 
 # stdout belongs to the protocol: everything else goes to stderr, which is the

@@ -33,13 +33,18 @@ primes() {
 
 # stdout belongs to the protocol: everything else goes to stderr, which is the
 # job's log. The loop ends with the input; the exit status is then 0.
+# Every answer carries the task's id: only then may it have a prefetch.
 while IFS= read -r line || [ -n "$line" ]; do
+    id=$(printf '%s\n' "$line" | jq -c .task_id 2> /dev/null) || id=null
     if ! limit=$(printf '%s\n' "$line" | task_limit); then
         printf '%s' "$limit" \
-            | jq -Rsc '{status: "error", error: ., retryable: false}'
+            | jq -Rsc --argjson id "$id" '{status: "error", task_id: $id,
+                  error: ., retryable: false}'
     elif ! result=$(primes "$limit"); then
-        echo '{"status":"error","error":"awk failed","retryable":true}'
+        printf '{"status":"error","task_id":%s,"error":"awk failed",%s}\n' \
+            "$id" '"retryable":true'
     else
-        printf '{"status":"success","result":%s}\n' "$result"
+        printf '{"status":"success","task_id":%s,"result":%s}\n' "$id" \
+            "$result"
     fi
 done

@@ -50,14 +50,16 @@ for line in sys.stdin:
     record("end", task)
 
     if "fail" in data and task["attempt"] <= data.get("fail_until", 1 << 30):
-        answer = {"status": "error", "error": data["fail"]}
+        answer = {"status": "error", "task_id": task["task_id"],
+                  "error": data["fail"]}
         if "retryable" in data:
             answer["retryable"] = data["retryable"]
         say(json.dumps(answer))
     elif data.get("raw"):
-        say('{"status":"success","result":%s}' % line.rstrip("\n"))
+        say('{"status":"success","task_id":"%s","result":%s}' % (
+            task["task_id"], line.rstrip("\n")))
     else:
-        answer = {"status": "success"}
+        answer = {"status": "success", "task_id": task["task_id"]}
         if "result" in data:
             answer["result"] = data["result"]
         say(json.dumps(answer))

@@ -285,6 +285,42 @@ class CheckHandler(unittest.TestCase):
                                  else "fail")
                 self.assertTrue(why)
 
+    def test_an_answer_that_cannot_be_read(self):
+        got = self.check(*self.script(
+            self.LOOP + "say(dict(OK, result=float('nan')))"))
+        self.assertEqual(list(got), ["start", "answer"])
+        self.assertEqual(got["answer"], ("fail", (
+            "an answer that cannot be read: expected a value at byte 32; "
+            'came: {"status": "success", "result": NaN}')))
+
+    def test_ids_of_tasks(self):
+        """What a prefetch needs."""
+        with_id = "say(dict(OK, task_id=t['task_id']))"
+        self.assertEqual(self.check(*self.script(self.LOOP + with_id))[
+            "ahead"], ("ok", None))
+        verdict, why = self.check(*self.script(self.LOOP + "say(OK)"))["ahead"]
+        self.assertEqual(verdict, "note")
+        self.assertIn('no "task_id"', why)
+        verdict, why = self.check(*self.script(
+            self.LOOP + "say(dict(OK, task_id='x'))"))["ahead"]
+        self.assertEqual(verdict, "note")
+        self.assertIn("must not have a prefetch", why)
+        verdict, why = self.check("--bad", '{"x":1}', *self.script(
+            self.LOOP + "say({'status': 'error', 'error': 'x'} if 'x' in "
+            "t['task_data'] else dict(OK, task_id=t['task_id']))"))["error"]
+        self.assertEqual(verdict, "note")
+        self.assertIn("its errors have none", why)
+
+    def test_lines_cut_elsewhere(self):
+        """The text is sent raw; a worker sends it as escapes, so a note."""
+        got = self.check(*self.script(
+            "for line in "
+            "(p for l in sys.stdin for p in l.splitlines()):\n"
+            "    t = json.loads(line)\n    say(OK)"))
+        self.assertEqual(got["text"][0], "note")
+        self.assertIn("U+2028", got["text"][1])
+        self.assertNotIn("fail", {v for v, _ in got.values()}, got)
+
     def test_two_answers_to_one_task(self):
         got = self.check(*self.script(self.LOOP + "say(OK); say(OK)"))
         self.assertEqual(got["again"][0], "fail")

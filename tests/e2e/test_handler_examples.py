@@ -17,6 +17,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 WAIT_S = 30
 LINES_MAX = 100
+TASK_ID = "0190e3c4-0000-8000-8000-00000000000a"
 
 
 def source(*parts):
@@ -24,9 +25,8 @@ def source(*parts):
 
 
 def request(data, attempt=1):
-    return json.dumps({"task_id": "0190e3c4-0000-8000-8000-00000000000a",
-                       "task_type": "primes", "task_data": data,
-                       "attempt": attempt}, separators=(",", ":"))
+    return json.dumps({"task_id": TASK_ID, "task_type": "primes",
+                       "task_data": data, "attempt": attempt}, separators=(",", ":"))
 
 
 class Examples:
@@ -60,7 +60,11 @@ class Examples:
             self.fail("no answer to " + line[:100])
         answer = self.proc.stdout.readline()
         self.assertTrue(answer.endswith(b"\n"), answer)
-        return json.loads(answer)
+        answer = json.loads(answer)
+        # of what was no task there is none
+        self.assertEqual(answer.pop("task_id", None),
+                         TASK_ID if "task_id" in line else None)
+        return answer
 
     def log(self):
         self.errors.seek(0)

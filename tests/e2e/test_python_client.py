@@ -78,9 +78,12 @@ def leave(job):
 def bad(job):
     loop = []
     loop.append(loop)
-    return {"set": {1}, "nan": float("nan"), "nul": "a\\0b",
-            "surrogate": "\\ud800", "key": {1: 2}, "loop": loop,
+    return {"set": {1}, "nan": float("nan"), "key": {1: 2}, "loop": loop,
             "big": "x" * 1100000, "object": object()}[job.payload["what"]]
+
+@register_handler("odd_text")
+def odd_text(job):
+    return {"nul": "a\\0b", "\\udcff": ["\\ud800é", job.payload["echo"]]}
 
 @register_handler("stay")
 def stay(job):
@@ -151,8 +154,13 @@ class Child:
         return json.loads(line)
 
     def ask(self, *args, **keys):
-        self.send(job(*args, **keys))
-        return self.answer()
+        """The answer without its task_id, which must be the task's."""
+        task = job(*args, **keys)
+        self.send(task)
+        answer = self.answer()
+        if answer.pop("task_id", None) != task["task_id"]:
+            raise AssertionError("not the task's id")
+        return answer
 
     def log(self):
         self.stderr.seek(0)
@@ -287,7 +295,7 @@ class PythonClient(unittest.TestCase):
 
     def test_results_that_are_not_json_say_so(self):
         words = {"set": "not JSON serializable", "nan": "not JSON compliant",
-                 "nul": "NUL", "surrogate": "Unicode", "key": "not a string",
+                 "key": "not a string",
                  "loop": "deeper", "big": "1100002 bytes",
                  "object": "not JSON serializable"}
         with self.runner() as child:
@@ -299,6 +307,13 @@ class PythonClient(unittest.TestCase):
                     self.assertIn("return value", answer["error"])
                     self.assertIn(word, answer["error"])
             self.assertEqual(child.ask("show")["status"], "success")
+
+    def test_any_string_is_a_result(self):
+        """NUL and lone surrogates are JSON's, as escapes."""
+        with self.runner() as child:
+            self.assertEqual(child.ask("odd_text", {"echo": "\ud801\0"}), {
+                "status": "success", "result": {
+                    "nul": "a\0b", "\udcff": ["\ud800é", "\ud801\0"]}})
 
     def test_large_lines(self):
         with self.runner() as child:

@@ -77,6 +77,20 @@ class Lines(Shared):
         self.assertIn("exited with status 0 without an answer", error)
         self.assertIn("%d bytes of an unfinished line" % len(half), error)
 
+    def test_unreadable_answer_without_newline_and_death(self):
+        """It is no half line: more would not make it one that can be read."""
+        for line, at in ((b'{"status":"success","result":NaN}', 29),
+                         (b'{"status":"success","result":{},} ', 32)):
+            job = self.s.wait_status(self.s.add("odd", {
+                "do": "raw", "hex": line.hex(), "then": "exit"}), "FAILED")
+            self.assertIn("cannot be read", job["error_log"])
+            self.assertIn(" at byte %d" % at, job["error_log"])
+            self.assertEqual(job["retries"], 1)
+        for half in (b'{"status":"success","result":{}',
+                     b'{"status":"success","result":[1,{}'):
+            error = self.failed("raw", hex=half.hex(), then="exit")
+            self.assertIn("%d bytes of an unfinished line" % len(half), error)
+
     def test_whole_answer_without_newline_and_death(self):
         whole = b'{"status":"success","result":[1.10]}'
         job = self.do("raw", hex=whole.hex(), then="exit")
@@ -94,7 +108,7 @@ class Lines(Shared):
                       self.failed("kill", signal=11))
 
     def test_binary_is_skipped(self):
-        junk = bytes(range(256)) + b"\xff\xfe\n{\"status\":\"success\"\0}\n"
+        junk = bytes(range(256)) + b"\xff\xfe\n{\"stat\":\"success\"\0}\n"
         self.assertEqual(self.done("raw", hex=junk.hex(), then="answer"),
                          "after")
 

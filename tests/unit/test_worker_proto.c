@@ -34,6 +34,11 @@ test_task(void **state)
     check_task(&t, "{\"task_id\":\"u\",\"task_type\":\"resize\",\"task_data\":"
         "{   \"a\":\t1.10, \"b\":\"x\\ny\"},\"attempt\":2}\n");
 
+    /* what only some readers cut at is escaped */
+    t.payload = tq_str("{\"a\":\"\xe2\x80\xa8\xc2\x85\"}");
+    check_task(&t, "{\"task_id\":\"u\",\"task_type\":\"resize\",\"task_data\":"
+        "{\"a\":\"\\u2028\\u0085\"},\"attempt\":2}\n");
+
     t.extended = 1;
     t.payload = (tq_str_t) { NULL, 0 };
     check_task(&t, "{\"task_id\":\"u\",\"task_type\":\"resize\",\"task_data\":"
@@ -96,8 +101,88 @@ test_answers(void **state)
     check_answer("{\"status\":1}", TW_ANSWER_NONE, "no \"status\"", 0);
     check_answer("{\"status\":\"ok\"}", TW_ANSWER_NONE,
         "\"status\" is neither \"success\" nor \"error\"", 0);
-    check_answer("{\"status\":\"success\"", TW_ANSWER_NONE, "not JSON", 0);
-    check_answer("{\"status\":\"success\"}{}", TW_ANSWER_NONE, "not JSON", 0);
+    /* what people print, and libraries */
+    check_answer("{'status': 'success'}", TW_ANSWER_NONE, "not JSON", 0);
+    check_answer("{status:\"success\"}", TW_ANSWER_NONE, "not JSON", 0);
+    check_answer("I {\"status\":NaN}", TW_ANSWER_NONE, "not JSON", 0);
+    check_answer("[{\"status\":NaN}]", TW_ANSWER_NONE, "not JSON", 0);
+    check_answer("{\"result\":NaN}", TW_ANSWER_NONE, "not JSON", 0);
+    check_answer("{\"level\":\"info\",\"status\":200}", TW_ANSWER_NONE,
+        "no \"status\"", 0);
+    check_answer("{\"status\":\"up\",\"error\":1,\"error\":2}",
+        TW_ANSWER_NONE, "\"status\" is neither \"success\" nor \"error\"", 0);
+}
+
+/* Meant as an answer, and not to be read: what is wrong, and where. */
+static void
+test_unreadable(void **state)
+{
+    size_t       i;
+    char         deep[600];
+    tw_answer_t  a;
+    static const struct {
+        const char  *line, *says;
+    } t[] = {
+        { "{\"status\":\"success\"", "expected ',' or '}' at byte 19" },
+        { "{\"status\":\"success\"}{}",
+          "more text after the value at byte 20, near: {}" },
+        { "{\"status\":\"success\",\"result\":{\"x\":NaN}}",
+          "expected a value at byte 34, near: NaN}}" },
+        { " \t{\"status\":\"success\",\"result\":\"\xff\"}",
+          "invalid UTF-8 at byte 32, near: ?\"}" },
+        { "\xef\xbb\xbf{\"status\":\"success\"}",
+          "byte order mark at byte 0, near: ???{\"status\":\"success\"}" },
+        { "\xef\xbb\xbf {\"status\":\"success\"}",
+          "byte order mark at byte 0" },
+        { "{\"status\":\"success\",\"status\":\"error\"}",
+          "duplicate key at byte 20" },
+        { "{\"status\":\"ok\",\"status\":\"success\"}",
+          "duplicate key at byte 15" },
+        { "{\"status\":\"error\",\"error\":\"a\",\"\\u0065rror\":\"b\"}",
+          "duplicate key at byte 30" },
+        { "{\"status\":\"ok\",\"n\":01}", "must not start with 0 at byte 19" },
+        { "{\"status\":\"success\",}", "in double quotes at byte 20" },
+        { "{\"status\":\"success\",\"result\":\"a\tb\"}",
+          "control character in a string at byte 31" },
+        { "{\"status\":\"error\",\"error\":\"\\x\"}",
+          "unknown escape in a string at byte 27" },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        tw_proto_answer(str(t[i].line), &a);
+        assert_int_equal(a.kind, TW_ANSWER_ERROR);
+        assert_int_equal(a.unreadable, 1);
+        assert_int_equal(a.retryable, 0);
+        if (strstr(tq_buf_cstr(&a.error), t[i].says) == NULL) {
+            fail_msg("%s: %s", t[i].line, a.error.p);
+        }
+        tq_buf_free(&a.error);
+    }
+
+    strcpy(deep, "{\"status\":\"success\",\"result\":");
+    memset(deep + strlen(deep), '[', 200);
+    tw_proto_answer((tq_str_t) { deep, 231 }, &a);
+    assert_int_equal(a.unreadable, 1);
+    assert_non_null(strstr(tq_buf_cstr(&a.error), "nested deeper than 128"));
+    tq_buf_free(&a.error);
+}
+
+/* A result is carried as it is; an error's text is made one. */
+static void
+test_carried(void **state)
+{
+    (void) state;
+
+    check_answer("{\"status\":\"success\",\"result\":\"a\\u0000\\ud800\"}",
+        TW_ANSWER_SUCCESS, "\"a\\u0000\\ud800\"", 0);
+    check_answer("{\"status\":\"success\",\"result\":"
+        "{\"a\":1,\"a\":[\"\\udc00\"]}}",
+        TW_ANSWER_SUCCESS, "{\"a\":1,\"a\":[\"\\udc00\"]}", 0);
+    check_answer("{\"status\":\"error\",\"error\":\"a\\u0000b\\udcff\","
+        "\"retryable\":true}", TW_ANSWER_ERROR,
+        "a\xef\xbf\xbd" "b\xef\xbf\xbd", 1);
 }
 
 static void
@@ -254,6 +339,8 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_task),
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_carried),
         cmocka_unit_test(test_long_error),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_tail),

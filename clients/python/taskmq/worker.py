@@ -61,8 +61,11 @@ class Runner:
             self.answers.flush()
 
     def _answer(self, line):
+        task_id = None
         try:
-            job = read_job(line)
+            task = json.loads(line)
+            task_id = task.get("task_id")
+            job = read_job(task)
             func = get_handler(job.handler)
             if func is None:
                 raise LookupError("no handler %r is registered here, only: %s"
@@ -72,8 +75,8 @@ class Runner:
             if self.stopping:
                 raise
             quietly(traceback.print_exc)
-            return error_line(text_of(err), True)
-        return result_line(result)
+            return error_line(task_id, text_of(err), True)
+        return result_line(task_id, result)
 
 
 def quietly(write):
@@ -96,9 +99,8 @@ def text_of(err):
         return "%s, whose text cannot be had" % type(err).__name__
 
 
-def read_job(line):
-    """The Job of one request line; ValueError says what is wrong with it."""
-    task = json.loads(line)
+def read_job(task):
+    """The Job of one request; ValueError says what is wrong with it."""
     missing = [key for key in ("job_id", "handler", "priority", "retries")
                if key not in task]
     if missing:
@@ -122,7 +124,7 @@ def call(func, job):
     return asyncio.run(wait())
 
 
-def result_line(result):
+def result_line(task_id, result):
     """The answer for a result, or an error that says why it cannot be one."""
     try:
         why = not_json(result, 1)
@@ -132,28 +134,22 @@ def result_line(result):
     except (TypeError, ValueError) as err:
         why = str(err)
     if not why:
-        data = text.encode()
+        # a lone surrogate as its escape: inside strings that is JSON's own
+        data = text.encode("utf-8", "backslashreplace")
         if len(data) <= RESULT_MAX_BYTES:
-            return b'{"status":"success","result":' + data + b"}"
+            return b'{"status":"success","task_id":%s,"result":%s}' % (
+                json.dumps(task_id).encode(), data)
         why = "it has %d bytes, at most %d are kept" % (len(data),
                                                         RESULT_MAX_BYTES)
     why = "the handler's return value cannot be a result: " + why
     quietly(lambda: print(why, file=sys.stderr))
-    return error_line(why, False)
+    return error_line(task_id, why, False)
 
 
 def not_json(value, depth):
     """What strict JSON cannot carry though json.dumps() would write it."""
     if depth > DEPTH_MAX:
         return "it is nested deeper than %d levels" % DEPTH_MAX
-    if isinstance(value, str):
-        if "\0" in value:
-            return "a string has a NUL character"
-        try:
-            value.encode()
-        except UnicodeEncodeError as err:
-            return "a string is not valid Unicode: " + err.reason
-        return None
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
@@ -170,10 +166,10 @@ def not_json(value, depth):
     return None
 
 
-def error_line(text, retryable):
+def error_line(task_id, text, retryable):
     data = text.replace("\0", "\\x00").encode("utf-8", "backslashreplace")
     text = data[:ERROR_MAX_BYTES].decode("utf-8", "ignore")
-    return json.dumps({"status": "error", "error": text,
+    return json.dumps({"status": "error", "task_id": task_id, "error": text,
                        "retryable": retryable}).encode()
 
 

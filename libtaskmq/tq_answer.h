@@ -1,0 +1,30 @@
+/*
+ * tq_answer.h: a line that a handler wrote to stdout: its answer, or noise
+ * (docs/handler-protocol.md). For the worker and `taskmq check-handler`.
+ */
+
+#ifndef TQ_ANSWER_H
+#define TQ_ANSWER_H
+
+#include "tq_json.h"
+
+typedef enum {
+    TQ_ANSWER_SUCCESS,
+    TQ_ANSWER_ERROR,
+    TQ_ANSWER_NOISE,          /* a library's log, a person's print */
+    TQ_ANSWER_UNREADABLE      /* begins with {, holds "status", and is no JSON:
+                                 it was meant as the answer */
+} tq_answer_kind_t;
+
+typedef struct {
+    tq_answer_kind_t  kind;
+    tq_json_val_t     result, error, retryable, task_id;  /* no raw: missing */
+    const char       *why;    /* NOISE, UNREADABLE: static text */
+    size_t            at;     /* UNREADABLE: the byte of the line */
+} tq_answer_t;
+
+/* Reads one line (without \n). Slices point into it. A result may be whatever
+ * RFC 8259 allows. */
+void tq_answer_read(tq_str_t line, tq_answer_t *out);
+
+#endif /* TQ_ANSWER_H */
