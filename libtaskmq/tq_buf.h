@@ -39,7 +39,8 @@ void tq_buf_addc(tq_buf_t *b, char c);
 void tq_buf_addi(tq_buf_t *b, int64_t v);              /* decimal */
 void tq_buf_addf(tq_buf_t *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-void tq_buf_addv(tq_buf_t *b, const char *fmt, va_list args);
+void tq_buf_addv(tq_buf_t *b, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 /* Appends s as a JSON string with its quotes. Bytes that are not UTF-8 come
  * out as U+FFFD (one per ill-formed sequence), NUL as well (tq_json and others

@@ -29,7 +29,8 @@ void tq_text_add_json(tq_buf_t *b, const char *json, size_t len);
  * size is at least 8. What is shown of others in messages of a fixed size. */
 void tq_text_print(char *dst, size_t size, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-void tq_text_vprint(char *dst, size_t size, const char *fmt, va_list args);
+void tq_text_vprint(char *dst, size_t size, const char *fmt, va_list args)
+    __attribute__((format(printf, 3, 0)));
 
 /* The length of s cut to at most max bytes, between characters. */
 size_t tq_text_cut(const char *s, size_t len, size_t max);
