@@ -1,8 +1,9 @@
 /*
  * ngx_http_taskmq_auth.c: bearer tokens. The only file that knows libjwt,
  * which is trusted with signatures alone: it accepts "none" where a key is
- * empty, ignores "crit" and rounds claims, so the token's shape, its algorithm
- * and its claims are checked here, by the strict JSON reader.
+ * empty, ignores "crit" and rounds claims, so the token's shape and its
+ * algorithm are checked here, and its claims by ngx_http_taskmq_auth_claims.c,
+ * with the strict JSON reader.
  */
 
 #include <jwt.h>
@@ -28,12 +29,7 @@ static const char *ngx_http_taskmq_auth_signature(
     ngx_http_taskmq_auth_t *auth, ngx_http_taskmq_jwt_t *jwt, jwt_alg_t alg);
 static const char *ngx_http_taskmq_auth_object(ngx_str_t *text,
     tq_str_t *object);
-static const char *ngx_http_taskmq_auth_claims(ngx_http_taskmq_auth_t *auth,
-    tq_str_t object, ngx_http_taskmq_identity_t *who);
-static const char *ngx_http_taskmq_auth_roles(tq_json_val_t *v,
-    ngx_uint_t *roles);
-static const char *ngx_http_taskmq_auth_times(
-    const ngx_http_taskmq_identity_t *who);
+
 
 ngx_int_t
 ngx_http_taskmq_auth_start(ngx_http_taskmq_auth_t *auth, ngx_cycle_t *cycle)
@@ -101,7 +97,7 @@ ngx_http_taskmq_auth(ngx_http_request_t *r, ngx_http_taskmq_auth_t *auth,
 
         } else {
             *who = ngx_http_taskmq_token_cache_find(auth->cache, &token,
-                                                    ngx_time());
+                                               ngx_http_taskmq_auth_now_ms());
             if (*who) {
                 return NGX_OK;
             }
@@ -148,10 +144,6 @@ ngx_http_taskmq_auth_verify(ngx_http_taskmq_auth_t *auth, ngx_pool_t *pool,
 
     if (why == NULL) {
         why = ngx_http_taskmq_auth_claims(auth, claims, &auth->who);
-    }
-
-    if (why == NULL) {
-        why = ngx_http_taskmq_auth_times(&auth->who);
     }
 
     if (why == NULL) {
@@ -261,16 +253,6 @@ ngx_http_taskmq_auth_object(ngx_str_t *text, tq_str_t *object)
     return NULL;
 }
 
-static ngx_uint_t
-ngx_http_taskmq_auth_is(tq_json_val_t *v, const char *text)
-{
-    /* the inside of the quotes, unescaped */
-
-    return v->type == TQ_JSON_STRING
-           && tq_json_key_eq((tq_str_t) { v->raw.p + 1, v->raw.len - 2 },
-                             text);
-}
-
 static const char *
 ngx_http_taskmq_auth_header(ngx_http_taskmq_jwt_t *jwt, jwt_alg_t *alg)
 {
@@ -369,129 +351,4 @@ ngx_http_taskmq_auth_signature(ngx_http_taskmq_auth_t *auth,
     }
 
     return "the signature does not match";
-}
-
-/* ngx_http_taskmq_auth_date reads a date claim: 1 there, 0 absent, -1 not a
- * positive integer. */
-static ngx_int_t
-ngx_http_taskmq_auth_date(tq_str_t object, const char *name, time_t *t)
-{
-    int64_t        n;
-    tq_json_val_t  v;
-
-    *t = 0;
-
-    if (!tq_json_find(object, name, &v)) {
-        return 0;
-    }
-
-    if (tq_json_int64(&v, &n) != 0 || n <= 0) {
-        return -1;
-    }
-
-    *t = (time_t) n;
-
-    return 1;
-}
-
-static const char *
-ngx_http_taskmq_auth_claims(ngx_http_taskmq_auth_t *auth, tq_str_t object,
-    ngx_http_taskmq_identity_t *who)
-{
-    char           subject[TQ_SUBJECT_MAX + 1];
-    long           len;
-    tq_json_val_t  v;
-
-    ngx_memzero(who, sizeof(ngx_http_taskmq_identity_t));
-
-    switch (ngx_http_taskmq_auth_date(object, "exp", &who->exp)) {
-
-    case 0:
-        if (auth->require_exp) {
-            return "the token never expires";
-        }
-        break;
-
-    case -1:
-        return "the token's exp is not a positive integer";
-    }
-
-    if (ngx_http_taskmq_auth_date(object, "nbf", &who->nbf) == -1) {
-        return "the token's nbf is not a positive integer";
-    }
-
-    if (tq_json_find(object, "sub", &v)) {
-
-        if (v.type != TQ_JSON_STRING) {
-            return "the token's sub is not a string";
-        }
-
-        len = tq_json_unescape(v.raw, subject, sizeof(subject));
-
-        if (len < 0) {
-            return "the token's sub is too long";
-        }
-
-        ngx_memcpy(who->subject, subject, (size_t) len);
-        who->subject_len = (size_t) len;
-    }
-
-    if (tq_json_find(object, (char *) auth->role_claim.data, &v)) {
-        return ngx_http_taskmq_auth_roles(&v, &who->roles);
-    }
-
-    return NULL;
-}
-
-static const char *
-ngx_http_taskmq_auth_roles(tq_json_val_t *v, ngx_uint_t *roles)
-{
-    size_t         pos;
-    tq_json_val_t  item;
-
-    if (v->type == TQ_JSON_STRING) {
-
-        if (ngx_http_taskmq_auth_is(v, "admin")) {
-            *roles |= NGX_HTTP_TASKMQ_ADMIN;
-
-        } else if (ngx_http_taskmq_auth_is(v, "worker")) {
-            *roles |= NGX_HTTP_TASKMQ_WORKER;
-        }
-
-        return NULL;
-    }
-
-    if (v->type != TQ_JSON_ARRAY) {
-        return "the token's role is neither a string nor an array of strings";
-    }
-
-    for (pos = 0; tq_json_next_item(v->raw, &pos, &item); /* void */ ) {
-
-        if (item.type != TQ_JSON_STRING) {
-            return "the token's role is neither a string nor an array of "
-                   "strings";
-        }
-
-        (void) ngx_http_taskmq_auth_roles(&item, roles);
-    }
-
-    return NULL;
-}
-
-static const char *
-ngx_http_taskmq_auth_times(const ngx_http_taskmq_identity_t *who)
-{
-    time_t  now;
-
-    now = ngx_time();
-
-    if (who->exp && who->exp <= now) {
-        return "the token has expired";
-    }
-
-    if (who->nbf > now) {
-        return "the token is not valid yet";
-    }
-
-    return NULL;
 }

@@ -9,11 +9,12 @@
 #define NGX_HTTP_TASKMQ_AUTH_H
 
 #include "ngx_http_taskmq_module.h"
+#include "tq_json.h"
 
 typedef struct {
     ngx_uint_t  roles;        /* NGX_HTTP_TASKMQ_ADMIN | … */
-    time_t      exp;          /* seconds since 1970; 0: never */
-    time_t      nbf;          /* 0: at once */
+    int64_t     exp_ms;       /* since 1970; 0: never */
+    int64_t     nbf_ms;       /* 0: at once */
     size_t      subject_len;
     u_char      subject[TQ_SUBJECT_MAX];
 } ngx_http_taskmq_identity_t;
@@ -31,11 +32,18 @@ struct ngx_http_taskmq_auth_s {
     ngx_uint_t                      key_kind;
     ngx_str_t                       role_claim;  /* NUL-terminated */
     ngx_flag_t                      require_exp;
+    ngx_array_t                    *audiences;   /* ngx_str_t, each with a NUL
+                                                    behind it; NULL: any */
+    ngx_array_t                    *issuers;     /* the same */
     ngx_http_taskmq_token_cache_t  *cache;       /* in a worker */
     ngx_http_taskmq_identity_t      who;         /* the last one verified */
 };
 
 /* ---- while the configuration is read (ngx_http_taskmq_auth_conf.c) ---- */
+
+/* Parser of taskmq_jwt_audience and taskmq_jwt_issuer. */
+char *ngx_http_taskmq_auth_conf_values(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /* The auth object of a location, shared with equal ones. NULL: no memory. */
 ngx_http_taskmq_auth_t *ngx_http_taskmq_auth_conf(ngx_conf_t *cf,
@@ -58,6 +66,19 @@ ngx_int_t ngx_http_taskmq_auth_start(ngx_http_taskmq_auth_t *auth,
 ngx_int_t ngx_http_taskmq_auth(ngx_http_request_t *r,
     ngx_http_taskmq_auth_t *auth, const ngx_http_taskmq_identity_t **who);
 
+/* ---- ngx_http_taskmq_auth_claims.c ---- */
+
+/* Reads the claims of a token, a valid JSON object, into *who. NULL, or why
+ * the token is refused. */
+const char *ngx_http_taskmq_auth_claims(ngx_http_taskmq_auth_t *auth,
+    tq_str_t object, ngx_http_taskmq_identity_t *who);
+
+/* Is v this string? */
+ngx_uint_t ngx_http_taskmq_auth_is(tq_json_val_t *v, const char *text);
+
+/* nginx's time in milliseconds since 1970. */
+int64_t ngx_http_taskmq_auth_now_ms(void);
+
 /* ---- ngx_http_taskmq_token_cache.c ---- */
 
 /*
@@ -68,9 +89,9 @@ ngx_http_taskmq_token_cache_t *ngx_http_taskmq_token_cache_create(
     ngx_pool_t *pool);
 
 /* The identity of a token that was added and has not expired, or NULL. The
- * token is compared whole, in constant time. now: seconds since 1970. */
+ * token is compared whole, in constant time. now_ms: since 1970. */
 const ngx_http_taskmq_identity_t *ngx_http_taskmq_token_cache_find(
-    ngx_http_taskmq_token_cache_t *cache, ngx_str_t *token, time_t now);
+    ngx_http_taskmq_token_cache_t *cache, ngx_str_t *token, int64_t now_ms);
 
 /* Adds a token; out of memory it is just not remembered. */
 void ngx_http_taskmq_token_cache_add(ngx_http_taskmq_token_cache_t *cache,

@@ -14,6 +14,48 @@
 static ngx_uint_t ngx_http_taskmq_auth_key_kind(ngx_str_t *pem,
     const char **why);
 
+char *
+ngx_http_taskmq_auth_conf_values(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_str_t     *value, *v;
+    ngx_uint_t     i;
+    ngx_array_t  **field;
+
+    field = (ngx_array_t **) ((char *) conf + cmd->offset);
+
+    if (*field != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    *field = ngx_array_create(cf->pool, cf->args->nelts - 1,
+                              sizeof(ngx_str_t));
+    if (*field == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (value[i].len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" has an empty value: expected what the "
+                               "claim must say", &value[0]);
+            return NGX_CONF_ERROR;
+        }
+
+        v = ngx_array_push(*field);
+        if (v == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *v = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
 ngx_http_taskmq_auth_t *
 ngx_http_taskmq_auth_conf(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *conf)
 {
@@ -33,6 +75,8 @@ ngx_http_taskmq_auth_conf(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *conf)
         if (auth->secrets == conf->secrets
             && auth->key.data == conf->key.data
             && auth->require_exp == conf->require_exp
+            && auth->audiences == conf->audiences
+            && auth->issuers == conf->issuers
             && auth->role_claim.len == conf->role_claim.len
             && ngx_memcmp(auth->role_claim.data, conf->role_claim.data,
                           conf->role_claim.len) == 0)
@@ -52,6 +96,8 @@ ngx_http_taskmq_auth_conf(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *conf)
     auth->key = conf->key;
     auth->role_claim = conf->role_claim;
     auth->require_exp = conf->require_exp;
+    auth->audiences = conf->audiences;
+    auth->issuers = conf->issuers;
     auth->key_kind = NGX_HTTP_TASKMQ_KEY_NONE;
 
     if (conf->key.len) {

@@ -113,6 +113,20 @@ static ngx_command_t  ngx_http_taskmq_commands[] = {
       offsetof(ngx_http_taskmq_loc_conf_t, require_exp),
       NULL },
 
+    { ngx_string("taskmq_jwt_audience"),
+      NGX_HTTP_TASKMQ_ALL|NGX_CONF_1MORE,
+      ngx_http_taskmq_auth_conf_values,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_taskmq_loc_conf_t, audiences),
+      NULL },
+
+    { ngx_string("taskmq_jwt_issuer"),
+      NGX_HTTP_TASKMQ_ALL|NGX_CONF_1MORE,
+      ngx_http_taskmq_auth_conf_values,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_taskmq_loc_conf_t, issuers),
+      NULL },
+
     { ngx_string("taskmq_allowed_hosts"),
       NGX_HTTP_TASKMQ_ALL|NGX_CONF_1MORE,
       ngx_http_taskmq_conf_hosts,
@@ -233,6 +247,8 @@ ngx_http_taskmq_create_loc_conf(ngx_conf_t *cf)
     conf->auth_mode = NGX_CONF_UNSET_UINT;
     conf->secrets = NGX_CONF_UNSET_PTR;
     conf->require_exp = NGX_CONF_UNSET;
+    conf->audiences = NGX_CONF_UNSET_PTR;
+    conf->issuers = NGX_CONF_UNSET_PTR;
     conf->hosts = NGX_CONF_UNSET_PTR;
     conf->origins = NGX_CONF_UNSET_PTR;
     conf->max_payload = NGX_CONF_UNSET_SIZE;
@@ -262,6 +278,8 @@ ngx_http_taskmq_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->key, prev->key, "");
     ngx_conf_merge_str_value(conf->role_claim, prev->role_claim, "role");
     ngx_conf_merge_value(conf->require_exp, prev->require_exp, 1);
+    ngx_conf_merge_ptr_value(conf->audiences, prev->audiences, NULL);
+    ngx_conf_merge_ptr_value(conf->issuers, prev->issuers, NULL);
     ngx_conf_merge_ptr_value(conf->hosts, prev->hosts, NULL);
     ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
     ngx_conf_merge_size_value(conf->max_payload, prev->max_payload,

@@ -74,6 +74,8 @@ typedef struct {
     ngx_str_t                     key;      /* PEM text */
     ngx_str_t                     role_claim;
     ngx_flag_t                    require_exp;
+    ngx_array_t                  *audiences;  /* ngx_str_t; NULL: any */
+    ngx_array_t                  *issuers;
 
     ngx_http_taskmq_names_t      *hosts;    /* NULL: not given */
     ngx_http_taskmq_names_t      *origins;  /* NULL: none */

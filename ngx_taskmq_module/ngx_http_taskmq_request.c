@@ -302,6 +302,18 @@ ngx_http_taskmq_check_key(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
                                              "expected", "value_error");
     }
 
+    /* who has no name would share the keys of all others without one */
+
+    if (ctx->conf->auth && ctx->subject.len == 0) {
+        rc = ngx_http_taskmq_body_discard(r);
+
+        return rc != NGX_OK ? rc
+               : ngx_http_taskmq_error_field(r, "header", "Idempotency-Key",
+                                             "a token with a sub expected, "
+                                             "because keys are remembered by "
+                                             "sub", "value_error");
+    }
+
     /* the identity is valid until the next request's */
 
     p = ngx_pnalloc(r->pool, ctx->subject.len + 1);

@@ -125,7 +125,7 @@ ngx_http_taskmq_token_same(const u_char *a, const u_char *b, size_t len)
 
 const ngx_http_taskmq_identity_t *
 ngx_http_taskmq_token_cache_find(ngx_http_taskmq_token_cache_t *cache,
-    ngx_str_t *token, time_t now)
+    ngx_str_t *token, int64_t now_ms)
 {
     uint64_t                  tag;
     ngx_uint_t                i;
@@ -148,7 +148,7 @@ ngx_http_taskmq_token_cache_find(ngx_http_taskmq_token_cache_t *cache,
             continue;
         }
 
-        if (t->who->exp && t->who->exp <= now) {
+        if (t->who->exp_ms && t->who->exp_ms <= now_ms) {
             ngx_http_taskmq_token_forget(t);
             return NULL;
         }

@@ -66,10 +66,20 @@ our @Bad = (
     ['no exp', auth({ exp => undef }), 'never expires'],
     ['exp null', auth('{"role":"admin","exp":null}'), 'exp is not'],
     ['exp text', auth('{"role":"admin","exp":"9999999999"}'), 'exp is not'],
-    ['exp a fraction', auth('{"role":"admin","exp":9999999999.5}'),
+    ['exp a past fraction', auth('{"role":"admin","exp":1700000000.5}'),
+     'has expired'],
+    ['exp with exponent, past', auth('{"role":"admin","exp":1.7e9}'),
+     'has expired'],
+    ['exp with small exponent', auth('{"role":"admin","exp":9999999999e-3}'),
+     'has expired'],
+    ['exp with exponents', auth('{"role":"admin","exp":1e-99999999999999}'),
+     'exp is not|signature'],
+    ['exp a negative fraction', auth('{"role":"admin","exp":-9999999999.5}'),
      'exp is not'],
-    ['exp with exponent', auth('{"role":"admin","exp":9.9e9}'), 'exp is not'],
     ['exp 0', auth('{"role":"admin","exp":0}'), 'exp is not'],
+    ['exp 0.0', auth('{"role":"admin","exp":0.0e9}'), 'exp is not'],
+    ['exp less than a millisecond', auth('{"role":"admin","exp":0.0009}'),
+     'exp is not'],
     ['exp negative', auth('{"role":"admin","exp":-9999999999}'), 'exp is not'],
     # libjwt refuses these while it verifies
     ['exp 2^63', auth('{"role":"admin","exp":9223372036854775808}'),
@@ -84,6 +94,10 @@ our @Bad = (
     ['role twice',
      auth('{"role":"worker","exp":9999999999,"role":"admin"}'),
      'not a valid JSON'],
+    ['nbf a fraction', auth('{"role":"admin","exp":9999999999.5,"nbf":'
+     . ($now + 3600) . '.25}'), 'not valid yet'],
+    ['nbf with exponent', auth('{"role":"admin","exp":9999999999,"nbf":9e9}'),
+     'not valid yet'],
     ['nbf text', auth('{"role":"admin","exp":9999999999,"nbf":"1"}'),
      'nbf is not'],
     ['sub a number', auth('{"role":"admin","exp":9999999999,"sub":1}'),
@@ -127,6 +141,17 @@ our @Good = (
      auth('{"\u0072ole":"\u0061dmin","exp":9999999999}')],
     ['no sub', auth({ sub => undef })],
     ['sub of 255 bytes', auth({ sub => 'x' x 255 })],
+    ['exp a fraction', auth('{"role":"admin","exp":9999999999.5}')],
+    ['exp with exponent', auth('{"role":"admin","exp":9.9e9}')],
+    ['exp with exponents', auth('{"role":"admin","exp":99999999.99E+2}')],
+    ['exp in milliseconds, by exponent',
+     auth('{"role":"admin","exp":9999999999000e-3}')],
+    ['exp with many digits',
+     auth('{"role":"admin","exp":9999999999.' . '1' x 300 . '}')],
+    ['exp 2^63 - 1', auth('{"role":"admin","exp":9223372036854775807}')],
+    ['exp 1e300', auth('{"role":"admin","exp":1e300}')],
+    ['nbf a fraction', auth('{"role":"admin","exp":9999999999.5,"nbf":'
+     . ($now - 1) . '.999}')],
     ['exp far away', auth({ exp => 253402300799 })],
     ['scheme in other case', 'Authorization: bearer ' . token({})],
     ['more blanks', 'Authorization: Bearer   ' . token({})],
@@ -248,7 +273,26 @@ GET /health
 
 
 
-=== TEST 9: no token is needed where nginx protects the location
+=== TEST 9: a fraction of a second counts
+--- request
+GET /health
+--- after eval
+[sub {
+    my $t0 = Time::HiRes::time();
+    my $auth = ::auth('{"role":"admin","exp":' . sprintf('%.3f', $t0 + 1.3) . '}');
+    ::get('/job/1', $auth) =~ / 404 / or die 'refused too early';
+    ::wait_until('the token to be refused', sub { ::get('/job/1', $auth) =~ / 401 / });
+    my $took = Time::HiRes::time() - $t0;
+    die "refused after $took s\n" if $took < 1.25;
+    $auth = ::auth('{"role":"admin","exp":9999999999,"nbf":' . sprintf('%.4f', Time::HiRes::time()) . '}');
+    ::get('/job/1', $auth) =~ / 404 / or die 'a token of this moment is refused';
+}]
+--- logged eval
+[qr/the token has expired/]
+
+
+
+=== TEST 10: no token is needed where nginx protects the location
 --- config
     location / { taskmq_api taskmq; taskmq_auth off; }
 --- request eval

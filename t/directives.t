@@ -34,6 +34,7 @@ refused("$_->[0] twice", "$_->[0] $_->[1]; $_->[0] $_->[1];",
         ['taskmq_max_payload', '1m'], ['taskmq_max_bulk', '1m'],
         ['taskmq_redis_timeout', '1s'], ['taskmq_max_pending', '1'],
         ['taskmq_known_handlers', 'on'], ['taskmq_docs_root', '/tmp'],
+        ['taskmq_jwt_audience', 'a b'], ['taskmq_jwt_issuer', 'a'],
         ['taskmq_allowed_hosts', 'a'], ['taskmq_allowed_origins', 'all'];
 refused('taskmq_auth twice', 'taskmq_auth off;',
         '"taskmq_auth" directive is duplicate');
@@ -49,7 +50,8 @@ refused("$_ without a value", "$_;",
            taskmq_jwt_secret_file taskmq_jwt_key_file taskmq_jwt_role_claim
            taskmq_jwt_require_exp taskmq_max_payload taskmq_max_bulk
            taskmq_docs_root taskmq_redis_timeout taskmq_max_pending
-           taskmq_known_handlers taskmq_allowed_hosts taskmq_allowed_origins);
+           taskmq_known_handlers taskmq_allowed_hosts taskmq_allowed_origins
+           taskmq_jwt_audience taskmq_jwt_issuer);
 refused('two values', 'taskmq_namespace a b;', 'invalid number of arguments');
 refused('require_exp maybe', 'taskmq_jwt_require_exp maybe;',
         'invalid value "maybe" in "taskmq_jwt_require_exp" directive');
@@ -83,6 +85,9 @@ refused("origin '$_'", "taskmq_allowed_origins http://a '$_';",
     for '', 'a.example', 'null', '*', 'http://', '://a', 'http://a/',
         'http://a/b', 'http://a:', 'http://a:b', 'http://a:0', 'http://[::1',
         'http://*', 'http://a.*', 'http://.a', 'http://u@a', 'all', 'none';
+refused("an empty $_", "$_ a '';", "\"$_\" has an empty value: expected what "
+        . 'the claim must say in', 'nginx.conf:')
+    for 'taskmq_jwt_audience', 'taskmq_jwt_issuer';
 refused('empty claim name', 'taskmq_jwt_role_claim "";',
         q{"taskmq_jwt_role_claim" is empty: expected the claim's name in});
 
@@ -227,6 +232,8 @@ GET /job/1
     taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/short;
     taskmq_jwt_role_claim roles;
     taskmq_jwt_require_exp off;
+    taskmq_jwt_audience a;
+    taskmq_jwt_issuer a;
     taskmq_allowed_hosts all;
     taskmq_allowed_origins all;
     taskmq_max_payload 64m;
@@ -243,6 +250,8 @@ GET /job/1
     taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/secret;
     taskmq_jwt_role_claim role;
     taskmq_jwt_require_exp on;
+    taskmq_jwt_audience a b;
+    taskmq_jwt_issuer a b;
     taskmq_allowed_hosts none;
     taskmq_allowed_origins none;
     taskmq_max_payload 1;
@@ -261,6 +270,8 @@ GET /job/1
         taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/secret;
         taskmq_jwt_role_claim role;
         taskmq_jwt_require_exp on;
+        taskmq_jwt_audience a https://b;
+        taskmq_jwt_issuer "a b" c;
         taskmq_allowed_hosts a .b *.c d.* 127.0.0.1;
         taskmq_allowed_origins http://a:8000 https://*.b moz-extension://c http://[::1]:80;
         taskmq_max_payload 2;

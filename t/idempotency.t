@@ -47,7 +47,7 @@ __DATA__
 --- request eval
 [($::Add) x 4]
 --- more_headers eval
-[map { ::auth({ sub => $_ }) . "\nIdempotency-Key: a" } 'x', 'y', undef, 'x']
+[map { ::auth({ sub => $_ }) . "\nIdempotency-Key: a" } 'x', 'y', 'z', 'x']
 --- response_body eval
 [map { "{\"status\":\"ok\",\"job_id\":$_}" } 1, 2, 3, 1]
 
@@ -57,7 +57,7 @@ __DATA__
 --- request eval
 [($::Add) x 4]
 --- more_headers eval
-[map { ::auth({ sub => $_->[0] }) . "\nIdempotency-Key: $_->[1]" } ['a', 'b:c'], ['a:b', 'c'], ['1:a', 'b'], ['', '1:a:b']]
+[map { ::auth({ sub => $_->[0] }) . "\nIdempotency-Key: $_->[1]" } ['a', 'b:c'], ['a:b', 'c'], ['1:a', 'b'], [':', '1:a:b']]
 --- response_body eval
 [map { "{\"status\":\"ok\",\"job_id\":$_}" } 1 .. 4]
 
@@ -126,3 +126,30 @@ __DATA__
 [::key("a b\tc"), ::key("\xff\xfe{}*"), ::key("a b\tc")]
 --- response_body eval
 [map { "{\"status\":\"ok\",\"job_id\":$_}" } 1, 2, 1]
+
+
+
+=== TEST 11: a token without a sub has no keys
+--- request eval
+[$::Add, $::Add, $::Bulk, "POST /td/queue\n" . '{"type":"h","data":{}}', $::Add, $::Add]
+--- more_headers eval
+[map({ ::auth({ sub => $_ }) . "\nIdempotency-Key: a" } undef, '', undef, undef), map { ::auth({ sub => $_ }) } undef, '']
+--- error_code eval
+[422, 422, 422, 422, 200, 200]
+--- response_body_like eval
+[map({ '^\{"detail":\[\{"loc":\["header","Idempotency-Key"\],"msg":"a token with a sub expected' } 1 .. 3),
+ '^\{"error":"Idempotency-Key: a token with a sub expected', ('ok') x 2]
+--- redis eval
+['GET {taskmq}:seq' => 2]
+
+
+
+=== TEST 12: without tokens all clients are one
+--- config
+    location / { taskmq_api taskmq; taskmq_auth off; }
+--- request eval
+[$::Add, $::Add]
+--- more_headers
+Idempotency-Key: a
+--- response_body eval
+[('{"status":"ok","job_id":1}') x 2]

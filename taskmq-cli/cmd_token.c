@@ -53,9 +53,26 @@ read_secret(tc_t *tc, const char *path, tq_buf_t *secret)
 }
 
 
+/* What a token says; NULL: nothing. */
+typedef struct {
+    const char  *sub;
+    const char  *role;
+    const char  *aud;
+    const char  *iss;
+    int64_t      now;
+    int64_t      exp;
+} claims_t;
+
+
+static int
+add_claim(jwt_t *jwt, const char *name, const char *value)
+{
+    return value == NULL ? 0 : jwt_add_grant(jwt, name, value);
+}
+
+
 static char *
-sign(const char *sub, const char *role, int64_t now, int64_t exp,
-    const tq_buf_t *secret)
+sign(const claims_t *c, const tq_buf_t *secret)
 {
     jwt_t  *jwt;
     char   *token;
@@ -66,10 +83,12 @@ sign(const char *sub, const char *role, int64_t now, int64_t exp,
 
     token = NULL;
 
-    if (jwt_add_grant(jwt, "sub", sub) == 0
-        && jwt_add_grant(jwt, "role", role) == 0
-        && jwt_add_grant_int(jwt, "iat", now) == 0
-        && jwt_add_grant_int(jwt, "exp", exp) == 0
+    if (add_claim(jwt, "sub", c->sub) == 0
+        && add_claim(jwt, "role", c->role) == 0
+        && add_claim(jwt, "aud", c->aud) == 0
+        && add_claim(jwt, "iss", c->iss) == 0
+        && jwt_add_grant_int(jwt, "iat", c->now) == 0
+        && jwt_add_grant_int(jwt, "exp", c->exp) == 0
         && jwt_set_alg(jwt, JWT_ALG_HS256, (unsigned char *) secret->p,
                        (int) secret->len) == 0)
     {
@@ -86,18 +105,19 @@ cmd_token(tc_t *tc, int argc, char **argv)
 {
     int          code, n;
     char        *token;
-    int64_t      now, expires;
+    int64_t      expires;
+    claims_t     c = { .role = "admin" };
     tq_buf_t     out = { 0 }, secret = { 0 };
-    const char  *sub, *role, *file;
+    const char  *file;
 
-    sub = NULL;
-    role = "admin";
     file = NULL;
     expires = 86400;
 
     const tc_opt_t  opts[] = {
-        { "sub", TC_TEXT, &sub, 0, 0 },
-        { "role", TC_TEXT, &role, 0, 0 },
+        { "sub", TC_TEXT, &c.sub, 0, 0 },
+        { "role", TC_TEXT, &c.role, 0, 0 },
+        { "aud", TC_TEXT, &c.aud, 0, 0 },
+        { "iss", TC_TEXT, &c.iss, 0, 0 },
         { "expires", TC_SECONDS, &expires, 1, EXPIRES_MAX_S },
         { "secret-file", TC_TEXT, &file, 0, 0 },
         { NULL, TC_FLAG, NULL, 0, 0 }
@@ -112,31 +132,37 @@ cmd_token(tc_t *tc, int argc, char **argv)
         return tc_usage(tc, "unexpected argument \"%s\"", argv[0]);
     }
 
-    if (strcmp(role, "admin") != 0 && strcmp(role, "worker") != 0) {
-        return tc_usage(tc, "--role is admin or worker, not \"%s\"", role);
+    if (strcmp(c.role, "admin") != 0 && strcmp(c.role, "worker") != 0) {
+        return tc_usage(tc, "--role is admin or worker, not \"%s\"", c.role);
     }
 
-    if (sub == NULL) {
-        sub = role;
+    if (c.sub == NULL) {
+        c.sub = c.role;
     }
 
-    if (*sub == '\0' || strlen(sub) > TQ_SUBJECT_MAX) {
+    if (*c.sub == '\0' || strlen(c.sub) > TQ_SUBJECT_MAX) {
         return tc_usage(tc, "--sub must be 1 to %d bytes", TQ_SUBJECT_MAX);
     }
 
-    now = time(NULL);
+    if ((c.aud != NULL && *c.aud == '\0') || (c.iss != NULL && *c.iss == '\0'))
+    {
+        return tc_usage(tc, "--aud and --iss must not be empty");
+    }
+
+    c.now = time(NULL);
+    c.exp = c.now + expires;
     code = read_secret(tc, file, &secret);
 
     if (code == TC_OK) {
-        token = sign(sub, role, now, now + expires, &secret);
+        token = sign(&c, &secret);
 
         if (token == NULL) {
-            code = tc_error(tc, TC_FAILED, "the token cannot be signed (is "
-                            "--sub valid UTF-8?)");
+            code = tc_error(tc, TC_FAILED, "the token cannot be signed (are "
+                            "--sub, --aud and --iss valid UTF-8?)");
         } else {
             if (tc->json) {
                 tq_buf_addf(&out, "{\"token\":\"%s\",\"expires_at\":%lld}",
-                            token, (long long) (now + expires));
+                            token, (long long) c.exp);
             } else {
                 tq_buf_adds(&out, token);
             }
@@ -160,7 +186,8 @@ const tc_command_t  tc_token_commands[] = {
     { "token", cmd_token, "sign a token for the HTTP API",
       "usage: taskmq token [--sub NAME] [--role admin|worker] "
       "[--expires 24h]\n"
-      "                    [--secret-file FILE]\n"
+      "                    [--aud AUDIENCE] [--iss ISSUER] "
+      "[--secret-file FILE]\n"
       "\n"
       "Prints a JWT (HS256) for the HTTP API. The secret is that of the\n"
       "nginx side: $TASKMQ_JWT_SECRET, or the file named.\n"
@@ -168,6 +195,8 @@ const tc_command_t  tc_token_commands[] = {
       "  --sub NAME          who; the role's name unless given\n"
       "  --role ROLE         admin (all) or worker (read, retry); admin\n"
       "                      unless given\n"
+      "  --aud AUDIENCE      for whom: nginx's taskmq_jwt_audience\n"
+      "  --iss ISSUER        by whom: nginx's taskmq_jwt_issuer\n"
       "  --expires TIME      90, 10m, 24h, 7d; 24h unless given\n"
       "  --secret-file FILE  \"-\" is stdin\n" },
     { NULL, NULL, NULL, NULL }

@@ -16,7 +16,7 @@ _taskmq_options()
         cancel) echo "--force $global" ;;
         replay) echo "--status --handler $global" ;;
         replay-dead) echo "--all --handler $global" ;;
-        token) echo "--sub --role --expires --secret-file $global" ;;
+        token) echo "--sub --role --aud --iss --expires --secret-file $global" ;;
         check-handler) echo "--data --bad --type --protocol --env" \
                             "--timeout $global" ;;
         serve-api) echo "--host --port --daemon-port --processes" \

@@ -202,6 +202,17 @@ class Token(Alone):
                          ('a"ü', "worker", got["expires_at"]))
         self.assertLess(abs(claims["exp"] - time.time() - 600), 10)
 
+    def test_audience_and_issuer(self):
+        secret = "k" * 40
+        out = self.run_cli("token", "--aud", 'queue "ü"', "--iss",
+                           "https://id.example", TASKMQ_JWT_SECRET=secret)
+        claims = self.claims(out.stdout, secret)
+        self.assertEqual((claims["aud"], claims["iss"]),
+                         ('queue "ü"', "https://id.example"))
+        out = self.run_cli("token", TASKMQ_JWT_SECRET=secret)
+        self.assertEqual(set(self.claims(out.stdout, secret)),
+                         {"sub", "role", "iat", "exp"})
+
     def test_file(self):
         for content in (b"from-a-file\n", b"from-a-file"):
             with tempfile.NamedTemporaryFile() as f:
@@ -220,6 +231,8 @@ class Token(Alone):
                               (("--expires", "0"), None),
                               (("--expires", "x"), None),
                               (("--sub", ""), None),
+                              (("--aud", ""), None),
+                              (("--iss", ""), None),
                               (("secret",), None),
                               (("--secret", "x"), None)):
                 if env is None:

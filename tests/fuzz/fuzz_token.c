@@ -9,6 +9,7 @@
  * is the same; with one letter changed it is refused.
  */
 
+#include <math.h>
 #include <strings.h>
 
 #include <cjson/cJSON.h>
@@ -18,6 +19,7 @@
 #include "fuzz.h"
 #include "nginx_shim.h"
 #include "../../ngx_taskmq_module/ngx_http_taskmq_auth.c"
+#include "../../ngx_taskmq_module/ngx_http_taskmq_auth_claims.c"
 #include "../../ngx_taskmq_module/ngx_http_taskmq_token_cache.c"
 
 static ngx_str_t  secrets[] = {
@@ -151,12 +153,12 @@ check_taken(const char *p, size_t len, int require_exp,
     if (claims) {
         v = cJSON_GetObjectItemCaseSensitive(claims, "exp");
         MUST(v ? cJSON_IsNumber(v) && v->valuedouble > SHIM_NOW
-                 && (who->exp == (time_t) v->valuedouble
-                     || v->valuedouble > 9e15)
-               : !require_exp && who->exp == 0);
+                 && (fabs((double) who->exp_ms - v->valuedouble * 1000) < 1.5
+                     || v->valuedouble > 9e11)
+               : !require_exp && who->exp_ms == 0);
 
         v = cJSON_GetObjectItemCaseSensitive(claims, "nbf");
-        MUST(v ? cJSON_IsNumber(v) && v->valuedouble <= SHIM_NOW : 1);
+        MUST(v ? cJSON_IsNumber(v) && v->valuedouble < SHIM_NOW + 0.001 : 1);
 
         v = cJSON_GetObjectItemCaseSensitive(claims, "sub");
         MUST(v ? strlen(v->valuestring) == who->subject_len
@@ -217,7 +219,7 @@ taken(ngx_http_taskmq_auth_t *auth, tq_buf_t *b, size_t where,
     check_taken(p, (size_t) (b->p + b->len - p), auth->require_exp, who);
 
     MUST(ask(auth, b->p, b->len, &again) == NGX_OK);
-    MUST(again->roles == first.roles && again->exp == first.exp);
+    MUST(again->roles == first.roles && again->exp_ms == first.exp_ms);
 
     p += where % (size_t) (b->p + b->len - p);
     *p = *p == 'A' ? 'B' : 'A';
