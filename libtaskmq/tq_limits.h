@@ -53,6 +53,8 @@
 
 /* Script work per call; see docs/redis-schema.md for the measurements. */
 #define TQ_CLAIM_MAX              1000
+#define TQ_CLAIM_BYTES            (16 * 1024 * 1024)  /* records, in all */
+#define TQ_RECORD_SMALL           (20 * 1024)  /* holds an error text, too */
 #define TQ_PROMOTE_MAX            1000
 #define TQ_SWEEP_MAX              100
 #define TQ_FINISHED_PACK          100

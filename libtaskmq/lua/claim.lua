@@ -20,8 +20,9 @@
 --@include now
 
 local CLAIM_MAX, PROMOTE_MAX, MOVE_MAX, SWEEP_MAX = 1000, 1000, 1000, 100
--- A reply stops growing here; the jobs after it go back.
-local REPLY_BYTES, PER_GET = 16777216, 100
+-- Records, with runs, of one claim; the jobs after them go back. How many are
+-- read at once, and how long they are unless a longer one was stored.
+local REPLY_BYTES, PER_GET, RECORD_SMALL = 16777216, 100, 20480
 -- Packs read of a lane at first, then LANE_MORE times as many, up to LANE_MAX.
 local LANE_FIRST, LANE_MORE, LANE_MAX = 2, 8, 1000
 -- Free slots of a handler up to which members are popped.
@@ -50,10 +51,13 @@ for i = 5, #argv, 2 do
     nfree = nfree + free
 end
 
-local config = call('HMGET', P .. 'config', 'selection', 'moving', 'stale')
+local config = call('HMGET', P .. 'config', 'selection', 'moving', 'stale',
+                    'largest')
 local mode = sub(config[1] or 'p', 1, 1)
 -- check: ids in lanes, or all, may be of jobs that wait no more
 local moving, check = config[2], (config[3] or '0') ~= '0'
+local known = tonumber(config[4] or RECORD_SMALL)
+local largest = known
 for i = 5, #argv, 2 do
     sets[i] = P .. 'h:' .. argv[i] .. ':ready:' .. mode
 end
@@ -297,6 +301,11 @@ if nsources > 0 then
         if evicted > 0 then
             call('HINCRBY', P .. 'stats', 'back:' .. name, -evicted)
         end
+    end
+    if largest > known then
+        -- by an older version
+        call('HINCRBY', P .. 'config', 'largest',
+             largest - (config[4] or 0))
     end
     if lost then
         for i = 1, #lost, CHUNK do

@@ -8,9 +8,11 @@
 
 --@include base
 
+local OURS = { moving = true, stale = true, largest = true }
+
 local all, out = call('HGETALL', P .. 'config'), {}
 for i = 1, #all, 2 do
-    if all[i] ~= 'moving' and all[i] ~= 'stale' then
+    if not OURS[all[i]] then
         out[#out + 1] = all[i]
         out[#out + 1] = all[i + 1]
     end

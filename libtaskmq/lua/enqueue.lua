@@ -32,6 +32,7 @@
 
 local HANDLERS_MAX, GONE_MS, WAKE_MAX_MS, LOOK_MAX = 1000, 60000, 5000, 50
 local IDEMPOTENCY_TTL_S = 86400
+local RECORD_SMALL, HEAD = 20480, 26
 local BAND, MID = 70368744177664, 35184372088832
 local PLACE_MAX, ID_MAX = 35184372088831, 9007199254740991
 -- Neighbours of one kind go to their lane, as one pack, when there are so many
@@ -74,8 +75,11 @@ else
     end
 end
 
-local config = call('HMGET', P .. 'config', 'selection', 'moving')
+local config = call('HMGET', P .. 'config', 'selection', 'moving', 'largest')
 local mode = sub(config[1] or 'p', 1, 1)
+-- the longest tail; see claim
+local largest = (config[3] or RECORD_SMALL) - HEAD
+local known = largest
 
 -- used: idempotency key -> what is known of it: the first id and a body hash
 local used, id_text, id, place = nil, nil, nil, nil
@@ -291,8 +295,12 @@ while g <= ngroups do
             else
                 name = fmt('%d', id)
             end
+            local tail = argv[at + 1]
             records[nrec + 1] = J .. name
-            records[nrec + 2] = head .. argv[at + 1]
+            records[nrec + 2] = head .. tail
+            if #tail > largest then
+                largest = #tail
+            end
             nrec = nrec + 2
             if due then
                 sched = sched or {}
@@ -366,6 +374,10 @@ if id > id_was then
     end
     for i = 1, nrec, CHUNK do
         call('MSET', unpack(records, i, min(i + CHUNK - 1, nrec)))
+    end
+    if largest > known then
+        call('HINCRBY', P .. 'config', 'largest',
+             largest + HEAD - (config[3] or 0))
     end
 end
 local first

@@ -187,6 +187,8 @@ class Exact(unittest.TestCase):
         s.redis("SCRIPT", "FLUSH")
         for i in range(8):
             s.add("tu"[i % 2], retention_seconds=1)
+        # as if a record that fills a claim had been stored: lengths are asked
+        s.redis("HSET", s.key("config"), "largest", 1 << 24)
         self.ok("POST", "/add-jobs", [{"handler": "t", "payload": {}}] * 9)
         s.wait_done(s.add("t", {"fail": "x", "retryable": True,
                                 "fail_until": 1}), 20)

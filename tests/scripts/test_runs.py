@@ -536,7 +536,7 @@ def test_claim_drops_evicted_jobs(d):
 
 
 def test_claim_bounds_its_reply(d):
-    big = b'x' * 400000
+    big = b'x' * 167000
     d.add(*[job(payload=big) for _ in range(150)])
     got = d.claim('email', 150)
     eq([x[0] for x in got], list(range(1, 101)))

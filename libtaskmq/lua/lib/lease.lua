@@ -17,8 +17,25 @@ for k = max(part, 0), np, 5 do
         width = 2
     end
 end
-while done < n and bytes < REPLY_BYTES do
-    local m = min(PER_GET, n - done)
+while done < n do
+    -- As many at once as surely fit, then one by one; what is larger than all
+    -- comes alone.
+    local room = REPLY_BYTES - bytes
+    local m = floor(room / (width * largest))
+    if m < 2 then
+        m = 1
+        if nl > 0 then
+            local id = jobs[done + 1]
+            local size = call('STRLEN', J .. id)
+            if width == 2 then
+                size = size + call('STRLEN', R .. id)
+            end
+            if size > room then
+                break
+            end
+        end
+    end
+    m = min(m, PER_GET, n - done)
     local keys = { false, false }
     if width == 1 then
         for k = 1, m do
@@ -53,6 +70,7 @@ while done < n and bytes < REPLY_BYTES do
             if run then
                 local e = find(run, '\n', find(run, '\n', 100, true) + 28,
                                true)
+                bytes = bytes + #run
                 attempts = tonumber(sub(run, 63, 65))
                 run = lead .. front .. ' ' .. sub(run, 63, 79)
                       .. AGAIN .. sub(run, 94, 99) .. name .. '\n'
@@ -68,6 +86,9 @@ while done < n and bytes < REPLY_BYTES do
                                                           record
             nout = nout + 3
             bytes = bytes + #record
+            if #record > largest then
+                largest = #record
+            end
         else
             -- Evicted.
             short = short + 1
