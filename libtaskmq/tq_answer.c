@@ -118,3 +118,17 @@ tq_answer_read(tq_str_t line, tq_answer_t *out)
         tq_answer_status(&seen, line.p);
     }
 }
+
+tq_answer_id_t
+tq_answer_whose(const tq_json_val_t *task_id, const char *id)
+{
+    size_t           n = strlen(id);
+    const tq_str_t  *raw = &task_id->raw;
+
+    if (raw->p == NULL || task_id->type != TQ_JSON_STRING) {
+        return TQ_ANSWER_ID_NONE;
+    }
+
+    return raw->len == n + 2 && memcmp(raw->p + 1, id, n) == 0
+           ? TQ_ANSWER_ID_RIGHT : TQ_ANSWER_ID_OTHER;
+}

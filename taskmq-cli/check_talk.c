@@ -145,30 +145,12 @@ tc_check_send(tc_check_t *k, int number, int attempt, tq_str_t data)
 }
 
 
-/* The task_id of an answer: none, that of the task with this number, or
- * another. */
-static tc_id_t
-read_id(const tq_json_val_t *v, int number)
-{
-    char  id[TC_ID_LEN + 1];
-
-    if (v->raw.len == 0 || v->type != TQ_JSON_STRING) {
-        return TC_ID_NONE;
-    }
-
-    make_id(id, number);
-
-    return v->raw.len == TC_ID_LEN + 2
-           && memcmp(v->raw.p + 1, id, TC_ID_LEN) == 0 ? TC_ID_RIGHT
-                                                       : TC_ID_OTHER;
-}
-
-
 /* 1: an answer, 0: not one (the worker would skip it), -1: an answer that is
  * not right; why is said. */
 static int
 read_answer(tc_check_t *k, tq_str_t line, tc_answer_t *a)
 {
+    char                  id[TC_ID_LEN + 1];
     tq_answer_t           r;
     const tq_json_val_t  *error = &r.error;
 
@@ -186,7 +168,8 @@ read_answer(tc_check_t *k, tq_str_t line, tc_answer_t *a)
         return -1;
     }
 
-    a->id = read_id(&r.task_id, ++k->answered);
+    make_id(id, ++k->answered);
+    a->id = tq_answer_whose(&r.task_id, id);
 
     if (r.kind == TQ_ANSWER_SUCCESS) {
         a->success = 1;

@@ -132,8 +132,8 @@ rule_ahead(tc_check_t *k)
 
     for (i = 1; rc == 0 && i <= 3; i++) {
         rc = tc_check_answer(k, &a);
-        none += rc == 0 && a.id == TC_ID_NONE;
-        other += rc == 0 && a.id == TC_ID_OTHER;
+        none += rc == 0 && a.id == TQ_ANSWER_ID_NONE;
+        other += rc == 0 && a.id == TQ_ANSWER_ID_OTHER;
     }
 
     if (rc != 0 || tc_check_quiet(k, "after the last task") != 0) {
@@ -167,7 +167,7 @@ rule_error(tc_check_t *k)
         return FAIL;
     }
 
-    if (!a.success && a.id == TC_ID_NONE && k->with_ids) {
+    if (!a.success && a.id == TQ_ANSWER_ID_NONE && k->with_ids) {
         tc_because(k, "its answers have a \"task_id\", but its errors have "
                    "none: a prefetch needs it in both");
         return NOTE;

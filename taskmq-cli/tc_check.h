@@ -39,12 +39,9 @@ typedef struct {
     tq_buf_t      json;
 } tc_check_t;
 
-/* Whose an answer says it is. */
-typedef enum { TC_ID_NONE, TC_ID_RIGHT, TC_ID_OTHER } tc_id_t;
-
 typedef struct {
     int           success;       /* else an error */
-    tc_id_t       id;
+    tq_answer_id_t  id;
     int           retryable;     /* 1, 0, or -1: missing */
     int           no_text;       /* an error without "error", or a null */
     char          error[TC_ERROR_SHOWN + 1];

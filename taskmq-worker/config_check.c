@@ -225,7 +225,8 @@ tw_conf_say_prefetch(const tw_conf_t *conf, const char *path,
                 "than the %u instances of all handlers\n", concurrency, n);
         } else {
             tq_buf_addf(out, "up to %u jobs behind the one that each of %u "
-                "processes works on, at most %u behind others in the worker\n",
+                "processes works on, at most %u behind others in the worker; "
+                "only where answers carry the task's task_id\n",
                 h->prefetch, h->instances, concurrency - n);
         }
     }

@@ -102,6 +102,7 @@ tw_inst_start(tw_inst_t *inst)
     inst->child = c;
     inst->born_ms = tw_now(inst->pool->w);
     inst->tasks = 0;
+    tw_inst_forget_ids(inst);
     tw_inst_set_state(inst, TW_INST_STARTING);
 
     return 0;
@@ -122,6 +123,7 @@ replace_if_due(tw_inst_t *inst)
         inst->next_ready = 0;
         inst->born_ms = tw_now(inst->pool->w);
         inst->tasks = 0;
+        tw_inst_forget_ids(inst);
 
     } else if (max != 0 && inst->tasks >= (uint64_t) max && inst->next == NULL
                && tw_pool_may_start(inst->pool) && !inst->pool->stopping)
@@ -301,15 +303,7 @@ take_answer(tw_inst_t *inst, const tw_answer_t *a)
 {
     int  rc;
 
-    if (inst->pool->conf->prefetch != 0
-        && tw_proto_other_task(a, inst->slot->task_id))
-    {
-        TW_LOG(TW_ERROR, "an answer to another task, instance is replaced",
-            tw_fs("handler", inst->pool->conf->name),
-            tw_fi("job", inst->slot->id));
-        tw_slot_end(inst->slot, TW_END_FAIL, "the answer's task_id is "
-            "another task's: answers must come in order");
-        tw_inst_kill(inst, 0);
+    if (inst->pool->conf->prefetch != 0 && tw_inst_check_id(inst, a) != 0) {
         return;
     }
 
@@ -505,6 +499,7 @@ take_over(tw_inst_t *inst)
         inst->next = NULL;
         inst->born_ms = tw_now(inst->pool->w);
         inst->tasks = 0;
+        tw_inst_forget_ids(inst);
         tw_inst_set_state(inst, TW_INST_STARTING);
         if (inst->next_ready) {
             inst->next_ready = 0;

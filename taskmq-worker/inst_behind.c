@@ -2,6 +2,8 @@
  * the one that it works on. They begin in that order, one when the other is
  * answered. See pool.h. */
 
+#include <string.h>
+
 #include "log.h"
 #include "pool.h"
 
@@ -10,6 +12,10 @@ tw_inst_room(const tw_inst_t *inst)
 {
     uint64_t  held, max = (uint64_t) inst->pool->conf->max_tasks;
     unsigned  room = inst->pool->conf->prefetch - inst->behind;
+
+    if (!inst->ids) {
+        return 0;
+    }
 
     if (max != 0) {
         /* an idle instance is about to get its head */
@@ -23,6 +29,79 @@ tw_inst_room(const tw_inst_t *inst)
     }
 
     return room;
+}
+
+void
+tw_inst_forget_ids(tw_inst_t *inst)
+{
+    inst->ids = 0;
+    inst->ended[0] = '\0';
+}
+
+static void
+out_of_step(tw_inst_t *inst, const char *log, const char *why)
+{
+    TW_LOG(TW_ERROR, log, tw_fs("handler", inst->pool->conf->name),
+        tw_fi("job", inst->slot->id));
+    tw_slot_end(inst->slot, TW_END_FAIL, why);
+    tw_inst_kill(inst, 0);
+}
+
+/* An answer that says whose it is: another task's. */
+static void
+other_task(tw_inst_t *inst, const tw_answer_t *a)
+{
+    if (inst->ended[0] != '\0'
+        && tq_answer_whose(&a->task_id, inst->ended) == TQ_ANSWER_ID_RIGHT)
+    {
+        TW_LOG(TW_WARN, "an answer to a task that a line without its task_id "
+            "had ended, skipped", tw_fs("handler", inst->pool->conf->name),
+            tw_fs("task", inst->ended));
+        return;
+    }
+
+    out_of_step(inst, "an answer to another task, instance is replaced",
+        "the answer's task_id is another task's: answers must come in order");
+}
+
+int
+tw_inst_check_id(tw_inst_t *inst, const tw_answer_t *a)
+{
+    tw_pool_t       *p = inst->pool;
+    tq_answer_id_t   id;
+
+    if (a->unreadable) {
+        memcpy(inst->ended, inst->slot->task_id, sizeof(inst->ended));
+        return 0;
+    }
+
+    id = tq_answer_whose(&a->task_id, inst->slot->task_id);
+
+    if (id == TQ_ANSWER_ID_OTHER) {
+        other_task(inst, a);
+        return -1;
+    }
+
+    if (id == TQ_ANSWER_ID_NONE && inst->behind != 0) {
+        out_of_step(inst, "an answer without the task_id that those before "
+            "had, instance is replaced", "the answer has no task_id, and more "
+            "tasks were written ahead because those before had one: whose it "
+            "is cannot be told");
+        return -1;
+    }
+
+    inst->ids = id == TQ_ANSWER_ID_RIGHT;
+    if (!inst->ids) {
+        memcpy(inst->ended, inst->slot->task_id, sizeof(inst->ended));
+    }
+
+    if (!inst->ids && !p->said_no_ids) {
+        p->said_no_ids = 1;
+        TW_LOG(TW_WARN, "answers carry no task_id: nothing is written ahead, "
+            "prefetch has no effect", tw_fs("handler", p->conf->name));
+    }
+
+    return 0;
 }
 
 void

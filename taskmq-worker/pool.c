@@ -248,7 +248,9 @@ tw_pool_free_behind(const tw_pool_t *p)
 
     for (i = 0; i < p->n; i++) {
         inst = &p->inst[i];
-        if (inst->state == TW_INST_IDLE || inst->state == TW_INST_BUSY) {
+        if (inst->ids && (inst->state == TW_INST_IDLE
+                          || inst->state == TW_INST_BUSY))
+        {
             k = (TQ_BEHIND_BYTES - inst->behind_bytes) / bytes;
             room += k < tw_inst_room(inst) ? k : tw_inst_room(inst);
             places += max;

@@ -39,6 +39,11 @@ struct tw_inst_s {
     int              next_ready;
     int64_t          born_ms;         /* of child */
     uint64_t         tasks;           /* answered by child */
+    int              ids;             /* its answers carry the task's id: lines
+                                         may be written ahead */
+    char             ended[TQ_UUID_LEN + 1];  /* the last task that a line
+                                         without its id has ended: another
+                                         with it may still come */
     tw_slot_t       *slot;            /* BUSY, maybe ENDING: what it works
                                          on, the head of those it holds */
     tw_slot_t       *last;            /* of them */
@@ -77,6 +82,7 @@ struct tw_pool_s {
     char                   **envp;
     uv_timer_t               timer;   /* the next start */
     int                      stopping;
+    int                      said_no_ids;     /* in the log */
 
     /* reload.c: a changed handler's next pool starts beside it, and takes
      * over when it can run its first job */
@@ -169,8 +175,17 @@ void tw_inst_stop(tw_inst_t *inst, tw_stop_t how);
 
 /* ---- inst_behind.c: jobs behind the one that it works on ---- */
 
-/* How many more it may get: never more than its child has tasks left. */
+/* How many more it may get: never more than its child has tasks left, and none
+ * until an answer of its has carried the task's id. */
 unsigned tw_inst_room(const tw_inst_t *inst);
+
+/* An answer while it is BUSY: whether it is the head's. 0, or -1: not, and what
+ * follows was done (skipped, or the head has failed and the child is killed).
+ * No stream can shift: with lines behind the head nothing else is taken. */
+int tw_inst_check_id(tw_inst_t *inst, const tw_answer_t *a);
+
+/* A new child: nothing is known of its answers. */
+void tw_inst_forget_ids(tw_inst_t *inst);
 
 /* Puts a job behind the others; its line is written at the end of the turn. */
 void tw_inst_add(tw_inst_t *inst, tw_slot_t *slot);

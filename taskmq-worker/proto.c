@@ -135,16 +135,6 @@ tw_proto_answer(tq_str_t line, tw_answer_t *out)
     out->task_id = a.task_id;
 }
 
-int
-tw_proto_other_task(const tw_answer_t *a, const char *task_id)
-{
-    size_t           n = strlen(task_id);
-    const tq_str_t  *raw = &a->task_id.raw;
-
-    return raw->len != 0 && a->task_id.type == TQ_JSON_STRING
-           && (raw->len != n + 2 || memcmp(raw->p + 1, task_id, n) != 0);
-}
-
 /* Looks for the first byte of a too long line that is no space. */
 static void
 see_first(tw_lines_t *l, const char *p, size_t len)

@@ -51,10 +51,6 @@ typedef struct {
  * answer and cannot be read is an error, not retryable. */
 void tw_proto_answer(tq_str_t line, tw_answer_t *out);
 
-/* 1: the answer says that it is another task's: it has a string "task_id",
- * and that is not this one, byte for byte. */
-int tw_proto_other_task(const tw_answer_t *a, const char *task_id);
-
 /* ---- bytes into lines ---- */
 
 typedef struct {

@@ -1,19 +1,64 @@
 """What the tests of prefetch share: a handler of one process, a gate that its
 first task waits for, and the account of what was held and what began."""
 
+import os
+import sys
 import time
+import tomllib
 import unittest
 
 from desk import Desk
-from harness import wait_for
+from harness import ROOT, wait_for
+
+STEP = [sys.executable, os.path.join(ROOT, "tests", "e2e",
+                                     "step_handler.py")]
+
+
+class Warmed(Desk):
+    """Its accounts leave the jobs of warm() out."""
+    warmed = 0
+
+    def stat(self, name):
+        return super().stat(name) - (self.warmed if name == "success" else 0)
+
+    def marks(self):
+        return [m for m in super().marks() if m["name"] != "warm"]
+
+    def warm(self, start):
+        """Starts a worker. Before all other jobs each process with a prefetch
+        has one, whose answer shows that it carries the task's id."""
+        with open(self.toml, "rb") as f:
+            handlers = tomllib.load(f)["handlers"]
+        before = len(super().marks())
+        gate, jobs, starts = self.path("warm%d" % self.warmed), [], 0
+        for name, conf in handlers.items():
+            if conf.get("prefetch") and "command" in conf:
+                jobs += [self.add(name, {"name": "warm", "until": gate},
+                                  priority=100)
+                         for _ in range(conf["instances"])]
+                if conf["command"][1:2] != STEP[1:]:
+                    starts += conf["instances"]
+        w = start()
+        wait_for(lambda: len([m for m in super(Warmed, self).marks()[before:]
+                              if m["name"] == "warm"]) == starts, 20,
+                 "each process has a task")
+        with open(gate, "wb"):
+            pass
+        for job in jobs:
+            self.wait_done(job)
+        self.warmed += len(jobs)
+        return w
 
 
 class Base(unittest.TestCase):
 
     def desk(self, lease=None, **keys):
         """One handler "t", the tests' own, unless keys say otherwise."""
-        conf = dict({"instances": 1, "prefetch": 20}, **keys)
-        s = Desk(handlers={"t": conf}, lease=lease, aof=False)
+        return self.desk_of({"t": dict({"instances": 1, "prefetch": 20},
+                                       **keys)}, lease)
+
+    def desk_of(self, handlers, lease=None):
+        s = Warmed(handlers=handlers, lease=lease, aof=False)
         self.addCleanup(s.close)
         return s
 
@@ -24,9 +69,13 @@ class Base(unittest.TestCase):
     def open(self, s):
         s.path("gate", b"")
 
-    def worker(self, s, *args):
-        """One that claims in one call all that it has places for."""
+    def cold(self, s, *args):
+        """A worker that claims in one call all that it has places for."""
         return s.worker(*args, env={"DAEMON_BATCH_SIZE": "1000"})
+
+    def worker(self, s, *args):
+        """And that may write ahead to each of its processes."""
+        return s.warm(lambda: self.cold(s, *args))
 
     def held(self, s):
         return len(s.leased())

@@ -128,8 +128,16 @@ class Transcripts(unittest.TestCase):
                 done.result()
 
     def test_under_the_worker(self):
-        handlers = {sdk: {"command": [sys.executable, PLAYER, path],
-                          "instances": 2} for sdk, path in SDKS.items()}
+        self.under()
+
+    def test_with_a_prefetch(self):
+        """Their answers carry no task_id: none gets a second task while one
+        is in flight."""
+        self.under(prefetch=10)
+
+    def under(self, **keys):
+        handlers = {sdk: dict(keys, command=[sys.executable, PLAYER, path],
+                              instances=2) for sdk, path in SDKS.items()}
         with Stack(api="taskdaemon", location="taskmq_auth off;",
                    handlers=handlers) as s:
             s.cli("config", "set", "retry_wait_ms", "20")
@@ -141,7 +149,7 @@ class Transcripts(unittest.TestCase):
                                    token=None)
                         self.assertEqual(r.status, 200, r)
                         tasks[sdk, case, n] = r.json()["task_id"]
-            s.worker("--concurrency", 14)
+            s.worker("--concurrency", 14 + 7 * keys.get("prefetch", 0))
 
             def read(task):
                 return s.get("/api/tasks/" + task, token=None).json()

@@ -10,14 +10,12 @@ import sys
 import tempfile
 import unittest
 
-from desk import Desk, gone
+from desk import gone
 from harness import ROOT, wait_for
 from listener import Listener
-from prefetch import Base
+from prefetch import STEP, Base
 
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
-STEP = [sys.executable, os.path.join(ROOT, "tests", "e2e",
-                                     "step_handler.py")]
 
 
 class Order(Base):
@@ -203,9 +201,8 @@ class Slots(Base):
     def test_other_handlers_keep_their_places(self):
         """Jobs behind others never take the slot of a process that has
         none."""
-        s = Desk(handlers={"t": {"instances": 1, "prefetch": 100},
-                           "u": {"instances": 2}}, aof=False)
-        self.addCleanup(s.close)
+        s = self.desk_of({"t": {"instances": 1, "prefetch": 100},
+                          "u": {"instances": 2}})
         s.add_many("t", [self.gate(s)] * 20)
         self.worker(s, "--concurrency", 5)
         self.wait_held(s, 3)
@@ -217,10 +214,9 @@ class Slots(Base):
 
     def shared(self, held, concurrency, **data):
         """Two handlers with a prefetch take no slot of a third one's."""
-        s = Desk(handlers={"t": {"instances": 1, "prefetch": 100},
-                           "a": {"instances": 1, "prefetch": 100},
-                           "u": {"instances": 2}}, aof=False)
-        self.addCleanup(s.close)
+        s = self.desk_of({"t": {"instances": 1, "prefetch": 100},
+                          "a": {"instances": 1, "prefetch": 100},
+                          "u": {"instances": 2}})
         s.add_many("t", [self.gate(s, **data)] * 20)
         s.add_many("a", [self.gate(s)] * 20)
         self.worker(s, "--concurrency", concurrency)
@@ -257,7 +253,7 @@ class Slots(Base):
         s = self.desk(prefetch=100, max_tasks_per_child=7)
         s.add_many("t", [self.gate(s, name=i) for i in range(20)])
         self.worker(s)
-        self.wait_held(s, 7)
+        self.wait_held(s, 6)            # the seventh was its first task
         self.open(s)
         self.finished(s, 20)
         self.once(s, range(20))
@@ -330,7 +326,7 @@ class Deaths(Base):
     def test_before_its_first_task_was_read(self):
         """Nobody's fault: the head waits for another process."""
         s = self.desk(command=["sh", "-c", "sleep 0.3; exit 3"])
-        w = self.worker(s)
+        w = self.cold(s)
         s.add_many("t", [{"name": i} for i in range(5)])
         wait_for(lambda: "handler cannot start" in w.tail(20000), 10)
         w.signal(signal.SIGTERM)
@@ -383,7 +379,7 @@ class OutOfStep(Base):
 
     def test_an_answer_too_many(self):
         s = self.desk(command=ODD)
-        w = self.worker(s)
+        w = self.cold(s)
         s.wait_done(s.add("t", {"do": "twice"}))
         wait_for(lambda: "answer without a task" in w.tail(20000), 10)
         self.assertEqual(s.wait_done(s.add("t", {
@@ -409,9 +405,9 @@ class OutOfStep(Base):
     def test_the_right_id_is_fine(self):
         s = self.desk(command=STEP + ["/dev/null"])
         w = self.worker(s)
-        s.add_many("t", [{"echo": i} for i in range(100)])
+        ids = s.add_many("t", [{"echo": i} for i in range(100)])
         self.finished(s, 100)
-        self.assertEqual(s.job(100)["result"], 99)
+        self.assertEqual(s.job(ids[-1])["result"], 99)
         self.assertNotIn("replaced", w.tail(20000))
 
     def test_answer_before_the_task_was_read(self):
@@ -422,14 +418,142 @@ class OutOfStep(Base):
             s.write_handlers({"t": {"command": STEP + [s.path("junk")],
                                     "instances": 1, "prefetch": prefetch}})
             w = self.worker(s)
-            s.add_many("t", [{"early": 1, "pad": "x" * 500000}] + [
+            ids = s.add_many("t", [{"early": 1, "pad": "x" * 500000}] + [
                 {"echo": i} for i in range(10)])
             self.finished(s, 11)
             self.assertEqual(s.stat("success"), 11)
-            self.assertEqual(s.job(11)["result"], 9)
+            self.assertEqual(s.job(ids[-1])["result"], 9)
             self.counted(s)
             self.assertIn("before the task was read", w.tail(20000))
             self.assertFalse(os.path.exists(s.path("junk")))
+
+
+class Ids(Base):
+    """Lines are written ahead only to a process whose answers carry the
+    task's id, so that whatever it prints no result is another job's."""
+
+    PLAIN = [sys.executable, "-c", """if 1:
+        import json, os, sys, time
+        for line in sys.stdin:
+            t = json.loads(line)
+            data = t["task_data"]
+            while "until" in data and not os.path.exists(data["until"]):
+                time.sleep(0.01)
+            print(json.dumps({"status": "success", "result":
+                  float("nan") if data.get("nan") else data.get("echo")}),
+                  flush=True)
+        """]
+
+    def echoes(self, s, ids, but=()):
+        for i, job in enumerate(ids):
+            if i not in but:
+                self.assertEqual(s.job(job)["result"], i)
+
+    def ahead(self, s, tasks):
+        """Tasks that lie ready behind one that waits; then they run."""
+        w = self.worker(s)
+        ids = s.add_many("t", [self.gate(s, echo=0)] + tasks)
+        self.wait_held(s, len(ids))
+        self.open(s)
+        self.finished(s, len(ids))
+        return w, ids
+
+    def test_nothing_ahead_without_ids(self):
+        s = self.desk(command=self.PLAIN)
+        w = self.cold(s)
+        ids = s.add_many("t", [self.gate(s, echo=i) for i in range(10)])
+        self.wait_held(s, 1)
+        self.open(s)
+        self.finished(s, 10)
+        s.add_many("t", [{"until": s.path("other")}] * 5)
+        self.wait_held(s, 1)
+        s.path("other", b"")
+        self.finished(s, 15)
+        self.echoes(s, ids)
+        self.counted(s)
+        self.assertEqual(w.tail(50000).count("answers carry no task_id"), 1)
+
+    def test_unreadable_without_ids(self):
+        """As the issue was: every other job has its own result."""
+        s = self.desk(command=self.PLAIN)
+        self.cold(s)
+        ids = s.add_many("t", [{"echo": i, "nan": i % 4 == 1}
+                               for i in range(40)])
+        self.finished(s, 40)
+        self.echoes(s, ids, range(1, 40, 4))
+        for job in ids[1::4]:
+            self.assertIn("expected a value at byte", s.job(job)["error_log"])
+        self.counted(s)
+
+    def test_unreadable_with_lines_behind(self):
+        """It ends the task whose turn it is, at once; the process goes on."""
+        s = self.desk(command=STEP + ["/dev/null"])
+        w, ids = self.ahead(s, [{"echo": i, "say": '{"status":NaN}',
+                                 "no_answer": i % 2} if i in (3, 4, 9)
+                                else {"echo": i} for i in range(1, 12)])
+        self.echoes(s, ids, (3, 4, 9))
+        for i in (3, 4, 9):
+            self.assertIn("cannot be read", s.job(ids[i])["error_log"])
+        self.counted(s)
+        self.assertNotIn("replaced", w.tail(50000))
+        # task 4 was answered, too, when it had ended
+        self.assertEqual(w.tail(50000).count(
+            "an answer to a task that a line without its task_id had ended"), 1)
+
+    def test_an_answer_without_the_id(self):
+        """A library's line that looks like an answer is nobody's result."""
+        s = self.desk(command=STEP + ["/dev/null"])
+        w, ids = self.ahead(s, [{"echo": i, "say": '{"status":"success"}'}
+                                if i == 5 else {"echo": i}
+                                for i in range(1, 12)])
+        self.echoes(s, ids, (5,))
+        self.assertIn("without the task_id that those before had",
+                      w.tail(50000))
+        # alone, at its second try, it cannot be told from the answer
+        self.assertEqual(s.job(ids[5])["status"], "SUCCESS")
+        self.counted(s, retries=1)
+
+    def test_answered_again_with_the_id(self):
+        """The job after it, which may begin before that comes, is not
+        touched."""
+        s = self.desk(command=STEP + ["/dev/null"])
+        w = self.cold(s)
+        ids = s.add_many("t", [{"echo": i, "pause": 0.2,
+                                "say": '{"status":"success","result":"x"}'}
+                               if i == 0 else {"echo": i}
+                               for i in range(4)])
+        self.finished(s, 4)
+        self.counted(s)
+        self.assertEqual(s.job(ids[0])["result"], "x")
+        self.echoes(s, ids, (0,))
+        self.assertIn("that a line without its task_id had ended",
+                      w.tail(50000))
+
+    def test_ids_that_come_and_go(self):
+        """After an answer without it nothing lies ahead until the next with
+        it."""
+        s = self.desk(command=STEP + ["/dev/null"])
+        w = self.worker(s)
+        s.wait_done(s.add("t", {"no_id": 1}))
+        s.add_many("t", [self.gate(s, echo=i) for i in range(5)])
+        self.wait_held(s, 1)
+        self.open(s)
+        self.finished(s, 6)
+        s.add_many("t", [{"until": s.path("other")}] * 5)
+        self.wait_held(s, 5)
+        s.path("other", b"")
+        self.finished(s, 11)
+        self.counted(s)
+        self.assertNotIn("replaced", w.tail(50000))
+
+    def test_a_new_process_shows_it_anew(self):
+        s = self.desk()
+        w, head, ids = self.fill(s, self.gate(s, name="head"))
+        os.kill(self.started(s, "head")[0]["pid"], signal.SIGKILL)
+        wait_for(lambda: self.held(s) == 1, 10)
+        self.wait_held(s, 1)
+        self.open(s)
+        self.rest(s, ids, 41, retries=1)
 
 
 if __name__ == "__main__":

@@ -302,35 +302,52 @@ test_utf8(void **state)
     tq_buf_free(&b);
 }
 
-/* Whether this answer is taken for another task's than "abc". */
-static int
-other(const char *line)
+/* Whose this answer is, where "abc" is asked for. */
+static tq_answer_id_t
+whose(const char *line)
 {
-    int          rc;
-    tw_answer_t  a;
+    tq_answer_id_t  rc;
+    tw_answer_t     a;
 
     tw_proto_answer(str(line), &a);
-    rc = tw_proto_other_task(&a, "abc");
+    rc = tq_answer_whose(&a.task_id, "abc");
     tq_buf_free(&a.error);
 
     return rc;
 }
 
 static void
-test_other_task(void **state)
+test_whose(void **state)
 {
+    size_t  i;
+    static const struct {
+        tq_answer_id_t   id;
+        const char      *line;
+    } t[] = {
+        { TQ_ANSWER_ID_NONE, "{\"status\":\"success\"}" },
+        { TQ_ANSWER_ID_RIGHT, "{\"status\":\"success\",\"task_id\":\"abc\"}" },
+        { TQ_ANSWER_ID_RIGHT, "{\"task_id\":\"abc\",\"status\":\"error\"}" },
+        { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":7}" },
+        { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":null}" },
+        { TQ_ANSWER_ID_NONE, "{\"status\":\"success\","
+          "\"result\":{\"task_id\":\"abd\"}}" },
+        { TQ_ANSWER_ID_OTHER,
+          " {\"task_id\":\"abd\",\"status\":\"success\"}\r" },
+        { TQ_ANSWER_ID_OTHER, "{\"status\":\"error\",\"error\":\"e\","
+          "\"task_id\":\"ab\"}" },
+        { TQ_ANSWER_ID_OTHER, "{\"status\":\"success\",\"task_id\":\"\"}" },
+        /* of what cannot be read nothing is believed */
+        { TQ_ANSWER_ID_NONE, "{\"status\":NaN,\"task_id\":\"abc\"}" },
+        { TQ_ANSWER_ID_NONE, "{\"task_id\":\"abc\",\"status\":NaN}" },
+        { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":\"abc\","
+          "\"task_id\":\"abc\"}" },
+    };
+
     (void) state;
 
-    assert_false(other("{\"status\":\"success\"}"));
-    assert_false(other("{\"status\":\"success\",\"task_id\":\"abc\"}"));
-    assert_false(other("{\"status\":\"success\",\"task_id\":7}"));
-    assert_false(other("{\"status\":\"success\",\"task_id\":null}"));
-    assert_false(other("{\"status\":\"success\","
-        "\"result\":{\"task_id\":\"abd\"}}"));
-    assert_true(other(" {\"task_id\":\"abd\",\"status\":\"success\"}\r"));
-    assert_true(other("{\"status\":\"error\",\"error\":\"e\","
-        "\"task_id\":\"ab\"}"));
-    assert_true(other("{\"status\":\"success\",\"task_id\":\"\"}"));
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        assert_int_equal(whose(t[i].line), t[i].id);
+    }
 }
 
 int
@@ -345,7 +362,7 @@ main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_tail),
         cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_other_task),
+        cmocka_unit_test(test_whose),
     };
 
     return cmocka_run_group_tests_name("worker_proto", tests, NULL, NULL);

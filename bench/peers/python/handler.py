@@ -4,5 +4,5 @@ import sys
 
 for line in sys.stdin:
     task = json.loads(line)
-    print(json.dumps({"status": "success", "result": task["attempt"]}),
-          flush=True)
+    print(json.dumps({"status": "success", "task_id": task["task_id"],
+                      "result": task["attempt"]}), flush=True)
