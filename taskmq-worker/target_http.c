@@ -246,6 +246,37 @@ read_result(tw_http_t *h, tw_answer_t *a, tq_buf_t *text)
     a->result = (tq_str_t) { text->p, text->len };
 }
 
+/* A URL without the name and password in it, to be freed by tw_curl.free();
+ * these go to e where it is not NULL. NULL: it is no URL, or no memory. */
+static char *
+plain_url(const char *url, CURL *e)
+{
+    char   *plain = NULL, *user = NULL, *password = NULL;
+    CURLU  *u = url != NULL ? tw_curl.url() : NULL;
+
+    if (u != NULL && tw_curl.url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK) {
+        (void) tw_curl.url_get(u, CURLUPART_USER, &user, CURLU_URLDECODE);
+        (void) tw_curl.url_get(u, CURLUPART_PASSWORD, &password,
+            CURLU_URLDECODE);
+        (void) tw_curl.url_set(u, CURLUPART_USER, NULL, 0);
+        (void) tw_curl.url_set(u, CURLUPART_PASSWORD, NULL, 0);
+        (void) tw_curl.url_get(u, CURLUPART_URL, &plain, 0);
+    }
+
+    if (e != NULL && (user != NULL || password != NULL)) {
+        (void) tw_curl.easy_setopt(e, CURLOPT_USERNAME,
+            user != NULL ? user : "");
+        (void) tw_curl.easy_setopt(e, CURLOPT_PASSWORD,
+            password != NULL ? password : "");
+    }
+
+    tw_curl.free(user);
+    tw_curl.free(password);
+    tw_curl.url_cleanup(u);
+
+    return plain;
+}
+
 static void
 read_status(tw_http_t *h, long status, tw_answer_t *a, tq_buf_t *text)
 {
@@ -269,7 +300,9 @@ read_status(tw_http_t *h, long status, tw_answer_t *a, tq_buf_t *text)
     if (status >= 300 && status < 400) {
         (void) tw_curl.easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &to);
         tq_buf_adds(&a->error, ", not followed: ");
-        tq_buf_adds(&a->error, to != NULL ? to : "no Location");
+        to = plain_url(to, NULL);
+        tq_buf_adds(&a->error, to != NULL ? to : "no Location that is a URL");
+        tw_curl.free(to);
         return;
     }
 
@@ -332,9 +365,38 @@ follow(tw_http_t *h, long status)
 
     tq_buf_reset(&h->in);
     (void) tw_curl.multi_remove_handle(multi, h->easy);
+    to = plain_url(to, NULL);         /* one of its own is not taken */
     (void) tw_curl.easy_setopt(h->easy, CURLOPT_URL, to);
+    tw_curl.free(to);
 
     return tw_curl.multi_add_handle(multi, h->easy) == CURLM_OK;
+}
+
+/* The transfer failed. status: what its head said; 0: it had none. */
+static void
+read_failure(tw_http_t *h, CURLcode code, long status, tw_answer_t *a)
+{
+    const char  *why = h->error[0] ? h->error : tw_curl.easy_strerror(code);
+
+    a->kind = TW_ANSWER_ERROR;
+    a->retryable = !h->too_long;
+
+    if (h->too_long) {
+        tq_buf_addf(&a->error, "the answer has more than %d bytes",
+            TQ_ANSWER_LINE_BYTES);
+
+    } else if (code == CURLE_BAD_CONTENT_ENCODING && status >= 200
+               && status < 300)
+    {
+        /* the work is done: again would be twice */
+        a->retryable = 0;
+        tq_buf_adds(&a->error, "the answer has a Content-Encoding that cannot "
+            "be read: ");
+        tq_buf_adds(&a->error, why);
+
+    } else {
+        tq_buf_adds(&a->error, why);
+    }
 }
 
 static void
@@ -355,19 +417,16 @@ finish(tw_http_t *h, CURLcode code)
     memset(&a, 0, sizeof(a));
     a.wait_ms = -1;
 
+    if (code == CURLE_BAD_CONTENT_ENCODING && status >= 300) {
+        /* what it says of the job needs no body */
+        tq_buf_reset(&h->in);
+        code = CURLE_OK;
+    }
+
     if (code == CURLE_OK) {
         read_status(h, status, &a, &text);
-
     } else {
-        a.kind = TW_ANSWER_ERROR;
-        a.retryable = !h->too_long;
-        if (h->too_long) {
-            tq_buf_addf(&a.error, "the answer has more than %d bytes",
-                TQ_ANSWER_LINE_BYTES);
-        } else {
-            tq_buf_adds(&a.error, h->error[0] ? h->error
-                : tw_curl.easy_strerror(code));
-        }
+        read_failure(h, code, status, &a);
     }
 
     tw_http_abort(h);
@@ -475,6 +534,7 @@ add_headers(tw_http_t *h, const tw_http_request_t *r)
 int
 tw_http_start(tw_http_t *h, const tw_http_request_t *r)
 {
+    char  *url;
     CURL  *e = h->easy;
 
     tw_curl.easy_reset(e);
@@ -491,7 +551,11 @@ tw_http_start(tw_http_t *h, const tw_http_request_t *r)
     }
 
     (void) tw_curl.easy_setopt(e, CURLOPT_PRIVATE, h);
-    (void) tw_curl.easy_setopt(e, CURLOPT_URL, r->url);
+    url = plain_url(r->url, e);
+    (void) tw_curl.easy_setopt(e, CURLOPT_URL, url != NULL ? url : "");
+    tw_curl.free(url);
+    /* not asked for, and taken off when it comes all the same */
+    (void) tw_curl.easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "identity");
     (void) tw_curl.easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     (void) tw_curl.easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     /* an end (timeout, cancel) must not wait for the thread that resolves */

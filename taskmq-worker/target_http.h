@@ -4,11 +4,16 @@
  * connections are kept and shared, and nothing blocks.
  *
  *   2xx            success; the body, when it is JSON, is the result (another
- *                  one is kept as a string, none is null)
+ *                  one is kept as a string, none is null). A Content-Encoding
+ *                  is not asked for; one that comes all the same is taken
+ *                  off, or the job has failed for good where that cannot be
  *   429, 503       retried, not before Retry-After
  *   other 4xx      failed for good
  *   3xx            307 and 308 to the same host are followed; else for good
  *   other, network retried
+ *
+ * What stands before the @ of a URL is sent as Basic authentication, and is in
+ * no error text.
  */
 
 #ifndef TW_TARGET_HTTP_H

@@ -315,6 +315,13 @@ class PythonClient(unittest.TestCase):
                 "status": "success", "result": {
                     "nul": "a\0b", "\udcff": ["\ud800é", "\ud801\0"]}})
 
+    def test_no_password_of_the_api_in_an_error(self):
+        with self.runner(TASKMQ_API_URL="http://me:s3cret@127.0.0.1:9/",
+                         TASKMQ_TOKEN="t") as child:
+            answer = child.ask("chain")
+            self.assertIn("TASKMQ_API_URL must have no", answer["error"])
+            self.assertNotIn("s3cret", answer["error"] + child.log())
+
     def test_large_lines(self):
         with self.runner() as child:
             payload = {"text": "x" * 500000}

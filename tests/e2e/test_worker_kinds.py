@@ -1,7 +1,9 @@
 """Handlers that are no plain program: HTTP targets, shared objects,
 containers; and what bounds a child: memory, user."""
 
+import base64
 import email.utils
+import gzip
 import http.server
 import json
 import os
@@ -14,6 +16,7 @@ import tempfile
 import threading
 import time
 import unittest
+import zlib
 
 from desk import Desk, gone
 from harness import BUILD, ROOT, SLOW, wait_for
@@ -38,6 +41,9 @@ class Target(http.server.BaseHTTPRequestHandler):
         if self.path == "/moved":
             status, text = 200, '"moved"'
         raw = text.encode() * data.get("times", 1)
+        if "pack" in data:
+            raw = {"gzip": gzip.compress, "deflate": zlib.compress,
+                   "none": bytes}[data["pack"]](raw)
         self.send_response(status)
         for name, value in data.get("headers", {}).items():
             self.send_header(name, value)
@@ -74,10 +80,12 @@ class Url(unittest.TestCase):
         cls.base = cls.server.base
         cls.s = Desk(handlers={
             "u": {"url": cls.base + "/run?x=1", "instances": 4, "timeout": 2},
+            "auth": {"url": cls.base.replace(
+                "//", "//us%40er:s3cr%2fet@") + "/run", "instances": 1},
             "nowhere": {"url": "http://127.0.0.1:1/", "instances": 1},
         }, aof=False)
         cls.addClassCleanup(cls.s.close)
-        cls.w = cls.s.worker("--concurrency", 4)
+        cls.w = cls.s.worker("--concurrency", 6)
         cls.s.run("config", "set", "retry_wait_ms", "200")
 
     def setUp(self):
@@ -119,6 +127,66 @@ class Url(unittest.TestCase):
             self.s.wait_done(job)
             self.assertIn('"result":' + body,
                           self.s.run("--json", "get-job", job).decode())
+
+    def test_encodings_that_were_not_asked_for(self):
+        body = '{"a":"' + "é" * 5000 + '"}'
+        for pack, name in (("gzip", "gzip"), ("gzip", "x-gzip"),
+                           ("deflate", "deflate"), ("none", "identity"),
+                           ("none", "")):
+            self.assertEqual(self.done(body=body, pack=pack, headers={
+                "Content-Encoding": name}), json.loads(body), name)
+        self.assertEqual(self.server.seen[-1][1]["Accept-Encoding"],
+                         "identity")
+        # the work is done: not again
+        for pack, name in (("none", "gzip"), ("none", "zopfli"),
+                           ("gzip", "gzip, zopfli")):
+            del self.server.seen[:]
+            error = self.failed("fixed", body=body, pack=pack, headers={
+                "Content-Encoding": name})
+            self.assertIn("a Content-Encoding that cannot be read: ", error)
+            self.assertEqual(len(self.server.seen), 1)
+        # unpacked it must not be longer, either
+        self.assertIn("more than 1114112 bytes", self.failed(
+            "fixed", body="x" * 1000, times=2000, pack="gzip", headers={
+                "Content-Encoding": "gzip"}))
+        # of an error the status counts
+        self.assertEqual(self.failed(status=404, body="gone", pack="gzip",
+                                     headers={"Content-Encoding": "gzip"}),
+                         "HTTP status 404: gone")
+        job = self.s.wait_status(self.s.add("u", {
+            "status": 503, "body": "busy", "headers": {
+                "Content-Encoding": "gzip"}}, max_retries=1), "FAILED")
+        self.assertEqual((job["error_log"], job["retries"]),
+                         ("HTTP status 503", 2))
+
+    def test_a_name_and_password_in_the_url(self):
+        """Sent, and neither shown nor logged."""
+        def run(**data):
+            return self.s.add("auth", data, retry_policy="none")
+
+        basic = "Basic " + base64.b64encode(b"us@er:s3cr/et").decode()
+        job = self.s.wait_done(run(status=307, headers={
+            "Location": "/moved"}))
+        self.assertEqual(job["result"], "moved")
+        self.assertEqual([s[1]["Authorization"] for s in self.server.seen],
+                         [basic] * 2)
+        self.s.wait_done(run(status=307, headers={"Location": (
+            self.base + "/moved").replace("//", "//x:y@")}))
+        self.assertEqual(self.server.seen[-1][1]["Authorization"], basic)
+        errors = []
+        for status, to, says in (
+                (302, "/else?w=1", self.base + "/else?w=1"),
+                (302, "http://o:p%20q@example.org/", "http://example.org/"),
+                (307, "http://o:pq@127.0.0.1:1/", "http://127.0.0.1:1/"),
+                (302, "", "no Location that is a URL"),
+                (400, "", "HTTP status 400")):
+            job = self.s.wait_status(run(status=status, headers={
+                "Location": to} if to else {}), "FAILED")
+            self.assertIn(says, job["error_log"])
+            errors.append(job["error_log"])
+        for text in errors + [self.w.tail(1000000)]:
+            for secret in ("s3cr", "us%40er", "us@er", "o:p", "p%20q"):
+                self.assertNotIn(secret, text)
 
     def test_connection_is_kept(self):
         for _ in range(5):

@@ -31,6 +31,10 @@ class HttpBackend:
     def __init__(self, url=None, token=None):
         self.url = (url or os.environ.get("TASKMQ_API_URL")
                     or "http://127.0.0.1:8000").rstrip("/")
+        # urllib does not take them, and says them in its error
+        if "@" in self.url.partition("://")[2].partition("/")[0]:
+            raise ValueError("TASKMQ_API_URL must have no name and password:"
+                             " set TASKMQ_TOKEN")
         self.token = token or os.environ.get("TASKMQ_TOKEN")
 
     def insert_job(self, payload, retry_policy="exponential",
