@@ -78,6 +78,10 @@
 #define TQ_WORKER_BACKOFF_MAX_MS  250     /* a worker that comes back late is
                                              reaped by one that came earlier:
                                              well under TQ_LEASE_MIN_MS */
+#define TQ_PATIENCE_MS            250     /* a request waits so long for a lost
+                                             connection to be made again */
+#define TQ_EAGER_MS               50      /* … and the longest wait between
+                                             attempts meanwhile */
 #define TQ_STABLE_MS              1000    /* READY this long resets backoff */
 #define TQ_REDIS_CALLS_MAX        16384   /* queued and in flight */
 #define TQ_REDIS_OUT_MAX_BYTES    (256 * 1024 * 1024)
@@ -155,6 +159,8 @@
 #define TQ_HEALTH_MS              1000    /* a probe's answer is good so long */
 #define TQ_FORGOT_SHOWN_MS        60000   /* … and says for so long that Redis
                                              had forgotten the scripts */
+#define TQ_ODD_AGAIN_MS           60000   /* an unexpected reply that did not
+                                             come for so long is logged again */
 #define TQ_BATCH_BYTES            (1024 * 1024)  /* a batch this large leaves */
 #define TQ_BATCHES_IN_FLIGHT      2       /* more wait for an answer */
 #define TQ_CALLS_KEEP             4096    /* free call contexts kept */

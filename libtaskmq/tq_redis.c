@@ -128,6 +128,20 @@ tq_redis_state(const tq_redis_t *r)
 }
 
 
+int
+tq_redis_takes(const tq_redis_t *r)
+{
+    return r->patient || (r->state == TQ_REDIS_READY && !r->draining);
+}
+
+
+void
+tq_redis_hurry(tq_redis_t *r)
+{
+    r->conf.patience_ms = 0;
+}
+
+
 const char *
 tq_redis_why(const tq_redis_t *r)
 {
@@ -204,6 +218,7 @@ tq_redis_ready(tq_redis_t *r, int64_t now_ms)
     tq_redis_state_set(r, TQ_REDIS_READY);
 
     r->ready_at = now_ms;
+    r->patient = 0;
     r->why[0] = '\0';
 
     if (r->conf.on_state != NULL) {
@@ -248,6 +263,7 @@ tq_redis_reply_err(tq_redis_t *r, const redisReply *reply)
 
     if (err == TQ_ERR_READONLY && !r->draining) {
         r->draining = 1;
+        r->patient = r->conf.patience_ms > 0;
         r->told = 1;
         snprintf(r->why, sizeof(r->why), "%s", tq_redis_err_text(err));
     }
@@ -473,7 +489,7 @@ tq_redis_call(tq_redis_t *r, tq_call_t *call, int64_t now_ms)
     if (call->body.failed || r->freeing
         || r->calls >= TQ_REDIS_CALLS_MAX
         || r->held + call->body.len > TQ_REDIS_OUT_MAX_BYTES
-        || (!call->wait && (r->state != TQ_REDIS_READY || r->draining)))
+        || (!call->wait && !tq_redis_takes(r)))
     {
         tq_call_free(call);
         return -1;

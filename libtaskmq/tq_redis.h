@@ -79,7 +79,8 @@ struct tq_call_s {
                                         < 0 (with wait): unlimited until it
                                         is sent, then the default */
     unsigned            wait:1;      /* keep while disconnected, until the
-                                        deadline; else NOT_SENT at once */
+                                        deadline; else NOT_SENT at once, or
+                                        after the connection's patience_ms */
     unsigned            raw:1;       /* nargs/body hold a whole command, no
                                         script */
 
@@ -133,6 +134,9 @@ typedef struct {
     int64_t              timeout_ms;   /* per call, connect and handshake */
     int64_t              idle_ping_ms; /* PING when silent this long; 0: no */
     int64_t              backoff_max_ms;  /* 0: TQ_BACKOFF_MAX_MS */
+    int64_t              patience_ms;  /* a connection that was READY and is
+                                          lost: calls without `wait` are kept,
+                                          and taken, so long; 0: not */
     uint64_t             seed;         /* for backoff jitter */
     /* READY; or DOWN, after every lost connection or failed attempt. May be
      * NULL. why: static or short-lived text */
@@ -154,6 +158,14 @@ void tq_redis_free(tq_redis_t *r);
 
 tq_want_t tq_redis_want(const tq_redis_t *r);
 tq_redis_state_t tq_redis_state(const tq_redis_t *r);
+
+/* 1 when tq_redis_call() takes calls without `wait`: it is READY, or was a
+ * moment ago and may be again before patience_ms are over. */
+int tq_redis_takes(const tq_redis_t *r);
+
+/* From now on as if patience_ms was 0: the host has no more time. To be
+ * followed by tq_redis_lost(). */
+void tq_redis_hurry(tq_redis_t *r);
 
 /* Why the connection is not READY ("" when it is). The text may change with
  * the next call of a function here. */
@@ -179,7 +191,7 @@ void tq_redis_tick(tq_redis_t *r, int64_t now_ms);
 /*
  * Takes the call. 0: its callback will be called exactly once, later (never
  * from inside this function). -1: refused (out of memory, or over
- * TQ_REDIS_CALLS_MAX / _OUT_MAX_BYTES, or not READY and !call->wait); the call
+ * TQ_REDIS_CALLS_MAX / _OUT_MAX_BYTES, or !call->wait and !tq_redis_takes()); the call
  * was freed and the callback will not be called: nothing was sent.
  */
 int tq_redis_call(tq_redis_t *r, tq_call_t *call, int64_t now_ms);

@@ -29,6 +29,12 @@ tq_redis_next_ms(const tq_redis_t *r)
 
     next = (r->calls != 0) ? r->earliest_ms : TQ_NEVER;
 
+    if (r->patient && r->calls != 0 && r->state != TQ_REDIS_READY
+        && r->patient_until < next)
+    {
+        next = r->patient_until;
+    }
+
     switch (r->state) {
 
     case TQ_REDIS_DOWN:
@@ -139,6 +145,12 @@ tq_redis_tick(tq_redis_t *r, int64_t now_ms)
 
     if (r->calls != 0 && now_ms >= r->earliest_ms) {
         tq_redis_expire(r, now_ms);
+    }
+
+    if (r->patient && r->state != TQ_REDIS_READY
+        && r->state != TQ_REDIS_CLOSING && now_ms >= r->patient_until)
+    {
+        tq_redis_impatient(r);
     }
 
     switch (r->state) {

@@ -147,25 +147,53 @@ tq_redis_end_all(tq_redis_t *r, tq_call_list_t *l, tq_call_result_t result)
 }
 
 
+/* Takes the calls without `wait` out of the queue. */
+static tq_call_list_t
+tq_redis_unwilling(tq_redis_t *r)
+{
+    tq_call_t       *call;
+    tq_call_list_t   out, kept;
+
+    memset(&out, 0, sizeof(tq_call_list_t));
+    memset(&kept, 0, sizeof(tq_call_list_t));
+
+    while ((call = tq_list_pop(&r->queue)) != NULL) {
+        tq_list_add(call->wait ? &kept : &out, call);
+    }
+
+    r->queue = kept;
+
+    return out;
+}
+
+
+void
+tq_redis_impatient(tq_redis_t *r)
+{
+    tq_call_list_t  not_sent;
+
+    r->patient = 0;
+    not_sent = tq_redis_unwilling(r);
+    tq_redis_end_all(r, &not_sent, TQ_CALL_NOT_SENT);
+}
+
+
 /* Ends what belonged to this connection: sent calls are UNKNOWN, unsent ones
- * NOT_SENT unless they wait for the next connection. */
+ * NOT_SENT unless they wait for the next connection, as all do while patient. */
 void
 tq_redis_drop(tq_redis_t *r)
 {
     tq_call_t       *call;
-    tq_call_list_t   unknown, not_sent, kept;
+    tq_call_list_t   unknown, not_sent;
 
     unknown = r->flight;
     memset(&r->flight, 0, sizeof(tq_call_list_t));
     memset(&not_sent, 0, sizeof(tq_call_list_t));
-    memset(&kept, 0, sizeof(tq_call_list_t));
-
-    while ((call = tq_list_pop(&r->queue)) != NULL) {
-        tq_list_add(call->wait ? &kept : &not_sent, call);
-    }
 
     /* before the callbacks: they may add calls, which come after these */
-    r->queue = kept;
+    if (!r->patient) {
+        not_sent = tq_redis_unwilling(r);
+    }
 
     while ((call = tq_list_pop(&r->shake)) != NULL) {
         tq_call_wipe(call);
@@ -182,6 +210,10 @@ tq_redis_close(tq_redis_t *r, const char *why)
 {
     if (why != r->why) {
         snprintf(r->why, sizeof(r->why), "%s", why);
+    }
+
+    if (r->state == TQ_REDIS_READY && r->conf.patience_ms > 0) {
+        r->patient = 1;     /* tq_redis_lost() says for how long */
     }
 
     tq_redis_state_set(r, TQ_REDIS_CLOSING);
@@ -220,6 +252,12 @@ tq_redis_lost(tq_redis_t *r, const char *why, int64_t now_ms)
     r->draining = 0;
     r->connect_due = 0;
     r->connect_at = now_ms + tq_backoff_ms(r, now_ms);
+
+    if (r->ready_at != TQ_NEVER) {
+        r->patient_until = now_ms + r->conf.patience_ms;
+    }
+
+    r->patient = r->connect_at < r->patient_until;
     r->ready_at = TQ_NEVER;
 
     tq_redis_enter(r);

@@ -37,6 +37,9 @@ struct tq_redis_s {
     int64_t           connect_at;
     int64_t           shake_until;
     int64_t           ready_at;
+    int64_t           patient_until;  /* while patient */
+    int64_t           eager_until;    /* the lost connection was stable: short
+                                         waits */
     int64_t           heard_ms;     /* last byte received or sent */
     unsigned          failures;     /* since the last stable connection */
     uint64_t          random;
@@ -47,6 +50,8 @@ struct tq_redis_s {
     redisReply       *reply;        /* the one a callback is looking at */
 
     unsigned          connect_due:1;
+    unsigned          patient:1;    /* not READY: calls without `wait` wait for
+                                       the next attempts, too */
     unsigned          draining:1;   /* READONLY: send no more, then close */
     unsigned          lost:1;       /* lost() came from inside a callback */
     unsigned          freeing:1;
@@ -74,8 +79,11 @@ void tq_redis_end_all(tq_redis_t *r, tq_call_list_t *l,
     tq_call_result_t result);
 
 /* Ends what belonged to this connection: sent calls are UNKNOWN, unsent ones
- * NOT_SENT unless they wait for the next connection. */
+ * NOT_SENT unless they wait for the next connection, as all do while patient. */
 void tq_redis_drop(tq_redis_t *r);
+
+/* No attempt came in time: unsent calls without `wait` are NOT_SENT. */
+void tq_redis_impatient(tq_redis_t *r);
 
 /* Asks the host to close, and drops. why may be r->why. */
 void tq_redis_close(tq_redis_t *r, const char *why);
@@ -97,7 +105,8 @@ int tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply);
 void tq_shake_cb(tq_call_t *call, tq_call_result_t result,
     const redisReply *reply);
 
-/* How long to wait before the next attempt, ms; counts the failure. */
+/* How long to wait before the next attempt, ms; counts the failure, unless it
+ * is one of the first moments' after a stable connection. */
 int64_t tq_backoff_ms(tq_redis_t *r, int64_t now_ms);
 
 /* Slices of one call at most: head, script text, key count, body. */

@@ -161,15 +161,36 @@ tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
 }
 
 
+/* splitmix64: many processes lose Redis at once and must not come back at
+ * once. 1 … cap. */
+static int64_t
+tq_jitter_ms(tq_redis_t *r, int64_t cap)
+{
+    uint64_t  z;
+
+    r->random += 0x9e3779b97f4a7c15u;
+    z = r->random;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+
+    return 1 + (int64_t) (z % (uint64_t) cap);
+}
+
+
 int64_t
 tq_backoff_ms(tq_redis_t *r, int64_t now_ms)
 {
     int64_t   cap, max;
-    uint64_t  z;
     unsigned  i;
 
     if (r->ready_at != TQ_NEVER && now_ms - r->ready_at >= TQ_STABLE_MS) {
         r->failures = 0;
+        r->eager_until = now_ms + r->conf.patience_ms;
+    }
+
+    if (now_ms < r->eager_until) {
+        return tq_jitter_ms(r, TQ_EAGER_MS);
     }
 
     max = r->conf.backoff_max_ms ? r->conf.backoff_max_ms
@@ -186,13 +207,5 @@ tq_backoff_ms(tq_redis_t *r, int64_t now_ms)
         r->failures++;
     }
 
-    /* splitmix64: many processes lose Redis at once and must not come back
-     * at once */
-    r->random += 0x9e3779b97f4a7c15u;
-    z = r->random;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
-
-    return 1 + (int64_t) (z % (uint64_t) cap);
+    return tq_jitter_ms(r, cap);
 }

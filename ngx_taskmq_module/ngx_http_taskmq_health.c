@@ -34,9 +34,7 @@ ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis)
     redis->health.known = 0;
     ngx_http_taskmq_sums_drop(redis);    /* it may be another Redis */
 
-    if (redis->refused == TQ_ERR_NOPERM) {
-        redis->refused = TQ_ERR_NONE;
-    }
+    redis->refused &= ~ngx_http_taskmq_health_bit(TQ_ERR_NOPERM);
 
     (void) ngx_http_taskmq_health_ask(redis);
 
@@ -53,6 +51,7 @@ ngx_uint_t
 ngx_http_taskmq_health_fresh(ngx_http_taskmq_redis_t *redis)
 {
     return redis->health.known
+           && tq_redis_state(redis->core) == TQ_REDIS_READY
            && ngx_current_msec - redis->health.at < TQ_HEALTH_MS;
 }
 
@@ -134,6 +133,12 @@ ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
     health->known = 1;
     health->at = ngx_current_msec;
 
+    if (result == TQ_CALL_REPLY && !redis->stopping
+        && tq_redis_err(reply) != TQ_ERR_READONLY)
+    {
+        ngx_http_taskmq_health_connected(redis);
+    }
+
     if (result != TQ_CALL_REPLY) {
         health->why = "Redis did not answer";
 
@@ -166,14 +171,17 @@ static void
 ngx_http_taskmq_health_learn(ngx_http_taskmq_redis_t *redis, int64_t jobs,
     int64_t workers, int noeviction)
 {
+    unsigned                   noperm;
     ngx_http_taskmq_health_t  *health;
 
     health = &redis->health;
 
     /* a right that this look does not need may still be missing */
 
-    if (redis->refused && redis->refused != TQ_ERR_NOPERM) {
-        redis->refused = TQ_ERR_NONE;
+    noperm = ngx_http_taskmq_health_bit(TQ_ERR_NOPERM);
+
+    if (redis->refused & ~noperm) {
+        redis->refused &= noperm;
         ngx_log_error(NGX_LOG_NOTICE, &redis->log, 0,
                       "taskmq: Redis takes jobs again");
     }
@@ -201,11 +209,17 @@ ngx_http_taskmq_health_error(void *host, tq_redis_err_t e)
 {
     ngx_http_taskmq_redis_t  *redis = host;
 
+    unsigned  bit;
+
     if (redis->stopping) {
         return;
     }
 
     ngx_http_taskmq_stats_error(e);
+
+    if (e != TQ_ERR_NOSCRIPT) {
+        redis->ended = e;
+    }
 
     switch (e) {
 
@@ -225,22 +239,69 @@ ngx_http_taskmq_health_error(void *host, tq_redis_err_t e)
         redis->forgot_at = ngx_current_msec;
         break;
 
+    case TQ_ERR_CONNECTION:       /* the connection ends, and that is logged */
+        redis->lost_calls = tq_redis_pending(redis->core) != 0;
+        break;
+
     case TQ_ERR_OTHER:            /* logged with its text by who asked */
-    case TQ_ERR_TIMEOUT:          /* the connection ends, and that is logged */
-    case TQ_ERR_CONNECTION:
+    case TQ_ERR_TIMEOUT:          /* as above */
         break;
 
     default:
 
-        if (redis->refused != e
-            && tq_redis_state(redis->core) == TQ_REDIS_READY)
-        {
-            redis->refused = e;
+        if (tq_redis_state(redis->core) != TQ_REDIS_READY) {
+            break;
+        }
+
+        bit = ngx_http_taskmq_health_bit(e);
+
+        if (!((redis->refused | redis->down) & bit)) {
             ngx_log_error(NGX_LOG_ERR, &redis->log, 0,
                           "taskmq: Redis refuses a call: %s",
                           tq_redis_err_text(e));
         }
+
+        redis->refused |= bit;
     }
+}
+
+unsigned
+ngx_http_taskmq_health_bit(tq_redis_err_t e)
+{
+    return 1u << (e == TQ_ERR_TIMEOUT ? TQ_ERR_CONNECTION : e);
+}
+
+void
+ngx_http_taskmq_health_connected(ngx_http_taskmq_redis_t *redis)
+{
+    if (redis->down) {
+        redis->down = 0;
+        ngx_log_error(NGX_LOG_NOTICE, &redis->log, 0,
+                      "taskmq: connected to Redis");
+    }
+}
+
+ngx_uint_t
+ngx_http_taskmq_health_odd(ngx_http_taskmq_redis_t *redis,
+    const redisReply *reply)
+{
+    uint32_t    crc;
+    ngx_uint_t  news;
+
+    /* an error's first word: numbers and names may follow */
+
+    crc = reply->type == REDIS_REPLY_ERROR
+          ? ngx_crc32_short((u_char *) reply->str,
+                            strcspn(reply->str, " "))
+          : (uint32_t) reply->type;
+
+    news = crc != redis->odd
+           || ngx_current_msec - redis->odd_at > TQ_ODD_AGAIN_MS;
+
+    redis->odd = crc;
+    redis->odd_at = ngx_current_msec;
+
+    return news;
 }
 
 const char *
@@ -340,11 +401,18 @@ ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
         && tq_uuid_key_result(reply, redis->uuid_key) == 0)
     {
         redis->uuid_known = 1;
+        redis->uuid_logged = 0;
         ngx_http_taskmq_redis_started(redis);
         return;
     }
 
     ngx_http_taskmq_redis_started(redis);
+
+    if (redis->uuid_logged) {
+        return;
+    }
+
+    redis->uuid_logged = 1;
 
     ngx_log_error(NGX_LOG_ERR, &redis->log, 0,
                   "taskmq: the key for task ids could not be read: %s",

@@ -34,6 +34,12 @@ ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
     redis->log.data = redis;
     redis->log.action = NULL;
 
+    redis->quiet = redis->log;
+    redis->quiet.log_level = ngx_min(redis->log.log_level, NGX_LOG_ALERT);
+
+    /* the first connection is worth a line, too */
+    redis->down = ngx_http_taskmq_health_bit(TQ_ERR_NONE);
+
     redis->timer.handler = ngx_http_taskmq_redis_tick;
     redis->timer.data = redis;
     redis->timer.log = &redis->log;
@@ -55,6 +61,7 @@ ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
     conf.scripts = tq_ops_scripts;
     conf.timeout_ms = (int64_t) redis->timeout;
     conf.idle_ping_ms = TQ_NGINX_PING_MS;
+    conf.patience_ms = TQ_PATIENCE_MS;
     conf.seed = (uint64_t) ngx_random() << 32 ^ (uint64_t) ngx_random()
                 ^ (uint64_t) ngx_pid << 16;
     conf.on_state = ngx_http_taskmq_redis_state;
@@ -133,7 +140,7 @@ ngx_http_taskmq_redis_ready(ngx_http_taskmq_redis_t *redis)
         }
     }
 
-    return redis->started && tq_redis_state(redis->core) == TQ_REDIS_READY;
+    return redis->started && tq_redis_takes(redis->core);
 }
 
 const char *
@@ -148,26 +155,36 @@ ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
 {
     ngx_http_taskmq_redis_t  *redis = host;
 
-    ngx_uint_t  level;
+    unsigned    bit;
+    ngx_uint_t  quiet, level;
 
     if (redis->stopping) {
         return;
     }
 
     if (state == TQ_REDIS_READY) {
-        redis->down_logged = 0;
-
-        ngx_log_error(NGX_LOG_NOTICE, &redis->log, 0,
-                      "taskmq: connected to Redis");
-
+        redis->was_ready = 1;
         ngx_http_taskmq_health_ready(redis);
         return;
     }
 
-    /* an outage is one line; the attempts in it are details */
+    /* An outage is one line for each of its causes; the attempts in it are
+     * details, and so is the end of a connection that was idle. */
 
-    level = redis->down_logged || ngx_exiting ? NGX_LOG_INFO : NGX_LOG_ERR;
-    redis->down_logged = 1;
+    bit = ngx_http_taskmq_health_bit(redis->ended);
+    quiet = ngx_exiting
+            || ((redis->down | redis->refused) & bit)
+            || (redis->was_ready && !redis->lost_calls
+                && redis->ended == TQ_ERR_CONNECTION);
+
+    redis->was_ready = 0;
+    redis->lost_calls = 0;
+
+    if (!quiet || redis->refused & bit) {
+        redis->down |= bit;
+    }
+
+    level = quiet ? NGX_LOG_INFO : NGX_LOG_ERR;
 
     ngx_log_error(level, &redis->log, 0, "taskmq: Redis is not available: %s",
                   why);
@@ -230,7 +247,8 @@ ngx_http_taskmq_redis_done(tq_call_t *tq, tq_call_result_t result,
                                    + (uint64_t) ts.tv_nsec / 1000
                                    - call->start_us);
 
-        if (call->redis->refused && call->redis->refused != TQ_ERR_NOPERM
+        if (call->redis->refused
+               & ~ngx_http_taskmq_health_bit(TQ_ERR_NOPERM)
             && result == TQ_CALL_REPLY)
         {
             ngx_http_taskmq_health_refresh(call->redis);
@@ -277,7 +295,9 @@ ngx_http_taskmq_redis_turn(ngx_http_taskmq_redis_t *redis)
 
         case TQ_WANT_CONNECT:
 
-            if ((ngx_exiting || ngx_terminate) && redis->parked == NULL) {
+            if ((ngx_exiting || ngx_terminate) && redis->parked == NULL
+                && tq_redis_pending(redis->core) == 0)
+            {
                 goto done;
             }
 

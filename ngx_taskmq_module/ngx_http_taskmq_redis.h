@@ -81,6 +81,8 @@ struct ngx_http_taskmq_redis_s {
     ngx_connection_t         *connection;
     ngx_uint_t                addr;      /* to try next */
     ngx_log_t                 log;
+    ngx_log_t                 quiet;     /* for attempts: how they ended is
+                                            logged here */
     ngx_event_t               timer;     /* for tq_redis_tick() */
     ngx_event_t               flush;     /* posted: ends the turn */
     ngx_uint_t                flush_put_off;
@@ -91,7 +93,14 @@ struct ngx_http_taskmq_redis_s {
                                             attempt to connect had ended */
     u_char                    uuid_key[TQ_UUID_KEY_LEN];
     ngx_msec_t                uuid_at;   /* last asked */
-    tq_redis_err_t            refused;   /* what Redis says to calls; logged */
+    /* one line of log each, until Redis is well again; bits of
+     * tq_redis_err_t (ngx_http_taskmq_health_bit()) */
+    unsigned                  refused;   /* what Redis says to calls */
+    unsigned                  down;      /* why it is away */
+    tq_redis_err_t            ended;     /* why the connection did, or was not
+                                            made */
+    uint32_t                  odd;       /* CRC of a reply nobody expects … */
+    ngx_msec_t                odd_at;    /* … when it came last */
     ngx_msec_t                forgot_at; /* Redis had forgotten a script */
     unsigned                  forgot:1;  /* … at that time, ever */
     unsigned                  uuid_known:1;
@@ -99,7 +108,9 @@ struct ngx_http_taskmq_redis_s {
     unsigned                  started:1;  /* the first attempt has ended */
     unsigned                  connecting:1;
     unsigned                  stopping:1;
-    unsigned                  down_logged:1;
+    unsigned                  was_ready:1;
+    unsigned                  lost_calls:1;  /* … when the connection ended */
+    unsigned                  uuid_logged:1;
 };
 
 /* ---- while the configuration is read (ngx_http_taskmq_redis_conf.c) ---- */
@@ -118,7 +129,9 @@ ngx_int_t ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
 /* Closes the connection; waiting calls are dropped, not answered. */
 void ngx_http_taskmq_redis_stop(ngx_http_taskmq_redis_t *redis);
 
-/* 1 when calls can be made now. */
+/* 1 when calls can be made now: they leave now, or when a connection that was
+ * lost a moment ago is there again; at most TQ_PATIENCE_MS later they end with
+ * TQ_CALL_NOT_SENT. */
 ngx_uint_t ngx_http_taskmq_redis_ready(ngx_http_taskmq_redis_t *redis);
 
 /* Why they cannot, for logs and /health. */
@@ -216,7 +229,8 @@ void ngx_http_taskmq_batch_stop(ngx_http_taskmq_redis_t *redis);
 /* The connection has become READY. */
 void ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis);
 
-/* 1 when the last probe's answer is not older than TQ_HEALTH_MS. */
+/* 1 when the last probe's answer is not older than TQ_HEALTH_MS, and of this
+ * connection. */
 ngx_uint_t ngx_http_taskmq_health_fresh(ngx_http_taskmq_redis_t *redis);
 
 /* Waits for the next probe's answer, which is shared: done() runs with the
@@ -236,6 +250,18 @@ void ngx_http_taskmq_health_metrics(ngx_http_taskmq_redis_t *redis,
 
 /* The core's on_error(): counts it, and logs the first of its kind. */
 void ngx_http_taskmq_health_error(void *host, tq_redis_err_t e);
+
+/* The place of an error in redis->refused and redis->down: causes that an
+ * operator need not tell apart share one. */
+unsigned ngx_http_taskmq_health_bit(tq_redis_err_t e);
+
+/* An answer shows that the connection is good: says so, if it was not. */
+void ngx_http_taskmq_health_connected(ngx_http_taskmq_redis_t *redis);
+
+/* 1 when an unexpected reply is to be logged: not when it is the same as
+ * before and comes again and again. */
+ngx_uint_t ngx_http_taskmq_health_odd(ngx_http_taskmq_redis_t *redis,
+    const redisReply *reply);
 
 /* Waiting jobs: the last probe's number and what this nginx worker added
  * since. -1: not known yet. */

@@ -11,7 +11,7 @@
 static u_char  ngx_http_taskmq_redis_buffer[NGX_HTTP_TASKMQ_READ];
 
 static void ngx_http_taskmq_redis_failed(ngx_http_taskmq_redis_t *redis,
-    ngx_err_t err);
+    const char *what, ngx_err_t err);
 static void ngx_http_taskmq_redis_connected(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_redis_read(ngx_event_t *rev);
 static void ngx_http_taskmq_redis_write(ngx_event_t *wev);
@@ -32,8 +32,8 @@ ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis)
     pc.socklen = addr->socklen;
     pc.name = &addr->name;
     pc.get = ngx_event_get_peer;
-    pc.log = &redis->log;
-    pc.log_error = NGX_ERROR_ERR;
+    pc.log = &redis->quiet;
+    pc.log_error = NGX_ERROR_INFO;
     pc.so_keepalive = addr->sockaddr->sa_family != AF_UNIX;
 
     tq_redis_connecting(redis->core, ngx_http_taskmq_redis_now());
@@ -42,7 +42,7 @@ ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis)
     rc = ngx_event_connect_peer(&pc);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_http_taskmq_redis_failed(redis, ngx_errno);
+        ngx_http_taskmq_redis_failed(redis, "connect() failed", ngx_errno);
         return;
     }
 
@@ -52,6 +52,8 @@ ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis)
     c->read->handler = ngx_http_taskmq_redis_read;
     c->write->handler = ngx_http_taskmq_redis_write;
     c->log = &redis->log;
+    c->read->log = &redis->log;
+    c->write->log = &redis->log;
 
     redis->connection = c;
     redis->connecting = 1;
@@ -61,13 +63,14 @@ ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis)
     }
 }
 
-/* The attempt has failed: with the reason as nginx logs it, for /health. */
+/* Closes, with the reason as nginx logs it, for /health and the log. */
 static void
-ngx_http_taskmq_redis_failed(ngx_http_taskmq_redis_t *redis, ngx_err_t err)
+ngx_http_taskmq_redis_failed(ngx_http_taskmq_redis_t *redis, const char *what,
+    ngx_err_t err)
 {
     u_char  *last, why[128];
 
-    last = ngx_cpymem(why, "connect() failed", sizeof("connect() failed") - 1);
+    last = ngx_cpymem(why, what, ngx_strlen(what));
 
     if (err) {
         last = ngx_log_errno(last, why + sizeof(why) - 1, err);
@@ -95,8 +98,7 @@ ngx_http_taskmq_redis_connected(ngx_http_taskmq_redis_t *redis)
     }
 
     if (err) {
-        (void) ngx_connection_error(c, err, "connect() failed");
-        ngx_http_taskmq_redis_failed(redis, err);
+        ngx_http_taskmq_redis_failed(redis, "connect() failed", err);
         return;
     }
 
@@ -139,6 +141,7 @@ ngx_http_taskmq_redis_read(ngx_event_t *rev)
         /* worker_shutdown_timeout: everything ends now. Who waits for a call
          * that has not left is told before nginx ends its connection, too. */
 
+        tq_redis_hurry(redis->core);
         ngx_http_taskmq_redis_close(redis, "nginx is shutting down");
         ngx_http_taskmq_batch_turn(redis);
         ngx_http_taskmq_redis_turn(redis);
@@ -163,10 +166,11 @@ ngx_http_taskmq_redis_read(ngx_event_t *rev)
         }
 
         if (n == 0 || n == NGX_ERROR) {
-            ngx_http_taskmq_redis_close(redis,
-                                        n == 0
-                                        ? "Redis closed the connection"
-                                        : "reading from Redis failed");
+            ngx_http_taskmq_redis_failed(redis,
+                                         n == 0
+                                         ? "Redis closed the connection"
+                                         : "reading from Redis failed",
+                                         n == 0 ? 0 : ngx_socket_errno);
             ngx_http_taskmq_redis_turn(redis);
             return;
         }
@@ -237,7 +241,8 @@ ngx_http_taskmq_redis_write_out(ngx_http_taskmq_redis_t *redis)
         n = ngx_writev(c, &vec);
 
         if (n == NGX_ERROR) {
-            ngx_http_taskmq_redis_close(redis, "writing to Redis failed");
+            ngx_http_taskmq_redis_failed(redis, "writing to Redis failed",
+                                         ngx_socket_errno);
             return 1;
         }
 

@@ -256,6 +256,7 @@ ngx_http_taskmq_error_redis(ngx_http_request_t *r, tq_call_result_t result,
     char                   said[256];
     tq_buf_t               b;
     ngx_int_t              rc;
+    ngx_uint_t             level;
     const char            *text;
     tq_redis_err_t         err;
     ngx_http_taskmq_ctx_t  *ctx;
@@ -275,9 +276,14 @@ ngx_http_taskmq_error_redis(ngx_http_request_t *r, tq_call_result_t result,
 
     if (result == TQ_CALL_REPLY && (err == TQ_ERR_NONE || err == TQ_ERR_OTHER))
     {
+        ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+
+        level = ngx_http_taskmq_health_odd(ctx->conf->redis, reply)
+                ? NGX_LOG_ERR : NGX_LOG_INFO;
+
         tq_text_print(said, sizeof(said), "%s",
                       err == TQ_ERR_OTHER ? reply->str : "");
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(level, r->connection->log, 0,
                       "taskmq: unexpected reply from Redis: %s", said);
 
         return ngx_http_taskmq_error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,

@@ -73,15 +73,18 @@ unreserve(ask_t *a)
 }
 
 static void
-refused(tw_worker_t *w, const char *text)
+refused(tw_worker_t *w, const redisReply *reply)
 {
     int64_t  ms;
 
     ms = REFUSED_MIN_MS << (w->claim.refusals > 6 ? 6 : w->claim.refusals);
     ms = ms > REFUSED_MAX_MS ? REFUSED_MAX_MS : ms;
 
-    if (w->claim.refusals++ == 0) {
-        TW_LOG(TW_WARN, "Redis refuses claims", tw_fs("error", text));
+    w->claim.refusals++;
+    if (tw_trouble_reply(w, TW_ASK_CLAIM, reply)) {
+        TW_LOG(TW_WARN, "Redis refuses claims", tw_fs("error",
+            reply->type == REDIS_REPLY_ERROR ? reply->str
+            : "unexpected reply"));
     }
 
     w->claim.hungry = 0;
@@ -186,15 +189,12 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     w->claim.unanswered_ms = 0;
 
     if (tq_claim_head(reply, &head) != 0) {
-        refused(w, reply->type == REDIS_REPLY_ERROR ? reply->str
-                   : "unexpected reply");
+        refused(w, reply);
         return;
     }
 
-    if (w->claim.refusals != 0) {
-        w->claim.refusals = 0;
-        TW_LOG(TW_INFO, "claiming works again");
-    }
+    w->claim.refusals = 0;
+    tw_trouble_over(w, TW_ASK_CLAIM);
 
     TQ_FAIL("claim-replied");
     w->claim.last_ok_ms = tw_now(w);

@@ -227,16 +227,17 @@ read_verdicts(tw_worker_t *w, const tw_batch_t *b, const redisReply *reply)
     }
 }
 
-/* Not before a little while; the text is Redis' own. */
+/* Not before a little while. */
 static void
-wait_after(tw_worker_t *w, tw_batch_t *b, const char *text)
+wait_after(tw_worker_t *w, tw_batch_t *b, const redisReply *reply)
 {
     int64_t  ms = WAIT_MIN_MS << (b->refusals > 5 ? 5 : b->refusals);
 
     ms = ms > WAIT_MAX_MS ? WAIT_MAX_MS : ms;
-    if (b->refusals++ == 0) {
+    b->refusals++;
+    if (tw_trouble_reply(w, TW_ASK_OUTCOME, reply)) {
         TW_LOG(TW_WARN, "Redis refuses outcomes, they are repeated",
-            tw_fs("call", kinds[b->kind]), tw_fs("error", text));
+            tw_fs("call", kinds[b->kind]), tw_fs("error", reply->str));
     }
 
     w->done.wait_until_ms = tw_now(w) + ms;
@@ -260,6 +261,7 @@ on_answer(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
     if (err == TQ_ERR_NONE) {
         TQ_FAIL("outcomes-answered");
+        tw_trouble_over(w, TW_ASK_OUTCOME);
         read_verdicts(w, b, reply);
         finish(w, b);
 
@@ -270,7 +272,7 @@ on_answer(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         finish(w, b);
 
     } else {
-        wait_after(w, b, reply->str);
+        wait_after(w, b, reply);
     }
 }
 

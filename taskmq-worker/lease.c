@@ -69,11 +69,14 @@ on_extended(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     if (result == TQ_CALL_REPLY && tq_redis_err(reply) != TQ_ERR_NONE) {
         /* others may be refused like this, too: nobody's lease is proof */
         w->lease.connected_ms = tw_now(w);
-        TW_LOG(TW_WARN, "Redis refuses to extend leases",
-            tw_fs("error", reply->str));
+        if (tw_trouble_reply(w, TW_ASK_EXTEND, reply)) {
+            TW_LOG(TW_WARN, "Redis refuses to extend leases",
+                tw_fs("error", reply->str));
+        }
 
     } else if (result == TQ_CALL_REPLY) {
         TQ_FAIL("extend-answered");
+        tw_trouble_over(w, TW_ASK_EXTEND);
         for (i = 0; i < x->n; i++) {
             s = x->job[i].slot;
             if (s->generation == x->job[i].generation
@@ -218,11 +221,15 @@ on_reaped(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
     if (tq_reap_result(reply, &r) != 0) {
         w->lease.connected_ms = tw_now(w);
-        TW_LOG(TW_WARN, "Redis refuses to reap", tw_fs("error",
-            reply->type == REDIS_REPLY_ERROR ? reply->str
-            : "unexpected reply"));
+        if (tw_trouble_reply(w, TW_ASK_REAP, reply)) {
+            TW_LOG(TW_WARN, "Redis refuses to reap", tw_fs("error",
+                reply->type == REDIS_REPLY_ERROR ? reply->str
+                : "unexpected reply"));
+        }
         return;
     }
+
+    tw_trouble_over(w, TW_ASK_REAP);
 
     TQ_FAIL("reaped");
     if (r.requeued + r.failed != 0) {

@@ -37,9 +37,7 @@ retry(tw_worker_t *w, const char *what, const redisReply *reply)
         return;
     }
 
-    /* as long as the answer is the same, once */
-    if (strncmp(w->session.said, text, sizeof(w->session.said) - 1) != 0) {
-        (void) snprintf(w->session.said, sizeof(w->session.said), "%s", text);
+    if (tw_trouble_reply(w, TW_ASK_SESSION, reply)) {
         TW_LOG(TW_WARN, "Redis is not ready for work", tw_fs("call", what),
             tw_fs("error", text), tw_fs("user", w->o->url.user),
             tw_fs("namespace", w->o->ns));
@@ -54,9 +52,47 @@ open_gate(tw_worker_t *w, unsigned gate)
     w->session.gate &= ~gate;
 
     if (w->session.gate == 0) {
-        w->session.said[0] = '\0';
         w->claim.want = 1;
+        tw_trouble_over(w, TW_ASK_CONNECTION);
+        if (!w->session.full) {
+            tw_trouble_over(w, TW_ASK_SESSION);
+        }
     }
+}
+
+/* The eviction policy, when it is another than before. -1: nothing may be
+ * claimed. */
+static int
+check_policy(tw_worker_t *w, int noeviction)
+{
+    int  before = w->session.noeviction;
+
+    w->session.noeviction = noeviction;
+
+    if (noeviction == 0 && !w->session.checked) {
+        TW_LOG(TW_ERROR, "Redis' maxmemory-policy is not noeviction: it "
+            "would drop jobs. Set it: CONFIG SET maxmemory-policy "
+            "noeviction");
+        return -1;
+    }
+
+    if (noeviction == before) {
+        return 0;
+    }
+
+    if (noeviction == 0) {
+        /* after a failover, or it was changed: jobs that run are not given up
+         * for what may come */
+        TW_LOG(TW_ERROR, "Redis' maxmemory-policy is not noeviction any more: "
+            "it would drop jobs. Set it: CONFIG SET maxmemory-policy "
+            "noeviction");
+
+    } else if (noeviction < 0) {
+        TW_LOG(TW_WARN, "Redis' maxmemory-policy cannot be read; it must be "
+            "noeviction");
+    }
+
+    return 0;
 }
 
 static void
@@ -70,31 +106,21 @@ on_probe(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         return;
     }
 
-    if (tq_redis_err(reply) == TQ_ERR_OOM) {
+    w->session.full = tq_redis_err(reply) == TQ_ERR_OOM;
+
+    if (w->session.full) {
         /* full: work makes room, and a full Redis that refuses evicts not */
-        TW_LOG(TW_WARN, "Redis is full: no job can be added");
+        if (tw_trouble(w, TW_ASK_SESSION, TQ_ERR_OOM)) {
+            TW_LOG(TW_WARN, "Redis is full: no job can be added");
+        }
 
     } else if (tq_probe_result(reply, &waiting, &workers, &noeviction) != 0) {
         retry(w, "probe", reply);
         return;
 
-    } else if (noeviction == 0 && w->session.checked) {
-        /* after a failover, or it was changed: jobs that run are not given up
-         * for what may come */
-        TW_LOG(TW_ERROR, "Redis' maxmemory-policy is not noeviction any more: "
-            "it would drop jobs. Set it: CONFIG SET maxmemory-policy "
-            "noeviction");
-
-    } else if (noeviction == 0) {
-        TW_LOG(TW_ERROR, "Redis' maxmemory-policy is not noeviction: it "
-            "would drop jobs. Set it: CONFIG SET maxmemory-policy "
-            "noeviction");
+    } else if (check_policy(w, noeviction) != 0) {
         tw_die(w);
         return;
-
-    } else if (noeviction < 0) {
-        TW_LOG(TW_WARN, "Redis' maxmemory-policy cannot be read; it must be "
-            "noeviction");
     }
 
     w->session.checked = 1;
@@ -275,6 +301,7 @@ int
 tw_session_init(tw_worker_t *w)
 {
     w->session.gate = TW_GATE_POLICY | TW_GATE_UUID | TW_GATE_RECOVER;
+    w->session.noeviction = -2;
     w->session.retry.data = w;
 
     return uv_timer_init(&w->loop, &w->session.retry);

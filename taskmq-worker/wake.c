@@ -6,6 +6,7 @@
  */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "pool.h"
@@ -76,10 +77,20 @@ on_woken(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
     rc = tq_wake_result(reply, &w->ns, &handler);
 
+    if (rc >= 0) {
+        tw_trouble_over(w, TW_ASK_WAKE);
+    }
+
     if (rc < 0) {
-        TW_LOG(TW_WARN, "the blocking read failed", tw_fs("error",
-            reply->type == REDIS_REPLY_ERROR ? reply->str
-            : "unexpected reply"));
+        /* UNBLOCKED: Redis has become a replica, which others will say */
+        if ((reply->type != REDIS_REPLY_ERROR
+             || strncmp(reply->str, "UNBLOCKED", 9) != 0)
+            && tw_trouble_reply(w, TW_ASK_WAKE, reply))
+        {
+            TW_LOG(TW_WARN, "the blocking read failed", tw_fs("error",
+                reply->type == REDIS_REPLY_ERROR ? reply->str
+                : "unexpected reply"));
+        }
         /* not at once again: claims go on by the due and beat timers */
         w->wake.idle_since_ms = tw_now(w) + TQ_WAKE_MAX_MS;
 
@@ -184,9 +195,11 @@ on_client_id(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
     id = tq_client_id_result(reply);
     if (id < 0) {
-        TW_LOG(TW_ERROR, "CLIENT ID failed: jobs start late",
-            tw_fs("error", reply->type == REDIS_REPLY_ERROR ? reply->str
-                  : "unexpected reply"));
+        if (tw_trouble_reply(w, TW_ASK_WAKE, reply)) {
+            TW_LOG(TW_ERROR, "CLIENT ID failed: jobs start late",
+                tw_fs("error", reply->type == REDIS_REPLY_ERROR ? reply->str
+                      : "unexpected reply"));
+        }
         return;
     }
 

@@ -40,28 +40,34 @@ set_phase(tw_worker_t *w, tw_phase_t to)
 static void
 on_state(void *data, int ready, const char *why)
 {
+    int           news;
     char          where[512];
     tw_worker_t  *w = data;
 
     (void) tq_url_show(&w->o->url, where, sizeof(where));
 
     if (!ready) {
-        /* once, not for every attempt to come back */
-        TW_LOG(w->away ? TW_DEBUG : TW_WARN, "Redis is away",
+        /* once for each cause, not for every attempt to come back, and not
+         * when Redis closes what is idle */
+        news = !w->idle
+               && tw_trouble(w, TW_ASK_CONNECTION, w->redis_err);
+        TW_LOG(news ? TW_WARN : TW_DEBUG, "Redis is away",
             tw_fs("redis", where), tw_fs("why", why),
             tw_fi("running_jobs", w->busy));
-        if (!w->away) {
+        if (news) {
             tw_notify_status("Redis is away");
         }
-        w->away = 1;
+        w->idle = 0;
+        w->was_ready = 0;
         tw_session_lost(w);
         return;
     }
 
-    w->away = 0;
+    w->was_ready = 1;
     w->redis_err = TQ_ERR_NONE;
     tw_notify_status("running");
-    TW_LOG(TW_INFO, "connected", tw_fs("redis", where));
+    TW_LOG(w->phase == TW_STARTING ? TW_INFO : TW_DEBUG, "connected",
+        tw_fs("redis", where));
     if (w->phase == TW_STARTING) {
         set_phase(w, TW_RUNNING);
     }
@@ -81,6 +87,8 @@ on_error(void *data, tq_redis_err_t e)
 
     w->redis_errors[e]++;
     w->redis_err = e;
+    w->idle = e == TQ_ERR_CONNECTION && w->was_ready
+              && tw_rconn_pending(w->redis) == 0;
 
     /* a flush forgets all of them: one line */
     if (e == TQ_ERR_NOSCRIPT

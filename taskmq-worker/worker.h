@@ -59,7 +59,9 @@ typedef struct {
     int            seeded;    /* namespace settings were set and compared */
     uv_timer_t     retry;
     int64_t        cursor;    /* of recover */
-    char           said[64];  /* the start of what Redis last answered */
+    int            full;      /* the last probe said so */
+    int            noeviction;        /* … and this of the policy; -2: nothing
+                                         yet */
 } tw_session_t;
 
 typedef struct {
@@ -109,6 +111,12 @@ typedef struct {
     uv_timer_t     retry;
 } tw_done_t;
 
+/* What Redis may refuse by itself; for trouble.c. */
+typedef enum {
+    TW_ASK_CONNECTION, TW_ASK_SESSION, TW_ASK_CLAIM, TW_ASK_EXTEND,
+    TW_ASK_REAP, TW_ASK_OUTCOME, TW_ASK_WAKE, TW_ASK_N
+} tw_ask_t;
+
 typedef struct {
     uint64_t       claimed, succeeded, failed, released, cancelled, lost,
                    refused;
@@ -128,7 +136,9 @@ struct tw_worker_s {
     int            exit_code;
     int            abandoned; /* a thread did not end in time */
     tw_rconn_t    *redis;
-    int            away;      /* Redis is, and that was logged */
+    int            was_ready; /* the connection was, until it ended … */
+    int            idle;      /* … and nothing waited for an answer */
+    unsigned       trouble[TW_ASK_N];         /* trouble.c's: bits of causes */
     uint64_t       redis_errors[TQ_ERR_N];    /* by kind, since the start */
     tq_redis_err_t redis_err; /* the last one */
     int64_t        forgot_ms; /* Redis had forgotten a script: logged */
@@ -175,6 +185,15 @@ void tw_stop(tw_worker_t *w, int now);
 
 /* Ends the worker with exit code 1 because it cannot do its work. */
 void tw_die(tw_worker_t *w);
+
+/* ---- trouble.c ---- */
+
+/* Redis refuses this, or is away, for that reason. 1: it is news, log it. */
+int tw_trouble(tw_worker_t *w, tw_ask_t ask, tq_redis_err_t e);
+/* The same from a reply, which is an error or one that nobody expects. */
+int tw_trouble_reply(tw_worker_t *w, tw_ask_t ask, const redisReply *reply);
+/* It works: logs that whatever was wrong is over, if that is news. */
+void tw_trouble_over(tw_worker_t *w, tw_ask_t ask);
 
 /* ---- session.c ---- */
 

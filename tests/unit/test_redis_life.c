@@ -443,6 +443,118 @@ idle_ping(fake_t *f)
 }
 
 
+/* A connection that is there again in time costs no call, and nothing that was
+ * sent is sent again. */
+static void
+patience(fake_t *f)
+{
+    f->conf.patience_ms = 250;
+    fake_ready(f);
+    f->now += TQ_STABLE_MS;
+
+    fake_call(f, "a", FAKE_RAW, "1");
+    fake_out(f);
+    tq_buf_reset(&f->wire);
+    fake_call(f, "b", FAKE_RAW, "2");
+    fake_lost(f);
+    fake_log(f, "a=UNKNOWN DOWN ");
+
+    assert_int_equal(tq_redis_takes(f->r), 1);
+    assert_int_equal(fake_call(f, "c", FAKE_RAW, "3"), 0);
+    fake_backoff(f);
+    assert_int_equal(fake_call(f, "d", FAKE_RAW + FAKE_WAIT, "4"), 0);
+
+    /* the first attempt fails at once; the next one is in time */
+    tq_redis_connecting(f->r, f->now);
+    fake_lost(f);
+    fake_log(f, "DOWN ");
+    fake_backoff(f);
+    fake_connect(f);
+    fake_out(f);
+    fake_wire(f, ECHO("2") ECHO("3") ECHO("4"));
+    fake_in(f, "+x\r\n+y\r\n+z\r\n");
+    fake_log(f, "b=x c=y d=z ");
+    assert_int_equal(tq_redis_takes(f->r), 1);
+}
+
+
+/* … and one that is not there in time costs no more than that. */
+static void
+patience_ends(fake_t *f)
+{
+    int64_t  lost;
+
+    f->conf.patience_ms = 250;
+    fake_ready(f);
+    f->now += TQ_STABLE_MS;
+    fake_lost(f);
+    lost = f->now;
+    fake_log(f, "DOWN ");
+    fake_backoff(f);
+    tq_redis_connecting(f->r, f->now);
+    fake_call(f, "a", FAKE_RAW, "1");
+    fake_call(f, "b", FAKE_RAW + FAKE_WAIT, "2");
+    assert_int_equal(tq_redis_next_ms(f->r), lost + 250);
+
+    f->now = lost + 249;
+    tq_redis_tick(f->r, f->now);
+    fake_log(f, "");
+    f->now++;
+    tq_redis_tick(f->r, f->now);
+    fake_log(f, "a=NOT_SENT ");
+    assert_int_equal(tq_redis_takes(f->r), 0);
+    assert_int_equal(fake_call(f, "c", FAKE_RAW, "3"), -1);
+
+    /* an attempt that fails does not begin the time anew */
+    fake_lost(f);
+    fake_log(f, "DOWN ");
+    assert_int_equal(tq_redis_takes(f->r), 0);
+    assert_int_equal(fake_call(f, "d", FAKE_RAW, "4"), -1);
+    fake_backoff(f);
+    fake_connect(f);
+    fake_out(f);
+    fake_wire(f, ECHO("2"));
+    fake_in(f, "+x\r\n");
+    fake_log(f, "b=x ");
+}
+
+
+/* A call that came too late ends the connection; those that were not sent have
+ * the next one, unless the next attempt is too far off. */
+static void
+patience_after_closing(fake_t *f)
+{
+    f->conf.patience_ms = 250;
+    fake_ready(f);
+    fake_call_for(f, "a", FAKE_RAW, "1", 100);
+    fake_out(f);
+    tq_buf_reset(&f->wire);
+    fake_call(f, "b", FAKE_RAW, "2");
+    f->now += 100;
+    tq_redis_tick(f->r, f->now);
+    assert_int_equal(tq_redis_want(f->r), TQ_WANT_CLOSE);
+    assert_int_equal(fake_call(f, "c", FAKE_RAW, "3"), 0);
+    fake_lost(f);
+    fake_log(f, "a=UNKNOWN DOWN ");
+    fake_backoff(f);
+    fake_connect(f);
+    fake_out(f);
+    fake_wire(f, ECHO("2") ECHO("3"));
+    fake_in(f, "-READONLY x\r\n+y\r\n");
+    fake_log(f, "b=-READONLY x c=y ");
+    assert_int_equal(tq_redis_want(f->r), TQ_WANT_CLOSE);
+    assert_int_equal(fake_call(f, "d", FAKE_RAW, "4"), 0);
+    fake_lost(f);
+    while (tq_redis_takes(f->r)) {
+        fake_backoff(f);
+        tq_redis_connecting(f->r, f->now);
+        fake_lost(f);
+        tq_buf_reset(&f->log);
+    }
+    assert_int_equal(tq_redis_pending(f->r), 0);
+}
+
+
 int
 main(void)
 {
@@ -460,6 +572,9 @@ main(void)
         { "backoff with another cap", backoff_cap },
         { "backoff's reset", backoff_reset },
         { "idle PING", idle_ping },
+        { "patience", patience },
+        { "patience ends", patience_ends },
+        { "patience after closing", patience_after_closing },
     };
 
     return fake_run("redis_life", tests, sizeof(tests) / sizeof(tests[0]));
