@@ -14,7 +14,7 @@
 
 typedef struct {
     ngx_str_t    suffix;
-    ngx_str_t    type;
+    const char  *type;
 } ngx_http_taskmq_docs_type_t;
 
 static ngx_uint_t ngx_http_taskmq_docs_folder(ngx_http_taskmq_ctx_t *ctx);
@@ -28,15 +28,15 @@ static ngx_int_t ngx_http_taskmq_docs_open(ngx_http_request_t *r,
     ngx_str_t *path, ngx_open_file_info_t *of);
 static ngx_int_t ngx_http_taskmq_docs_send(ngx_http_request_t *r,
     ngx_str_t *path, ngx_open_file_info_t *of);
-static ngx_str_t *ngx_http_taskmq_docs_type(ngx_str_t *path);
+static const char *ngx_http_taskmq_docs_type(ngx_str_t *path);
 
 static ngx_http_taskmq_docs_type_t  ngx_http_taskmq_docs_types[] = {
-    { ngx_string(".html"), ngx_string("text/html; charset=utf-8") },
-    { ngx_string(".js"), ngx_string("text/javascript; charset=utf-8") },
-    { ngx_string(".css"), ngx_string("text/css; charset=utf-8") },
-    { ngx_string(".json"), ngx_string("application/json") },
-    { ngx_string(".png"), ngx_string("image/png") },
-    { ngx_string(""), ngx_string("text/plain; charset=utf-8") }
+    { ngx_string(".html"), "text/html; charset=utf-8" },
+    { ngx_string(".js"), "text/javascript; charset=utf-8" },
+    { ngx_string(".css"), "text/css; charset=utf-8" },
+    { ngx_string(".json"), "application/json" },
+    { ngx_string(".png"), "image/png" },
+    { ngx_string(""), "text/plain; charset=utf-8" }
 };
 
 ngx_int_t
@@ -266,9 +266,7 @@ ngx_http_taskmq_docs_send(ngx_http_request_t *r, ngx_str_t *path,
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = of->size;
     r->headers_out.last_modified_time = of->mtime;
-    r->headers_out.content_type = *ngx_http_taskmq_docs_type(path);
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
+    ngx_http_taskmq_content_type(r, ngx_http_taskmq_docs_type(path));
     r->allow_ranges = 1;
 
     b = ngx_calloc_buf(r->pool);
@@ -279,7 +277,7 @@ ngx_http_taskmq_docs_send(ngx_http_request_t *r, ngx_str_t *path,
     b->file = ngx_pcalloc(r->pool, sizeof(ngx_file_t));
 
     if (b->file == NULL || ngx_http_set_etag(r) != NGX_OK
-        || ngx_http_taskmq_header(r, "Cache-Control", "no-cache") != NGX_OK
+        || ngx_http_taskmq_cache_control(r, "no-cache") != NGX_OK
         || ngx_http_taskmq_header(r, "X-Content-Type-Options", "nosniff")
            != NGX_OK
         || ngx_http_taskmq_header(r, "X-Frame-Options", "DENY") != NGX_OK)
@@ -314,7 +312,7 @@ ngx_http_taskmq_docs_send(ngx_http_request_t *r, ngx_str_t *path,
     return ngx_http_output_filter(r, &out);
 }
 
-static ngx_str_t *
+static const char *
 ngx_http_taskmq_docs_type(ngx_str_t *path)
 {
     ngx_http_taskmq_docs_type_t  *t;
@@ -328,5 +326,5 @@ ngx_http_taskmq_docs_type(ngx_str_t *path)
         }
     }
 
-    return &t->type;
+    return t->type;
 }

@@ -112,16 +112,7 @@ ngx_http_taskmq_send(ngx_http_request_t *r, ngx_uint_t status,
 
     r->headers_out.content_length_n = b->last - b->pos;
 
-    if (type == NULL) {
-        ngx_str_set(&r->headers_out.content_type, "application/json");
-
-    } else {
-        r->headers_out.content_type.data = (u_char *) type;
-        r->headers_out.content_type.len = ngx_strlen(type);
-    }
-
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
+    ngx_http_taskmq_content_type(r, type ? type : "application/json");
 
     rc = ngx_http_taskmq_head(r, status);
 
@@ -133,6 +124,28 @@ ngx_http_taskmq_send(ngx_http_request_t *r, ngx_uint_t status,
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+void
+ngx_http_taskmq_content_type(ngx_http_request_t *r, const char *type)
+{
+    const char  *parameters;
+
+    r->headers_out.content_type.data = (u_char *) type;
+    r->headers_out.content_type.len = ngx_strlen(type);
+    r->headers_out.content_type_lowcase = NULL;
+
+    /* gzip_types and others know a type without its parameters */
+
+    parameters = strchr(type, ';');
+
+    r->headers_out.content_type_len = parameters
+                                      ? (size_t) (parameters - type)
+                                      : r->headers_out.content_type.len;
+
+    if (parameters && strstr(parameters, "charset=utf-8")) {
+        ngx_str_set(&r->headers_out.charset, "utf-8");
+    }
 }
 
 static ngx_int_t
@@ -304,15 +317,16 @@ ngx_http_taskmq_error_redis(ngx_http_request_t *r, tq_call_result_t result,
     return rc;
 }
 
-ngx_int_t
-ngx_http_taskmq_header(ngx_http_request_t *r, const char *name,
+/* ngx_http_taskmq_push adds a header; NULL: out of memory. */
+static ngx_table_elt_t *
+ngx_http_taskmq_push(ngx_http_request_t *r, const char *name,
     const char *value)
 {
     ngx_table_elt_t  *h;
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     h->hash = 1;
@@ -324,6 +338,49 @@ ngx_http_taskmq_header(ngx_http_request_t *r, const char *name,
     h->value.data = (u_char *) value;
     h->value.len = ngx_strlen(value);
     h->lowcase_key = NULL;
+
+    return h;
+}
+
+ngx_int_t
+ngx_http_taskmq_header(ngx_http_request_t *r, const char *name,
+    const char *value)
+{
+    return ngx_http_taskmq_push(r, name, value) ? NGX_OK : NGX_ERROR;
+}
+
+ngx_int_t
+ngx_http_taskmq_cache_control(ngx_http_request_t *r, const char *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_taskmq_push(r, "Cache-Control", value);
+
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+#if (nginx_version >= 1023000)
+
+    r->headers_out.cache_control = h;
+
+#else
+
+    {
+        ngx_table_elt_t  **known;
+
+        if (ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
+                           sizeof(ngx_table_elt_t *))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        known = ngx_array_push(&r->headers_out.cache_control);
+        *known = h;
+    }
+
+#endif
 
     return NGX_OK;
 }

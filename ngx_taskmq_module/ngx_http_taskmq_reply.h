@@ -55,6 +55,15 @@ ngx_int_t ngx_http_taskmq_error_redis(ngx_http_request_t *r,
 ngx_int_t ngx_http_taskmq_header(ngx_http_request_t *r, const char *name,
     const char *value);
 
+/* The Content-Type of an answer, with its parameters; type lives as long as
+ * the request. */
+void ngx_http_taskmq_content_type(ngx_http_request_t *r, const char *type);
+
+/* Adds Cache-Control, so that nginx's "expires" replaces it. NGX_OK or
+ * NGX_ERROR. */
+ngx_int_t ngx_http_taskmq_cache_control(ngx_http_request_t *r,
+    const char *value);
+
 /* Ends a request that waited for Redis. */
 void ngx_http_taskmq_finalize(ngx_http_request_t *r, ngx_int_t rc);
 

@@ -68,12 +68,15 @@ static const ngx_http_taskmq_route_t  ngx_http_taskmq_routes[] = {
       NGX_HTTP_TASKMQ_BODY_NONE, NGX_HTTP_TASKMQ_REDIS,
       NGX_HTTP_TASKMQ_EP_MONITOR, ngx_http_taskmq_metrics },
 
+    /* the Python TaskMQ's own spelling */
+    { ngx_string("monitor/metrics/"), NULL, NGX_HTTP_GET, 0,
+      NGX_HTTP_TASKMQ_BODY_NONE, NGX_HTTP_TASKMQ_REDIS,
+      NGX_HTTP_TASKMQ_EP_MONITOR, ngx_http_taskmq_metrics },
+
     NGX_HTTP_TASKMQ_DOCS("openapi.json", NULL),
     NGX_HTTP_TASKMQ_DOCS("docs", NULL),
-    NGX_HTTP_TASKMQ_DOCS("docs/", NULL),
     NGX_HTTP_TASKMQ_DOCS("docs/", ""),
     NGX_HTTP_TASKMQ_DOCS("redoc", NULL),
-    NGX_HTTP_TASKMQ_DOCS("redoc/", NULL),
     NGX_HTTP_TASKMQ_DOCS("redoc/", ""),
 
     { ngx_null_string, NULL, 0, 0, 0, 0, 0, NULL }
@@ -100,6 +103,12 @@ static const ngx_http_taskmq_route_t  ngx_http_taskmq_daemon_routes[] = {
       NGX_HTTP_TASKMQ_TASK|NGX_HTTP_TASKMQ_WRITE,
       NGX_HTTP_TASKMQ_EP_REDRIVE, ngx_http_taskmq_redrive },
 
+    /* …//redrive, an empty id, as nginx hands it over (merge_slashes) */
+    { ngx_string("api/tasks/redrive"), NULL, NGX_HTTP_POST,
+      NGX_HTTP_TASKMQ_ANY, NGX_HTTP_TASKMQ_BODY_NONE,
+      NGX_HTTP_TASKMQ_TASK|NGX_HTTP_TASKMQ_WRITE,
+      NGX_HTTP_TASKMQ_EP_REDRIVE, ngx_http_taskmq_redrive },
+
     { ngx_string("api/tasks"), NULL, NGX_HTTP_GET, NGX_HTTP_TASKMQ_ANY,
       NGX_HTTP_TASKMQ_BODY_NONE, NGX_HTTP_TASKMQ_TASK,
       NGX_HTTP_TASKMQ_EP_TASKS, ngx_http_taskmq_tasks },
@@ -118,7 +127,6 @@ static const ngx_http_taskmq_route_t  ngx_http_taskmq_daemon_routes[] = {
 
     NGX_HTTP_TASKMQ_DOCS("openapi.json", NULL),
     NGX_HTTP_TASKMQ_DOCS("swagger-ui", NULL),
-    NGX_HTTP_TASKMQ_DOCS("swagger-ui/", NULL),
     NGX_HTTP_TASKMQ_DOCS("swagger-ui/", ""),
 
     { ngx_null_string, NULL, 0, 0, 0, 0, 0, NULL }
@@ -199,7 +207,9 @@ ngx_http_taskmq_route_match(const ngx_http_taskmq_route_t *route,
 
     len = ngx_strlen(route->suffix);
 
-    if (param->len <= len
+    /* an empty {id} is one that nobody has */
+
+    if (param->len < len
         || ngx_memcmp(param->data + param->len - len, route->suffix, len) != 0)
     {
         return 0;

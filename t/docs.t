@@ -114,3 +114,62 @@ __DATA__
 ['GET /docs', 'GET /openapi.json']
 --- error_code eval
 [200, 200]
+
+
+
+=== TEST 6: nginx compresses what gzip_types names
+--- config
+    gzip on;
+    gzip_min_length 1;
+    gzip_types text/css text/javascript application/json text/plain;
+    gzip_vary on;
+    taskmq_docs_root $TEST_NGINX_SCRATCH/web;
+    location / { taskmq_api taskmq; }
+--- request eval
+[map { "GET $_" } ('/docs', '/redoc', '/docs/init.js', '/docs/page.css', '/openapi.json', '/docs/LICENSE', '/docs/a.png', '/docs')]
+--- more_headers eval
+[('Accept-Encoding: gzip') x 7, '']
+--- response_headers eval
+[(map { "Content-Encoding: gzip\nContent-Type: $_" } ('text/html; charset=utf-8') x 2, 'text/javascript; charset=utf-8',
+  'text/css; charset=utf-8', 'application/json', 'text/plain; charset=utf-8'),
+ "!Content-Encoding\nContent-Type: image/png", "!Content-Encoding\nContent-Type: text/html; charset=utf-8"]
+--- error_code eval
+[(200) x 8]
+
+
+
+=== TEST 7: one Cache-Control, whatever nginx adds
+--- config
+    taskmq_docs_root $TEST_NGINX_SCRATCH/web;
+    location / { taskmq_api taskmq; expires 1h; }
+    location /off/ { taskmq_api taskmq; expires off; }
+    location /epoch/ { taskmq_api taskmq; expires epoch; }
+--- request eval
+['GET /docs', 'GET /openapi.json', 'GET /off/docs', 'GET /epoch/docs']
+--- after eval
+[map { my ($path, $want) = @$_; sub {
+    my ($head) = split /\r\n\r\n/, ::get($path);
+    my $got = CORE::join '|', $head =~ /^Cache-Control: (.*?)\r?$/mg;
+    die "$path: Cache-Control $got\n" if $got ne $want;
+} } ['/docs', 'max-age=3600'], ['/openapi.json', 'max-age=3600'], ['/off/docs', 'no-cache'], ['/epoch/docs', 'no-cache']]
+--- error_code eval
+[200, 200, 200, 200]
+
+
+
+=== TEST 8: a charset of nginx's own changes nothing
+--- http_config
+    taskmq_redis unix:$TEST_NGINX_REDIS;
+    taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/secret;
+    charset_map koi8-r utf-8 { C0 D18E; }
+--- config
+    charset koi8-r;
+    source_charset utf-8;
+    taskmq_docs_root $TEST_NGINX_SCRATCH/web;
+    location / { taskmq_api taskmq; }
+--- request eval
+['GET /docs', 'GET /openapi.json', 'GET /health']
+--- response_headers eval
+['Content-Type: text/html; charset=utf-8', 'Content-Type: application/json', 'Content-Type: application/json']
+--- error_code eval
+[200, 200, 200]

@@ -15,7 +15,7 @@ our @Wrong = (
 );
 
 our @Unknown = ('GET /', 'GET /nothing', 'POST /add-job/', 'GET /add-job/x',
-                'GET /healthy', 'GET /job', 'GET /job/', 'POST /',
+                'GET /healthy', 'GET /job', 'GET /job/1/x', 'POST /',
                 'GET /Health', 'GET //health/x');
 
 plan tests => planned();

@@ -163,3 +163,32 @@ my %want = ('taskmq_jobs_total{status="success"}' => 1, 'taskmq_jobs_total{statu
 [sub { ::reload_nginx(); ::ready() }, sub { ::values_grew($_[0], 'taskmq_http_requests_total{endpoint="/add-job",code="200"}' => 1) }]
 --- error_code eval
 [200, 200]
+
+
+
+=== TEST 6: nginx compresses them
+--- config
+    gzip on;
+    gzip_types text/plain;
+    location / { taskmq_api taskmq; }
+    location /td/ { taskmq_api taskdaemon; }
+--- request eval
+['GET /monitor/metrics', 'GET /td/metrics', 'GET /monitor/metrics']
+--- more_headers eval
+['Accept-Encoding: gzip', 'Accept-Encoding: gzip', '']
+--- response_headers eval
+[(map { "$_\nContent-Type: text/plain; version=0.0.4; charset=utf-8" } ('Content-Encoding: gzip') x 2, '!Content-Encoding')]
+--- error_code eval
+[200, 200, 200]
+
+
+
+=== TEST 7: with a slash at the end, as the reference writes it
+--- request eval
+['GET /monitor/metrics/', 'HEAD /monitor/metrics/', 'POST /monitor/metrics/', 'OPTIONS /monitor/metrics/', 'GET /monitor/metrics//', 'GET /monitor/metrics/x']
+--- after eval
+[sub { ::values_are($_[0], 'taskmq_workers' => 0) }, (undef) x 5]
+--- error_code eval
+[200, 200, 405, 204, 200, 404]
+--- response_headers eval
+['Content-Type: text/plain; version=0.0.4; charset=utf-8', '', 'Allow: GET, HEAD, OPTIONS', 'Allow: GET, HEAD, OPTIONS', '', '']

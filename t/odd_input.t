@@ -133,3 +133,39 @@ my $good = '{"payload":{},"handler":"h"}';
 --- response_body eval
 ['{"status":"ok","job_id":1}',
  qr/"payload":\{"a":"x\\u0000","\\u0000":\["\\ud800","\\udc00\\ud800"\]\}/]
+
+
+
+=== TEST 6: ids that are none: each API's 404; nginx's own 400 for a NUL
+--- config
+    location / { taskmq_api taskmq; }
+    location /td/ { taskmq_api taskdaemon; }
+    location /slashes/ { taskmq_api taskdaemon; }
+--- request eval
+[(map { ("GET $_", "DELETE $_") } '/job/', '/job//', '/job/x', '/job/%01', '/td/api/tasks/', '/td/api/tasks//', '/td/api/tasks/x', '/td/api/tasks/%01'),
+ 'POST /td/api/tasks//redrive', 'POST /td/api/tasks/x/redrive', 'GET /td/api/tasks/redrive', 'PUT /td/api/tasks/redrive',
+ 'POST /job/', 'PUT /td/api/tasks/',
+ (map { ("GET $_", "DELETE $_") } '/job/%00', '/job/1%00', '/td/api/tasks/%00', '/td/api/tasks/x%00'), 'POST /td/api/tasks/%00/redrive']
+--- more_headers eval: ::admin()
+--- error_code eval
+[(404) x 16, 404, 404, 404, 405, 405, 405, (400) x 9]
+--- response_body_like eval
+[('^\{"detail":"Job not found"\}$') x 8, ('^\{"error":"Task not found"\}$') x 8, ('^\{"error":"Task not found"\}$') x 3,
+ '^\{"error":"Method Not Allowed"\}$', '^\{"detail":"Method Not Allowed"\}$', '^\{"error":"Method Not Allowed"\}$', ('^<html>') x 9]
+
+
+
+=== TEST 7: the same with merge_slashes off, and without a token
+--- no_http2
+--- config
+    merge_slashes off;
+    location / { taskmq_api taskmq; }
+    location /td/ { taskmq_api taskdaemon; }
+--- request eval
+['POST /td/api/tasks//redrive', 'GET /job//', 'GET /job/', 'GET /td/api/tasks/', 'DELETE /job/']
+--- more_headers eval
+[::admin(), ::admin(), '', '', ::worker()]
+--- error_code eval
+[404, 404, 401, 401, 403]
+--- response_body_like eval
+['Task not found', 'Not Found', 'token', 'token', 'permissions']
