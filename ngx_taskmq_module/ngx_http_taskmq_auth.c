@@ -6,10 +6,10 @@
  * with the strict JSON reader.
  */
 
-#include <jwt.h>
 #include <openssl/err.h>
 
 #include "ngx_http_taskmq_auth.h"
+#include "ngx_http_taskmq_jwt.h"
 #include "tq_json.h"
 
 /* A token cut into its parts. */
@@ -300,15 +300,16 @@ ngx_http_taskmq_auth_try(ngx_http_taskmq_jwt_t *jwt, jwt_alg_t alg,
 
     token = NULL;
 
-    rc = jwt_decode(&token, (char *) jwt->text.data, key->data,
-                    (int) key->len);
+    rc = ngx_http_taskmq_libjwt.decode(&token, (char *) jwt->text.data,
+                                       key->data, (int) key->len);
 
     /* out of memory it says 0 and leaves the algorithm "none" */
 
-    ok = rc == 0 && token != NULL && jwt_get_alg(token) == alg;
+    ok = rc == 0 && token != NULL
+         && ngx_http_taskmq_libjwt.get_alg(token) == alg;
 
     if (rc == 0 && token) {
-        jwt_free(token);
+        ngx_http_taskmq_libjwt.free(token);
     }
 
     ERR_clear_error();

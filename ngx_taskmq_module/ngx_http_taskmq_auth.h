@@ -45,7 +45,8 @@ struct ngx_http_taskmq_auth_s {
 char *ngx_http_taskmq_auth_conf_values(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* The auth object of a location, shared with equal ones. NULL: no memory. */
+/* The auth object of a location, shared with equal ones. NULL: no memory, or
+ * an error that was logged. */
 ngx_http_taskmq_auth_t *ngx_http_taskmq_auth_conf(ngx_conf_t *cf,
     ngx_http_taskmq_loc_conf_t *conf);
 

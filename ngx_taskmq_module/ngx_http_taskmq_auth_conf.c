@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 
 #include "ngx_http_taskmq_auth.h"
+#include "ngx_http_taskmq_jwt.h"
 
 static ngx_uint_t ngx_http_taskmq_auth_key_kind(ngx_str_t *pem,
     const char **why);
@@ -83,6 +84,15 @@ ngx_http_taskmq_auth_conf(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *conf)
         {
             return auth;
         }
+    }
+
+    why = ngx_http_taskmq_jwt_load();
+
+    if (why) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "tokens cannot be checked: libjwt cannot be "
+                           "loaded: %s", why);
+        return NULL;
     }
 
     auth = ngx_pcalloc(cf->pool, sizeof(ngx_http_taskmq_auth_t));

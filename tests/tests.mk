@@ -85,7 +85,22 @@ SPEC_ENV = TEST_NGINX_LOAD_MODULES=$(abspath $(BUILD))/ngx_http_taskmq_module.so
 $(NGINX_SAN): t/lib/nginx-build-sanitized $(NGX_SRC)/conf_flags
 	NGX_SRC=$(NGX_SRC) CC=$(CC) sh $< $(@D)
 
-t: module $(if $(SAN),$(NGINX_SAN))
+# Modules of others that t/beside.t loads beside ours, with nginx's own headers.
+NGX_INCS  = $(patsubst %,-isystem %,$(BUILD)/nginx $(addprefix \
+    $(NGX_SRC)/src/,core event event/modules event/quic http/v3 os/unix \
+    http http/modules http/v2))
+FOREIGN  := $(BUILD)/t/foreign_exports.so $(BUILD)/t/foreign_plain.so \
+    $(BUILD)/t/foreign_libjwt.so
+$(BUILD)/t/foreign_exports.so: FOREIGN_FLAGS = -DEXPORTS
+$(BUILD)/t/foreign_libjwt.so: FOREIGN_FLAGS = -DLINKED
+$(BUILD)/t/foreign_libjwt.so: FOREIGN_LIBS = -Wl,--no-as-needed -ljwt
+
+$(BUILD)/t/foreign_%.so: t/lib/beside/foreign.c $(BUILD)/nginx/Makefile
+	@mkdir -p $(@D)
+	$(CC) -g -O1 -Wall -Wextra -Werror -fPIC -shared $(NGX_INCS) \
+	    $(FOREIGN_FLAGS) -o $@ $< $(FOREIGN_LIBS)
+
+t: module $(FOREIGN) $(if $(SAN),$(NGINX_SAN))
 	$(SPEC_ENV) $(PYTHON) t/lib/reaper.py prove -j$(SPEC_JOBS) -r \
 	    $(if $(TEST_NGINX_USE_HUP)$(TEST_NGINX_CHECK_LEAK),,--directives) \
 	    -I$(TEST_NGINX_LIB) -It/lib $(or $(T),t)
@@ -141,11 +156,8 @@ $(BUILD)/fuzz/libtaskmq.a: $(FUZZ_LIB_OBJ)
 # configure made of them, and nginx's own warnings.
 FUZZ_MOD  := $(BUILD)/fuzz/fuzz_route $(BUILD)/fuzz/fuzz_token
 $(FUZZ_MOD): FUZZ_MORE = -Wno-unused-parameter -Wno-conversion -Wno-shadow \
-    -Wno-missing-prototypes -Ingx_taskmq_module $(patsubst %,-isystem %, \
-    $(BUILD)/nginx $(addprefix $(NGX_SRC)/src/,core event event/modules \
-    event/quic http/v3 \
-    os/unix http http/modules http/v2))
-$(FUZZ_MOD): FUZZ_LIBS = -ljwt -lcrypto
+    -Wno-missing-prototypes -Ingx_taskmq_module $(NGX_INCS)
+$(FUZZ_MOD): FUZZ_LIBS = -ljwt -lcrypto -ldl
 $(FUZZ_MOD): $(BUILD)/nginx/Makefile tests/fuzz/nginx_shim.h \
     $(wildcard ngx_taskmq_module/*.[ch])
 

@@ -20,6 +20,7 @@
 #include "nginx_shim.h"
 #include "../../ngx_taskmq_module/ngx_http_taskmq_auth.c"
 #include "../../ngx_taskmq_module/ngx_http_taskmq_auth_claims.c"
+#include "../../ngx_taskmq_module/ngx_http_taskmq_jwt.c"
 #include "../../ngx_taskmq_module/ngx_http_taskmq_token_cache.c"
 
 static ngx_str_t  secrets[] = {
@@ -238,6 +239,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2) {
         return 0;
     }
+
+    MUST(ngx_http_taskmq_jwt_load() == NULL);
 
     memset(&keys, 0, sizeof(keys));
     keys.elts = secrets;

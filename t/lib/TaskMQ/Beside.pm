@@ -1,0 +1,51 @@
+package TaskMQ::Beside;
+
+# For specs of other modules in the same nginx: which modules are loaded, and
+# in which order, is the block's main_config. To be used before Test::Nginx,
+# which would load ours first.
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use IO::Socket::INET;
+
+our @EXPORT = qw($Ours $Http load nchan);
+
+our ($Ours, $Nchan);
+
+# What TaskMQ::Spec's queue() has as http_config, for blocks with more of it.
+our $Http = 'taskmq_redis unix:$TEST_NGINX_REDIS; taskmq_redis_timeout 10s;'
+    . 'taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/secret;';
+
+$Ours = $ENV{TEST_NGINX_LOAD_MODULES};
+$ENV{TEST_NGINX_LOAD_MODULES} = '';
+
+# load_module lines: "taskmq" is ours, foreign_… is made of t/lib/beside, others
+# are Debian's, by their files' names: what is enabled in /etc/nginx does not
+# matter.
+sub load {
+    my ($built) = $Ours =~ m{(.*)/};
+
+    return join '', map {
+        'load_module ' . ($_ eq 'taskmq' ? $Ours
+            : /^foreign_/ ? "$built/t/$_.so"
+            : "/usr/lib/nginx/modules/$_.so") . ";\n"
+    } @_;
+}
+
+# Starts a Redis for nchan, which knows no unix sockets; the upstream that
+# nchan_redis_pass names.
+sub nchan {
+    my $probe = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+        LocalPort => 0, Listen => 1) or die "no free port: $!\n";
+    my $port = $probe->sockport;
+
+    close $probe;
+    $Nchan = TaskMQ::Redis->new(port => $port, bind => '127.0.0.1');
+
+    return "upstream nchan_redis {"
+           . " nchan_redis_server redis://127.0.0.1:$port; }";
+}
+
+1;
