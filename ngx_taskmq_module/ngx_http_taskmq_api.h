@@ -60,7 +60,7 @@ struct ngx_http_taskmq_route_s {
 
 #define NGX_HTTP_TASKMQ_REDIS  0x01   /* 503 at once when it is away */
 #define NGX_HTTP_TASKMQ_UUID   0x02   /* needs the key for task ids */
-#define NGX_HTTP_TASKMQ_WRITE  0x04   /* not for subrequests */
+#define NGX_HTTP_TASKMQ_WRITE  0x04   /* a mirror must not do it again */
 #define NGX_HTTP_TASKMQ_START  0x08   /* waits for the first connection */
 
 /* ---- ngx_http_taskmq_request.c ---- */
@@ -74,6 +74,10 @@ ngx_int_t ngx_http_taskmq_handler(ngx_http_request_t *r);
  * (*allowed 0), or not with this method. */
 ngx_int_t ngx_http_taskmq_route(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, ngx_uint_t *allowed);
+
+/* Of an exact location's name that ends with an endpoint's path (the longest
+ * one): the length of what is before that. 0: it does not. */
+size_t ngx_http_taskmq_route_base(ngx_uint_t api, ngx_str_t *name);
 
 /* Adds the Allow header. NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_http_taskmq_allow(ngx_http_request_t *r, ngx_uint_t methods);

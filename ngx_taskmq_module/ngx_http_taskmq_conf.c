@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "ngx_http_taskmq_module.h"
-#include "ngx_http_taskmq_api.h"
 #include "ngx_http_taskmq_auth.h"
 #include "ngx_http_taskmq_origin.h"
 #include "ngx_http_taskmq_redis.h"
@@ -25,65 +24,6 @@ static ngx_int_t ngx_http_taskmq_conf_keep(ngx_conf_t *cf, u_char *p,
 static void ngx_http_taskmq_conf_wipe(void *data);
 static char *ngx_http_taskmq_conf_secret_check(ngx_conf_t *cf,
     ngx_str_t *secret, const char *from);
-
-char *
-ngx_http_taskmq_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_taskmq_loc_conf_t *lcf = conf;
-
-    ngx_str_t                 *value;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    if (lcf->api != NGX_HTTP_TASKMQ_NONE) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (ngx_strcmp(value[1].data, "taskmq") == 0) {
-        lcf->api = NGX_HTTP_TASKMQ_TASKMQ;
-
-    } else if (ngx_strcmp(value[1].data, "taskdaemon") == 0) {
-        lcf->api = NGX_HTTP_TASKMQ_TASKDAEMON;
-
-    } else {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown API \"%V\": "
-                           "it must be \"taskmq\" or \"taskdaemon\"",
-                           &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    /* the API's paths are what follows the location's name */
-
-    if (clcf->exact_match || clcf->named
-#if (NGX_PCRE)
-        || clcf->regex
-#endif
-        || clcf->name.len == 0 || clcf->name.data[0] != '/')
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"taskmq_api\" works in a prefix location only, "
-                           "such as \"location /jobs/\", not in an exact (=), "
-                           "regular expression (~) or named (@) one");
-        return NGX_CONF_ERROR;
-    }
-
-    /* the place of this line, for messages that can only come when all
-     * directives are known */
-
-    lcf->place = ngx_palloc(cf->pool, sizeof(ngx_conf_file_t));
-    if (lcf->place == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *lcf->place = *cf->conf_file;
-    lcf->location = clcf->name;
-    clcf->handler = ngx_http_taskmq_handler;
-
-    return NGX_CONF_OK;
-}
 
 char *
 ngx_http_taskmq_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)

@@ -183,6 +183,20 @@ static ngx_command_t  ngx_http_taskmq_commands[] = {
       offsetof(ngx_http_taskmq_loc_conf_t, known_handlers),
       NULL },
 
+    { ngx_string("taskmq_intercept_errors"),
+      NGX_HTTP_TASKMQ_ALL|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_taskmq_loc_conf_t, intercept_errors),
+      NULL },
+
+    { ngx_string("taskmq_mirror"),
+      NGX_HTTP_TASKMQ_ALL|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_taskmq_loc_conf_t, mirror),
+      NULL },
+
       ngx_null_command
 };
 
@@ -256,6 +270,8 @@ ngx_http_taskmq_create_loc_conf(ngx_conf_t *cf)
     conf->redis_timeout = NGX_CONF_UNSET_MSEC;
     conf->max_pending = NGX_CONF_UNSET;
     conf->known_handlers = NGX_CONF_UNSET;
+    conf->intercept_errors = NGX_CONF_UNSET;
+    conf->mirror = NGX_CONF_UNSET;
 
     return conf;
 }
@@ -291,26 +307,16 @@ ngx_http_taskmq_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               TQ_REDIS_TIMEOUT_MS);
     ngx_conf_merge_value(conf->max_pending, prev->max_pending, 0);
     ngx_conf_merge_value(conf->known_handlers, prev->known_handlers, 0);
+    ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);
+    ngx_conf_merge_value(conf->mirror, prev->mirror, 0);
 
     conf->core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     conf->max_body = conf->core->client_max_body_size;
 
-    if (conf->api == NGX_HTTP_TASKMQ_NONE) {
+    rv = ngx_http_taskmq_conf_location(cf, prev, conf);
 
-        /* "if" and "limit_except" run their location's content handler; a
-         * nested location has one of its own */
-
-        if (!conf->core->noname || prev->api == NGX_HTTP_TASKMQ_NONE) {
-            return NGX_CONF_OK;
-        }
-
-        conf->api = prev->api;
-        conf->location = prev->location;
-        conf->place = prev->place;
-
-        if (conf->core->lmt_excpt && conf->core->handler == NULL) {
-            conf->core->handler = ngx_http_taskmq_handler;
-        }
+    if (rv != NGX_CONF_OK || conf->api == NGX_HTTP_TASKMQ_NONE) {
+        return rv;
     }
 
     file = cf->conf_file;

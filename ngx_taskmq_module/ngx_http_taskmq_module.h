@@ -35,6 +35,7 @@ typedef struct ngx_http_taskmq_route_s      ngx_http_taskmq_route_t;
 #define NGX_HTTP_TASKMQ_NONE        0
 #define NGX_HTTP_TASKMQ_TASKMQ      1
 #define NGX_HTTP_TASKMQ_TASKDAEMON  2
+#define NGX_HTTP_TASKMQ_OFF         3     /* until it is merged */
 
 /* taskmq_auth */
 #define NGX_HTTP_TASKMQ_AUTH_OFF    0
@@ -59,7 +60,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                    api;
-    ngx_str_t                     location; /* its name, for paths */
+    ngx_str_t                     location; /* what its paths follow */
     ngx_conf_file_t              *place;    /* of taskmq_api, for messages */
     ngx_http_core_loc_conf_t     *core;     /* the same location's */
     off_t                         max_body; /* its client_max_body_size, as
@@ -88,6 +89,8 @@ typedef struct {
     ngx_msec_t                    redis_timeout;
     ngx_int_t                     max_pending;
     ngx_flag_t                    known_handlers;
+    ngx_flag_t                    intercept_errors;
+    ngx_flag_t                    mirror;
 
     /* of a location with an API */
     ngx_http_taskmq_redis_t      *redis;
@@ -115,7 +118,6 @@ extern ngx_module_t  ngx_http_taskmq_module;
 
 /* ---- ngx_http_taskmq_conf.c: directive parsers and what merging makes ---- */
 
-char *ngx_http_taskmq_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_taskmq_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_taskmq_conf_password(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -138,5 +140,14 @@ char *ngx_http_taskmq_conf_finish(ngx_conf_t *cf,
  * it for its workers and for a binary upgrade. len 0: unset or empty. */
 ngx_int_t ngx_http_taskmq_conf_env(ngx_conf_t *cf, const char *name,
     ngx_str_t *value);
+
+/* ---- ngx_http_taskmq_conf_location.c ---- */
+
+char *ngx_http_taskmq_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* Whether a location serves an API, by a taskmq_api of its own or of the level
+ * around it (prev, merged before): conf->api and conf->location. */
+char *ngx_http_taskmq_conf_location(ngx_conf_t *cf,
+    ngx_http_taskmq_loc_conf_t *prev, ngx_http_taskmq_loc_conf_t *conf);
 
 #endif /* NGX_HTTP_TASKMQ_MODULE_H */

@@ -12,6 +12,9 @@ static ngx_int_t ngx_http_taskmq_send(ngx_http_request_t *r,
     ngx_uint_t status, const char *type, ngx_buf_t *b);
 static ngx_int_t ngx_http_taskmq_head(ngx_http_request_t *r,
     ngx_uint_t status);
+static void ngx_http_taskmq_count(ngx_http_request_t *r, ngx_uint_t status);
+static ngx_uint_t ngx_http_taskmq_has_page(ngx_http_request_t *r,
+    ngx_uint_t status);
 static void ngx_http_taskmq_reply_free(void *data);
 static ngx_uint_t ngx_http_taskmq_is_taskmq(ngx_http_request_t *r);
 
@@ -107,6 +110,16 @@ ngx_http_taskmq_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_int_t    rc;
     ngx_chain_t  out;
 
+    if (status >= NGX_HTTP_SPECIAL_RESPONSE
+        && ngx_http_taskmq_has_page(r, status))
+    {
+        /* nothing was sent: who finalizes the request by this shows the page */
+
+        ngx_http_taskmq_count(r, status);
+
+        return (ngx_int_t) status;
+    }
+
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
 
@@ -151,6 +164,17 @@ ngx_http_taskmq_content_type(ngx_http_request_t *r, const char *type)
 static ngx_int_t
 ngx_http_taskmq_head(ngx_http_request_t *r, ngx_uint_t status)
 {
+    ngx_http_taskmq_count(r, status);
+
+    r->headers_out.status = status;
+    r->disable_not_modified = 1;
+
+    return ngx_http_send_header(r);
+}
+
+static void
+ngx_http_taskmq_count(ngx_http_request_t *r, ngx_uint_t status)
+{
     ngx_http_taskmq_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
@@ -158,11 +182,37 @@ ngx_http_taskmq_head(ngx_http_request_t *r, ngx_uint_t status)
     ngx_http_taskmq_stats_request(ctx && ctx->route
                                   ? (ngx_uint_t) ctx->route->endpoint
                                   : NGX_HTTP_TASKMQ_EP_OTHER, status);
+}
 
-    r->headers_out.status = status;
-    r->disable_not_modified = 1;
+/* ngx_http_taskmq_has_page: taskmq_intercept_errors is on, there is an
+ * error_page for the status, and nginx would show it now: not while it shows
+ * one already. */
+static ngx_uint_t
+ngx_http_taskmq_has_page(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_uint_t                   i;
+    ngx_http_err_page_t         *page;
+    ngx_http_core_loc_conf_t    *clcf;
+    ngx_http_taskmq_loc_conf_t  *conf;
 
-    return ngx_http_send_header(r);
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_taskmq_module);
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (!conf->intercept_errors || clcf->error_pages == NULL
+        || r->error_page || r->uri_changes == 0)
+    {
+        return 0;
+    }
+
+    page = clcf->error_pages->elts;
+
+    for (i = 0; i < clcf->error_pages->nelts; i++) {
+        if (page[i].status == (ngx_int_t) status) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 static ngx_uint_t

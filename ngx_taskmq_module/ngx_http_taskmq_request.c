@@ -18,6 +18,7 @@ static ngx_int_t ngx_http_taskmq_check_origin(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
 static ngx_int_t ngx_http_taskmq_check_auth(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
+static ngx_uint_t ngx_http_taskmq_is_mirrored(ngx_http_request_t *r);
 static ngx_int_t ngx_http_taskmq_check_headers(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
 static ngx_inline ngx_uint_t ngx_http_taskmq_is_header(ngx_table_elt_t *h,
@@ -174,11 +175,16 @@ ngx_http_taskmq_check_auth(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 {
     const ngx_http_taskmq_identity_t  *who;
 
-    /* a mirror's or an include's copy of a request must not do it again */
+    if (ctx->route->flags & NGX_HTTP_TASKMQ_WRITE
+        && ngx_http_taskmq_is_mirrored(r)
+        && !ctx->conf->mirror)
+    {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "taskmq: mirrored request refused: \"taskmq_mirror\" is "
+                      "off in its location");
 
-    if (r != r->main && ctx->route->flags & NGX_HTTP_TASKMQ_WRITE) {
         return ngx_http_taskmq_refuse(r, NGX_HTTP_FORBIDDEN,
-                                      "Not available in a subrequest");
+                                      "Not available to mirrored requests");
     }
 
     if (ctx->route->roles == 0 || ctx->conf->auth == NULL) {
@@ -205,6 +211,26 @@ ngx_http_taskmq_check_auth(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
     ctx->subject.len = who->subject_len;
 
     return NGX_DECLINED;
+}
+
+/*
+ * ngx_http_taskmq_is_mirrored: a copy that nginx's mirror made of a request,
+ * with its method and its body or none, and whose answer nobody gets. Other
+ * subrequests (of lua, njs, echo) are asked for in so many words; njs' detached
+ * ones look like a mirror's, but have a method or a body of their own.
+ */
+static ngx_uint_t
+ngx_http_taskmq_is_mirrored(ngx_http_request_t *r)
+{
+    ngx_http_request_t  *main = r->main;
+
+    return r != main && r->background && r->header_only
+           && (r->request_body == NULL
+               || r->request_body == main->request_body)
+           && r->method_name.len < main->request_line.len
+           && ngx_memcmp(r->method_name.data, main->request_line.data,
+                         r->method_name.len)
+              == 0;
 }
 
 /* ngx_http_taskmq_check_headers: what the headers say of the body. */

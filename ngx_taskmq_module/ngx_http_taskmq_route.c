@@ -16,6 +16,8 @@
     { ngx_string(path), suffix, NGX_HTTP_GET, 0, NGX_HTTP_TASKMQ_BODY_NONE,   \
       0, NGX_HTTP_TASKMQ_EP_DOCS, ngx_http_taskmq_docs }
 
+static const ngx_http_taskmq_route_t *ngx_http_taskmq_route_table(
+    ngx_uint_t api);
 static ngx_uint_t ngx_http_taskmq_route_match(
     const ngx_http_taskmq_route_t *route, ngx_str_t *path, ngx_str_t *param);
 
@@ -165,8 +167,7 @@ ngx_http_taskmq_route(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
     method = r->method == NGX_HTTP_HEAD ? NGX_HTTP_GET : r->method;
 
-    for (route = ctx->conf->api == NGX_HTTP_TASKMQ_TASKMQ
-                 ? ngx_http_taskmq_routes : ngx_http_taskmq_daemon_routes;
+    for (route = ngx_http_taskmq_route_table(ctx->conf->api);
          route->handler;
          route++)
     {
@@ -184,6 +185,42 @@ ngx_http_taskmq_route(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     }
 
     return NGX_DECLINED;
+}
+
+static const ngx_http_taskmq_route_t *
+ngx_http_taskmq_route_table(ngx_uint_t api)
+{
+    return api == NGX_HTTP_TASKMQ_TASKMQ ? ngx_http_taskmq_routes
+                                         : ngx_http_taskmq_daemon_routes;
+}
+
+size_t
+ngx_http_taskmq_route_base(ngx_uint_t api, ngx_str_t *name)
+{
+    size_t                          base, shortest;
+    const ngx_http_taskmq_route_t  *route;
+
+    shortest = 0;
+
+    for (route = ngx_http_taskmq_route_table(api); route->handler; route++) {
+
+        if (route->suffix || name->len <= route->path.len) {
+            continue;
+        }
+
+        base = name->len - route->path.len;
+
+        if (name->data[base - 1] == '/'
+            && ngx_memcmp(name->data + base, route->path.data,
+                          route->path.len)
+               == 0
+            && (shortest == 0 || base < shortest))
+        {
+            shortest = base;
+        }
+    }
+
+    return shortest;
 }
 
 static ngx_uint_t

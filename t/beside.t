@@ -10,8 +10,6 @@ queue(main_config => load('taskmq'));
 write_file('load.conf', load('taskmq'));
 
 our $Add = "POST /add-job\n" . '{"payload":{},"handler":"h"}';
-our $Full = "POST /pub HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    . "Content-Length: 4\r\n\r\nfull";
 
 # A build of ours that can be told from the first.
 sub other_build {
@@ -84,83 +82,7 @@ __DATA__
 
 
 
-=== TEST 5: nchan before ours, in memory
---- main_config eval: ::load('ngx_nchan_module', 'taskmq')
---- config
-    location / { taskmq_api taskmq; }
-    location = /pub { nchan_publisher; nchan_channel_id c; }
-    location = /sub { nchan_subscriber; nchan_channel_id c; nchan_subscriber_first_message oldest; }
---- request eval
-[@::Work, "POST /pub\nhello", 'GET /sub', $::Add]
---- more_headers eval
-[@::Headers, '', '', ::admin()]
---- error_code eval
-[@::Codes, 202, 200, 200]
---- response_body eval
-[qr/job_id/, qr/token/, qr/"id":1/, qr/queued/, 'hello', qr/job_id/]
-
-
-
-=== TEST 6: nchan after ours, in memory
---- main_config eval: ::load('taskmq', 'ngx_nchan_module')
---- config
-    location / { taskmq_api taskmq; }
-    location = /pub { nchan_publisher; nchan_channel_id c; }
-    location = /sub { nchan_subscriber; nchan_channel_id c; nchan_subscriber_first_message oldest; }
---- request eval
-[@::Work, "POST /pub\nhello", 'GET /sub', $::Add]
---- more_headers eval
-[@::Headers, '', '', ::admin()]
---- error_code eval
-[@::Codes, 202, 200, 200]
---- response_body eval
-[qr/job_id/, qr/token/, qr/"id":1/, qr/queued/, 'hello', qr/job_id/]
-
-
-
-=== TEST 7: nchan before ours, on Redis
---- main_config eval: ::load('ngx_nchan_module', 'taskmq')
---- http_config eval: $::Http . ::nchan()
---- config
-    location / { taskmq_api taskmq; }
-    location = /pub { nchan_publisher; nchan_channel_id c; nchan_redis_pass nchan_redis; }
-    location = /sub { nchan_subscriber; nchan_channel_id c; nchan_redis_pass nchan_redis; nchan_subscriber_first_message oldest; }
---- init
-::ready();
-::wait_until('nchan', sub { ::send_raw($::Full) =~ / 20[012] / });
---- request eval
-[@::Work, 'GET /sub', $::Add]
---- more_headers eval
-[@::Headers, '', ::admin()]
---- error_code eval
-[@::Codes, 200, 200]
---- response_body eval
-[qr/job_id/, qr/token/, qr/"id":1/, 'full', qr/job_id/]
-
-
-
-=== TEST 8: nchan after ours, on Redis
---- main_config eval: ::load('taskmq', 'ngx_nchan_module')
---- http_config eval: $::Http . ::nchan()
---- config
-    location / { taskmq_api taskmq; }
-    location = /pub { nchan_publisher; nchan_channel_id c; nchan_redis_pass nchan_redis; }
-    location = /sub { nchan_subscriber; nchan_channel_id c; nchan_redis_pass nchan_redis; nchan_subscriber_first_message oldest; }
---- init
-::ready();
-::wait_until('nchan', sub { ::send_raw($::Full) =~ / 20[012] / });
---- request eval
-[@::Work, 'GET /sub', $::Add]
---- more_headers eval
-[@::Headers, '', ::admin()]
---- error_code eval
-[@::Codes, 200, 200]
---- response_body eval
-[qr/job_id/, qr/token/, qr/"id":1/, 'full', qr/job_id/]
-
-
-
-=== TEST 9: another build of ours comes with a reload, under another name: it runs, not the first
+=== TEST 5: another build of ours comes with a reload, under another name: it runs, not the first
 --- main_config
 include $TEST_NGINX_SCRATCH/load.conf;
 --- request eval

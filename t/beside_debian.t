@@ -16,8 +16,6 @@ async function get(r) {
 
 our $Add = "POST /add-job\n" . '{"payload":{"a":"' . 'x' x 50
     . '"},"handler":"h"}';
-our $Full = "POST /pub HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    . "Content-Length: 4\r\n\r\nfull";
 
 # Ours does its work: a token is checked, Redis answers.
 our @Work = ($Add, 'GET /job/1', 'GET /job/1');
@@ -246,26 +244,3 @@ __DATA__
  ::admin() . "\nContent-Type: application/json", ::admin(), ::admin()]
 --- error_code eval
 [@::Codes, 403, 403, 200, 200, 404]
-
-
-
-=== TEST 13: all of them at once, ours in their middle
---- main_config eval
-::load(qw(ndk_http_module ngx_http_lua_module ngx_nchan_module
-          ngx_http_brotli_filter_module taskmq ngx_http_js_module
-          ngx_http_echo_module ngx_http_headers_more_filter_module
-          ngx_http_modsecurity_module ngx_http_brotli_static_module))
---- http_config eval: $::Http . ::nchan()
---- config
-    location / { taskmq_api taskmq; }
-    location = /pub { nchan_publisher; nchan_channel_id c; nchan_redis_pass nchan_redis; }
-    location = /lua { content_by_lua_block { local r = ngx.location.capture("/job/1"); ngx.status = r.status; ngx.print(r.body) } }
---- init
-::ready();
-::wait_until('nchan', sub { ::send_raw($::Full) =~ / 20[012] / });
---- request eval
-[@::Work, 'GET /lua']
---- more_headers eval
-[@::Headers, ::admin()]
---- error_code eval
-[@::Codes, 200]

@@ -35,7 +35,8 @@ refused("$_->[0] twice", "$_->[0] $_->[1]; $_->[0] $_->[1];",
         ['taskmq_redis_timeout', '1s'], ['taskmq_max_pending', '1'],
         ['taskmq_known_handlers', 'on'], ['taskmq_docs_root', '/tmp'],
         ['taskmq_jwt_audience', 'a b'], ['taskmq_jwt_issuer', 'a'],
-        ['taskmq_allowed_hosts', 'a'], ['taskmq_allowed_origins', 'all'];
+        ['taskmq_allowed_hosts', 'a'], ['taskmq_allowed_origins', 'all'],
+        ['taskmq_intercept_errors', 'on'], ['taskmq_mirror', 'off'];
 refused('taskmq_auth twice', 'taskmq_auth off;',
         '"taskmq_auth" directive is duplicate');
 refused('taskmq_api twice', 'taskmq_api taskmq;',
@@ -157,12 +158,13 @@ nginx.conf:
 
 
 
-=== TEST 103: an exact location
+=== TEST 103: an exact location that is no endpoint's
 --- config
     location = /x { taskmq_auth off; taskmq_api taskmq; }
 --- must_die: 1
 --- error_log
-"taskmq_api" works in a prefix location only
+"taskmq_api" in "location = /x": the name does not end with the path of an endpoint, such as "/add-job" in
+nginx.conf:
 
 
 
@@ -171,7 +173,8 @@ nginx.conf:
     location ~ /x { taskmq_auth off; taskmq_api taskmq; }
 --- must_die: 1
 --- error_log
-"taskmq_api" works in a prefix location only
+"taskmq_api" works in a prefix location
+must stand inside of such a prefix location
 
 
 
@@ -180,7 +183,8 @@ nginx.conf:
     location @x { taskmq_auth off; taskmq_api taskmq; }
 --- must_die: 1
 --- error_log
-"taskmq_api" works in a prefix location only
+"taskmq_api" works in a prefix location
+a named one (@) cannot have it
 
 
 
@@ -260,6 +264,8 @@ GET /job/1
     taskmq_redis_timeout 1ms;
     taskmq_max_pending 0;
     taskmq_known_handlers on;
+    taskmq_intercept_errors on;
+    taskmq_mirror on;
     location /a { return 200 "up"; }
     location /b {
         taskmq_api taskdaemon;
@@ -280,7 +286,75 @@ GET /job/1
         taskmq_redis_timeout 2s;
         taskmq_max_pending 1;
         taskmq_known_handlers on;
+        taskmq_intercept_errors off;
+        taskmq_mirror off;
     }
 --- request
 GET /a
 --- response_body: up
+
+
+
+=== TEST 110: beside proxy_pass
+--- config
+    location / { taskmq_auth off; taskmq_api taskmq; proxy_pass http://127.0.0.1:1; }
+--- must_die: 1
+--- error_log
+"taskmq_api" stands beside another directive that makes the content of this location, such as "proxy_pass": give each a location of its own in
+nginx.conf:
+
+
+
+=== TEST 111: after proxy_pass
+--- config
+    location / { taskmq_auth off; proxy_pass http://127.0.0.1:1; taskmq_api taskmq; }
+--- must_die: 1
+--- error_log
+"taskmq_api" stands beside another directive
+nginx.conf:
+
+
+
+=== TEST 112: beside others that make content
+--- config
+    location / { taskmq_auth off; taskmq_api taskmq; empty_gif; }
+--- must_die: 1
+--- error_log
+"taskmq_api" stands beside another directive
+
+
+
+=== TEST 113: in a nested location, and for one endpoint
+--- config
+    location /a/ { taskmq_auth off; taskmq_api taskmq;
+                   location = /a/add-job { fastcgi_pass 127.0.0.1:1; taskmq_api taskmq; } }
+--- must_die: 1
+--- error_log
+"taskmq_api" stands beside another directive
+
+
+
+=== TEST 114: the endpoint of the other API
+--- config
+    location = /jobs/api/tasks { taskmq_auth off; taskmq_api taskmq; }
+--- must_die: 1
+--- error_log
+"taskmq_api" in "location = /jobs/api/tasks": the name does not end with the path of an endpoint
+
+
+
+=== TEST 115: a regular expression in a location without an API
+--- config
+    location / { location ~ /add-job$ { taskmq_auth off; taskmq_api taskmq; } }
+--- must_die: 1
+--- error_log
+must stand inside of such a prefix location
+
+
+
+=== TEST 116: taskmq_api off twice
+--- config
+    location / { taskmq_auth off; taskmq_api off; taskmq_api taskmq; }
+--- must_die: 1
+--- error_log
+"taskmq_api" directive is duplicate

@@ -1,4 +1,5 @@
-# error_page around our replies: they are ours unless nginx itself refuses.
+# error_page around our replies: they are ours unless nginx itself refuses, or
+# taskmq_intercept_errors is on.
 
 use lib 't/lib';
 use Test::Nginx::Socket;
@@ -92,3 +93,118 @@ POST /broken
 --- more_headers eval: ::admin()
 --- response_body eval
 [qr/"job_id":1/, qr/"payload":\{"a":1\}/]
+
+
+
+=== TEST 6: taskmq_intercept_errors: the pages that there are, with our headers
+--- no_http2
+--- config
+    location = /page { internal; return 200 "page of $status"; }
+    location / {
+        taskmq_api taskmq; taskmq_max_payload 100; taskmq_intercept_errors on;
+        error_page 401 403 404 405 413 503 /page;
+    }
+--- request eval
+['GET /job/1', 'GET /job/1', 'GET /nothing', 'PUT /health', "POST /add-job\nx",
+ "POST /add-job\n" . '{"payload":{"a":"' . 'x' x 70_000 . '"},"handler":"h"}', 'GET /health', $::Add, 'HEAD /nothing']
+--- more_headers eval
+['', map { ::admin() } 1 .. 8]
+--- error_code eval
+[401, 404, 404, 405, 422, 413, 200, 200, 404]
+--- response_headers eval
+['WWW-Authenticate: Bearer', 'Content-Type: text/plain', '', 'Allow: GET, HEAD, OPTIONS', 'Content-Type: application/json', '', '', '', '']
+--- response_body eval
+['page of 401', 'page of 404', 'page of 404', 'page of 405', qr/^\{"detail":/, 'page of 413', qr/^\{"status"/, qr/job_id/, '']
+
+
+
+=== TEST 7: with another status, a named location, and a body that comes in pieces
+--- no_http2
+--- config
+    location @none { return 410 "gone"; }
+    location / {
+        taskmq_api taskmq; taskmq_max_payload 100; taskmq_intercept_errors on;
+        error_page 404 = @none;
+        error_page 413 =400 /small;
+    }
+    location = /small { internal; return 200 "too large"; }
+--- request eval
+['GET /job/1', 'GET /job/1']
+--- more_headers eval: ::admin()
+--- after eval
+[undef, sub {
+    my $reply = ::send_raw("POST /add-job HTTP/1.1\r\nHost: x\r\n" . ::admin()
+        . "\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        . "40000\r\n" . ('x' x 0x40000) . "\r\n0\r\n\r\n");
+    $reply =~ /^HTTP\S+ 400 .*too large$/s or die "got: $reply\n";
+}]
+--- error_code eval
+[410, 410]
+--- response_body eval
+['gone', 'gone']
+
+
+
+=== TEST 8: an answer that came from Redis, and Redis away
+--- config
+    location = /page { internal; return 200 "page of $status"; }
+    location / { taskmq_api taskmq; taskmq_intercept_errors on; error_page 404 503 /page; }
+    location /away/ { taskmq_api taskmq; taskmq_redis redis://127.0.0.1:1; taskmq_intercept_errors on; error_page 503 /page; }
+--- request eval
+['GET /job/7', 'DELETE /job/7', 'GET /away/job/1', "POST /away/add-job\n" . '{"payload":{},"handler":"h"}']
+--- more_headers eval: ::admin()
+--- error_code eval
+[404, 404, 503, 503]
+--- response_headers eval
+['', '', 'Retry-After: 1', 'Retry-After: 1']
+--- response_body eval
+['page of 404', 'page of 404', 'page of 503', 'page of 503']
+
+
+
+=== TEST 9: a page that is ours and fails, too: JSON, as nginx shows no second page
+--- config
+    location /jobs/ { taskmq_api taskmq; taskmq_intercept_errors on; error_page 404 401 /jobs/job/1; }
+--- init
+::ready('/jobs/health')
+--- request eval
+['GET /jobs/nothing', 'GET /jobs/nothing']
+--- more_headers eval
+['', ::admin()]
+--- error_code eval
+[404, 404]
+--- response_body eval
+[qr/^\{"detail":/, qr/^\{"detail":/]
+
+
+
+=== TEST 10: nginx's own refusals as JSON of ours
+--- config
+    location / {
+        taskmq_api taskmq;
+        location = /add-job { deny all; error_page 403 @refused; }
+    }
+    location @refused { default_type application/json; return 403 '{"detail":"Not from here"}'; }
+--- request eval
+[$::Add, 'GET /job/1']
+--- more_headers eval: ::admin()
+--- error_code eval
+[403, 404]
+--- response_headers eval
+['Content-Type: application/json', 'Content-Type: application/json']
+--- response_body eval
+['{"detail":"Not from here"}', qr/^\{"detail":/]
+
+
+
+=== TEST 11: taskmq_intercept_errors without a page changes nothing; off is what it says
+--- config
+    location / { taskmq_api taskmq; taskmq_intercept_errors on; error_page 500 /page; location = /job/1 { taskmq_intercept_errors off; error_page 404 /page; } }
+    location = /page { internal; return 200 "page"; }
+--- request eval
+['GET /job/2', 'GET /job/1']
+--- more_headers eval: ::admin()
+--- error_code eval
+[404, 404]
+--- response_body eval
+[qr/^\{"detail":/, qr/^\{"detail":/]

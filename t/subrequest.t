@@ -1,5 +1,6 @@
-# Our endpoints as subrequests: a write must not happen twice, or behind
-# somebody's back; reading is fine.
+# Our endpoints as subrequests of nginx's own modules: a mirror's copy is a
+# write only where that is wanted. Those of lua, njs and echo are in
+# subrequest_write.t.
 
 use lib 't/lib';
 use Test::Nginx::Socket;
@@ -115,3 +116,98 @@ auth request unexpected status
 [200, 200, 200, 200]
 --- response_body eval
 [qr/ok/, 'in', 'in', 'in']
+
+
+
+=== TEST 7: a mirror into the queue, where that is wanted: one job per request, read or not
+--- config
+    location /hook { mirror /copy; mirror_request_body on; proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/backend; }
+    location /backend { return 202 "taken"; }
+    location = /copy { internal; rewrite ^ /jobs/add-job last; }
+    location /jobs/ { taskmq_api taskmq; taskmq_mirror on; }
+--- init
+::ready('/jobs/health')
+--- request eval
+["POST /hook\n" . '{"payload":{"a":"' . 'x' x 70_000 . '"},"handler":"h"}', "POST /hook\n" . '{"payload":{"b":2},"handler":"h"}', 'GET /jobs/job/2']
+--- more_headers eval: ::admin()
+--- after eval
+[map { my $n = $_; sub { ::wait_until('the copy', sub { ((::redis()->call('GET', '{taskmq}:seq') // 0) == $n) }) } } 1, 2]
+--- error_code eval
+[202, 202, 200]
+--- response_body eval
+['taken', 'taken', qr/"payload":\{"b":2\}/]
+--- redis eval
+['GET {taskmq}:seq' => 2]
+
+
+
+=== TEST 8: a mirror straight into one endpoint's location, which nobody else reaches
+--- config
+    location /hook { mirror /jobs/add-job; proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/backend; }
+    location /backend { return 202 "taken"; }
+    location = /jobs/add-job { internal; taskmq_api taskmq; taskmq_mirror on; }
+    location /jobs/ { taskmq_api taskmq; }
+--- init
+::ready('/jobs/health')
+--- request eval
+["POST /hook\n" . '{"payload":{},"handler":"h"}', "POST /jobs/add-job\n" . '{"payload":{},"handler":"h"}', 'GET /jobs/job/1']
+--- more_headers eval: ::admin()
+--- after eval
+[sub { ::wait_until('the copy', sub { (::redis()->call('GET', '{taskmq}:seq') // 0) == 1 }) }]
+--- error_code eval
+[202, 404, 200]
+--- redis eval
+['GET {taskmq}:seq' => 1]
+
+
+
+=== TEST 9: to two queues, as it is asked for: here and, by the mirror, there
+--- config
+    location /jobs/ { mirror /there/add-job; taskmq_api taskmq; }
+    location /there/ { taskmq_api taskmq; taskmq_namespace there; taskmq_mirror on; }
+--- init
+::ready('/jobs/health'); ::ready('/there/health')
+--- request eval
+["POST /jobs/add-job\n" . '{"payload":{},"handler":"h"}']
+--- more_headers eval: ::admin()
+--- after eval
+[sub { ::wait_until('the copy', sub { (::redis()->call('GET', '{there}:seq') // 0) == 1 }) }]
+--- redis eval
+['GET {taskmq}:seq' => 1, 'GET {there}:seq' => 1]
+
+
+
+=== TEST 10: a mirror that is refused says so in the log
+--- config
+    location /jobs/ { mirror /again/add-job; taskmq_api taskmq; }
+    location /again/ { internal; taskmq_api taskmq; }
+--- init
+::ready('/jobs/health')
+--- request eval
+["POST /jobs/add-job\n" . '{"payload":{},"handler":"h"}', 'GET /jobs/job/2']
+--- more_headers eval: ::admin()
+--- error_code eval
+[200, 404]
+--- logged eval
+[qr/taskmq: mirrored request refused: "taskmq_mirror" is off in its location/]
+--- redis eval
+['GET {taskmq}:seq' => 1]
+
+
+
+=== TEST 11: a mirror without the body, of a request that was answered by an error page
+--- config
+    location /jobs/ { mirror /again; mirror_request_body off; taskmq_api taskmq; }
+    location /hook/ { mirror /again; mirror_request_body off; proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/backend; }
+    location /none/ { mirror /again; error_page 404 = /page; root /nonexistent; dav_methods DELETE; }
+    location /backend { return 202 "taken"; }
+    location = /page { return 200 "page"; }
+    location = /again { internal; rewrite ^ /jobs/job/1 last; }
+    location /direct/ { taskmq_api taskmq; }
+--- init
+::ready('/jobs/health')
+--- request eval
+["POST /direct/add-job\n" . '{"payload":{},"handler":"h"}', 'DELETE /hook/x', 'DELETE /none/x', 'DELETE /jobs/job/9', "POST /jobs/add-job\n" . '{"payload":{},"handler":"h"}', 'GET /jobs/job/1']
+--- more_headers eval: ::admin()
+--- error_code eval
+[200, 202, 200, 404, 200, 200]

@@ -91,7 +91,8 @@ NGX_INCS  = $(patsubst %,-isystem %,$(BUILD)/nginx $(addprefix \
     http http/modules http/v2))
 FOREIGN  := $(BUILD)/t/foreign_exports.so $(BUILD)/t/foreign_plain.so \
     $(BUILD)/t/foreign_libjwt.so
-$(BUILD)/t/foreign_exports.so: FOREIGN_FLAGS = -DEXPORTS
+$(BUILD)/t/foreign_exports.so: FOREIGN_FLAGS = -DEXPORTS \
+    $(if $(SAN),-DSANITIZED)
 $(BUILD)/t/foreign_libjwt.so: FOREIGN_FLAGS = -DLINKED
 $(BUILD)/t/foreign_libjwt.so: FOREIGN_LIBS = -Wl,--no-as-needed -ljwt
 

@@ -19,6 +19,7 @@ use warnings;
 use Exporter qw(import);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
+use Socket qw(SOL_SOCKET SO_RCVTIMEO);
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
@@ -178,6 +179,10 @@ sub begin_request {
     my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
         PeerPort => $ENV{TEST_NGINX_SERVER_PORT}, Timeout => 2)
         or return undef;
+
+    # an nginx whose workers end before they accept would never answer
+    setsockopt $sock, SOL_SOCKET, SO_RCVTIMEO, pack('l!l!', 30, 0)
+        or die "SO_RCVTIMEO: $!\n" if !$ENV{TEST_NGINX_USE_VALGRIND};
 
     local $SIG{PIPE} = 'IGNORE';
     print $sock $bytes;
