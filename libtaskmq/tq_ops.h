@@ -185,6 +185,7 @@ tq_call_t *tq_logs_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb,
 int tq_logs_result(const redisReply *reply, tq_str_t *log);
 
 #define TQ_LIST_NOT_SUCCESS  100    /* failed or cancelled */
+#define TQ_LIST_SCHEDULED    101    /* pending, and not due yet */
 
 typedef struct {
     int64_t     before;       /* ids below this; 0: from the newest */
@@ -254,7 +255,8 @@ int tq_change_result(const redisReply *reply, tq_change_t *out,
 /* Reads all settings: the reply is decoded by tq_config_pair(), which adds the
  * defaults of those that were not set. */
 tq_call_t *tq_config_get_call(const tq_ns_t *ns, tq_call_cb cb, void *data);
-/* seed: set only where the namespace has no value yet. */
+/* seed: set only where the namespace has no value yet. value NULL: as if it had
+ * never been set. */
 tq_call_t *tq_config_set_call(const tq_ns_t *ns, const char *name,
     const char *value, int seed, tq_call_cb cb, void *data);
 /* After set: 0 done (or kept, when seeding: *kept = 1). */
@@ -262,7 +264,8 @@ int tq_config_set_result(const redisReply *reply, int *kept);
 /* 1: pair i; 0: no more; -1: bad reply. */
 int tq_config_pair(const redisReply *reply, unsigned i, tq_str_t *name,
     tq_str_t *value);
-/* Checks a setting before it is sent. NULL fine, else a static sentence. */
+/* Checks a setting before it is sent; value NULL: only its name. NULL fine, else
+ * a static sentence. */
 const char *tq_config_check(const char *name, const char *value);
 
 /* "Could a job be stored now": a script that writes nothing but may write. An

@@ -175,8 +175,8 @@ tq_config_set_call(const tq_ns_t *ns, const char *name, const char *value,
     }
 
     tq_call_args(call, name);
-    tq_call_args(call, value);
-    tq_call_args(call, seed ? "1" : "0");
+    tq_call_args(call, value != NULL ? value : "");
+    tq_call_args(call, value == NULL ? "-" : seed ? "1" : "0");
 
     return tq_op_done(call);
 }
@@ -248,6 +248,10 @@ tq_config_check(const char *name, const char *value)
 
     if (s == NULL) {
         return "no such setting";
+    }
+
+    if (value == NULL) {
+        return NULL;
     }
 
     if (s->max == 0) {

@@ -131,6 +131,9 @@ tq_list_call(const tq_ns_t *ns, const tq_list_t *l, tq_call_cb cb, void *data)
     case TQ_LIST_NOT_SUCCESS:
         letter = 'X';
         break;
+    case TQ_LIST_SCHEDULED:
+        letter = 'D';
+        break;
     default:
         break;
     }

@@ -1,6 +1,6 @@
 /*
  * cmd_change.c: commands that change jobs: cancel, retry, delete, replay,
- * replay-dead; each for the ids named, the last two also in bulk.
+ * replay-dead; here for the ids named, in change_many.c for a choice of jobs.
  *
  * Calls are pipelined a page at a time; every job gets a line of its own.
  */
@@ -8,23 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tc.h"
-
-typedef enum { CANCEL, RETRY, DELETE, REPLAY, REPLAY_DEAD } change_t;
+#include "tc_change.h"
 
 typedef struct {
-    tc_t           *tc;
-    change_t        change;
-    int             force;
-    int64_t         done, refused, unknown, lost;
-    int             code;        /* the worst of a refused one */
-    int64_t         conflicts[TQ_LIST_MAX];      /* of this page */
-    unsigned        n_conflicts;
-    tq_buf_t        out;
-} work_t;
-
-typedef struct {
-    work_t         *work;
+    tc_change_t    *work;
     int64_t         id;
 } one_t;
 
@@ -34,14 +21,14 @@ static const char  *const past[] = {
 
 
 static const char *
-refusal(change_t change, tq_change_t verdict)
+refusal(tc_change_kind_t change, tq_change_t verdict)
 {
     if (verdict == TQ_CHANGE_NOT_FOUND) {
         return "Job not found";
     }
 
     if (verdict == TQ_CHANGE_CONFLICT) {
-        return change == CANCEL ? "Job is not pending" : "Job is not failed";
+        return change == TC_CANCEL ? "Job is not pending" : "Job is not failed";
     }
 
     return "unknown verdict";
@@ -50,7 +37,7 @@ refusal(change_t change, tq_change_t verdict)
 
 /* A line of the answer: JSON, or for people (refusals on stderr). */
 static void
-say(work_t *w, int64_t id, const char *error, int64_t new_id)
+say(tc_change_t *w, int64_t id, const char *error, int64_t new_id)
 {
     tq_buf_t  *b = &w->out;
 
@@ -91,7 +78,7 @@ static void
 changed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 {
     one_t        *o;
-    work_t       *w;
+    tc_change_t       *w;
     int64_t       id, new_id;
     tq_change_t   verdict;
 
@@ -117,7 +104,7 @@ changed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     }
 
     if (tq_change_result(reply, &verdict,
-                         w->change >= REPLAY ? &new_id : NULL) != 0)
+                         w->change >= TC_REPLAY ? &new_id : NULL) != 0)
     {
         w->refused++;
         say(w, id, "Redis answered something that this version does not "
@@ -126,10 +113,16 @@ changed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     }
 
     if (verdict == TQ_CHANGE_OK
-        || (verdict == TQ_CHANGE_ALREADY && w->change == CANCEL))
+        || (verdict == TQ_CHANGE_ALREADY && w->change == TC_CANCEL))
     {
         w->done++;
         say(w, id, NULL, new_id);
+        return;
+    }
+
+    if (w->chosen) {
+        /* it was one of those when they were listed, and is no more */
+        w->gone++;
         return;
     }
 
@@ -149,13 +142,13 @@ changed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
 /* Says why a job in this state was refused. */
 static void
-explain(const work_t *w, int64_t id, tq_state_t state)
+explain(const tc_change_t *w, int64_t id, tq_state_t state)
 {
     const char  *name = tq_state_name(state);
 
     fprintf(stderr, "taskmq: job %lld ", (long long) id);
 
-    if (w->change != CANCEL) {
+    if (w->change != TC_CANCEL) {
         fprintf(stderr, state == TQ_STATE_FAILED
                 ? "was not FAILED; it is now\n" : "is %s, not FAILED\n", name);
 
@@ -172,7 +165,7 @@ explain(const work_t *w, int64_t id, tq_state_t state)
 
 
 static void
-explain_conflicts(work_t *w)
+explain_conflicts(tc_change_t *w)
 {
     int                code, known;
     int64_t            id;
@@ -198,26 +191,26 @@ explain_conflicts(work_t *w)
 
 
 static tq_call_t *
-build(work_t *w, int64_t id, one_t *o)
+build(tc_change_t *w, int64_t id, one_t *o)
 {
     const tq_ns_t  *ns = &w->tc->ns;
 
     switch (w->change) {
-    case CANCEL:
+    case TC_CANCEL:
         return tq_cancel_call(ns, id, w->force, changed, o);
-    case RETRY:
+    case TC_RETRY:
         return tq_retry_call(ns, id, changed, o);
-    case DELETE:
+    case TC_DELETE:
         return tq_delete_call(ns, id, changed, o);
     default:
-        return tq_replay_call(ns, id, w->change == REPLAY_DEAD, changed, o);
+        return tq_replay_call(ns, id, w->change == TC_REPLAY_DEAD, changed, o);
     }
 }
 
 
 /* Starts one change. TC_OK, or an exit code after saying why. */
-static int
-start(work_t *w, int64_t id)
+int
+tc_change_start(tc_change_t *w, int64_t id)
 {
     one_t      *o;
     tq_call_t  *call;
@@ -247,8 +240,8 @@ start(work_t *w, int64_t id)
 
 
 /* Waits for what was started and prints it. */
-static int
-land(work_t *w)
+int
+tc_change_land(tc_change_t *w)
 {
     int  code;
 
@@ -275,8 +268,8 @@ land(work_t *w)
 }
 
 
-static int
-change_ids(work_t *w, int n, char **argv)
+int
+tc_change_ids(tc_change_t *w, int n, char **argv)
 {
     int       i, code;
     int64_t   id;
@@ -296,15 +289,15 @@ change_ids(work_t *w, int n, char **argv)
 
     for (i = 0; i < n && code == TC_OK; i++) {
         (void) tc_id_find(w->tc, argv[i], &id);
-        code = start(w, id);
+        code = tc_change_start(w, id);
 
         if (code == TC_OK && (i % TQ_LIST_MAX == TQ_LIST_MAX - 1)) {
-            code = land(w);
+            code = tc_change_land(w);
         }
     }
 
     if (w->tc->redis != NULL) {
-        i = land(w);
+        i = tc_change_land(w);
         code = (code == TC_OK) ? i : code;
     }
 
@@ -316,232 +309,104 @@ change_ids(work_t *w, int n, char **argv)
 }
 
 
-/* The ids of one page of the list. */
-static int
-page_ids(work_t *w, tq_list_t *q, int64_t *ids, unsigned *n)
-{
-    int                code;
-    unsigned           i;
-    tq_job_info_t      job;
-    const redisReply  *reply;
-
-    reply = tc_run(w->tc, tq_list_call(&w->tc->ns, q, NULL, NULL), &code);
-    if (reply == NULL) {
-        return code;
-    }
-
-    if (tq_list_head(reply, &q->before, n) != 0 || *n > TQ_LIST_MAX) {
-        return tc_bad_reply(w->tc);
-    }
-
-    for (i = 0; i < *n; i++) {
-        if (tq_list_job(reply, i, &job) != 0) {
-            return tc_bad_reply(w->tc);
-        }
-
-        ids[i] = job.id;
-    }
-
-    return TC_OK;
-}
-
-
-/* Copies get ids above all that are walked, so none is met again. */
-static int
-change_listed(work_t *w, tq_list_t *q)
-{
-    int             code;
-    int64_t         ids[TQ_LIST_MAX];
-    unsigned        i, n;
-    tc_progress_t   bar;
-
-    code = tc_connect(w->tc);
-    if (code != TC_OK) {
-        return code;
-    }
-
-    tc_progress_start(w->tc, &bar, 0);
-    n = 0;
-
-    do {
-        code = page_ids(w, q, ids, &n);
-
-        for (i = 0; code == TC_OK && i < n; i++) {
-            code = start(w, ids[i]);
-        }
-
-        if (code == TC_OK) {
-            code = land(w);
-        }
-
-        /* the list is walked from the newest id down */
-        if (bar.total == 0) {
-            bar.total = n != 0 ? ids[0] : q->before;
-        }
-
-        tc_progress(&bar, bar.total - q->before, "jobs replayed", w->done);
-
-    } while (code == TC_OK && q->before != 0);
-
-    tc_progress_end(&bar);
-
-    if (!w->tc->json) {
-        fprintf(stderr, "jobs replayed: %lld\n", (long long) w->done);
-    }
-
-    return (code == TC_OK && w->refused != 0) ? TC_FAILED : code;
-}
-
-
-static int
-cmd_simple(tc_t *tc, int argc, char **argv, change_t change)
-{
-    int     n;
-    work_t  w = { .tc = tc, .change = change };
-
-    const tc_opt_t  force[] = {
-        { "force", TC_FLAG, &w.force, 0, 0 },
-        { NULL, TC_FLAG, NULL, 0, 0 }
-    };
-
-    n = tc_args(tc, argc, argv, change == CANCEL ? force : NULL);
-    if (n < 0) {
-        return TC_USAGE;
-    }
-
-    if (n == 0) {
-        return tc_usage(tc, "which job ids?");
-    }
-
-    return change_ids(&w, n, argv);
-}
-
-
 static int
 cmd_cancel(tc_t *tc, int argc, char **argv)
 {
-    return cmd_simple(tc, argc, argv, CANCEL);
+    return tc_change(tc, argc, argv, TC_CANCEL);
 }
 
 
 static int
 cmd_retry(tc_t *tc, int argc, char **argv)
 {
-    return cmd_simple(tc, argc, argv, RETRY);
+    return tc_change(tc, argc, argv, TC_RETRY);
 }
 
 
 static int
 cmd_delete(tc_t *tc, int argc, char **argv)
 {
-    return cmd_simple(tc, argc, argv, DELETE);
-}
-
-
-static int
-replay(tc_t *tc, int argc, char **argv, change_t change)
-{
-    int          n, all;
-    work_t       w = { .tc = tc, .change = change };
-    tq_list_t    q = { .limit = TQ_LIST_MAX, .status = TQ_STATE_FAILED };
-    const char  *status, *handler;
-
-    all = 0;
-    status = NULL;
-    handler = NULL;
-
-    const tc_opt_t  opts[] = {
-        { "handler", TC_TEXT, &handler, 0, 0 },
-        { change == REPLAY ? "status" : "all",
-          change == REPLAY ? TC_TEXT : TC_FLAG,
-          change == REPLAY ? (void *) &status : (void *) &all, 0, 0 },
-        { NULL, TC_FLAG, NULL, 0, 0 }
-    };
-
-    n = tc_args(tc, argc, argv, opts);
-    if (n < 0) {
-        return TC_USAGE;
-    }
-
-    if (status == NULL && handler == NULL && !all) {
-        return n > 0 ? change_ids(&w, n, argv)
-               : tc_usage(tc, "which job ids?");
-    }
-
-    if (n > 0) {
-        return tc_usage(tc, "either job ids or a choice of jobs, not both");
-    }
-
-    if (change == REPLAY) {
-        q.status = (status == NULL) ? -1 : tc_state(status);
-
-        if (status != NULL && q.status == -1) {
-            return tc_usage(tc, "--status is pending, running, success, "
-                            "failed or cancelled, not \"%s\"", status);
-        }
-    }
-
-    if (handler != NULL) {
-        if (!tq_handler_name_ok(handler, strlen(handler))) {
-            return tc_usage(tc, "\"%s\" is not a handler's name", handler);
-        }
-
-        q.handler = (tq_str_t) { handler, strlen(handler) };
-    }
-
-    return change_listed(&w, &q);
+    return tc_change(tc, argc, argv, TC_DELETE);
 }
 
 
 static int
 cmd_replay(tc_t *tc, int argc, char **argv)
 {
-    return replay(tc, argc, argv, REPLAY);
+    return tc_change(tc, argc, argv, TC_REPLAY);
 }
 
 
 static int
 cmd_replay_dead(tc_t *tc, int argc, char **argv)
 {
-    return replay(tc, argc, argv, REPLAY_DEAD);
+    return tc_change(tc, argc, argv, TC_REPLAY_DEAD);
 }
 
+
+#define CHOICE                                                               \
+    "  --handler H   only this handler's\n"                                     \
+    "  --error TEXT  only those whose error has this text in it\n"              \
+    "  --older TIME  only those added longer ago than 90, 10m, 24h, 7d\n"       \
+    "  --dry-run     only say which\n"
 
 const tc_command_t  tc_change_commands[] = {
     { "cancel", cmd_cancel, "cancel waiting jobs, --force running ones",
       "usage: taskmq cancel [--force] ID ...\n"
+      "       taskmq cancel [--force] [--status S] [--handler H] "
+      "[--error TEXT]\n"
+      "                     [--older TIME] [--dry-run]\n"
       "\n"
       "Cancels jobs that wait; a periodic one ends after the run it is in.\n"
-      "Cancelling a cancelled job again is fine.\n"
+      "Cancelling a cancelled job again is fine. The second form takes all\n"
+      "jobs that match.\n"
       "\n"
-      "  --force  running jobs too: their handlers are stopped\n" },
+      "  --force       running jobs too: their handlers are stopped\n"
+      "  --status S    pending (scheduled ones, too), scheduled, or with\n"
+      "                --force running\n"
+      CHOICE },
     { "retry", cmd_retry, "run failed jobs again",
       "usage: taskmq retry ID ...\n"
+      "       taskmq retry [--status dead] [--handler H] [--error TEXT]\n"
+      "                    [--older TIME] [--dry-run]\n"
       "\n"
       "Takes failed jobs out of the dead-letter set and runs them again, with\n"
-      "a new retry budget.\n" },
+      "a new retry budget. The second form takes all that match.\n"
+      "\n"
+      "  --status S    dead (or failed: the same): all of them\n"
+      CHOICE },
     { "delete", cmd_delete, "remove jobs and all that is known of them",
       "usage: taskmq delete ID ...\n"
+      "       taskmq delete [--status S] [--handler H] [--error TEXT]\n"
+      "                     [--older TIME] [--dry-run]\n"
       "\n"
       "Removes jobs in any state. A running one's handler is stopped and its\n"
-      "result dropped.\n" },
+      "result dropped. The second form takes all jobs that match when they\n"
+      "are listed, a hundred at a time.\n"
+      "\n"
+      "  --status S    pending (scheduled ones, too), scheduled, running,\n"
+      "                success, failed (or dead: the same) or cancelled\n"
+      CHOICE },
     { "replay", cmd_replay, "add copies of jobs as new jobs",
       "usage: taskmq replay ID ...\n"
-      "       taskmq replay [--status S] [--handler H]\n"
+      "       taskmq replay [--status S] [--handler H] [--error TEXT]\n"
+      "                     [--older TIME] [--dry-run]\n"
       "\n"
       "Adds a new job for each of the jobs, in any state; the old ones stay.\n"
       "The second form takes all jobs that match.\n"
       "\n"
-      "  --status S   pending, running, success, failed or cancelled\n"
-      "  --handler H  only this handler's\n" },
+      "  --status S    pending (scheduled ones, too), scheduled, running,\n"
+      "                success, failed (or dead: the same) or cancelled\n"
+      CHOICE },
     { "replay-dead", cmd_replay_dead, "add copies of dead jobs as new jobs",
       "usage: taskmq replay-dead ID ...\n"
-      "       taskmq replay-dead --all | --handler H\n"
+      "       taskmq replay-dead --all | [--handler H] [--error TEXT]\n"
+      "                          [--older TIME] [--dry-run]\n"
       "\n"
       "Adds a new job for each of the jobs in the dead-letter set; they stay\n"
       "there. (taskmq retry runs the same job again instead.)\n"
       "\n"
-      "  --all        all dead jobs\n"
-      "  --handler H  this handler's dead jobs\n" },
+      "  --all         all dead jobs\n"
+      CHOICE },
     { NULL, NULL, NULL, NULL }
 };

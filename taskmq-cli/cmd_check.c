@@ -376,13 +376,17 @@ static const struct {
 static void
 report(tc_check_t *k, unsigned i, verdict_t v)
 {
-    static const char  *const words[] = { "ok", "note", "FAIL" };
+    tq_buf_t                  line = { 0 };
+    static const char  *const  words[] = { "ok", "note", "FAIL" };
 
     if (!k->tc->json) {
-        printf("%-4s  %-9s  %s%s%s%s\n", words[v], rules[i].name,
-               rules[i].text, k->why[0] ? "\n                 (" : "", k->why,
-               k->why[0] ? ")" : "");
-        fflush(stdout);
+        tc_add_word(&line, 4, words[v]);
+        tq_buf_addf(&line, "  %-9s  %s%s%s%s\n", rules[i].name,
+                    rules[i].text, k->why[0] ? "\n                 (" : "",
+                    k->why, k->why[0] ? ")" : "");
+        (void) fwrite(line.p, 1, line.len, stdout);
+        (void) fflush(stdout);
+        tq_buf_free(&line);
         return;
     }
 

@@ -3,6 +3,8 @@
  * namespace share, kept in Redis.
  */
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tc.h"
@@ -129,18 +131,47 @@ config_get(tc_t *tc, const char *wanted)
 }
 
 
+/* A time with a unit as the number that the setting is kept as: retention_s 7d,
+ * retry_wait_ms 2s. What is no such text, or fits no number, stays as it is. */
+static void
+without_unit(const char *name, const char **value, char number[24])
+{
+    char     *unit;
+    size_t    len = strlen(name);
+    int64_t   v;
+
+    errno = 0;
+    v = strtoll(*value, &unit, 10);
+
+    if (**value < '0' || **value > '9' || errno != 0 || *unit == '\0') {
+        return;
+    }
+
+    if (len > 3 && strcmp(name + len - 3, "_ms") == 0) {
+
+        if (strcmp(unit, "ms") != 0
+            && (tc_seconds(*value, &v) != 0
+                || __builtin_mul_overflow(v, 1000, &v)))
+        {
+            return;
+        }
+
+    } else if (len < 3 || strcmp(name + len - 2, "_s") != 0
+               || tc_seconds(*value, &v) != 0)
+    {
+        return;
+    }
+
+    snprintf(number, 24, "%lld", (long long) v);
+    *value = number;
+}
+
+
 static int
-config_set(tc_t *tc, const char *name, const char *value)
+send_setting(tc_t *tc, const char *name, const char *value)
 {
     int                code, kept;
-    tq_buf_t           b = { 0 };
-    const char        *why;
     const redisReply  *reply;
-
-    why = tq_config_check(name, value);
-    if (why != NULL) {
-        return tc_usage(tc, "%s: %s", name, why);
-    }
 
     code = tc_connect(tc);
     if (code != TC_OK) {
@@ -153,8 +184,45 @@ config_set(tc_t *tc, const char *name, const char *value)
         return code;
     }
 
-    if (tq_config_set_result(reply, &kept) != 0) {
-        return tc_bad_reply(tc);
+    return tq_config_set_result(reply, &kept) == 0 ? TC_OK : tc_bad_reply(tc);
+}
+
+
+static int
+config_unset(tc_t *tc, const char *name)
+{
+    int          code;
+    const char  *why;
+
+    why = tq_config_check(name, NULL);
+    if (why != NULL) {
+        return tc_usage(tc, "%s: %s", name, why);
+    }
+
+    code = send_setting(tc, name, NULL);
+
+    return code == TC_OK ? config_get(tc, name) : code;
+}
+
+
+static int
+config_set(tc_t *tc, const char *name, const char *value)
+{
+    int          code;
+    char         number[24];
+    tq_buf_t     b = { 0 };
+    const char  *why;
+
+    without_unit(name, &value, number);
+
+    why = tq_config_check(name, value);
+    if (why != NULL) {
+        return tc_usage(tc, "%s: %s", name, why);
+    }
+
+    code = send_setting(tc, name, value);
+    if (code != TC_OK) {
+        return code;
     }
 
     if (tc->json) {
@@ -193,7 +261,11 @@ cmd_config(tc_t *tc, int argc, char **argv)
         return config_set(tc, argv[1], argv[2]);
     }
 
-    return tc_usage(tc, "list, get NAME or set NAME VALUE");
+    if (n == 2 && strcmp(argv[0], "unset") == 0) {
+        return config_unset(tc, argv[1]);
+    }
+
+    return tc_usage(tc, "list, get NAME, set NAME VALUE or unset NAME");
 }
 
 
@@ -202,9 +274,12 @@ const tc_command_t  tc_config_commands[] = {
       "usage: taskmq config [list]\n"
       "       taskmq config get NAME\n"
       "       taskmq config set NAME VALUE\n"
+      "       taskmq config unset NAME\n"
       "\n"
       "The settings that nginx and all workers of a namespace agree on. A\n"
       "change holds from the next job on; selection applies to waiting jobs\n"
-      "too. list shows the defaults of those that were not set.\n" },
+      "too. list shows the defaults of those that were not set; unset goes\n"
+      "back to the default, and prints it. A VALUE that is a time may have a\n"
+      "unit: retention_s 7d, retry_wait_ms 500ms.\n" },
     { NULL, NULL, NULL, NULL }
 };

@@ -248,9 +248,10 @@ inspect(tq_buf_t *b, const tq_job_info_t *job, const char *task,
 
     row(b, "job", "%lld", (long long) job->id);
     row(b, "task id", "%s", task);
-    row(b, "state", "%s%s", tq_state_name(job->state),
-        job->state == TQ_STATE_PENDING && job->due_ms != 0
-        ? " (scheduled)" : "");
+    tq_buf_addf(b, "%-12s ", "state");
+    tc_add_word(b, 0, tq_state_name(job->state));
+    tq_buf_adds(b, job->state == TQ_STATE_PENDING && job->due_ms != 0
+                ? " (scheduled)\n" : "\n");
     row(b, "handler", "%s", job->job.handler);
     row(b, "priority", "%d", job->job.priority);
     row(b, "api", "%s", job->job.api == TQ_API_TASKDAEMON ? "taskdaemon"

@@ -15,22 +15,8 @@ typedef struct {
     int64_t    left;         /* jobs still wanted */
     int64_t    shown;
     int        dead;         /* list-dead: shows the error */
+    int        running;      /* --status running: since when, and where */
 } list_t;
-
-
-int
-tc_state(const char *name)
-{
-    int  s;
-
-    for (s = TQ_STATE_PENDING; s <= TQ_STATE_CANCELLED; s++) {
-        if (strcasecmp(name, tq_state_name(s)) == 0) {
-            return s;
-        }
-    }
-
-    return -1;
-}
 
 
 static void
@@ -54,8 +40,7 @@ add_error_start(tq_buf_t *b, tq_str_t error)
 static void
 add_job(list_t *l, tq_buf_t *b, const tq_job_info_t *job)
 {
-    char         t[TQ_TIME_ISO_LEN + 1];
-    const char  *state;
+    char  t[TQ_TIME_ISO_LEN + 1];
 
     if (l->tc->json) {
         if (l->shown != 0) {
@@ -75,14 +60,20 @@ add_job(list_t *l, tq_buf_t *b, const tq_job_info_t *job)
         return;
     }
 
-    state = tq_state_name(job->state);
-    if (job->state == TQ_STATE_PENDING && job->due_ms != 0) {
-        state = "SCHEDULED";
+    if (l->running) {
+        tq_buf_addf(b, "%-10lld %-20s %8d %8d  %-24s ", (long long) job->id,
+                    job->job.handler, job->job.priority, job->attempts,
+                    tc_time(job->started_ms, t));
+        tq_text_add(b, job->worker.p, job->worker.len);
+        tq_buf_addc(b, '\n');
+        return;
     }
 
-    tq_buf_addf(b, "%-10lld %-10s %-20s %8d %8d  %s\n", (long long) job->id,
-                state, job->job.handler, job->job.priority, job->attempts,
-                tc_time(job->created_ms, t));
+    tq_buf_addf(b, "%-10lld ", (long long) job->id);
+    tc_add_word(b, 10, job->state == TQ_STATE_PENDING && job->due_ms != 0
+                       ? "SCHEDULED" : tq_state_name(job->state));
+    tq_buf_addf(b, " %-20s %8d %8d  %s\n", job->job.handler,
+                job->job.priority, job->attempts, tc_time(job->created_ms, t));
 }
 
 
@@ -139,6 +130,10 @@ list_all(list_t *l)
     } else if (l->dead) {
         printf("%-10s %-20s %-24s %s\n", "ID", "HANDLER", "DIED", "ERROR");
 
+    } else if (l->running) {
+        printf("%-10s %-20s %8s %8s  %-24s %s\n", "ID", "HANDLER", "PRIORITY",
+               "FAILURES", "SINCE", "WORKER");
+
     } else {
         printf("%-10s %-10s %-20s %8s %8s  %s\n", "ID", "STATUS", "HANDLER",
                "PRIORITY", "FAILURES", "CREATED");
@@ -194,24 +189,11 @@ list_command(tc_t *tc, int argc, char **argv, int dead)
         return tc_usage(tc, "unexpected argument \"%s\"", argv[0]);
     }
 
-    l.query.status = dead ? TQ_STATE_FAILED : -1;
-
-    if (status != NULL) {
-        l.query.status = tc_state(status);
-
-        if (l.query.status == -1) {
-            return tc_usage(tc, "--status is pending, running, success, "
-                            "failed or cancelled, not \"%s\"", status);
-        }
+    if (tc_choice(tc, dead ? "dead" : status, handler, &l.query) != TC_OK) {
+        return TC_USAGE;
     }
 
-    if (handler != NULL) {
-        if (!tq_handler_name_ok(handler, strlen(handler))) {
-            return tc_usage(tc, "\"%s\" is not a handler's name", handler);
-        }
-
-        l.query.handler = (tq_str_t) { handler, strlen(handler) };
-    }
+    l.running = l.query.status == TQ_STATE_RUNNING;
 
     code = tc_connect(tc);
     return code == TC_OK ? list_all(&l) : code;
@@ -237,10 +219,13 @@ const tc_command_t  tc_list_commands[] = {
       "usage: taskmq list [--status S] [--handler H] [--limit N] "
       "[--before ID]\n"
       "\n"
-      "  --status S   pending, running, success, failed or cancelled\n"
+      "  --status S   pending (scheduled ones, too), scheduled, running,\n"
+      "               success, failed (or dead: the same) or cancelled\n"
       "  --handler H  only this handler's\n"
       "  --limit N    how many; 20 unless given\n"
       "  --before ID  only older ones than this job\n"
+      "\n"
+      "Of running jobs it shows since when they run, and where.\n"
       "\n"
       "--json prints {\"jobs\":[...],\"cursor\":ID}; the cursor is the next\n"
       "page's --before, null at the end.\n" },

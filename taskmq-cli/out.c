@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -240,6 +241,48 @@ tc_end(const tc_t *tc, int code)
 {
     return (tq_stdio_end() == 0 || code != TC_OK) ? code
            : not_printed(tc, errno);
+}
+
+
+/* https://no-color.org: set to anything but nothing, it is obeyed. */
+static int
+has_colours(void)
+{
+    const char  *no, *term;
+
+    no = getenv("NO_COLOR");
+    term = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && (no == NULL || *no == '\0')
+           && term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
+}
+
+
+void
+tc_add_word(tq_buf_t *b, int width, const char *word)
+{
+    size_t       i;
+    const char  *code = "0";
+    static const struct {
+        const char  *word, *code;
+    } colours[] = {
+        { "SUCCESS", "32" }, { "FAILED", "31" }, { "RUNNING", "36" },
+        { "PENDING", "33" }, { "SCHEDULED", "34" }, { "CANCELLED", "2" },
+        { "ok", "32" }, { "note", "33" }, { "FAIL", "31" },
+    };
+
+    if (!has_colours()) {
+        tq_buf_addf(b, "%-*s", width, word);
+        return;
+    }
+
+    for (i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
+        if (strcmp(colours[i].word, word) == 0) {
+            code = colours[i].code;
+        }
+    }
+
+    tq_buf_addf(b, "\x1b[%sm%-*s\x1b[0m", code, width, word);
 }
 
 

@@ -13,9 +13,12 @@ _taskmq_options()
         get-job) echo "--wait --timeout $global" ;;
         list) echo "--status --handler --limit --before $global" ;;
         list-dead) echo "--handler --limit --before $global" ;;
-        cancel) echo "--force $global" ;;
-        replay) echo "--status --handler $global" ;;
-        replay-dead) echo "--all --handler $global" ;;
+        cancel) echo "--force --status --handler --error --older --dry-run" \
+                     "$global" ;;
+        retry | delete | replay)
+            echo "--status --handler --error --older --dry-run $global" ;;
+        replay-dead) echo "--all --handler --error --older --dry-run" \
+                          "$global" ;;
         token) echo "--sub --role --aud --iss --expires --secret-file $global" ;;
         check-handler) echo "--data --bad --type --protocol --env" \
                             "--timeout $global" ;;
@@ -59,7 +62,8 @@ _taskmq()
     case $prev in
         --retry-policy) words="fixed exponential none" ;;
         --role) words="admin worker" ;;
-        --status) words="pending running success failed cancelled" ;;
+        --status) words="pending scheduled running success failed dead
+            cancelled" ;;
         --protocol) words="taskdaemon taskmq" ;;
         --from | --secret-file | --module | --nginx | --config | --docs-root)
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -69,7 +73,7 @@ _taskmq()
             return ;;
         --redis-url | --namespace | --priority | --max-retries | --at | \
         --in | --interval | --timeout | --retention | --idempotency-key | \
-        --handler | --limit | --before | --sub | --expires | --data | \
+        --handler | --error | --older | --limit | --before | --sub | --expires | --data | \
         --bad | --type | --env | --host | --port | --daemon-port | --processes)
             return ;;
         *)
@@ -80,7 +84,7 @@ _taskmq()
                 words=$(_taskmq_options "$command")
             elif [ "$command" = config ]; then
                 case $((COMP_CWORD - at)) in
-                    1) words="list get set" ;;
+                    1) words="list get set unset" ;;
                     2) words=$settings ;;
                     3) [ "$prev" = selection ] &&
                            words="priority fifo lifo" ;;

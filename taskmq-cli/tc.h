@@ -98,8 +98,12 @@ int tc_usage(tc_t *tc, const char *fmt, ...)
 /* "90", "90s", "10m", "24h", "7d" as seconds. 0, or -1. */
 int tc_seconds(const char *text, int64_t *out);
 
-/* A state by its name in any case, -1: no such (cmd_list.c). */
-int tc_state(const char *name);
+/* ---- which jobs (choice.c) ---- */
+
+/* --status and --handler (NULL: any) for a list of jobs. TC_OK, or TC_USAGE
+ * after saying what is wrong. */
+int tc_choice(tc_t *tc, const char *status, const char *handler,
+    tq_list_t *out);
 
 /* ---- Redis (conn.c) ---- */
 
@@ -148,6 +152,10 @@ int tc_print(tc_t *tc, tq_buf_t *b);
 /* Ends the output. code, or TC_FAILED after saying that something that was
  * printed did not get there. */
 int tc_end(const tc_t *tc, int code);
+
+/* A state or verdict as a column of so many bytes, in its colour where stdout
+ * is a terminal that has colours and $NO_COLOR is not set. */
+void tc_add_word(tq_buf_t *b, int width, const char *word);
 
 /* Text of others as a column of so many bytes, and a blank. */
 void tc_add_cell(tq_buf_t *b, size_t width, tq_str_t s);

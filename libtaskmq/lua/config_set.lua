@@ -1,10 +1,12 @@
 #!lua flags=allow-oom
--- config_set: sets one setting: selection (priority, fifo, lifo), or a whole
--- number: retention_s, dead_retention_s, dead_max, max_retries,
--- daemon_max_retries, retry_wait_ms, retry_wait_max_ms, idempotency_ttl_s.
+-- config_set: sets one setting, or unsets it, which leaves its default:
+-- selection (priority, fifo, lifo), or a whole number: retention_s,
+-- dead_retention_s, dead_max, max_retries, daemon_max_retries, retry_wait_ms,
+-- retry_wait_max_ms, idempotency_ttl_s.
 --
 -- KEYS[1]  prefix
--- ARGV     name, value, seed "1": only where nothing is set, else "0"
+-- ARGV     name, value, "0", "1" (seed): only where nothing is set, "-": unset,
+--          whatever the value
 -- Returns  0 set, 1 kept (seed)
 -- Errors   "ERR TASKMQ ..." for an unknown name or a bad value
 
@@ -18,13 +20,15 @@ local NUMBERS = { retention_s = true, dead_retention_s = true, dead_max = true,
                   idempotency_ttl_s = true }
 
 local name, value, seed = argv[1], argv[2], argv[3] == '1'
+local unset = argv[3] == '-'
 if name == 'selection' then
-    if not MODES[value] then
+    if not unset and not MODES[value] then
         return bad('config: selection is priority, fifo or lifo')
     end
 elseif not name or not NUMBERS[name] then
     return bad('config: no such setting')
-elseif not value or not find(value, '^%d+$') or #value > 12 then
+elseif not unset
+       and (not value or not find(value, '^%d+$') or #value > 12) then
     return bad('config: ' .. name .. ' is a whole number')
 end
 
@@ -32,9 +36,13 @@ local was = call('HGET', P .. 'config', name)
 if seed and was then
     return 1
 end
-if name == 'selection' and value ~= (was or 'priority') then
+local mode = unset and 'priority' or value
+if name == 'selection' and mode ~= (was or 'priority') then
     -- the waiting jobs are in another mode's sets: claim moves them
-    call('HSET', P .. 'config', name, value, 'moving', '1')
+    call('HSET', P .. 'config', name, mode, 'moving', '1')
+end
+if unset then
+    call('HDEL', P .. 'config', name)
 else
     call('HSET', P .. 'config', name, value)
 end

@@ -5,7 +5,8 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     before (ids below this; 0: from the newest), state letter (P
---          pending, R running, S, F, C, X: F or C; "": any),
+--          pending, D of these: scheduled, R running, S, F, C, X: F or C;
+--          "": any),
 --          handler ("": any), limit
 -- Returns  next before (integer, 0: the end), then per job: id (string),
 --          record, run ("": never claimed), due (ms, integer; 0: not scheduled)
@@ -27,8 +28,8 @@ if before == 0 or before > last + 1 then
 end
 
 -- A run's first letter says the state; no run: pending.
-local letters = ({ [''] = 'WRESFC', P = 'W', R = 'RE', S = 'S', F = 'F',
-                   C = 'C', X = 'FC' })[state]
+local letters = ({ [''] = 'WRESFC', P = 'W', D = 'W', R = 'RE', S = 'S',
+                   F = 'F', C = 'C', X = 'FC' })[state]
 if not letters then
     return bad('list: state ' .. state)
 end
@@ -48,6 +49,7 @@ while id >= 1 and walked < WALK_MAX and #rows < limit do
     if wanted and state ~= '' then
         local letter = call('GETRANGE', R .. name, 0, 0)
         wanted = find(letters, letter == '' and 'W' or letter, 1, true)
+                 and (state ~= 'D' or call('ZSCORE', P .. 'scheduled', name))
     end
     if wanted then
         local size = call('STRLEN', J .. name)

@@ -322,9 +322,12 @@ class Bulk(Cli):
         self.assertEqual(self.ok("get-job", job).count("\n"), 1)
 
 
-def in_terminal(argv, stack):
-    """Runs it with a terminal as stdin, stdout and stderr; what it wrote."""
-    env = dict(os.environ, TASKMQ_REDIS_URL=stack.url("cli"))
+def in_terminal(argv, stack, **more):
+    """Runs it with a terminal as stdin, stdout and stderr; what it wrote.
+    Without colours, unless the environment is told."""
+    env = {k: v for k, v in os.environ.items() if k not in ("TERM",
+                                                            "NO_COLOR")}
+    env.update(more, TASKMQ_REDIS_URL=stack.url("cli"))
     master, slave = pty.openpty()
     p = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave,
                          env=env)
