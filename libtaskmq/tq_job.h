@@ -114,6 +114,18 @@ typedef struct {
 int tq_job_decode(int64_t id, tq_str_t record, tq_str_t run, int64_t due_ms,
     tq_job_info_t *out);
 
+/*
+ * What can be told of a job that tq_job_decode() cannot read: for those who
+ * look, so that one such job hides no other. Without payload; where the record
+ * is lost, what the run knows of it; an error text in any case.
+ */
+void tq_job_guess(int64_t id, tq_str_t record, tq_str_t run, int64_t due_ms,
+    tq_job_info_t *out);
+
+#define TQ_UNREADABLE                                                         \
+    "the job's record in Redis cannot be read: it is damaged, or of another " \
+    "version of TaskMQ"
+
 /* Appends the job as TaskMQ's GET /job/{id} shows it. */
 void tq_job_add_json(tq_buf_t *b, const tq_job_info_t *info);
 

@@ -164,9 +164,10 @@ tq_record_line(const char *p, const char *end, char kind, tq_job_t *job)
     return (kind == 'p') == (job->interval_s != 0) ? 0 : -1;
 }
 
-/* tq_record_job reads j:<id>. 0, or -1. */
+/* tq_record_head reads the first line of j:<id>, or a run's copy of it; rest is
+ * what follows. 0, or -1. */
 static int
-tq_record_job(tq_str_t rec, tq_job_info_t *out)
+tq_record_head(tq_str_t rec, tq_job_info_t *out, tq_str_t *rest)
 {
     int64_t      v;
     const char  *p = rec.p, *nl;
@@ -197,8 +198,21 @@ tq_record_job(tq_str_t rec, tq_job_info_t *out)
         return -1;
     }
 
-    job->payload.p = nl + 1;
-    job->payload.len = rec.len - (size_t) (nl + 1 - p);
+    rest->p = nl + 1;
+    rest->len = rec.len - (size_t) (nl + 1 - p);
+
+    return 0;
+}
+
+/* tq_record_job reads j:<id>. 0, or -1. */
+static int
+tq_record_job(tq_str_t rec, tq_job_info_t *out)
+{
+    tq_job_t  *job = &out->job;
+
+    if (tq_record_head(rec, out, &job->payload) != 0) {
+        return -1;
+    }
 
     /* an object's two ends: an answer made of a cut record is no JSON */
     if (job->payload.len < 2 || job->payload.p[0] != '{'
@@ -297,6 +311,45 @@ tq_job_decode(int64_t id, tq_str_t record, tq_str_t run, int64_t due_ms,
     }
 
     return run.len ? tq_record_run(run, out) : 0;
+}
+
+void
+tq_job_guess(int64_t id, tq_str_t record, tq_str_t run, int64_t due_ms,
+    tq_job_info_t *out)
+{
+    tq_str_t        rest, head;
+    tq_job_info_t   guess;
+
+    memset(out, 0, sizeof(*out));
+
+    if (run.len == 0 || tq_record_run(run, out) != 0) {
+        memset(out, 0, sizeof(*out));
+        run.len = 0;
+    }
+
+    /* the run's copy of the header follows the worker's name */
+    head.p = run.len ? out->worker.p + out->worker.len + 1 : NULL;
+    head.len = run.len ? (size_t) (out->error.p - head.p) : 0;
+
+    memset(&guess, 0, sizeof(guess));
+    if (tq_record_head(record, &guess, &rest) != 0) {
+        memset(&guess, 0, sizeof(guess));
+        if (tq_record_head(head, &guess, &rest) != 0) {
+            memset(&guess, 0, sizeof(guess));
+            guess.job.policy = 'n';
+            guess.job.max_retries = -1;
+        }
+    }
+
+    out->job = guess.job;
+    out->created_ms = guess.created_ms;
+    out->job.payload = tq_str("");
+    out->id = id;
+    out->due_ms = due_ms;
+
+    if (out->error.len == 0) {
+        out->error = tq_str(TQ_UNREADABLE);
+    }
 }
 
 const char *

@@ -96,7 +96,8 @@ typedef struct {
 int tq_claim_head(const redisReply *reply, tq_claim_head_t *out);
 /* worker_id: the one the call was made with; it is half of the token. -1 with
  * out->id set: only the record could not be read, and with id and token the job
- * can still be failed; with id 0: the reply is not a claim's. */
+ * can still be failed, with TQ_UNREADABLE; with id 0: the reply is not a
+ * claim's. */
 int tq_claim_job(const redisReply *reply, const char *worker_id, unsigned i,
     tq_claimed_t *out);
 
@@ -116,7 +117,8 @@ typedef struct {
     tq_str_t    result;       /* complete: JSON; empty: null */
     tq_str_t    error;        /* fail: text, cut by the caller to the limit */
     tq_str_t    log;          /* tail of stderr; empty: keep what is there */
-    int         retryable;    /* fail */
+    int         retryable;    /* fail: 1, 0, or -1: dead, even a periodic
+                                 job, for no run of it can go well */
     int64_t     wait_ms;      /* fail: -1, or a wait asked for (Retry-After) */
 } tq_outcome_t;
 

@@ -37,7 +37,7 @@ tq_get_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
 }
 
 
-/* Decodes record, run, due. 0, or -1. */
+/* Decodes record, run, due. 0, or -1: not even strings. */
 static int
 tq_reply_job(int64_t id, redisReply **item, tq_job_info_t *out)
 {
@@ -51,7 +51,11 @@ tq_reply_job(int64_t id, redisReply **item, tq_job_info_t *out)
         return -1;
     }
 
-    return tq_job_decode(id, record, run, due, out);
+    if (tq_job_decode(id, record, run, due, out) != 0) {
+        tq_job_guess(id, record, run, due, out);
+    }
+
+    return 0;
 }
 
 

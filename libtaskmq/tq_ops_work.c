@@ -192,7 +192,8 @@ tq_fail_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
 
     for (i = 0; i < n; i++) {
         tq_op_lease(call, &o[i]);
-        tq_call_arg(call, o[i].retryable ? "1" : "0", 1);
+        tq_call_arg(call, o[i].retryable > 0 ? "1"
+                          : o[i].retryable < 0 ? "d" : "0", 1);
         tq_call_arg(call, o[i].error.p, o[i].error.len);
         tq_call_arg(call, o[i].log.p, o[i].log.len);
         tq_call_argi(call, o[i].wait_ms < 0 ? -1 : o[i].wait_ms);

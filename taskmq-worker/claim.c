@@ -111,6 +111,19 @@ give_back(tw_worker_t *w, const tq_claimed_t *job)
     tw_done_add(w, TW_DONE_RELEASE, &o);
 }
 
+/* No run of it can go well: it ends now, with the reason. */
+static void
+unreadable(tw_worker_t *w, const tq_claimed_t *job)
+{
+    tq_outcome_t  o = { .id = job->id, .token = job->token, .wait_ms = -1,
+                        .retryable = -1, .error = tq_str(TQ_UNREADABLE) };
+
+    TW_LOG(TW_ERROR, TQ_UNREADABLE, tw_fi("job", job->id));
+    w->counts.claimed++;
+    w->counts.failed++;
+    tw_done_add(w, TW_DONE_FAIL, &o);
+}
+
 static void
 take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n, uint64_t no)
 {
@@ -120,8 +133,11 @@ take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n, uint64_t no)
 
     for (i = 0; i < n; i++) {
         if (tq_claim_job(reply, w->id, i, &job) != 0) {
-            /* its lease runs out and it counts as a crash: say so */
-            TW_LOG(TW_ERROR, "a claimed job cannot be read");
+            if (job.id != 0) {
+                unreadable(w, &job);
+            } else {
+                TW_LOG(TW_ERROR, "a claim's reply cannot be read");
+            }
             continue;
         }
 

@@ -25,6 +25,10 @@ end
 local retention = tonumber(call('HGET', P .. 'config', 'retention_s') or 86400)
 local run = call('GET', R .. id)
 local state, fresh = run and sub(run, 1, 1) or 'W', not run
+if not is_header(head, 1) or run and not is_run(run) then
+    -- It ends as failed.
+    return 2
+end
 
 if state == 'C' then
     return 1

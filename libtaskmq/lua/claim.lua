@@ -32,6 +32,10 @@ local SHARED_JOBS = 16
 -- Jobs looked at, where some wait no more, and how many of a lane's at once.
 local LOOK_MAX, AHEAD_MAX = 5000, 100
 local BAND, MID, HUGE = 70368744177664, 35184372088832, math.huge
+-- How a record begins, and a run that waits.
+local HEAD = '^1[-op] %d%d%d [fen] [td%d][-%d][-%d] %d+ [^ \n]'
+local RUN = '^W%x+[ +]%d+ [-%d]%d+ %d%d%d %d %d+ %d+ %d%d%d%d%d [^\n]*\n'
+            .. '1[-op] [^\n]+\n'
 local FIRST_RUN = ' 000 0 0000000000 0000000000000 00000 '
 local AGAIN = '0000000000000 '
 
@@ -125,6 +129,8 @@ local FIRST, COUNT, PLACE, CUT, BEST, TEXT = 8, 9, 10, 11, 12, 13
 -- handler's place in argv, the score of place 0, the distance, whether from a
 -- lane, where its last id is.
 local jobs, n, done = { false, false, false, false }, 0, 0
+-- first lines of records that were found to be right
+local heads = {}
 local parts, np, part = { false, false, false, false, false }, -5, -5
 local last_i, last_base, last_apart, last_lane
 local out, nout = { now, due or 0, NO_COUNTER }, 3

@@ -28,6 +28,8 @@ local BOUNDS = { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000,
 -- states and kinds
 local RUNNING, ENDING, WAITING, SUCCEEDED, CANCELLED = 82, 69, 87, 83, 67
 local OPTIONS, PERIODIC, SHARED = 111, 112, 43
+-- what follows the lead of a run
+local RUN = '^ [-%d]%d+ %d%d%d %d %d+ %d+ %d%d%d%d%d [^\n]*\n1[^\n]+\n'
 -- kinds of groups
 local NO_LOGS, LOGS = 116, 108
 
@@ -103,7 +105,9 @@ for g = 1, ngroups, 4 do
             like = true
         elseif find(run, lead, 1, true) ~= 1 then
             local state = byte(run)
-            if find(run, asked, 2, true) ~= 2 then
+            if find(run, asked, 2, true) ~= 2
+               or not find(run, RUN, 44)
+            then
                 verdict = 2
             elseif state ~= RUNNING and state ~= ENDING then
                 verdict = (state == SUCCEEDED or state == CANCELLED
@@ -153,7 +157,8 @@ for g = 1, ngroups, 4 do
                             handlers[handler] = (handlers[handler] or 0)
                                                 + of_handler
                         end
-                        handler, of_handler = match(run, '^[^ \n]+', h + 27), 0
+                        handler = match(run, '^[^ \n]+', h + 27) or '?'
+                        of_handler = 0
                         name = handler .. '\n'
                     end
                     if kind == OPTIONS then

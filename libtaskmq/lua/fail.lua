@@ -3,6 +3,7 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     jitter (0-999999), then per job: id, token (28), retryable "1"/"0",
+--          or "d": dead, even a periodic job,
 --          error text, log ("": keep what is there), wait asked for, ms, or -1
 --          Job i of the call (from 0) uses jitter (jitter + i * 618034) mod
 --          1000000.
@@ -85,6 +86,9 @@ local function one(i, run)
         return 1
     end
     local state = sub(run, 1, 1)
+    if not is_run(run) then
+        return 2
+    end
     if state ~= 'R' and state ~= 'E' then
         return state == 'S' and 2 or 1
     end
@@ -101,7 +105,7 @@ local function one(i, run)
                                    '0000000000000', err, ''))
         to_sched(id, now + wait_for(run, h, attempts, i, asked), handler)
         bump('retries', 1)
-    elseif is_periodic(run, h) then
+    elseif is_periodic(run, h) and argv[a + 2] ~= 'd' then
         end_periodic(id, run, h, handler, counter, err, '', retention)
         bump('failed', 1)
     else

@@ -23,6 +23,7 @@ end
 --@include shared
 --@include batch
 --@include run
+--@include unreadable
 
 local REAP_MAX, SWEEP_MAX, CRASHES_MAX, GONE_MS = 100, 100, 3, 60000
 -- Jobs of shared leases looked at, and how such a member begins: T.
@@ -69,8 +70,13 @@ for i = 1, #ids do
     if not run then
         -- Evicted. The job may still be there: then it starts anew.
         unlease[#unlease + 1] = id
-        local head = call('GETRANGE', J .. id, 0, 95)
-        if head ~= '' then
+        local head = call('GETRANGE', J .. id, 0, 299)
+        if head ~= '' and not is_header(head, 1) then
+            local handler = handler_at(head, 1)
+            bump('left:' .. handler, 1)
+            unreadable(id, handler, 'record')
+            failed = failed + 1
+        elseif head ~= '' then
             local handler = handler_at(head, 1)
             bump('left:' .. handler, 1)
             bump('crashes', 1)
@@ -78,6 +84,12 @@ for i = 1, #ids do
                                   call('INCR', P .. 'order')), handler)
             requeued = requeued + 1
         end
+    elseif not is_run(run) then
+        local head = call('GETRANGE', J .. id, 0, 299)
+        local handler = is_header(head, 1) and handler_at(head, 1) or '?'
+        leave_lease(id, run, handler)
+        unreadable(id, handler, 'run')
+        failed = failed + 1
     elseif not find(run, '^[RE]') then
         unlease[#unlease + 1] = id
     else

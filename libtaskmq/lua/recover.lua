@@ -72,7 +72,7 @@ for i = 1, #ids do
     local id = ids[i]
     if not held[id] and call('GETRANGE', R .. id, 13, 28) == worker then
         local run = call('GET', R .. id)
-        if find(run, '^[RE]') then
+        if find(run, '^[RE]') and is_run(run) then
             local h = header_at(run)
             local handler = handler_at(run, h)
             if sub(run, 1, 1) == 'E' then

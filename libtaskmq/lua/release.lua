@@ -32,7 +32,7 @@ for i = 1, n do
     if not run then
         answer[i] = call('EXISTS', J .. id) == 1 and 2 or 3
     elseif seen[id] or sub(run, 2, 29) ~= token
-           or not find(run, '^[RE]')
+           or not find(run, '^[RE]') or not is_run(run)
     then
         answer[i] = 2
     else

@@ -25,6 +25,9 @@ if dead_only and call('GETRANGE', R .. id, 0, 0) ~= 'F' then
     return { 2, 0 }
 end
 
+if not is_header(record, 1) then
+    return { 2, 0 }
+end
 local handler = handler_at(record, 1)
 if call('HEXISTS', P .. 'handlers', handler) == 0 then
     -- as in enqueue

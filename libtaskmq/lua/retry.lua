@@ -19,7 +19,7 @@ if call('EXISTS', J .. id) == 0 then
     return 3
 end
 local run = call('GET', R .. id)
-if not run or sub(run, 1, 1) ~= 'F' or call('ZREM', P .. 'dead', id) == 0 then
+if not run or sub(run, 1, 1) ~= 'F' or not is_run(run) or call('ZREM', P .. 'dead', id) == 0 then
     return 2
 end
 

@@ -61,6 +61,82 @@ class Names(unittest.TestCase):
             self.assertEqual(out.returncode, 0, out)
 
 
+class Unreadable(unittest.TestCase):
+    """A record that is damaged, or of a version to come: its job fails, once
+    and with that reason; those around it do not notice."""
+
+    SPOILT = {
+        "another version": lambda r: b"2" + r[1:],
+        "cut in the payload": lambda r: r[:-1],
+        "cut before it": lambda r: r[:30],
+        "an option nobody knows": lambda r: r.replace(b"\n", b" z=1\n", 1),
+        "nothing of it": lambda r: b"\0\xff",
+    }
+
+    def spoil(self, s, kind, job, how):
+        key = s.key("%s:%d" % (kind, job))
+        s.redis("SET", key, how(s.redis("GET", key)))
+
+    def failed(self, s, job, what):
+        got = s.wait_status(job, "FAILED")
+        self.assertIn("cannot be read", got["error_log"], what)
+        self.assertEqual((got["crashes"], got["payload"]), (0, None), what)
+
+    def test_records(self):
+        handlers = {"h": {"builtin": "noop"}, "q": {"builtin": "noop"}}
+        with Stack(handlers=handlers, lease=1) as s:
+            spoilt, good = {}, []
+            for what, how in self.SPOILT.items():
+                for fields in ({}, {"interval_seconds": 1},
+                               {"scheduled_for": "2199-01-01"}):
+                    good.append(s.add("h"))
+                    job = s.add("h", **fields)
+                    self.spoil(s, "j", job, how)
+                    spoilt[job] = what, fields
+                    # all pages and figures are there, whatever waits
+                    jobs = s.get("/jobs?limit=100")
+                    self.assertEqual(jobs.status, 200, what)
+                    self.assertEqual(len(jobs.json()["jobs"]),
+                                     len(spoilt) + len(good), what)
+                    self.assertEqual(s.get("/job/%d" % job).status, 200, what)
+                    self.assertEqual(s.cli("list").returncode, 0, what)
+                    self.assertEqual(s.get("/queues").status, 200, what)
+                    if "scheduled_for" in fields:
+                        s.redis("ZADD", s.key("scheduled"), "XX", "1000", job)
+            w = s.worker()
+            for job in good:
+                s.wait_done(job)
+            for job, what in spoilt.items():
+                self.failed(s, job, what)
+            health = s.get("/queues").json()["queues"]
+            self.assertEqual({q["running"] for q in health}, {0})
+            self.assertEqual(s.redis("HGET", s.key("stats"), "crashes"), None)
+            self.assertEqual(int(s.redis("HGET", s.key("stats"), "failed")),
+                             len(spoilt))
+            # and it goes on
+            s.wait_done(s.add("q"))
+            for job in spoilt:
+                self.assertEqual(s.request("DELETE", "/job/%d" % job).status,
+                                 200)
+            self.assertTrue(w.alive())
+
+    def test_a_run_while_it_runs(self):
+        with Stack(handlers={"h": {"instances": 3}}, lease=1) as s:
+            s.worker()
+            file = s.path("go")
+            jobs = [s.add("h", {"until": file}) for _ in range(3)]
+            for job in jobs:
+                s.wait_status(job, "RUNNING")
+            self.spoil(s, "r", jobs[1], lambda r: r[:70])
+            self.assertEqual(s.get("/job/%d" % jobs[1]).status, 200)
+            s.path("go", b"")
+            s.wait_done(jobs[0])
+            s.wait_done(jobs[2])
+            got = s.wait_status(jobs[1], "FAILED", 20)
+            self.assertIn("cannot be read", got["error_log"])
+            self.assertEqual(s.redis("HGET", s.key("stats"), "crashes"), None)
+
+
 class Times(unittest.TestCase):
 
     def test_periodic_before_1970(self):

@@ -100,6 +100,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(info.job.priority >= 0 && info.job.priority <= TQ_PRIORITY_MAX);
         MUST(tq_state_name(info.state)[0] != '\0');
         check_shown(&info);
+    } else {
+        tq_job_guess(1, record, run, 0, &info);
+        MUST(info.error.len != 0);
+        check_shown(&info);
     }
 
     free((char *) record.p);

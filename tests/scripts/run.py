@@ -21,6 +21,7 @@ import test_lanes
 import test_queue
 import test_runs
 import test_shared
+import test_unreadable
 import tmq
 from desk import Desk
 
@@ -29,7 +30,7 @@ SEED, OPS = 20261122, 20000
 
 def directed(only):
     for module in (test_enqueue, test_lanes, test_runs, test_shared,
-                   test_complete, test_finished, test_queue):
+                   test_complete, test_finished, test_unreadable, test_queue):
         for name, test in vars(module).items():
             if name.startswith('test_') and (
                     not only or any(o in name for o in only)):

@@ -287,6 +287,47 @@ test_bad_records(void **state)
     }
 }
 
+/* What is told of a job whose record, or run, cannot be read. */
+static void
+test_guess(void **state)
+{
+    size_t  i;
+
+    static const char  dead[] =
+        RUN("F", "000", "0", "0000000000", "1763800001000", "00003") "why";
+
+    static const struct {
+        const char  *record, *run;
+        tq_state_t   state;
+        const char  *handler, *error;
+        int64_t      created;
+    } t[] = {
+        { "2- 010 f t-- 1763800000000 email\n{}", dead, TQ_STATE_FAILED,
+          "email", "why", 1763800000000 },
+        { "", dead, TQ_STATE_FAILED, "email", "why", 1763800000000 },
+        { "\xff", "", TQ_STATE_PENDING, "", TQ_UNREADABLE, 0 },
+        { "1- 010 f t-- 1763800000000 own\n{\"cut", "", TQ_STATE_PENDING,
+          "own", TQ_UNREADABLE, 1763800000000 },
+        { "1- 010 f t-- 1763800000000 own\n{}", "S00", TQ_STATE_PENDING,
+          "own", TQ_UNREADABLE, 1763800000000 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < UNIT_COUNT(t); i++) {
+        assert_int_equal(decode(t[i].record, t[i].run, 0), -1);
+        tq_job_guess(42, (tq_str_t) { t[i].record, strlen(t[i].record) },
+            (tq_str_t) { t[i].run, strlen(t[i].run) }, 7, &info);
+        assert_int_equal(info.id, 42);
+        assert_int_equal(info.due_ms, 7);
+        assert_int_equal(info.state, t[i].state);
+        assert_int_equal(info.created_ms, t[i].created);
+        assert_string_equal(info.job.handler, t[i].handler);
+        assert_true(tq_str_eq(info.error, t[i].error));
+        assert_int_equal(info.job.payload.len, 0);
+    }
+}
+
 /* Records cut after each byte, and with each byte changed, in memory of their
  * own size: judged, shown, never read past the end. */
 static void
@@ -303,12 +344,18 @@ damage(const char *record, size_t len, const char *run, size_t run_len,
         assert_int_equal(rc, 0);
     }
 
-    if (rc == 0) {
-        tq_job_add_json(&b, &info);
-        tq_job_add_task_json(&b, &info, "u");
-        assert_int_equal(b.failed, 0);
-        tq_buf_free(&b);
+    if (rc != 0) {
+        tq_job_guess(1, (tq_str_t) { r, len }, (tq_str_t) { s, run_len }, 0,
+            &info);
+        assert_int_equal(info.id, 1);
+        assert_true(info.error.len > 0);
+        assert_int_equal(info.job.payload.len, 0);
     }
+
+    tq_job_add_json(&b, &info);
+    tq_job_add_task_json(&b, &info, "u");
+    assert_int_equal(b.failed, 0);
+    tq_buf_free(&b);
 
     free(r);
     free(s);
@@ -399,6 +446,7 @@ main(void)
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_bad_records),
+        cmocka_unit_test(test_guess),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_no_memory),
     };

@@ -1,14 +1,28 @@
 -- header: the job's header line, in the record (it starts at 1) or in the run
 -- (after the worker's name).
 
+-- Whether a record, or from h on a run's copy of its first line, is one.
+local function is_header(s, h)
+    return find(s, '^1[-op] %d%d%d [fen] [td%d][-%d][-%d] %d+ [%w_.-]+[ \n]', h)
+           and find(s, '\n', h + 27, true)
+end
+
+-- Whether a run is one. Damaged ones, and those of other versions, are left
+-- alone; reap and claim end their jobs (see unreadable).
+local function is_run(run)
+    local a, b, h = match(run, '^[ +]%d+ [-%d]%d+ ()%d%d%d %d %d+ %d+ ()'
+                               .. '%d%d%d%d%d [^\n]*\n()', 30)
+    return a == 63 and b == 94 and find(run, '^[WRESFC]') and is_header(run, h)
+end
+
 -- Where the header starts in a run.
 local function header_at(run)
-    return find(run, '\n', 100, true) + 1
+    return (find(run, '\n', 100, true) or #run) + 1
 end
 
 -- handler, and where its name ends
 local function handler_at(s, h)
-    local e = find(s, '[ \n]', h + 27)
+    local e = find(s, '[ \n]', h + 27) or #s + 1
     return sub(s, h + 27, e - 1), e
 end
 

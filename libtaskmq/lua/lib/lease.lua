@@ -64,8 +64,21 @@ while done < n do
         if width == 2 then
             record, run = got[k - 1], record
         end
+        local header, bad
         if record then
-            local header = sub(record, 1, find(record, '\n', 28, true))
+            header = sub(record, 1, find(record, '\n', 28, true) or 0)
+            if not heads[header] then
+                if find(header, HEAD) then
+                    heads[header] = true
+                else
+                    bad = 'record'
+                end
+            end
+            if run and not find(run, RUN) then
+                bad = 'last run'
+            end
+        end
+        if record and not bad then
             local attempts = 0
             if run then
                 local e = find(run, '\n', find(run, '\n', 100, true) + 28,
@@ -90,15 +103,20 @@ while done < n do
                 largest = #record
             end
         else
-            -- Evicted.
+            -- Evicted, or ended here.
             short = short + 1
             again = again or {}
             again[owner] = (again[owner] or 0) + 1
             local drop = dropped[owner] or { stale = 0, gone = 0 }
             drop.gone, dropped[owner] = drop.gone + 1, drop
-            lost = lost or {}
-            lost[#lost + 1] = R .. id
-            lost[#lost + 1] = P .. 'l:' .. id
+            if bad then
+--@include unreadable
+                unreadable(id, argv[owner], bad)
+            else
+                lost = lost or {}
+                lost[#lost + 1] = R .. id
+                lost[#lost + 1] = P .. 'l:' .. id
+            end
         end
     end
 end

@@ -26,8 +26,11 @@ for _, handler in ipairs(handlers) do
                 priority = sub(id, 2)
                 n = lane_place(handler, id, mode)
             end
-            if n and priority ~= '' then
-                list[#list + 1] = score_of(mode, tonumber(priority), n)
+            priority = tonumber(priority)
+                       -- claim ends one that cannot be read
+                       or call('EXISTS', J .. id) == 1 and 0
+            if n and priority then
+                list[#list + 1] = score_of(mode, priority, n)
                 list[#list + 1] = id
             elseif byte(id) < 58 then
                 -- evicted

@@ -8,8 +8,10 @@ local place = call('INCRBY', P .. 'order', #ids) - #ids
 for i = 1, #ids do
     local id, handler = ids[i], nil
     local head = call('GETRANGE', J .. id, 0, 95)
-    if head ~= '' then
-        handler = match(head, '^[^ \n]+', 28)
+    local sound = find(head, '^1[-op] %d%d%d ')
+                  and match(head, '^([%w_.-]+)[ \n]', 28)
+    if sound then
+        handler = sound
         local list = lists[handler]
         if not list then
             list = {}
@@ -18,12 +20,22 @@ for i = 1, #ids do
         local n = #list
         list[n + 1] = score_of(mode, tonumber(sub(head, 4, 6)), place + i)
         list[n + 2] = id
+    elseif head ~= '' then
+        -- Its handler is a guess.
+        handler = match(head, '^[%w_.-]+', 28)
+        handler = handler and call('HGET', P .. 'handlers', handler)
+                  and handler
+--@include unreadable
+        unreadable(id, handler or '?', 'record')
+        if handler then
+            call('HINCRBY', P .. 'stats', 'back:' .. handler, '-1')
+        end
     else
         -- evicted
         local run = call('GETRANGE', R .. id, 0, 299)
         if run ~= '' then
             handler = match(run, '^[^ \n]+',
-                            find(run, '\n', 100, true) + 28)
+                            (find(run, '\n', 100, true) or #run) + 28)
         end
         call('UNLINK', R .. id, P .. 'l:' .. id)
         if handler then

@@ -22,8 +22,8 @@ local function end_shared(token, ids)
     end
 end
 
--- Returns how many ids it looked at. An evicted run's job gets a lease, too:
--- reap starts it anew.
+-- Returns how many ids it looked at. A job whose run was evicted, or cannot
+-- be read, gets a lease, too: reap starts it anew, or ends it.
 local function dissolve(token)
     local expiry = call('ZSCORE', P .. 'leased', 'T' .. token)
     local leases, looked = {}, 0
@@ -31,7 +31,8 @@ local function dissolve(token)
         local head = call('GETRANGE', R .. id, 0, 28)
         looked = looked + 1
         if find(head, '^[RE]') and sub(head, 2) == token
-           or head == '' and call('EXISTS', J .. id) == 1
+           or (#head < 29 or not find(head, '^[WRESFC]%x+$'))
+              and call('EXISTS', J .. id) == 1
         then
             leases[#leases + 1] = expiry
             leases[#leases + 1] = id

@@ -42,8 +42,8 @@ for _, name in ipairs({ 'dead', 'finished' }) do
             if name == 'dead' then
                 local run = call('GETRANGE', runs[i], 0, 299)
                 if run ~= '' then
-                    local handler = match(run, '^[^ \n]+',
-                                          find(run, '\n', 100, true) + 28)
+                    local h = find(run, '\n', 100, true) or #run
+                    local handler = match(run, '^[^ \n]+', h + 28) or '?'
                     left[handler] = (left[handler] or 0) + 1
                 end
             end
