@@ -213,6 +213,10 @@ tq_redis_err_t tq_redis_err(const redisReply *reply);
  * have written before, so to a caller that is OTHER. */
 tq_redis_err_t tq_redis_err_why(const redisReply *reply);
 
+/* 1 when a script of ours failed on its way, at what it was given: not when
+ * Redis refused to run it, or what it may not do. */
+int tq_redis_err_script(const redisReply *reply);
+
 const char *tq_redis_err_text(tq_redis_err_t e);  /* for people */
 const char *tq_redis_err_word(tq_redis_err_t e);  /* a metric's label */
 

@@ -109,6 +109,17 @@ tq_redis_err_why(const redisReply *reply)
 }
 
 
+int
+tq_redis_err_script(const redisReply *reply)
+{
+    /* Redis 6: "ERR Error running script (call to f_…): @user_script:9: …";
+     * from 7 on: "… script: …, on @user_script:9." */
+    return tq_redis_err_why(reply) == TQ_ERR_OTHER
+           && (strstr(reply->str, "user_script:") != NULL
+               || strncmp(reply->str, "ERR TASKMQ ", 11) == 0);
+}
+
+
 tq_redis_err_t
 tq_redis_err(const redisReply *reply)
 {

@@ -35,7 +35,7 @@ struct tw_batch_s {
     unsigned         n;
     tq_buf_t         bytes;
     int              sent;
-    unsigned         tries;               /* refused for no passing reason */
+    unsigned         tries;               /* its script failed at it */
     unsigned         refusals;
     tw_batch_t      *next;
 };
@@ -244,6 +244,43 @@ wait_after(tw_worker_t *w, tw_batch_t *b, const redisReply *reply)
     (void) uv_timer_start(&w->done.retry, on_retry, (uint64_t) ms, 0);
 }
 
+/* A script has failed, at one of these outcomes: the others are to get there.
+ * The second half becomes a batch of its own. */
+static void
+split(tw_worker_t *w, tw_batch_t *b)
+{
+    size_t       keep = 0;
+    unsigned     i, half = b->n / 2;
+    tw_batch_t  *more = new_batch(w, b->kind);
+
+    for (i = 0; i < half; i++) {
+        keep += b->recs[i].result + b->recs[i].error + b->recs[i].log;
+    }
+
+    if (more != NULL) {
+        tq_buf_add(&more->bytes, b->bytes.p + keep, b->bytes.len - keep);
+    }
+
+    if (more == NULL || more->bytes.failed) {
+        if (more != NULL) {
+            more->bytes.failed = 0;
+            spare_batch(w, more);
+        }
+        w->done.wait_until_ms = tw_now(w) + WAIT_MIN_MS;
+        (void) uv_timer_start(&w->done.retry, on_retry, WAIT_MIN_MS, 0);
+        return;
+    }
+
+    more->n = b->n - half;
+    memcpy(more->recs, b->recs + half, more->n * sizeof(more->recs[0]));
+    b->n = half;
+    b->bytes.len = keep;
+
+    *w->done.last = more;
+    w->done.last = &more->next;
+    w->done.batches++;
+}
+
 static void
 on_answer(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 {
@@ -265,11 +302,15 @@ on_answer(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         read_verdicts(w, b, reply);
         finish(w, b);
 
-    } else if (err == TQ_ERR_OTHER && ++b->tries >= TQ_DONE_TRIES) {
+    } else if (tq_redis_err_script(reply) && b->n > 1) {
+        split(w, b);
+
+    } else if (tq_redis_err_script(reply) && ++b->tries >= TQ_DONE_TRIES) {
         TW_LOG(TW_ERROR, "Redis refuses outcomes for good, they are lost",
-            tw_fs("call", kinds[b->kind]), tw_fi("jobs", b->n),
-            tw_fi("first_job", b->recs[0].id), tw_fs("error", reply->str));
+            tw_fs("call", kinds[b->kind]), tw_fi("job", b->recs[0].id),
+            tw_fs("error", reply->str));
         finish(w, b);
+        w->trouble[TW_ASK_OUTCOME] = 0;
 
     } else {
         wait_after(w, b, reply);

@@ -28,6 +28,12 @@ on_retry(uv_timer_t *t)
 }
 
 static void
+ask_later(tw_worker_t *w)
+{
+    (void) uv_timer_start(&w->session.retry, on_retry, RETRY_MS, 0);
+}
+
+static void
 retry(tw_worker_t *w, const char *what, const redisReply *reply)
 {
     const char  *text = reply->type == REDIS_REPLY_ERROR ? reply->str
@@ -43,7 +49,7 @@ retry(tw_worker_t *w, const char *what, const redisReply *reply)
             tw_fs("namespace", w->o->ns));
     }
 
-    (void) uv_timer_start(&w->session.retry, on_retry, RETRY_MS, 0);
+    ask_later(w);
 }
 
 static void
@@ -163,7 +169,7 @@ recover(tw_worker_t *w)
 
     h.ids = calloc(w->busy + tw_done_count(w) + 1, sizeof(int64_t));
     if (h.ids == NULL) {
-        (void) uv_timer_start(&w->session.retry, on_retry, RETRY_MS, 0);
+        ask_later(w);
         return;
     }
 
@@ -178,7 +184,7 @@ recover(tw_worker_t *w)
     if (tw_rconn_call(w->redis, tq_recover_call(&w->ns, w->id,
         w->session.cursor, h.ids, h.n, on_recovered, w)) != 0)
     {
-        (void) uv_timer_start(&w->session.retry, on_retry, RETRY_MS, 0);
+        ask_later(w);
     }
 
     free(h.ids);
@@ -266,10 +272,12 @@ seed(tw_worker_t *w)
     (void) tw_rconn_call(w->redis, tq_config_get_call(&w->ns, on_config, w));
 }
 
-/* Asks for everything that is still open; the answers come in this order. */
+/* Asks for everything that is still open; the answers come in this order. What
+ * could not be handed over (no memory, too much waits) is asked later. */
 static void
 ask(tw_worker_t *w)
 {
+    int            failed = 0;
     unsigned char  fresh[TQ_UUID_KEY_LEN];
 
     if (!tw_rconn_ready(w->redis)) {
@@ -277,23 +285,26 @@ ask(tw_worker_t *w)
     }
 
     if (w->session.gate & TW_GATE_POLICY) {
-        (void) tw_rconn_call(w->redis, tq_probe_call(&w->ns, on_probe, w));
+        failed |= tw_rconn_call(w->redis, tq_probe_call(&w->ns, on_probe, w));
     }
 
     if (!w->session.seeded) {
         seed(w);
     }
 
-    if ((w->session.gate & TW_GATE_UUID)
-        && uv_random(NULL, NULL, fresh, sizeof(fresh), 0, NULL) == 0)
-    {
-        (void) tw_rconn_call(w->redis, tq_uuid_key_call(&w->ns, fresh,
-            on_uuid_key, w));
+    if (w->session.gate & TW_GATE_UUID) {
+        failed |= uv_random(NULL, NULL, fresh, sizeof(fresh), 0, NULL) != 0
+                  || tw_rconn_call(w->redis, tq_uuid_key_call(&w->ns, fresh,
+                      on_uuid_key, w)) != 0;
     }
 
     if (w->session.gate & TW_GATE_RECOVER) {
         w->session.cursor = 0;
         recover(w);
+    }
+
+    if (failed) {
+        ask_later(w);
     }
 }
 

@@ -158,9 +158,52 @@ on_unblocked(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     }
 }
 
+static void
+on_client_id(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    int64_t       id;
+    tw_worker_t  *w = call->data;
+
+    w->wake.asking = 0;
+
+    if (result != TQ_CALL_REPLY) {
+        return;
+    }
+
+    id = tq_client_id_result(reply);
+    if (id < 0) {
+        w->wake.ask_at_ms = tw_now(w) + TQ_WAKE_MAX_MS;
+        if (tw_trouble_reply(w, TW_ASK_WAKE, reply)) {
+            TW_LOG(TW_ERROR, "CLIENT ID failed: jobs start late",
+                tw_fs("error", reply->type == REDIS_REPLY_ERROR ? reply->str
+                      : "unexpected reply"));
+        }
+        return;
+    }
+
+    w->wake.client_id = id;
+}
+
+/* Until it is known nothing can end a blocking read, so none begins. What
+ * Redis refuses now, or cannot be sent, is asked again. */
+static void
+ask_client_id(tw_worker_t *w)
+{
+    if (!w->wake.asking && tw_rconn_ready(w->wake.conn)
+        && tw_now(w) >= w->wake.ask_at_ms)
+    {
+        w->wake.asking = tw_rconn_call(w->wake.conn,
+            tq_client_id_call(on_client_id, w)) == 0;
+    }
+}
+
 void
 tw_wake_turn(tw_worker_t *w)
 {
+    if (w->wake.client_id == 0) {
+        ask_client_id(w);
+    }
+
     if (w->wake.client_id == 0 || w->phase >= TW_LEAVING) {
         return;
     }
@@ -184,38 +227,15 @@ tw_wake_turn(tw_worker_t *w)
 }
 
 static void
-on_client_id(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
-{
-    int64_t       id;
-    tw_worker_t  *w = call->data;
-
-    if (result != TQ_CALL_REPLY) {
-        return;
-    }
-
-    id = tq_client_id_result(reply);
-    if (id < 0) {
-        if (tw_trouble_reply(w, TW_ASK_WAKE, reply)) {
-            TW_LOG(TW_ERROR, "CLIENT ID failed: jobs start late",
-                tw_fs("error", reply->type == REDIS_REPLY_ERROR ? reply->str
-                      : "unexpected reply"));
-        }
-        return;
-    }
-
-    w->wake.client_id = id;
-}
-
-static void
 on_state(void *data, int ready, const char *why)
 {
     tw_worker_t  *w = data;
 
     w->wake.client_id = 0;
+    w->wake.ask_at_ms = 0;
 
     if (ready) {
-        (void) tw_rconn_call(w->wake.conn, tq_client_id_call(on_client_id,
-            w));
+        ask_client_id(w);
     } else {
         TW_LOG(TW_DEBUG, "blocking connection lost", tw_fs("why", why));
     }

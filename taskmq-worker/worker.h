@@ -82,7 +82,9 @@ typedef struct {
 
 typedef struct {
     tw_rconn_t    *conn;
-    int64_t        client_id; /* 0: not known */
+    int64_t        client_id; /* 0: not known … */
+    int            asking;    /* … but asked for */
+    int64_t        ask_at_ms; /* … or not before this */
     int            blocked;   /* a blocking read is under way */
     unsigned       keys;      /* handlers it waits for */
     int            unblocking;

@@ -152,6 +152,7 @@ class Conn:
             while True:
                 words, raw = self.read_command()
                 names = self.fake.names(words)
+                self.words = words
 
                 def ask():
                     self.back.sendall(raw)

@@ -157,13 +157,64 @@ class Outcomes(Fake):
                 self.faulty("complete", {**UNDONE, **DONE}[name],
                             options=',"result":"%s"' % ("r" * 600000))
 
+    def test_errors_that_are_none_of_theirs(self):
+        """However often Redis refuses for a reason that has nothing to do
+        with the outcome, it is repeated and the job runs once."""
+        for call in ("complete", "fail"):
+            for text in ("MOVED 3999 127.0.0.1:6381", "ASK 1 x",
+                         "TRYAGAIN Multiple keys request", "ERR no",
+                         "ERR max number of clients reached",
+                         "UNKILLABLE x"):
+                with self.subTest(call=call, text=text):
+                    self.faulty(call, error(text), times=7,
+                                options=',"fail":"on purpose"'
+                                if call == "fail" else "", policy="n",
+                                state="F" if call == "fail" else "S")
+        self.assertNotIn("they are lost", self.w.tail(1 << 24))
+
+    def test_one_bad_outcome(self):
+        """A script that fails at one job of many: the others get there."""
+        def spoil(conn, ask):
+            if b"%d" % jobs[7] in conn.words:
+                conn.send(b"-ERR x script: f, on @user_script:9.\r\n")
+            else:
+                conn.send(ask())
+
+        jobs = []
+        go = threading.Event()
+        self.addCleanup(go.set)
+
+        def hold(conn, ask):
+            go.wait(5)
+            conn.send(ask())
+
+        self.fake.say("claim", hold, times=1)
+        self.fake.say("complete", spoil)
+        at = len(self.w.tail(1 << 24))
+        for _ in range(20):
+            jobs.append(self.add("n")[0])
+        go.set()
+        wait_for(lambda: "they are lost" in self.w.tail(1 << 24)[at:], 30)
+        for i in jobs:
+            if i != jobs[7]:
+                self.ends(i)
+        log = self.w.tail(1 << 24)[at:]
+        self.assertEqual(log.count("they are lost"), 1, log)
+        self.assertIn("job=%d" % jobs[7], log)
+        # that one's lease runs out
+        self.fake.well()
+        self.ends(jobs[7])
+        self.assertEqual([self.crashes(i) for i in jobs],
+                         [0] * 7 + [1] + [0] * 12)
+
     def test_never_taken(self):
-        """Wrong answers, and an error for ever: the outcome is lost, and
-        said to be; the lease runs out and the job runs again."""
+        """Wrong answers, and a script that always fails: the outcome is lost,
+        and said to be; the lease runs out and the job runs again."""
         for rule, times, words in (
                 (reply(b"+OK\r\n"), 1, "unreadable verdict"),
                 (reply(b"*1\r\n$1\r\nx\r\n"), 1, "unreadable verdict"),
-                (error("ERR no"), 5, "they are lost")):
+                (error("ERR x script: f, on @user_script:9."), 5,
+                 "they are lost")):
             with self.subTest(words):
                 at = len(self.w.tail(1 << 20))
                 self.fake.say("complete", rule, times)

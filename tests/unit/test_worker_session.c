@@ -1,0 +1,225 @@
+/* What is asked on a new connection before the worker claims: a call that
+ * cannot be handed over is asked again, and does not leave the gate shut until
+ * the next connection. The connection and the timer are played by this test. */
+
+#include "unit.h"
+
+#include "../../taskmq-worker/session.c"
+#include "../../taskmq-worker/trouble.c"
+
+static int           refuse;      /* bits: which calls cannot be handed over */
+static int           no_random;
+static unsigned      asked;
+static uv_timer_cb   armed;
+static struct {
+    tq_call_cb   cb;
+    void        *data;
+} calls[16];
+static tw_options_t  options = { .ns = "x", .url = { .user = "" } };
+static tw_worker_t   w;
+
+int
+tw_rconn_call(tw_rconn_t *c, tq_call_t *call)
+{
+    (void) c;
+    assert_non_null(call);
+    if (refuse & 1 << asked++) {
+        tq_call_free(call);
+        return -1;
+    }
+
+    calls[asked - 1].cb = call->cb;
+    calls[asked - 1].data = call->data;
+    tq_call_free(call);
+
+    return 0;
+}
+
+int
+tw_rconn_ready(const tw_rconn_t *c)
+{
+    (void) c;
+    return 1;
+}
+
+int
+uv_random(uv_loop_t *loop, uv_random_t *req, void *buf, size_t len,
+    unsigned flags, uv_random_cb cb)
+{
+    (void) loop;
+    (void) req;
+    (void) flags;
+    (void) cb;
+    memset(buf, 'k', len);
+
+    return no_random ? UV_EIO : 0;
+}
+
+int
+uv_timer_init(uv_loop_t *loop, uv_timer_t *t)
+{
+    (void) loop;
+    (void) t;
+    return 0;
+}
+
+int
+uv_timer_start(uv_timer_t *t, uv_timer_cb cb, uint64_t ms, uint64_t repeat)
+{
+    (void) t;
+    (void) ms;
+    (void) repeat;
+    armed = cb;
+    return 0;
+}
+
+int
+uv_timer_stop(uv_timer_t *t)
+{
+    (void) t;
+    armed = NULL;
+    return 0;
+}
+
+int
+uv_is_active(const uv_handle_t *h)
+{
+    (void) h;
+    return armed != NULL;
+}
+
+void
+uv_close(uv_handle_t *h, uv_close_cb cb)
+{
+    (void) h;
+    (void) cb;
+}
+
+unsigned
+tw_done_count(tw_worker_t *worker)
+{
+    (void) worker;
+    return 0;
+}
+
+void
+tw_done_each(tw_worker_t *worker,
+    void (*f)(void *data, int64_t id, const tq_token_t *token), void *data)
+{
+    (void) worker;
+    (void) f;
+    (void) data;
+}
+
+void
+tw_die(tw_worker_t *worker)
+{
+    (void) worker;
+    fail();
+}
+
+void
+tw_log_fields(tw_level_t level, const char *msg, const tw_field_t *fields)
+{
+    (void) level;
+    (void) msg;
+    (void) fields;
+}
+
+int
+tw_log_on(tw_level_t level)
+{
+    (void) level;
+    return 0;
+}
+
+/* Redis answers all that was asked. */
+static void
+answer(void)
+{
+    static redisReply  three[3];
+    static char        key[] = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk";
+    unsigned           i;
+    redisReply        *of[3] = { &three[0], &three[1], &three[2] };
+    redisReply         array = { .type = REDIS_REPLY_ARRAY, .element = of };
+    redisReply         text = { .type = REDIS_REPLY_STRING, .str = key,
+                                .len = 32 };
+    tq_call_t          call;
+
+    for (i = 0; i < 3; i++) {
+        three[i].type = REDIS_REPLY_INTEGER;
+        three[i].integer = i == 2;
+    }
+
+    for (i = 0; i < asked; i++) {
+        if (calls[i].cb != NULL) {
+            memset(&call, 0, sizeof(call));
+            call.data = calls[i].data;
+            array.elements = calls[i].cb == on_probe ? 3 : 2;
+            calls[i].cb(&call, TQ_CALL_REPLY,
+                calls[i].cb == on_uuid_key ? &text : &array);
+            calls[i].cb = NULL;
+        }
+    }
+
+    asked = 0;
+}
+
+static void
+open_after(int refused, int random_fails)
+{
+    uv_timer_cb  cb;
+
+    memset(&w, 0, sizeof(w));
+    memset(calls, 0, sizeof(calls));
+    w.o = &options;
+    w.session.seeded = 1;
+    w.phase = TW_RUNNING;
+    (void) tq_ns_init(&w.ns, "x", 1);
+    (void) tw_session_init(&w);
+    armed = NULL;
+    asked = 0;
+    refuse = refused;
+    no_random = random_fails;
+
+    tw_session_ready(&w);
+    answer();
+    assert_int_equal(w.session.gate != 0, refused != 0 || random_fails);
+    assert_int_equal(armed != NULL, refused != 0 || random_fails);
+
+    refuse = 0;
+    no_random = 0;
+    if (armed != NULL) {
+        cb = armed;
+        armed = NULL;
+        cb(&w.session.retry);
+        answer();
+    }
+
+    assert_int_equal(w.session.gate, 0);
+    assert_null(armed);
+    assert_int_equal(w.claim.want, 1);
+}
+
+static void
+calls_that_fail(void **state)
+{
+    int  refused;
+
+    (void) state;
+    for (refused = 0; refused < 8; refused++) {
+        open_after(refused, 0);
+    }
+
+    open_after(0, 1);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(calls_that_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
