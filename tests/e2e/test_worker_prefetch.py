@@ -217,9 +217,11 @@ class Slots(Base):
         s = self.desk_of({"t": {"instances": 1, "prefetch": 100},
                           "a": {"instances": 1, "prefetch": 100},
                           "u": {"instances": 2}})
+        w = self.worker(s, "--concurrency", concurrency)
+        w.signal(signal.SIGSTOP)        # one claim is for both
         s.add_many("t", [self.gate(s, **data)] * 20)
         s.add_many("a", [self.gate(s)] * 20)
-        self.worker(s, "--concurrency", concurrency)
+        w.signal(signal.SIGCONT)
         self.wait_held(s, held)
         for job in [s.add("u", {"name": "other"}) for _ in range(2)]:
             s.wait_done(job)
