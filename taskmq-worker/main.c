@@ -89,6 +89,7 @@ main(int argc, char **argv)
     }
 
     tw_conf_warn_prefetch(&conf, o.concurrency);
+    tw_conf_warn_users(&conf);
 
     tq_secret_no_dump();
     tw_notify_init();

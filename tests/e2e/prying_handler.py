@@ -3,6 +3,7 @@ what it can read of its worker. Answers each task with what it found."""
 
 import json
 import os
+import resource
 import sys
 
 
@@ -25,6 +26,19 @@ def read(path):
         return f.read(4096)
 
 
+def reach(pid):
+    """What would change another process; here nothing does."""
+    core = resource.RLIMIT_CORE
+    return {name: attempt(f) for name, f in (
+        ("signal", lambda: os.kill(pid, 0)),
+        ("limit", lambda: resource.prlimit(
+            pid, core, resource.prlimit(pid, core))),
+        ("renice", lambda: os.setpriority(
+            os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid))),
+        ("pin", lambda: os.sched_setaffinity(
+            pid, os.sched_getaffinity(pid))))}
+
+
 def found():
     parent = "/proc/%d/" % os.getppid()
     with open("/proc/self/environ", "rb") as f:
@@ -39,6 +53,7 @@ def found():
         "fds": {fd: os.readlink("/proc/self/fd/" + fd)
                 for fd in os.listdir("/proc/self/fd")
                 if os.path.exists("/proc/self/fd/" + fd)},
+        "reach": reach(os.getppid()),
         "parent": {name: attempt(f) for name, f in (
             ("environ", lambda: read(parent + "environ")),
             ("mem", lambda: open(parent + "mem", "rb")),

@@ -3,6 +3,7 @@ handler can see of its worker, and where secrets are in nginx's memory."""
 
 import os
 import re
+import signal
 import subprocess
 import unittest
 
@@ -99,6 +100,60 @@ class Children(unittest.TestCase):
         for name in self.handlers:
             parent = self.found(name)["parent"]
             self.assertEqual(set(parent.values()), {"denied"}, parent)
+
+
+    @unittest.skipIf(os.getuid() != 0, "needs root to become another user")
+    def test_worker_is_out_of_reach_of_other_users(self):
+        self.assertEqual(self.found("other")["reach"], dict.fromkeys(
+            ("signal", "limit", "renice", "pin"), "denied"))
+
+
+class SameUser(unittest.TestCase):
+    """Whom nothing can keep from their worker are named at its start."""
+    ROOT = "handlers run as root, and can stop, slow down or limit the " \
+        "worker: give them a user handlers="
+    OWN = "handlers run as the worker's own user, and can stop, slow down " \
+        "or limit it"
+
+    def said(self, handlers, *words, hup=None):
+        """The warnings of a worker with these handlers."""
+        with Desk(aof=False, handlers=handlers) as s:
+            os.chmod(s.dir, 0o755)
+            os.chmod(s.sock, 0o777)
+            w = s.start("worker", list(words) + [
+                os.path.join(BUILD, "taskmq-worker"), "--config", s.toml],
+                env=dict(os.environ, TASKMQ_REDIS_URL=s.url("worker")))
+            wait_for(lambda: " running " in w.tail(), 10, "it runs")
+            if hup is not None:
+                s.write_handlers(hup)
+                w.signal(signal.SIGHUP)
+                wait_for(lambda: "configuration reloaded" in w.tail(), 10)
+            return [line for line in w.tail().splitlines()
+                    if " warn " in line]
+
+    @unittest.skipIf(os.getuid() != 0, "needs root")
+    def test_root(self):
+        mine = {"command": PRYING, "instances": 1}
+        nobody = dict(mine, user="nobody")
+        noop = {"builtin": "noop"}
+        for handlers, said in (
+                ({"n": noop, "a": mine, "b": mine, "c": nobody},
+                 self.ROOT + "2 first=a"),
+                ({"a": dict(mine, user="root")}, self.ROOT + "1 first=a"),
+                ({"c": nobody, "n": noop}, None)):
+            with self.subTest(handlers):
+                lines = self.said(handlers)
+                self.assertEqual(len(lines), 1 if said else 0, lines)
+                self.assertIn(said or "", "".join(lines))
+        lines = self.said({"n": noop}, hup={"n": noop, "z": mine})
+        self.assertEqual(len(lines), 1, lines)
+        self.assertIn(self.ROOT + "1 first=z", lines[0])
+
+    def test_own_user(self):
+        words = ["setpriv", "--reuid", "65534", "--regid", "65534",
+                 "--clear-groups"] if os.getuid() == 0 else []
+        lines = self.said({"a": {"command": ["cat"]}}, *words)
+        self.assertIn(self.OWN, "".join(lines))
 
 
 class Reading(unittest.TestCase):
