@@ -6,7 +6,7 @@ another kernel than the machine's.
 It needs an x86-64 with Debian's qemu-system-x86, linux-image-amd64 and
 busybox-static; no KVM, no root, and no processor of a special kind: QEMU
 computes every instruction itself (TCG). The machine's files are there by 9p,
-read-only; what is written goes to /dev/shm.
+read-only; what is written goes to /dev/shm, or with systemd into memory.
 """
 
 import glob
@@ -19,8 +19,8 @@ import subprocess
 import tempfile
 import unittest
 
-BOOT_TIMEOUT_S = 240
-WANTED = ("9p", "9pnet_virtio", "virtio_pci")
+BOOT_TIMEOUT_S = 600     # with all processors busy, too
+WANTED = ("9p", "9pnet_virtio", "virtio_pci", "overlay")
 
 # The first process, of the initramfs: from here to the machine's files.
 INIT = """#!/bin/busybox sh
@@ -31,7 +31,7 @@ for m in %(modules)s; do
     /bin/busybox insmod /modules/$m || echo "insmod $m failed"
 done
 how=trans=virtio,version=9p2000.L,msize=262144
-/bin/busybox mount -t 9p -o ro,cache=loose,$how host /host
+%(root)s
 /bin/busybox mount -t devtmpfs dev /host/dev
 /bin/busybox mkdir -p /host/dev/shm /host/dev/pts
 /bin/busybox mount -t tmpfs tmpfs /host/dev/shm
@@ -39,13 +39,32 @@ how=trans=virtio,version=9p2000.L,msize=262144
 /bin/busybox mount -t 9p -o cache=none,$how out /host/dev/shm/out
 /bin/busybox cp /script /host/dev/shm/script
 /bin/busybox umount /proc
-exec /bin/busybox switch_root /host /bin/sh /dev/shm/script
+exec /bin/busybox switch_root /host %(first)s
+"""
+HOST = "/bin/busybox mount -t 9p -o ro,cache=loose,$how host "
+# Here the machine's files may be changed; the changes are in memory.
+OVERLAY = """/bin/busybox mkdir -p /lower /upper
+%s/lower
+/bin/busybox mount -t tmpfs tmpfs /upper
+/bin/busybox mkdir /upper/files /upper/work
+/bin/busybox mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,\
+workdir=/upper/work overlay /host
+/bin/busybox cp /guest.service /host/etc/systemd/system
+""" % HOST
+UNIT = """[Service]
+Type=oneshot
+ExecStart=/bin/sh /dev/shm/script
 """
 
-# The first process, of the machine's files.
+# Nothing here needs them, and they take half a minute.
+SLOW_UNITS = ("systemd-tmpfiles-setup.service", "systemd-udevd.service",
+              "systemd-udev-trigger.service", "systemd-journal-flush.service",
+              "systemd-hwdb-update.service", "ldconfig.service")
+
+# Of the machine's files: the first process, or a service of systemd's.
 SCRIPT = """export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/dev/shm
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
+[ -e /proc/1 ] || mount -t proc proc /proc
+[ -e /sys/fs ] || mount -t sysfs sysfs /sys
 ip link set lo up
 exec < /dev/null > /dev/shm/out/said 2>&1
 (
@@ -67,7 +86,7 @@ def kernels():
                                                  os.R_OK)), key=order)
 
 
-def needs():
+def needs(systemd):
     """Skips the test, and says what is missing."""
     missing = []
     if platform.machine() != "x86_64":
@@ -77,6 +96,8 @@ def needs():
     if not kernels():
         missing.append("a kernel in /boot that can be read, with its module "
                        "9p in /lib/modules (package linux-image-amd64)")
+    if systemd and not os.access("/lib/systemd/systemd", os.X_OK):
+        missing.append("systemd (package systemd)")
     if not shutil.which("busybox"):
         missing.append("busybox (package busybox-static)")
     if missing:
@@ -101,7 +122,7 @@ def modules(version):
     return [at + path for path in order]
 
 
-def initramfs(d, version, script):
+def initramfs(d, version, script, systemd):
     """The archive in folder d; returns its path."""
     root = os.path.join(d, "initramfs")
     os.makedirs(os.path.join(root, "bin"))
@@ -113,7 +134,12 @@ def initramfs(d, version, script):
         names.append(os.path.basename(path).split(".ko")[0] + ".ko")
         with data, open(os.path.join(root, "modules", names[-1]), "wb") as f:
             shutil.copyfileobj(data, f)
-    for name, text in (("init", INIT % {"modules": " ".join(names)}),
+    init = INIT % {
+        "modules": " ".join(names),
+        "root": OVERLAY if systemd else HOST + "/host",
+        "first": "/lib/systemd/systemd --unit=guest.service" if systemd
+                 else "/bin/sh /dev/shm/script"}
+    for name, text in (("init", init), ("guest.service", UNIT),
                        ("script", SCRIPT % script)):
         with open(os.path.join(root, name), "w") as f:
             f.write(text)
@@ -130,10 +156,11 @@ def initramfs(d, version, script):
     return archive
 
 
-def run(script):
+def run(script, systemd=False):
     """Boots, runs the shell script as root, powers off; returns what it
-    printed."""
-    needs()
+    printed. With systemd it is a service beside those that it starts, and may
+    change the machine's files, as far as the guest can tell."""
+    needs(systemd)
     version = kernels()[-1]
     with tempfile.TemporaryDirectory() as d:
         out = os.path.join(d, "out")
@@ -143,8 +170,10 @@ def run(script):
                 "-m", "1024", "-nodefaults", "-no-user-config", "-no-reboot",
                 "-display", "none", "-serial", "stdio",
                 "-kernel", "/boot/vmlinuz-" + version,
-                "-initrd", initramfs(d, version, script),
-                "-append", "console=ttyS0 quiet panic=-1",
+                "-initrd", initramfs(d, version, script, systemd),
+                "-append", " ".join(
+                    ["console=ttyS0 quiet panic=-1"]
+                    + ["systemd.mask=" + unit for unit in SLOW_UNITS]),
                 "-virtfs", share % ("host", "/") + ",readonly=on",
                 "-virtfs", share % ("out", out)]
         try:
