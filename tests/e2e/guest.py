@@ -63,8 +63,7 @@ SLOW_UNITS = ("systemd-tmpfiles-setup.service", "systemd-udevd.service",
 
 # Of the machine's files: the first process, or a service of systemd's.
 SCRIPT = """export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/dev/shm
-[ -e /proc/1 ] || mount -t proc proc /proc
-[ -e /sys/fs ] || mount -t sysfs sysfs /sys
+[ $$ != 1 ] || { mount -t proc proc /proc; mount -t sysfs sysfs /sys; }
 ip link set lo up
 exec < /dev/null > /dev/shm/out/said 2>&1
 (
