@@ -109,7 +109,7 @@ class Jobs(Shared):
             self.assertEqual(job["result"], result)
 
     def test_noise_on_stdout_is_skipped(self):
-        noise = 'hello\n{"a":1}\n[]\n{"status":"perhaps"}\n{"status":'
+        noise = 'hello\n{"a":1}\n[]\n{"status":"perhaps"}\n{"stat'
         job = self.s.wait_done(self.s.add("t", {"noise": noise,
                                                 "result": 7}))
         self.assertEqual(job["result"], 7)
