@@ -266,6 +266,15 @@ int tq_config_set_result(const redisReply *reply, int *kept);
 /* 1: pair i; 0: no more; -1: bad reply. */
 int tq_config_pair(const redisReply *reply, unsigned i, tq_str_t *name,
     tq_str_t *value);
+/* Handlers whose processes are to be replaced: pair i of the reply to get. 1
+ * with the handler and Redis' time; 0: another setting; -1: no more, or a bad
+ * reply. */
+int tq_config_restart(const redisReply *reply, unsigned i, tq_str_t *handler,
+    int64_t *at_ms);
+/* Processes of this handler that were started before this time, in seconds of
+ * Redis' clock, are to be replaced; tq_config_set_result() reads the reply. */
+tq_call_t *tq_config_restart_call(const tq_ns_t *ns, const char *handler,
+    int64_t at_s, tq_call_cb cb, void *data);
 /* Checks a setting before it is sent; value NULL: only its name. NULL fine, else
  * a static sentence. */
 const char *tq_config_check(const char *name, const char *value);

@@ -46,6 +46,9 @@ static const tq_setting_t  tq_settings[] = {
       "expected whole seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S) },
 };
 
+/* Before a handler's name; not among the settings that people see. */
+#define RESTART  "restart:"
+
 #define TQ_SETTINGS  (sizeof(tq_settings) / sizeof(tq_settings[0]))
 
 /* Not one of the scripts: a plain EVAL may read under any condition (a full
@@ -226,6 +229,55 @@ tq_config_pair(const redisReply *reply, unsigned i, tq_str_t *name,
             return tq_reply_str(reply->element[n + 1], value) == 0 ? 1 : -1;
         }
     }
+
+    return 1;
+}
+
+
+tq_call_t *
+tq_config_restart_call(const tq_ns_t *ns, const char *handler, int64_t at_s,
+    tq_call_cb cb, void *data)
+{
+    char  name[sizeof(RESTART) + TQ_HANDLER_MAX], value[24];
+
+    snprintf(name, sizeof(name), RESTART "%s", handler);
+    snprintf(value, sizeof(value), "%lld", (long long) at_s);
+
+    return tq_config_set_call(ns, name, value, 0, cb, data);
+}
+
+
+int
+tq_config_restart(const redisReply *reply, unsigned i, tq_str_t *handler,
+    int64_t *at_ms)
+{
+    size_t    k;
+    tq_str_t  name, value;
+
+    if (tq_reply_array(reply, 0) != 0 || 2 * (size_t) i + 1 >= reply->elements
+        || tq_reply_str(reply->element[2 * i], &name) != 0
+        || tq_reply_str(reply->element[2 * i + 1], &value) != 0)
+    {
+        return -1;
+    }
+
+    if (name.len <= sizeof(RESTART) - 1 || value.len > 12
+        || memcmp(name.p, RESTART, sizeof(RESTART) - 1) != 0)
+    {
+        return 0;
+    }
+
+    handler->p = name.p + sizeof(RESTART) - 1;
+    handler->len = name.len - (sizeof(RESTART) - 1);
+
+    for (*at_ms = 0, k = 0; k < value.len; k++) {
+        if (value.p[k] < '0' || value.p[k] > '9') {
+            return 0;
+        }
+        *at_ms = *at_ms * 10 + (value.p[k] - '0');
+    }
+
+    *at_ms *= 1000;
 
     return 1;
 }

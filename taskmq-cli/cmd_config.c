@@ -269,7 +269,70 @@ cmd_config(tc_t *tc, int argc, char **argv)
 }
 
 
+/* Redis' clock tells what is older; its next whole second, so that nothing
+ * started by now counts as new. */
+static int
+cmd_restart(tc_t *tc, int argc, char **argv)
+{
+    int                n, code, kept;
+    int64_t            at_s;
+    tq_buf_t           b = { 0 };
+    tq_stats_t         stats;
+    const redisReply  *reply;
+
+    n = tc_args(tc, argc, argv, NULL);
+    if (n < 0) {
+        return TC_USAGE;
+    }
+
+    if (n != 1 || !tq_handler_name_ok(argv[0], strlen(argv[0]))) {
+        return tc_usage(tc, n == 1 ? "\"%s\" is not a handler's name"
+                        : "which handler?", argv[0]);
+    }
+
+    code = tc_connect(tc);
+    if (code != TC_OK) {
+        return code;
+    }
+
+    reply = tc_run(tc, tq_stats_call(&tc->ns, NULL, NULL), &code);
+    if (reply == NULL) {
+        return code;
+    }
+
+    if (tq_stats_result(reply, &stats) != 0) {
+        return tc_bad_reply(tc);
+    }
+
+    at_s = stats.now_ms / 1000 + 1;
+
+    reply = tc_run(tc, tq_config_restart_call(&tc->ns, argv[0], at_s, NULL,
+                                              NULL), &code);
+    if (reply == NULL) {
+        return code;
+    }
+
+    if (tq_config_set_result(reply, &kept) != 0) {
+        return tc_bad_reply(tc);
+    }
+
+    tq_buf_addf(&b, tc->json ? "{\"handler\":\"%s\",\"workers\":%u}\n"
+                : "%s: workers that serve it replace its processes, one by "
+                "one (workers in all: %u)\n", argv[0], stats.workers);
+
+    return tc_print(tc, &b);
+}
+
+
 const tc_command_t  tc_config_commands[] = {
+    { "restart", cmd_restart, "replace a handler's processes one by one",
+      "usage: taskmq restart HANDLER\n"
+      "\n"
+      "For changed handler code: every worker that serves HANDLER replaces the\n"
+      "processes that were started before now. It learns that within a third\n"
+      "of its lease time, and has one at a time in hand: the new process runs\n"
+      "before the old one ends, which it does between two jobs. Where new\n"
+      "processes cannot start, the old ones go on.\n" },
     { "config", cmd_config, "show and change the namespace's settings",
       "usage: taskmq config [list]\n"
       "       taskmq config get NAME\n"

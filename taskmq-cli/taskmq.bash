@@ -33,8 +33,8 @@ _taskmq_options()
 _taskmq()
 {
     local commands="add-job get-job inspect logs list list-dead cancel retry
-        delete replay replay-dead stats config token check-handler serve-api
-        run-worker"
+        delete replay replay-dead stats config restart token check-handler
+        serve-api run-worker"
     local settings="selection retention_s dead_retention_s dead_max
         max_retries daemon_max_retries retry_wait_ms retry_wait_max_ms
         idempotency_ttl_s"

@@ -214,6 +214,7 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
     TQ_FAIL("claim-replied");
     w->claim.last_ok_ms = tw_now(w);
+    w->claim.ahead_ms = head.now_ms - tw_now(w);
     w->claim.hungry = head.jobs == total;
     set_due(w, &head);
     take_jobs(w, reply, head.jobs, no);

@@ -100,8 +100,9 @@ tw_inst_start(tw_inst_t *inst)
     }
 
     inst->child = c;
+    inst->child = c;
     inst->born_ms = tw_now(inst->pool->w);
-    inst->tasks = 0;
+    inst->forked_ms = inst->born_ms;
     tw_inst_forget_ids(inst);
     tw_inst_set_state(inst, TW_INST_STARTING);
 
@@ -121,6 +122,7 @@ replace_if_due(tw_inst_t *inst)
         inst->child = inst->next;
         inst->next = NULL;
         inst->next_ready = 0;
+        inst->forked_ms = inst->next_ms;
         inst->born_ms = tw_now(inst->pool->w);
         inst->tasks = 0;
         tw_inst_forget_ids(inst);
@@ -128,8 +130,15 @@ replace_if_due(tw_inst_t *inst)
     } else if (max != 0 && inst->tasks >= (uint64_t) max && inst->next == NULL
                && tw_pool_may_start(inst->pool) && !inst->pool->stopping)
     {
-        inst->next = start_child(inst);
+        tw_inst_replace(inst);
     }
+}
+
+void
+tw_inst_replace(tw_inst_t *inst)
+{
+    inst->next = start_child(inst);
+    inst->next_ms = tw_now(inst->pool->w);
 }
 
 static void
@@ -497,6 +506,7 @@ take_over(tw_inst_t *inst)
 
     if (inst->next != NULL) {
         inst->next = NULL;
+        inst->forked_ms = inst->next_ms;
         inst->born_ms = tw_now(inst->pool->w);
         inst->tasks = 0;
         tw_inst_forget_ids(inst);

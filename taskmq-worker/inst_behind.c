@@ -13,7 +13,8 @@ tw_inst_room(const tw_inst_t *inst)
     uint64_t  held, max = (uint64_t) inst->pool->conf->max_tasks;
     unsigned  room = inst->pool->conf->prefetch - inst->behind;
 
-    if (!inst->ids) {
+    /* one that is to be replaced gets no more: it must become idle */
+    if (!inst->ids || inst->next != NULL) {
         return 0;
     }
 

@@ -189,6 +189,7 @@ static void
 on_beat(uv_timer_t *t)
 {
     extend(t->data);
+    tw_restart_ask(t->data);
 }
 
 static void on_reap(uv_timer_t *t);

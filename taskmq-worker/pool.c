@@ -82,6 +82,14 @@ tw_pool_start_soon(tw_pool_t *p)
     (void) uv_timer_start(&p->timer, on_timer, (uint64_t) wait, 0);
 }
 
+void
+tw_pool_turn_later(tw_pool_t *p)
+{
+    if (!uv_is_active((uv_handle_t *) &p->timer)) {
+        (void) uv_timer_start(&p->timer, on_timer, TQ_START_OK_MS, 0);
+    }
+}
+
 static int
 has_live(const tw_pool_t *p)
 {
@@ -351,6 +359,7 @@ tw_pools_turn(tw_worker_t *w)
         if (w->pools[i]->waiting != 0) {
             tw_slots_place(w, w->pools[i]);
         }
+        tw_restart_turn(w->pools[i]);
     }
 
     if (w->unwritten != NULL) {

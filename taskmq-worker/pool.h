@@ -38,6 +38,8 @@ struct tw_inst_s {
     tw_child_t      *next;            /* planned replacement, starting */
     int              next_ready;
     int64_t          born_ms;         /* of child */
+    int64_t          forked_ms;       /* … it may have been the next one then */
+    int64_t          next_ms;         /* the same of next */
     uint64_t         tasks;           /* answered by child */
     int              ids;             /* its answers carry the task's id: lines
                                          may be written ahead */
@@ -87,6 +89,11 @@ struct tw_pool_s {
     /* reload.c: a changed handler's next pool starts beside it, and takes
      * over when it can run its first job */
     tw_pool_t               *successor;
+
+    /* restart.c: Redis' time; processes from before it are replaced */
+    int64_t                  restart_ms;
+    int64_t                  restarted_ms;    /* … all of them are */
+    int                      restarting;
     int                      useful;  /* an instance was IDLE once */
     tw_pool_t               *next;    /* of those that were replaced */
     unsigned                 handles; /* to be closed before it is freed */
@@ -150,6 +157,9 @@ int tw_pool_may_start(const tw_pool_t *p);
  * back-off. */
 void tw_pool_start_soon(tw_pool_t *p);
 
+/* There will be a turn in TQ_START_OK_MS, if not earlier. */
+void tw_pool_turn_later(tw_pool_t *p);
+
 /* ---- inst.c ---- */
 
 void tw_inst_init(tw_pool_t *p, tw_inst_t *inst, unsigned no);
@@ -172,6 +182,20 @@ void tw_inst_start_timer(tw_inst_t *inst);
 void tw_inst_kill(tw_inst_t *inst, int hard);
 
 void tw_inst_stop(tw_inst_t *inst, tw_stop_t how);
+
+/* Starts the planned replacement of an instance that is IDLE or BUSY. */
+void tw_inst_replace(tw_inst_t *inst);
+
+/* ---- restart.c ---- */
+
+/* Asks Redis which handlers are to be restarted: with each heartbeat. */
+void tw_restart_ask(tw_worker_t *w);
+
+/* 1: this one's process is older than the last restart. */
+int tw_restart_due(const tw_inst_t *inst);
+
+/* One step, at the end of each turn. */
+void tw_restart_turn(tw_pool_t *p);
 
 /* ---- inst_behind.c: jobs behind the one that it works on ---- */
 

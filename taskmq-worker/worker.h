@@ -75,6 +75,8 @@ typedef struct {
     unsigned       refusals;  /* in a row */
     uv_timer_t     due;       /* the earliest scheduled job; also refusals */
     int64_t        last_ok_ms;        /* claiming works: seen by health */
+    int64_t        ahead_ms;          /* Redis' clock before ours, by the last
+                                         claim; 0: unknown */
     int64_t        unanswered_ms;     /* since when claims were asked in vain,
                                          on whatever connection; 0: they are
                                          answered */

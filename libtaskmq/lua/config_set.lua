@@ -2,7 +2,8 @@
 -- config_set: sets one setting, or unsets it, which leaves its default:
 -- selection (priority, fifo, lifo), or a whole number: retention_s,
 -- dead_retention_s, dead_max, max_retries, daemon_max_retries, retry_wait_ms,
--- retry_wait_max_ms, idempotency_ttl_s.
+-- retry_wait_max_ms, idempotency_ttl_s, and restart:HANDLER, a time in seconds
+-- (the workers replace the handler's older processes).
 --
 -- KEYS[1]  prefix
 -- ARGV     name, value, "0", "1" (seed): only where nothing is set, "-": unset,
@@ -25,7 +26,9 @@ if name == 'selection' then
     if not unset and not MODES[value] then
         return bad('config: selection is priority, fifo or lifo')
     end
-elseif not name or not NUMBERS[name] then
+elseif not name
+       or not (NUMBERS[name] or find(name, '^restart:[%w_.-]+$'))
+then
     return bad('config: no such setting')
 elseif not unset
        and (not value or not find(value, '^%d+$') or #value > 12) then

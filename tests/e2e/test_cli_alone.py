@@ -92,7 +92,7 @@ class Away(Alone):
         text = self.run_cli("--help").stdout
         commands = re.findall(r"(?m)^  ([a-z-]+) +\S", text)
         commands = [c for c in commands if not c.startswith("-")]
-        self.assertEqual(len(commands), 17, commands)
+        self.assertEqual(len(commands), 18, commands)
         for c in commands:
             out = self.run_cli(c, "--help")
             self.assertEqual(out.returncode, 0)
@@ -154,7 +154,7 @@ class Papers(Alone):
         found = self.help()
         self.assertEqual(self.complete(""), set(found))
         self.assertEqual(self.complete("re"),
-                         {"retry", "replay", "replay-dead"})
+                         {"restart", "retry", "replay", "replay-dead"})
         for c, options in found.items():
             self.assertEqual(self.complete(c, "--"), options, c)
         self.assertEqual(self.complete("--namespace", "list", "tok"),

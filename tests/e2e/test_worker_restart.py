@@ -1,0 +1,144 @@
+"""`taskmq restart HANDLER`: changed code, one process after the other."""
+
+import json
+import os
+import sys
+import threading
+import time
+import unittest
+
+from desk import Desk
+from harness import wait_for
+
+CODE = '''
+import json, os, sys, time
+for line in sys.stdin:
+    task = json.loads(line)
+    time.sleep(task["task_data"].get("sleep", 0))
+    print(json.dumps({"task_id": task["task_id"], "status": "success",
+                      "result": [%r, os.getpid()]}), flush=True)
+'''
+
+
+class Restart(unittest.TestCase):
+
+    def start(self, *args, n=3, **more):
+        s = Desk(lease=1, aof=False)
+        self.addCleanup(s.close)
+        self.code = s.path("code.py", (CODE % "one").encode())
+        one = dict({"command": [sys.executable, self.code], "instances": n},
+                   **more)
+        s.write_handlers({"h": one, "other": one})
+        return s, s.worker(*args)
+
+    def change(self, text):
+        with open(self.code + ".new", "w") as f:
+            f.write(text)
+        os.rename(self.code + ".new", self.code)
+
+    def restart(self, s, name="h"):
+        out = s.cli("restart", name)
+        self.assertEqual(out.returncode, 0, out)
+        return out.stdout.decode()
+
+    def look(self, s, handler="h", jobs=12):
+        """{version}, {pid} of those that answer jobs."""
+        ids = [s.add(handler, {"sleep": 0.02}) for _ in range(jobs)]
+        got = [s.wait_done(i, 20) for i in ids]
+        self.assertEqual({j["retries"] for j in got}, {0})
+        return ({j["result"][0] for j in got}, {j["result"][1] for j in got})
+
+    def replaced(self, w, times=1):
+        wait_for(lambda: w.tail(1 << 20).count("processes were replaced")
+                 >= times, 20, "replaced")
+
+    def test_changed_code(self):
+        """With jobs all the while: none is lost, late or run twice."""
+        for prefetch in (0, 8):
+            s, w = self.start(prefetch=prefetch)
+            _, other = self.look(s, "other")
+            version, before = self.look(s)
+            self.assertEqual(version, {"one"})
+            long = s.add("h", {"sleep": 2})
+            s.wait_status(long, "RUNNING")
+            self.change(CODE % "two")
+
+            # HUP looks at handlers.toml, which did not change
+            w.signal(1)
+            wait_for(lambda: "configuration reloaded" in w.tail(1 << 20), 10)
+            self.assertEqual(self.look(s)[0], {"one"})
+
+            ids, end = [], threading.Event()
+
+            def load():
+                while not end.wait(0.01):
+                    ids.append(s.add("h", {"sleep": 0.005}))
+
+            t = threading.Thread(target=load)
+            t.start()
+            try:
+                self.assertIn("workers in all: 1", self.restart(s))
+                self.replaced(w)
+            finally:
+                end.set()
+                t.join()
+            self.assertEqual(s.wait_done(long)["result"][0], "one")
+            for i in ids:
+                self.assertEqual(s.wait_done(i)["retries"], 0)
+            version, after = self.look(s)
+            self.assertEqual((version, before & after), ({"two"}, set()))
+            _, now = self.look(s, "other")
+            self.assertLessEqual(now, other | now)
+            self.assertTrue(now & other)
+            self.assertNotIn("cannot start", w.tail(1 << 20))
+            self.assertEqual(w.tail(1 << 20).count("are replaced"), 1)
+
+            # … and again
+            self.change(CODE % "three")
+            self.restart(s)
+            self.replaced(w, 2)
+            self.assertEqual(self.look(s)[0], {"three"})
+            self.assertEqual(w.stop(), 0)
+
+    def test_two_workers_and_a_third_later(self):
+        s, w = self.start()
+        w2 = s.worker()
+        self.change(CODE % "two")
+        self.restart(s)
+        for each in (w, w2):
+            self.replaced(each)
+        wait_for(lambda: int(s.redis("TIME")[0]) > int(s.redis(
+            "HGET", s.key("config"), "restart:h")), 5)
+        w3 = s.worker()
+        self.assertEqual(self.look(s, jobs=40)[0], {"two"})
+        self.assertNotIn("are replaced", w3.tail(1 << 20))
+        self.assertNotIn("restart", json.loads(
+            s.cli("--json", "config").stdout))
+
+    def test_broken_code(self):
+        """The first that cannot run is the last that is tried: the others
+        go on, and are replaced when it is mended."""
+        s, w = self.start()
+        _, before = self.look(s)
+        self.change("raise SystemExit(3)\n")
+        self.restart(s)
+        wait_for(lambda: "cannot start" in w.tail(1 << 20), 10)
+        for _ in range(3):
+            version, now = self.look(s)
+            self.assertEqual((version, now - before), ({"one"}, set()))
+            self.assertGreaterEqual(len(now), 2)
+        self.change(CODE % "two")
+        wait_for(lambda: self.look(s)[0] == {"two"}, 60)
+        self.replaced(w)
+
+    def test_wrong_names(self):
+        s, w = self.start()
+        for args in ((), ("a b",), ("h", "other"), ("",)):
+            self.assertEqual(s.cli("restart", *args).returncode, 2)
+        self.restart(s, "nobody")
+        out = json.loads(s.cli("--json", "restart", "h").stdout)
+        self.assertEqual(out, {"handler": "h", "workers": 1})
+
+
+if __name__ == "__main__":
+    unittest.main()
