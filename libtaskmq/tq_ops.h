@@ -91,6 +91,7 @@ typedef struct {
     int64_t   now_ms;         /* Redis' clock */
     int64_t   due_ms;         /* earliest scheduled job, 0: none */
     unsigned  jobs;
+    tq_str_t  counter;        /* of claims with jobs: it only grows */
 } tq_claim_head_t;
 
 int tq_claim_head(const redisReply *reply, tq_claim_head_t *out);
@@ -291,6 +292,10 @@ int tq_probe_result(const redisReply *reply, int64_t *waiting,
 tq_call_t *tq_uuid_key_call(const tq_ns_t *ns, const unsigned char fresh[32],
     tq_call_cb cb, void *data);
 int tq_uuid_key_result(const redisReply *reply, unsigned char key[32]);
+
+/* The same key, and nothing (a nil reply, a -1 of the decoder) where the
+ * namespace has none: costs Redis as little as can be. */
+tq_call_t *tq_uuid_peek_call(const tq_ns_t *ns, tq_call_cb cb, void *data);
 
 /* ---- wake-up (a worker's blocking connection) ---- */
 

@@ -344,6 +344,27 @@ tq_uuid_key_call(const tq_ns_t *ns, const unsigned char fresh[32],
 }
 
 
+tq_call_t *
+tq_uuid_peek_call(const tq_ns_t *ns, tq_call_cb cb, void *data)
+{
+    char        key[sizeof(ns->prefix) + sizeof("uuid-key")];
+    tq_call_t  *call;
+
+    call = tq_call_new(NULL, cb, data);
+    if (call == NULL) {
+        return NULL;
+    }
+
+    memcpy(key, ns->prefix, ns->len);
+    memcpy(key + ns->len, "uuid-key", sizeof("uuid-key") - 1);
+
+    tq_call_args(call, "GET");
+    tq_call_arg(call, key, ns->len + sizeof("uuid-key") - 1);
+
+    return tq_op_done(call);
+}
+
+
 int
 tq_uuid_key_result(const redisReply *reply, unsigned char key[32])
 {

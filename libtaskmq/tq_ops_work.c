@@ -47,14 +47,13 @@ tq_claim_call(const tq_ns_t *ns, const char *worker_id,
 int
 tq_claim_head(const redisReply *reply, tq_claim_head_t *out)
 {
-    size_t    n;
-    tq_str_t  counter;
+    size_t  n;
 
     if (tq_reply_array(reply, TQ_CLAIM_HEAD) != 0
         || tq_reply_count(reply->element[0], INT64_MAX, &out->now_ms) != 0
         || tq_reply_count(reply->element[1], INT64_MAX, &out->due_ms) != 0
-        || tq_reply_str(reply->element[2], &counter) != 0
-        || counter.len != TQ_COUNTER_LEN)
+        || tq_reply_str(reply->element[2], &out->counter) != 0
+        || out->counter.len != TQ_COUNTER_LEN)
     {
         return -1;
     }

@@ -115,6 +115,13 @@ ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis)
         return;
     }
 
+    /* the answer comes before the ids do */
+
+    if (redis->uuid && ngx_http_taskmq_health_ask_uuid(redis) != NGX_OK) {
+        ngx_http_taskmq_batch_drop(redis);
+        return;
+    }
+
     call = ngx_http_taskmq_call_new(NULL, redis, ngx_http_taskmq_batch_done);
 
     if (call == NULL) {

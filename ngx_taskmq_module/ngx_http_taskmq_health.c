@@ -23,8 +23,10 @@ static void ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
 static void ngx_http_taskmq_health_learn(ngx_http_taskmq_redis_t *redis,
     int64_t jobs, int64_t workers, int noeviction);
-static ngx_int_t ngx_http_taskmq_health_ask_uuid(
-    ngx_http_taskmq_redis_t *redis);
+static void ngx_http_taskmq_health_uuid_learn(ngx_http_taskmq_redis_t *redis,
+    const u_char *key);
+static void ngx_http_taskmq_health_uuid_error(ngx_http_taskmq_redis_t *redis,
+    tq_call_result_t result, const redisReply *reply);
 static void ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply);
 
@@ -348,14 +350,17 @@ ngx_http_taskmq_health_uuid(ngx_http_taskmq_redis_t *redis)
     }
 }
 
-static ngx_int_t
+ngx_int_t
 ngx_http_taskmq_health_ask_uuid(ngx_http_taskmq_redis_t *redis)
 {
-    u_char                   fresh[TQ_UUID_KEY_LEN];
     ngx_http_taskmq_call_t  *call;
 
-    if (RAND_bytes(fresh, sizeof(fresh)) != 1) {
-        return NGX_ERROR;
+    if (!redis->fresh_known) {
+        if (RAND_bytes(redis->fresh, sizeof(redis->fresh)) != 1) {
+            return NGX_ERROR;
+        }
+
+        redis->fresh_known = 1;
     }
 
     call = ngx_http_taskmq_call_new(NULL, redis,
@@ -367,7 +372,7 @@ ngx_http_taskmq_health_ask_uuid(ngx_http_taskmq_redis_t *redis)
     redis->uuid_at = ngx_current_msec;
 
     if (ngx_http_taskmq_redis_send(call,
-                                   tq_uuid_key_call(&redis->ns, fresh,
+                                   tq_uuid_key_call(&redis->ns, redis->fresh,
                                                     ngx_http_taskmq_redis_done,
                                                     call),
                                    redis->timeout)
@@ -377,7 +382,26 @@ ngx_http_taskmq_health_ask_uuid(ngx_http_taskmq_redis_t *redis)
         return NGX_ERROR;
     }
 
-    redis->uuid_asking = 1;
+    redis->uuid_asking++;
+
+    return NGX_OK;
+}
+
+ngx_int_t
+ngx_http_taskmq_health_uuid_wait(ngx_http_taskmq_call_t *call)
+{
+    ngx_http_taskmq_redis_t  *redis;
+
+    redis = call->redis;
+
+    if (redis->uuid_waiting == NULL
+        && ngx_http_taskmq_health_ask_uuid(redis) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    call->next = redis->uuid_waiting;
+    redis->uuid_waiting = call;
 
     return NGX_OK;
 }
@@ -386,29 +410,74 @@ static void
 ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
     tq_call_result_t result, const redisReply *reply)
 {
+    u_char                    key[TQ_UUID_KEY_LEN];
+    ngx_http_taskmq_call_t   *waiting, *next;
     ngx_http_taskmq_redis_t  *redis;
 
     redis = call->redis;
     (void) ngx_http_taskmq_call_end(call);
 
-    redis->uuid_asking = 0;
+    redis->uuid_asking--;
+    redis->uuid_failed = result != TQ_CALL_REPLY
+                         || tq_uuid_key_result(reply, key) != 0;
 
-    if (redis->stopping) {
-        return;
-    }
+    if (!redis->stopping) {
 
-    if (result == TQ_CALL_REPLY
-        && tq_uuid_key_result(reply, redis->uuid_key) == 0)
-    {
-        redis->uuid_known = 1;
-        redis->uuid_logged = 0;
+        if (redis->uuid_failed) {
+            ngx_http_taskmq_health_uuid_error(redis, result, reply);
+
+        } else {
+            ngx_http_taskmq_health_uuid_learn(redis, key);
+        }
+
         ngx_http_taskmq_redis_started(redis);
-        return;
     }
 
-    ngx_http_taskmq_redis_started(redis);
+    waiting = redis->uuid_waiting;
+    redis->uuid_waiting = NULL;
 
-    if (redis->uuid_logged) {
+    for ( /* void */ ; waiting; waiting = next) {
+        next = waiting->next;
+
+        if (redis->stopping) {
+            ngx_http_taskmq_call_forget(waiting);
+        }
+
+        waiting->done(waiting, result, reply);
+    }
+}
+
+static void
+ngx_http_taskmq_health_uuid_learn(ngx_http_taskmq_redis_t *redis,
+    const u_char *key)
+{
+    if (redis->uuid_known
+        && ngx_memcmp(redis->uuid_key, key, TQ_UUID_KEY_LEN) != 0)
+    {
+        ngx_log_error(NGX_LOG_WARN, &redis->log, 0,
+                      "taskmq: the namespace is another one than before "
+                      "(FLUSHALL, or an empty replica?): task ids given until "
+                      "now mean nothing any more");
+    }
+
+    /* one that is in use is not offered to the next namespace */
+
+    if (ngx_memcmp(redis->fresh, key, TQ_UUID_KEY_LEN) == 0) {
+        redis->fresh_known = 0;
+    }
+
+    ngx_memcpy(redis->uuid_key, key, TQ_UUID_KEY_LEN);
+    redis->uuid_known = 1;
+    redis->uuid_logged = 0;
+}
+
+static void
+ngx_http_taskmq_health_uuid_error(ngx_http_taskmq_redis_t *redis,
+    tq_call_result_t result, const redisReply *reply)
+{
+    /* what the connection has is logged with it */
+
+    if (redis->uuid_logged || redis->uuid_known) {
         return;
     }
 

@@ -107,6 +107,7 @@ struct ngx_http_taskmq_ctx_s {
     size_t                          max_body;
     tq_buf_t                       *body;       /* of unknown length */
     unsigned                        parked:1;   /* has waited for the start */
+    unsigned                        keyed:1;    /* … for the key of task ids */
     unsigned                        looked:1;   /* … for the number of waiting
                                                    jobs */
     tq_str_t                        kept;       /* the body, meanwhile */

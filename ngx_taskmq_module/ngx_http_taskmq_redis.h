@@ -92,7 +92,11 @@ struct ngx_http_taskmq_redis_s {
     ngx_http_taskmq_call_t   *parked;    /* requests that came before the first
                                             attempt to connect had ended */
     u_char                    uuid_key[TQ_UUID_KEY_LEN];
+    u_char                    fresh[TQ_UUID_KEY_LEN];  /* for a namespace that
+                                            has no key yet */
     ngx_msec_t                uuid_at;   /* last asked */
+    ngx_uint_t                uuid_asking;   /* calls that ask for it */
+    ngx_http_taskmq_call_t   *uuid_waiting;  /* requests for the next answer */
     /* one line of log each, until Redis is well again; bits of
      * tq_redis_err_t (ngx_http_taskmq_health_bit()) */
     unsigned                  refused;   /* what Redis says to calls */
@@ -104,7 +108,8 @@ struct ngx_http_taskmq_redis_s {
     ngx_msec_t                forgot_at; /* Redis had forgotten a script */
     unsigned                  forgot:1;  /* … at that time, ever */
     unsigned                  uuid_known:1;
-    unsigned                  uuid_asking:1;
+    unsigned                  uuid_failed:1;   /* the last call did */
+    unsigned                  fresh_known:1;
     unsigned                  started:1;  /* the first attempt has ended */
     unsigned                  connecting:1;
     unsigned                  stopping:1;
@@ -269,6 +274,18 @@ int64_t ngx_http_taskmq_health_jobs(ngx_http_taskmq_redis_t *redis);
 
 /* Fetches the namespace's key for task ids when it is not known yet. */
 void ngx_http_taskmq_health_uuid(ngx_http_taskmq_redis_t *redis);
+
+/*
+ * Asks for the key, as the next call on the connection. A FLUSHALL or an empty
+ * replica makes the namespace anew, and ids begin at 1: only with the key of
+ * the same moment does a task id mean one job. So it is asked with every call
+ * that gives ids, and before every one that takes one. NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_taskmq_health_ask_uuid(ngx_http_taskmq_redis_t *redis);
+
+/* Waits for the key, in a call that is shared: done() runs when redis->uuid_key
+ * is that of now, or redis->uuid_failed is set. NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_taskmq_health_uuid_wait(ngx_http_taskmq_call_t *call);
 
 /* ---- sums (ngx_http_taskmq_api_sums.c) ---- */
 

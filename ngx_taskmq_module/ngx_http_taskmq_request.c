@@ -30,6 +30,9 @@ static ngx_int_t ngx_http_taskmq_check_redis(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
 static ngx_int_t ngx_http_taskmq_refuse(ngx_http_request_t *r,
     ngx_uint_t status, const char *text);
+static ngx_uint_t ngx_http_taskmq_takes_task_id(ngx_http_taskmq_ctx_t *ctx);
+static ngx_int_t ngx_http_taskmq_wait_for_key(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx);
 static ngx_int_t ngx_http_taskmq_park(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
 static void ngx_http_taskmq_unpark(ngx_http_taskmq_call_t *call,
@@ -422,7 +425,71 @@ ngx_http_taskmq_check_redis(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
                                              "known yet");
     }
 
+    if (!ngx_http_taskmq_takes_task_id(ctx)) {
+        return NGX_DECLINED;
+    }
+
+    if (!ctx->keyed) {
+        return ngx_http_taskmq_wait_for_key(r, ctx);
+    }
+
+    if (redis->uuid_failed) {
+        rc = ngx_http_taskmq_body_discard(r);
+
+        return rc != NGX_OK ? rc
+               : ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                             "The key for task ids cannot be "
+                                             "read");
+    }
+
     return NGX_DECLINED;
+}
+
+/* ngx_http_taskmq_takes_task_id: the request names a job by its task id, or
+ * its answer does. (A job that is added gets the key with its id.) */
+static ngx_uint_t
+ngx_http_taskmq_takes_task_id(ngx_http_taskmq_ctx_t *ctx)
+{
+    int64_t  id;
+
+    if (ctx->route->body != NGX_HTTP_TASKMQ_BODY_NONE) {
+        return 0;
+    }
+
+    return ctx->route->flags & NGX_HTTP_TASKMQ_UUID
+           || (ctx->conf->redis->uuid
+               && ctx->route->endpoint == NGX_HTTP_TASKMQ_EP_JOB
+               && tq_id_parse((char *) ctx->param.data, ctx->param.len, &id)
+                  != 0);
+}
+
+/* ngx_http_taskmq_wait_for_key: the request goes on, from the checks, when the
+ * key of this moment is there. */
+static ngx_int_t
+ngx_http_taskmq_wait_for_key(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
+{
+    ngx_int_t                rc;
+    ngx_http_taskmq_call_t  *call;
+
+    call = ngx_http_taskmq_call_new(r, ctx->conf->redis,
+                                    ngx_http_taskmq_unpark);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_taskmq_health_uuid_wait(call) != NGX_OK) {
+        (void) ngx_http_taskmq_call_end(call);
+
+        rc = ngx_http_taskmq_body_discard(r);
+
+        return rc != NGX_OK ? rc
+               : ngx_http_taskmq_ask_error(r, TQ_CALL_NOT_SENT, NULL);
+    }
+
+    ctx->keyed = 1;
+    r->main->count++;
+
+    return NGX_DONE;
 }
 
 /* ngx_http_taskmq_park: this nginx worker has just started, and will have its

@@ -124,6 +124,17 @@ unreadable(tw_worker_t *w, const tq_claimed_t *job)
     tw_done_add(w, TW_DONE_FAIL, &o);
 }
 
+/* The counter of claims only grows: else Redis has been emptied, and ids mean
+ * other jobs than before. */
+static void
+note_counter(tw_worker_t *w, tq_str_t counter)
+{
+    if (memcmp(counter.p, w->claim.counter, TQ_COUNTER_LEN) <= 0) {
+        tw_session_emptied(w);
+    }
+    memcpy(w->claim.counter, counter.p, TQ_COUNTER_LEN);
+}
+
 static void
 take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n, uint64_t no)
 {
@@ -151,7 +162,8 @@ take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n, uint64_t no)
 
         /* more jobs than were asked for: not from our scripts; or more bytes
          * than may wait */
-        if (pool == NULL || w->phase != TW_RUNNING || no <= pool->refused
+        if (pool == NULL || w->session.gate & TW_GATE_UUID
+            || w->phase != TW_RUNNING || no <= pool->refused
             || (pool->n != 0 && w->free_slots == NULL))
         {
             give_back(w, &job);
@@ -217,6 +229,9 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     w->claim.ahead_ms = head.now_ms - tw_now(w);
     w->claim.hungry = head.jobs == total;
     set_due(w, &head);
+    if (head.jobs != 0) {
+        note_counter(w, head.counter);
+    }
     take_jobs(w, reply, head.jobs, no);
 }
 
@@ -303,7 +318,9 @@ claim(tw_worker_t *w)
     a->total = total;
     a->behind = min(behind, total);
 
-    if (n == 0 || tw_rconn_call(w->redis, tq_claim_call(&w->ns, w->id,
+    /* its answer comes before the jobs do */
+    if (n == 0 || tw_session_look(w) != 0
+        || tw_rconn_call(w->redis, tq_claim_call(&w->ns, w->id,
         w->name, w->o->lease_ms, total, want, n, on_claimed, a)) != 0)
     {
         free(a);

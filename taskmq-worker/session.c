@@ -13,6 +13,8 @@
 #include "tq_fail.h"
 
 #define RETRY_MS  500
+#define LOOK_MS   10          /* at the key, while claims follow each other: the
+                                 counter of claims shows most of it, too */
 
 static void ask(tw_worker_t *w);
 
@@ -134,19 +136,80 @@ on_probe(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 }
 
 static void
+learn_key(tw_worker_t *w, const unsigned char *key)
+{
+    if (w->uuid_known && memcmp(key, w->uuid_key, TQ_UUID_KEY_LEN) != 0) {
+        TW_LOG(TW_WARN, "the namespace is another one than before (FLUSHALL, "
+            "or an empty replica?)");
+    }
+
+    memcpy(w->uuid_key, key, TQ_UUID_KEY_LEN);
+    w->uuid_known = 1;
+}
+
+static void
 on_uuid_key(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 {
-    tw_worker_t  *w = call->data;
+    tw_worker_t    *w = call->data;
+    unsigned char   key[TQ_UUID_KEY_LEN];
 
     if (result != TQ_CALL_REPLY) {
         return;
     }
 
-    if (tq_uuid_key_result(reply, w->uuid_key) != 0) {
+    if (tq_uuid_key_result(reply, key) != 0) {
         retry(w, "uuid key", reply);
     } else {
+        learn_key(w, key);
         open_gate(w, TW_GATE_UUID);
     }
+}
+
+static void
+on_look(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    tw_worker_t    *w = call->data;
+    unsigned char   key[TQ_UUID_KEY_LEN];
+
+    if (result != TQ_CALL_REPLY) {
+        return;
+    }
+
+    if (tq_uuid_key_result(reply, key) == 0) {
+        learn_key(w, key);
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        w->session.gate |= TW_GATE_UUID;
+        retry(w, "uuid key", reply);
+    } else {
+        tw_session_emptied(w);
+    }
+}
+
+int
+tw_session_look(tw_worker_t *w)
+{
+    if (tw_now(w) - w->session.looked_ms < LOOK_MS) {
+        return 0;
+    }
+
+    if (tw_rconn_call(w->redis, tq_uuid_peek_call(&w->ns, on_look, w)) != 0) {
+        return -1;
+    }
+
+    w->session.looked_ms = tw_now(w);
+
+    return 0;
+}
+
+void
+tw_session_emptied(tw_worker_t *w)
+{
+    /* jobs that come all the same are given back */
+    w->session.gate |= TW_GATE_UUID;
+    ask(w);
 }
 
 static void

@@ -59,6 +59,7 @@ typedef struct {
     int            seeded;    /* namespace settings were set and compared */
     uv_timer_t     retry;
     int64_t        cursor;    /* of recover */
+    int64_t        looked_ms; /* at the key of the task ids */
     int            full;      /* the last probe said so */
     int            noeviction;        /* … and this of the policy; -2: nothing
                                          yet */
@@ -74,6 +75,8 @@ typedef struct {
     int64_t        wait_until_ms;     /* Redis refused: not before this */
     unsigned       refusals;  /* in a row */
     uv_timer_t     due;       /* the earliest scheduled job; also refusals */
+    char           counter[TQ_COUNTER_LEN];   /* of the last one with jobs: it
+                                                 grows in a namespace */
     int64_t        last_ok_ms;        /* claiming works: seen by health */
     int64_t        ahead_ms;          /* Redis' clock before ours, by the last
                                          claim; 0: unknown */
@@ -135,6 +138,7 @@ struct tw_worker_s {
     char           id[TQ_WORKER_ID_LEN + 1];
     char           name[TQ_WORKER_NAME_MAX + 1];
     unsigned char  uuid_key[TQ_UUID_KEY_LEN];
+    int            uuid_known;
 
     tw_phase_t     phase;
     int            exit_code;
@@ -203,6 +207,15 @@ void tw_trouble_over(tw_worker_t *w, tw_ask_t ask);
 
 int tw_session_init(tw_worker_t *w);
 void tw_session_ready(tw_worker_t *w);
+
+/* Looks at the key of the task ids, in the next call on the connection, unless
+ * that was done a moment ago: a namespace that was emptied (FLUSHALL, an empty
+ * replica) has another one, and its ids begin at 1 again. 0, or -1: not
+ * possible now. When there is no key the gate is shut until there is. */
+int tw_session_look(tw_worker_t *w);
+
+/* The namespace was emptied: the gate is shut until its key is known. */
+void tw_session_emptied(tw_worker_t *w);
 void tw_session_lost(tw_worker_t *w);
 void tw_session_close(tw_worker_t *w);
 
