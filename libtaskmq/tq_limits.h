@@ -98,6 +98,9 @@
 #define TQ_RETRY_WAIT_MS          2000
 #define TQ_RETRY_WAIT_MAX_MS      3600000
 #define TQ_IDEMPOTENCY_TTL_S      86400
+#define TQ_FINISHED_BYTES_MAX     549755813888      /* the setting's largest */
+#define TQ_JOB_BYTES              256     /* a job, beside its texts: about */
+#define TQ_FULL_WARN_PERCENT      90      /* /health warns */
 
 /* Worker. */
 #define TQ_LEASE_DEFAULT_MS       30000

@@ -228,6 +228,18 @@ tq_metrics_totals(tq_buf_t *b, const tq_stats_t *s)
         "Dead-letter jobs that were dropped to keep the set bounded");
     tq_metrics_value(b, "taskmq_dead_dropped_total", s->dead_dropped);
 
+    tq_metrics_head(b, "taskmq_finished_bytes", "gauge",
+        "Bytes of finished and dead jobs, where finished_max_bytes is set");
+    tq_metrics_value(b, "taskmq_finished_bytes", s->finished_bytes);
+
+    tq_metrics_head(b, "taskmq_finished_max_bytes", "gauge",
+        "The setting finished_max_bytes, 0: no bound");
+    tq_metrics_value(b, "taskmq_finished_max_bytes", s->finished_max_bytes);
+
+    tq_metrics_head(b, "taskmq_finished_dropped_total", "counter",
+        "Finished jobs that were dropped before their time to keep the bound");
+    tq_metrics_value(b, "taskmq_finished_dropped_total", s->finished_dropped);
+
     tq_metrics_head(b, "taskmq_workers", "gauge", "Live workers");
     tq_metrics_value(b, "taskmq_workers", s->workers);
 }

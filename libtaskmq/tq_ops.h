@@ -219,6 +219,9 @@ typedef struct {
     int64_t   duration_sum_ms;
     int64_t   duration[TQ_DURATION_BUCKETS + 1];  /* not cumulative */
     int64_t   waiting, scheduled, running, dead, finished;
+    int64_t   finished_bytes; /* of finished and dead jobs, where bounded */
+    int64_t   finished_max_bytes;     /* the bound, 0: none */
+    int64_t   finished_dropped;       /* finished jobs, to keep it */
     unsigned  workers;
     unsigned  queues;
 } tq_stats_t;
@@ -287,6 +290,9 @@ tq_call_t *tq_probe_call(const tq_ns_t *ns, tq_call_cb cb, void *data);
  * when it cannot be read). */
 int tq_probe_result(const redisReply *reply, int64_t *waiting,
     int64_t *workers, int *noeviction);
+/* How full finished_max_bytes and Redis' maxmemory are, in percent; -1: there
+ * is no such bound, or it is not known. */
+void tq_probe_full(const redisReply *reply, int *bytes, int *memory);
 
 /* The namespace's random key for task ids (32 bytes), made on first use. */
 tq_call_t *tq_uuid_key_call(const tq_ns_t *ns, const unsigned char fresh[32],

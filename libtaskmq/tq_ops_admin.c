@@ -44,6 +44,9 @@ static const tq_setting_t  tq_settings[] = {
     { "idempotency_ttl_s", TQ_TEXT(TQ_IDEMPOTENCY_TTL_S), 1,
       TQ_RETENTION_MAX_S,
       "expected whole seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S) },
+    { "finished_max_bytes", "0", 0, TQ_FINISHED_BYTES_MAX,
+      "expected whole bytes, 0 (no bound) to "
+      TQ_TEXT(TQ_FINISHED_BYTES_MAX) },
 };
 
 /* Before a handler's name; not among the settings that people see. */

@@ -2,6 +2,7 @@
  * tq_ops_read.c: what changes nothing: get, logs, list, stats, and the probe.
  */
 
+#include <limits.h>
 #include <string.h>
 
 #include "tq_ops_int.h"
@@ -14,6 +15,7 @@
 #define TQ_STATS_HEAD     31
 #define TQ_STATS_QUEUE    7
 #define TQ_STATS_WORKER   4
+#define TQ_STATS_TAIL     3     /* bytes, their bound, dropped */
 
 const int64_t  tq_duration_bounds_ms[TQ_DURATION_BUCKETS] = {
     5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000
@@ -214,6 +216,9 @@ tq_stats_result(const redisReply *reply, tq_stats_t *out)
         &out->waiting, &out->scheduled, &out->running, &out->dead,
         &out->finished, &queues, &workers
     };
+    int64_t *const  tail[] = {
+        &out->finished_bytes, &out->finished_max_bytes, &out->finished_dropped
+    };
 
     for (i = 0; i <= TQ_DURATION_BUCKETS; i++) {
         bucket[i] = &out->duration[i];
@@ -229,7 +234,10 @@ tq_stats_result(const redisReply *reply, tq_stats_t *out)
     if (queues > TQ_REDIS_REPLY_ITEMS_MAX || workers > TQ_REDIS_REPLY_ITEMS_MAX
         || reply->elements != TQ_STATS_HEAD
                               + (size_t) queues * TQ_STATS_QUEUE
-                              + (size_t) workers * TQ_STATS_WORKER)
+                              + (size_t) workers * TQ_STATS_WORKER
+                              + TQ_STATS_TAIL
+        || tq_reply_counts(reply, reply->elements - TQ_STATS_TAIL, tail,
+                           TQ_STATS_TAIL) != 0)
     {
         return -1;
     }
@@ -327,4 +335,23 @@ tq_probe_result(const redisReply *reply, int64_t *waiting, int64_t *workers,
     *noeviction = (int) v;
 
     return 0;
+}
+
+
+void
+tq_probe_full(const redisReply *reply, int *bytes, int *memory)
+{
+    int      i;
+    int64_t  v;
+    int     *to[] = { bytes, memory };
+
+    for (i = 0; i < 2; i++) {
+        *to[i] = -1;
+
+        if (tq_reply_array(reply, (size_t) i + 4) == 0
+            && tq_reply_count(reply->element[3 + i], INT_MAX, &v) == 0)
+        {
+            *to[i] = (int) v;
+        }
+    }
 }

@@ -152,6 +152,7 @@ ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
 
     } else {
         ngx_http_taskmq_health_learn(redis, jobs, workers, noeviction);
+        tq_probe_full(reply, &health->bytes_full, &health->memory_full);
     }
 
     waiting = health->waiting;
@@ -306,12 +307,26 @@ ngx_http_taskmq_health_odd(ngx_http_taskmq_redis_t *redis,
     return news;
 }
 
+_Static_assert(TQ_FULL_WARN_PERCENT == 90, "the texts below name it");
+
 const char *
 ngx_http_taskmq_health_warning(ngx_http_taskmq_redis_t *redis)
 {
     if (redis->health.noeviction == 0) {
         return "Redis may drop jobs when it is full: its maxmemory-policy is "
                "not noeviction";
+    }
+
+    if (redis->health.memory_full >= TQ_FULL_WARN_PERCENT) {
+        return "Redis is nearly full: its maxmemory is used to 90 % or more, "
+               "and no job is stored when it is full; a finished_max_bytes, or "
+               "a shorter retention_s, makes room";
+    }
+
+    if (redis->health.bytes_full >= TQ_FULL_WARN_PERCENT) {
+        return "Finished and dead jobs take 90 % or more of "
+               "finished_max_bytes: the first to go are dropped before their "
+               "time";
     }
 
     if (redis->forgot

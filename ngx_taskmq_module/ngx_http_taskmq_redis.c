@@ -51,6 +51,8 @@ ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
 
     redis->health.jobs = -1;
     redis->health.noeviction = -1;
+    redis->health.bytes_full = -1;
+    redis->health.memory_full = -1;
 
     ngx_memzero(&conf, sizeof(tq_redis_conf_t));
 

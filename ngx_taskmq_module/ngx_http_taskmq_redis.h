@@ -51,6 +51,8 @@ typedef struct {
     int64_t                   workers;
     int64_t                   added;     /* by this nginx worker since */
     const char               *why;       /* NULL: it could */
+    int                       bytes_full;  /* percent, -1: no bound: of */
+    int                       memory_full; /* finished_max_bytes, maxmemory */
     int                       noeviction; /* the policy: 1 keeps jobs, 0 does
                                              not, -1 not known */
     unsigned                  known:1;   /* there was an answer */

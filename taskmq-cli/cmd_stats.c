@@ -71,7 +71,9 @@ json_totals(tq_buf_t *b, const tq_stats_t *s)
     number(b, "scheduled", s->scheduled, 1);
     number(b, "running", s->running, 1);
     number(b, "dead", s->dead, 1);
-    number(b, "finished", s->finished, 0);
+    number(b, "finished", s->finished, 1);
+    number(b, "finished_bytes", s->finished_bytes, 1);
+    number(b, "finished_max_bytes", s->finished_max_bytes, 0);
 
     tq_buf_adds(b, "},\"totals\":{");
     number(b, "received", s->received, 1);
@@ -81,6 +83,7 @@ json_totals(tq_buf_t *b, const tq_stats_t *s)
     number(b, "retries", s->retries, 1);
     number(b, "crashes", s->crashes, 1);
     number(b, "dead_dropped", s->dead_dropped, 1);
+    number(b, "finished_dropped", s->finished_dropped, 1);
     number(b, "duration_ms", s->duration_sum_ms, 0);
     tq_buf_addc(b, '}');
 }
@@ -151,6 +154,18 @@ print_people(tc_t *tc, const tq_stats_t *s, const redisReply *reply)
                 (long long) s->received, (long long) s->success,
                 (long long) s->failed, (long long) s->cancelled,
                 (long long) s->retries, (long long) s->crashes);
+
+    if (s->finished_max_bytes != 0) {
+        tq_buf_addf(&b, "bytes    %lld of finished and dead jobs, %lld %% of "
+                    "finished_max_bytes\n", (long long) s->finished_bytes,
+                    (long long) (s->finished_bytes * 100
+                                 / s->finished_max_bytes));
+    }
+
+    if (s->finished_dropped != 0) {
+        tq_buf_addf(&b, "dropped  %lld finished jobs before their time, because "
+                    "they took too much\n", (long long) s->finished_dropped);
+    }
 
     if (s->dead_dropped != 0) {
         tq_buf_addf(&b, "dropped  %lld dead jobs, because there were too "

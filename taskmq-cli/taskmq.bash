@@ -37,7 +37,7 @@ _taskmq()
         serve-api run-worker"
     local settings="selection retention_s dead_retention_s dead_max
         max_retries daemon_max_retries retry_wait_ms retry_wait_max_ms
-        idempotency_ttl_s"
+        idempotency_ttl_s finished_max_bytes"
     local cur=${COMP_WORDS[COMP_CWORD]} prev="" command="" at=0 i words=""
 
     [ "$COMP_CWORD" -gt 0 ] && prev=${COMP_WORDS[COMP_CWORD - 1]}

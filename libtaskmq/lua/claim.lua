@@ -56,7 +56,7 @@ for i = 5, #argv, 2 do
 end
 
 local config = call('HMGET', P .. 'config', 'selection', 'moving', 'stale',
-                    'largest')
+                    'largest', 'finished_max_bytes')
 local mode = sub(config[1] or 'p', 1, 1)
 -- check: ids in lanes, or all, may be of jobs that wait no more
 local moving, check = config[2], (config[3] or '0') ~= '0'
@@ -67,7 +67,7 @@ for i = 5, #argv, 2 do
 end
 
 -- As many as are claimed, so that the sets of a steady queue do not grow.
-local sweep_limit = max(SWEEP_MAX, total)
+local sweep_limit, max_bytes = max(SWEEP_MAX, total), config[5]
 --@include sweep
 
 if moving then

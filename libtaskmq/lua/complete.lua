@@ -69,7 +69,9 @@ for from = CHUNK + 1, n, CHUNK do
         runs[from + i - 1] = more[i]
     end
 end
-local retention = call('HGET', P .. 'config', 'retention_s') or RETENTION_S
+local config = call('HMGET', P .. 'config', 'retention_s',
+                    'finished_max_bytes')
+local retention = config[1] or RETENTION_S
 local expiry = fmt('%d', now + retention * 1000)
 
 local answer, seen, periodic = { false }, {}, nil
@@ -259,6 +261,11 @@ for p = 1, npacks do
 end
 for i = 1, nf, CHUNK do
     call('ZADD', P .. 'finished', unpack(fin, i, min(i + CHUNK - 1, nf)))
+end
+if config[2] then
+--@include bytes
+    fin[nf + 1] = nil
+    weigh(nf > 0 and fin or {})
 end
 local stats = P .. 'stats'
 if handlers then

@@ -2,8 +2,9 @@
 -- config_set: sets one setting, or unsets it, which leaves its default:
 -- selection (priority, fifo, lifo), or a whole number: retention_s,
 -- dead_retention_s, dead_max, max_retries, daemon_max_retries, retry_wait_ms,
--- retry_wait_max_ms, idempotency_ttl_s, and restart:HANDLER, a time in seconds
--- (the workers replace the handler's older processes).
+-- retry_wait_max_ms, idempotency_ttl_s, finished_max_bytes, and
+-- restart:HANDLER, a time in seconds (the workers replace the handler's older
+-- processes).
 --
 -- KEYS[1]  prefix
 -- ARGV     name, value, "0", "1" (seed): only where nothing is set, "-": unset,
@@ -18,7 +19,7 @@ local MODES = { priority = true, fifo = true, lifo = true }
 local NUMBERS = { retention_s = true, dead_retention_s = true, dead_max = true,
                   max_retries = true, daemon_max_retries = true,
                   retry_wait_ms = true, retry_wait_max_ms = true,
-                  idempotency_ttl_s = true }
+                  idempotency_ttl_s = true, finished_max_bytes = true }
 
 local name, value, seed = argv[1], argv[2], argv[3] == '1'
 local unset = argv[3] == '-'
@@ -38,6 +39,11 @@ end
 local was = call('HGET', P .. 'config', name)
 if seed and was then
     return 1
+end
+if name == 'finished_max_bytes' and (unset or tonumber(value) == 0) then
+    -- nothing is weighed any more
+    call('UNLINK', P .. 'bytes')
+    call('HDEL', P .. 'stats', 'finished_bytes')
 end
 local mode = unset and 'priority' or value
 if name == 'selection' and mode ~= (was or 'priority') then

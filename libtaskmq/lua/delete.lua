@@ -12,6 +12,7 @@
 --@include header
 --@include shared
 --@include place
+--@include bytes
 
 local IDEMPOTENCY_TTL_S = 86400
 
@@ -47,6 +48,7 @@ elseif state == 'S' or state == 'C' then
 else
     unwait(id, handler, run == '')
 end
+unweigh({ id })
 unlink({ id })
 
 -- enqueue must tell it from one whose time is over, as long as an idempotency

@@ -5,7 +5,8 @@
 -- KEYS[1]  prefix
 -- ARGV     none
 -- Returns  waiting jobs, live workers, maxmemory-policy is noeviction (1 yes,
---          0 no, -1 cannot be read); integers
+--          0 no, -1 cannot be read), how full finished_max_bytes and Redis'
+--          maxmemory are (percent; -1: no such bound); integers
 
 --@include base
 --@include now
@@ -34,4 +35,11 @@ end
 local info = redis.pcall('INFO', 'memory')
 local policy = type(info) == 'string'
                and match(info, 'maxmemory_policy:(%S+)')
-return { waiting, live, policy and (policy == 'noeviction' and 1 or 0) or -1 }
+-- How full finished_max_bytes, and Redis' maxmemory, are, in percent.
+local most = tonumber(call('HGET', P .. 'config', 'finished_max_bytes') or 0)
+local bytes = call('HGET', P .. 'stats', 'finished_bytes') or 0
+local limit = policy and tonumber(match(info, '\nmaxmemory:(%d+)')) or 0
+local used = policy and tonumber(match(info, 'used_memory:(%d+)')) or 0
+return { waiting, live, policy and (policy == 'noeviction' and 1 or 0) or -1,
+         most > 0 and floor(100 * bytes / most) or -1,
+         limit > 0 and floor(100 * used / limit) or -1 }

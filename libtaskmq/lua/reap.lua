@@ -32,14 +32,15 @@ local DISSOLVE_MAX, SHARED = 1000, 84
 local CLOCK_BACK_MS, CLOCK_MAX, LEASE_MAX_MS = 1000, 1000, 3600000
 
 local config = call('HMGET', P .. 'config', 'selection', 'retention_s',
-                    'dead_retention_s', 'dead_max', 'retry_wait_max_ms')
+                    'dead_retention_s', 'dead_max', 'retry_wait_max_ms',
+                    'finished_max_bytes')
 local mode = sub(config[1] or 'p', 1, 1)
 local retention = tonumber(config[2] or 86400)
 local dead_retention = tonumber(config[3] or 2592000)
 local dead_max = tonumber(config[4] or 100000)
 local wait_max = tonumber(config[5] or 3600000)
 
-local sweep_limit = SWEEP_MAX
+local sweep_limit, max_bytes = SWEEP_MAX, config[6]
 --@include sweep
 local requeued, failed = 0, 0
 

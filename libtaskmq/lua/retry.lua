@@ -22,6 +22,7 @@ local run = call('GET', R .. id)
 if not run or sub(run, 1, 1) ~= 'F' or not is_run(run) or call('ZREM', P .. 'dead', id) == 0 then
     return 2
 end
+unweigh({ id })
 
 local mode = sub(call('HGET', P .. 'config', 'selection') or 'p', 1, 1)
 local h = header_at(run)

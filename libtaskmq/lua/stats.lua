@@ -17,6 +17,9 @@
 --                none)
 --          then W times 4: worker id (string), name (string), last seen (ms),
 --                info (string, JSON)
+--          then bytes of finished and dead jobs (0 where finished_max_bytes is
+--                not set), finished_max_bytes (0: none), finished jobs that
+--                were dropped for it
 
 --@include base
 --@include now
@@ -201,4 +204,8 @@ for i = 1, #workers, 2 do
         out[k + 3], out[k + 4] = seen, info
     end
 end
+local k = #out
+out[k + 1] = stat('finished_bytes')
+out[k + 2] = tonumber(call('HGET', P .. 'config', 'finished_max_bytes') or 0)
+out[k + 3] = stat('finished_dropped')
 return out

@@ -2,6 +2,8 @@
 all others, through nginx, workers and command line together."""
 
 import datetime
+import json
+import re
 import unittest
 
 import trick
@@ -59,6 +61,55 @@ class Names(unittest.TestCase):
             self.assertEqual(len(s.get("/queues").json()["queues"]), 1001)
             out = s.cli("--json", "stats")
             self.assertEqual(out.returncode, 0, out)
+
+
+class Room(unittest.TestCase):
+
+    def test_large_results_are_bounded(self):
+        """A year's retention of large results does not fill Redis."""
+        handlers = {"h": {"instances": 2}}
+        with Stack(handlers=handlers, aof=False) as s:
+            for name, value in (("retention_s", "31536000"),
+                                ("finished_max_bytes", "3000000")):
+                out = s.cli("config", "set", name, value)
+                self.assertEqual(out.returncode, 0, out)
+            self.assertNotIn(b"warning", s.get("/health", token=None).body)
+            s.worker()
+            first = s.add("h", {"result": "x" * 100000})
+            s.wait_done(first)
+            for _ in range(40):
+                last = s.add("h", {"result": "x" * 100000})
+            s.wait_done(last)
+            wait_for(lambda: s.get("/job/%d" % first).status == 404)
+            s.wait_done(s.add("h"))
+
+            def within():
+                out = s.cli("--json", "stats").stdout
+                got = json.loads(out)["jobs"]
+                return 2000000 < got["finished_bytes"] <= 3000000
+
+            wait_for(within, 20)
+            self.assertEqual(s.job(last)["status"], "SUCCESS")
+            out = s.cli("stats").stdout
+            self.assertIn(b" % of finished_max_bytes\n", out)
+            self.assertIn(b"finished jobs before their time", out)
+            metrics = s.get("/monitor/metrics", token=None).body
+            self.assertIn(b"\ntaskmq_finished_max_bytes 3000000\n", metrics)
+            wait_for(lambda: b"finished_max_bytes" in
+                     s.get("/health", token=None).body)
+
+    def test_health_warns_before_redis_is_full(self):
+        with Stack(aof=False) as s:
+            self.assertNotIn(b"full", s.get("/health", token=None).body)
+            used = int(re.search(rb"used_memory:(\d+)", s.redis(
+                "INFO", "memory")).group(1))
+            s.redis("CONFIG", "SET", "maxmemory", used + used // 20)
+            wait_for(lambda: b"nearly full" in
+                     s.get("/health", token=None).body)
+            self.assertEqual(s.get("/health", token=None).status, 200)
+            s.redis("CONFIG", "SET", "maxmemory", 0)
+            wait_for(lambda: b"nearly full" not in
+                     s.get("/health", token=None).body)
 
 
 class Unreadable(unittest.TestCase):

@@ -228,6 +228,7 @@ class Pair:
             self.check_lines()
             self.check_told()
             self.check_shared()
+            self.check_bytes()
             left = self.c('KEYS', tmq.PREFIX + b'[jrl]:*')
             need(not {int(k.rsplit(b':', 1)[1]) for k in left} - set(m.jobs),
                  'keys of no job', left)
@@ -323,6 +324,28 @@ class Pair:
         keys = self.c('KEYS', tmq.PREFIX + b's:*')
         need({k.rsplit(b':', 1)[1].decode() for k in keys} == set(shared),
              'ids of shared leases', keys)
+
+    def weighed(self):
+        """What all finished and dead jobs that are weighed take."""
+        return sum(int(n) for n in self.c('HVALS', self.k('bytes')))
+
+    def check_bytes(self):
+        """Each that is there is weighed right, all together, and no other."""
+        flat = self.c('HGETALL', self.k('bytes'))
+        for member, n in zip(flat[::2], flat[1::2]):
+            need(self.c('ZSCORE', self.k('finished'), member) is not None
+                 or self.c('ZSCORE', self.k('dead'), member) is not None,
+                 'weighed and gone', member)
+            ids = [i for i in member.split() if int(i) in self.m.jobs]
+            if len(ids) == len(member.split()):
+                want = sum(256 + sum(self.c('STRLEN', self.k(x) + i)
+                                     for x in ('j:', 'r:', 'l:')) for i in ids)
+                # a cancelled run's log may have come later
+                late = all(self.m.jobs[int(i)].state == 'C' for i in ids)
+                need(int(n) == want or late and int(n) < want, 'weight',
+                     member, n, want)
+        need(int(self.c('HGET', self.k('stats'), 'finished_bytes') or 0)
+             == self.weighed(), 'finished_bytes')
 
     def check_told(self):
         got = set()

@@ -15,6 +15,22 @@ import tmq
 
 # file, what stands there once, what instead, what that breaks
 MUTANTS = [
+    ('lib/sweep',
+     "or pass > 2 and over <= 0 then",
+     "then",
+     'more dropped than the bound of bytes asks'),
+    ('lib/sweep',
+     "places = { 'dead', 'finished', 'finished', 'dead' }",
+     "places = { 'dead', 'finished', 'dead', 'finished' }",
+     'dead jobs dropped before finished ones'),
+    ('lib/batch',
+     "        weigh(dead)\n",
+     "",
+     'dead jobs that are not weighed'),
+    ('retry',
+     "unweigh({ id })\n",
+     "",
+     'a retried job that is weighed on'),
     ('lib/lease',
      "                if find(header, HEAD) then\n",
      "                if true then\n",

@@ -317,6 +317,7 @@ class Player(Pair):
             ('max_retries', r.choice('0124')),
             ('daemon_max_retries', r.choice('013')),
             ('dead_max', r.choice(['4', '10', '100000'])),
+            ('finished_max_bytes', r.choice(['0', '9' * 12])),
             ('retry_wait_ms', str(FAR + r.randint(0, FAR)))])
         seed = r.choice([0, 0, 1])
         kept = 1 if seed and name in m.config else 0
@@ -400,8 +401,10 @@ class Player(Pair):
                  job_id, reply)
         elif what == 'probe':
             reply, _ = self.run('probe')
-            need(reply == [len(m.at('ready')), len(m.workers), 1], 'probe',
-                 reply)
+            most = int(m.config.get('finished_max_bytes', 0))
+            need(reply == [len(m.at('ready')), len(m.workers), 1,
+                           100 * self.weighed() // most if most else -1, -1],
+                 'probe', reply)
         else:
             self.stats()
 
@@ -440,7 +443,10 @@ class Player(Pair):
                     need(got[5] == ends.created, 'oldest', h)
         at = 31 + 7 * x[29]
         seen = {x[i].decode(): (x[i + 1].decode(), x[i + 3].decode())
-                for i in range(at, len(x), 4)}
+                for i in range(at, len(x) - 3, 4)}
+        need(x[-3:] == [self.weighed(),
+                        int(m.config.get('finished_max_bytes', 0)), 0],
+             'bytes', x[-3:])
         need(seen == m.workers, 'workers', seen, m.workers)
 
 

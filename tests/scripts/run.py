@@ -14,6 +14,7 @@ import time
 import traceback
 
 import random_ops
+import test_bytes
 import test_complete
 import test_enqueue
 import test_finished
@@ -30,7 +31,8 @@ SEED, OPS = 20261122, 20000
 
 def directed(only):
     for module in (test_enqueue, test_lanes, test_runs, test_shared,
-                   test_complete, test_finished, test_unreadable, test_queue):
+                   test_complete, test_finished, test_unreadable, test_bytes,
+                   test_queue):
         for name, test in vars(module).items():
             if name.startswith('test_') and (
                     not only or any(o in name for o in only)):

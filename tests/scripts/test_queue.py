@@ -447,10 +447,10 @@ def test_stats_of_any_number_of_members(d):
 def test_probe(d):
     d.add(job('a'), job('b'), job('b'))
     d.extend()
-    eq(d.s.probe(), [3, 1, 1])
+    eq(d.s.probe(), [3, 1, 1, -1, -1])
     d.config('selection', 'lifo')
     d.add(job('a'))
-    eq(d.s.probe(), [4, 1, 1], 'both modes')
+    eq(d.s.probe(), [4, 1, 1, -1, -1], 'both modes')
     d.c('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
     eq(d.s.probe()[2], 0)
     d.c('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
@@ -686,7 +686,7 @@ LIMITS = {
     'FINISHED_PACK': 'TQ_FINISHED_PACK', 'LANE_JOBS': 'TQ_LANE_JOBS',
     'LANE_MEMBERS': 'TQ_LANE_MEMBERS', 'POP_MAX': 'TQ_POP_MAX',
     'claim.LOOK_MAX': 'TQ_LOOK_MAX', 'SHARED_JOBS': 'TQ_SHARED_JOBS',
-    'REPLY_BYTES': 'TQ_CLAIM_BYTES', 'RECORD_SMALL': 'TQ_RECORD_SMALL',
+    'JOB_BYTES': 'TQ_JOB_BYTES', 'REPLY_BYTES': 'TQ_CLAIM_BYTES', 'RECORD_SMALL': 'TQ_RECORD_SMALL',
     'DISSOLVE_MAX': 'TQ_DISSOLVE_MAX', 'CLOCK_MAX': 'TQ_CLOCK_MAX',
     'CLOCK_BACK_MS': 'TQ_CLOCK_BACK_MS', 'LEASE_MAX_MS': 'TQ_LEASE_MAX_MS',
     'RETENTION_S': 'TQ_RETENTION_DEFAULT_S',

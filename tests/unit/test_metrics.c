@@ -86,8 +86,8 @@ test_histogram(void **state)
 
 #define HEAD  31
 
-static redisReply  items[HEAD + 7 + 2 * 4];
-static redisReply  *places[HEAD + 7 + 2 * 4];
+static redisReply  items[HEAD + 7 + 2 * 4 + 3];
+static redisReply  *places[HEAD + 7 + 2 * 4 + 3];
 static redisReply  reply;
 
 static void
@@ -146,6 +146,10 @@ make_reply(const char *info1, const char *info2)
     number(HEAD + 13, 999000);
     text(HEAD + 14, info2);
 
+    number(HEAD + 15, 900);     /* bytes of finished jobs */
+    number(HEAD + 16, 1000);    /* their bound */
+    number(HEAD + 17, 6);       /* dropped for it */
+
     reply.type = REDIS_REPLY_ARRAY;
     reply.elements = sizeof(items) / sizeof(items[0]);
     reply.element = places;
@@ -186,6 +190,9 @@ test_namespace(void **state)
     has(&b, "taskmq_queue_depth{handler=\"re.size\",state=\"waiting\"} 4");
     has(&b, "taskmq_queue_depth{handler=\"re.size\",state=\"scheduled\"} 5");
     has(&b, "taskmq_oldest_pending_seconds{handler=\"re.size\"} 2.5");
+    has(&b, "taskmq_finished_bytes 900");
+    has(&b, "taskmq_finished_max_bytes 1000");
+    has(&b, "taskmq_finished_dropped_total 6");
     has(&b, "taskmq_workers 2");
     has(&b, "tasks_received_total 12");
     has(&b, "tasks_processed_total{status=\"failed\"} 2");

@@ -273,7 +273,7 @@ assert_setting(const char *name, const char *value)
     }
 
     assert_int_equal(rc, 0);
-    assert_int_equal(i, 9);
+    assert_int_equal(i, 10);
     assert_int_equal(found, 1);
 }
 
@@ -323,6 +323,7 @@ settings(void **state)
     assert_setting("retry_wait_ms", "2000");
     assert_setting("retry_wait_max_ms", "3600000");
     assert_setting("idempotency_ttl_s", "86400");
+    assert_setting("finished_max_bytes", "0");
 
     assert_int_equal(set_setting("max_retries", "0", 1), 0);
     assert_setting("max_retries", "0");
@@ -350,7 +351,7 @@ settings(void **state)
 static void
 probing(void **state)
 {
-    int       noeviction;
+    int       noeviction, bytes, memory, kept;
     int64_t   waiting, workers;
     tq_str_t  handler;
 
@@ -367,6 +368,16 @@ probing(void **state)
     assert_int_equal(waiting, 2);
     assert_int_equal(workers, 1);
     assert_int_equal(noeviction, 1);
+
+    tq_probe_full(run(tq_probe_call(&ns, NULL, NULL)), &bytes, &memory);
+    assert_int_equal(bytes, -1);
+    assert_int_equal(memory, -1);
+    assert_int_equal(tq_config_set_result(run(tq_config_set_call(&ns,
+        "finished_max_bytes", "1000", 0, NULL, NULL)), &kept), 0);
+    tq_probe_full(run(tq_probe_call(&ns, NULL, NULL)), &bytes, &memory);
+    assert_int_equal(bytes, 0);
+    tq_probe_full(NULL, &bytes, &memory);
+    assert_int_equal(bytes, -1);
 
     redis_loop_cmd(&loop, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru",
         NULL);

@@ -260,7 +260,7 @@ static const shape_t  shapes[] = {
     { "stats", decode_stats, 0, WORDS(":1763800000000", ":0", ":0", ":0", ":0",
         ":0", ":0", ":0", ":0", STATS_ZEROS, ":0", ":0", ":0", ":0", ":0", ":1",
         ":1", "email", ":1", ":2", ":3", ":4", ":5", ":0", W1, "host:1",
-        ":1763800000000", "{}") },
+        ":1763800000000", "{}", ":1000", ":2000", ":3") },
     { "replay", decode_change, 0, WORDS(":0", ":9") },
     { "config", decode_config, 0, WORDS("selection", "fifo", "max_retries",
         "1") },
@@ -373,7 +373,8 @@ extended(void **state)
     static const char *const  odd_list[] = { ":0", "6", RECORD, RUN };
     static const char *const  workers[] = { ":1", ":0", ":0", ":0", ":0", ":0",
         ":0", ":0", ":0", STATS_ZEROS, ":0", ":0", ":0", ":0", ":0", ":0",
-        ":2", "a", "1", ":1", "1", "2", "1", ":1", "1", ":5" };
+        ":2", "a", "1", ":1", "1", "2", "1", ":1", "1", ":7", ":8", ":9",
+        ":5" };
 
     reply = array(odd_claim, 5);
     assert_int_equal(tq_claim_head(reply, &head), -1);
@@ -384,13 +385,16 @@ extended(void **state)
     freeReplyObject(reply);
 
     /* two workers take more room than the queue that is not there */
-    reply = array(workers, 39);
+    reply = array(workers, 42);
     assert_int_equal(tq_stats_result(reply, &stats), 0);
     assert_int_equal(stats.workers, 2);
+    assert_int_equal(stats.finished_bytes, 7);
+    assert_int_equal(stats.finished_max_bytes, 8);
+    assert_int_equal(stats.finished_dropped, 9);
     assert_int_equal(tq_stats_queue(reply, 0, &queue), -1);
     freeReplyObject(reply);
 
-    reply = array(workers, 40);
+    reply = array(workers, 43);
     assert_int_equal(tq_stats_result(reply, &stats), -1);
     freeReplyObject(reply);
 }

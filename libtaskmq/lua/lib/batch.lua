@@ -1,6 +1,8 @@
 -- batch: what a script decided, collected and written at the end with one
 -- variadic command of each kind.
 
+--@include bytes
+
 local sets, unlease, sched, dead, fin = {}, {}, {}, {}, {}
 local readies, bumps, shared = {}, {}, {}
 local due_min, due_handler
@@ -50,10 +52,12 @@ local function trim_dead(dead_max)
         end
         ids[#ids + 1] = got[i]
         if #ids == 1000 then
+            unweigh(ids)
             unlink(ids)
             ids = {}
         end
     end
+    unweigh(ids)
     unlink(ids)
     bump('dead_dropped', #got / 2)
 end
@@ -68,6 +72,7 @@ local function flush(mode, dead_max)
         end_shared(token, ids)
     end
     bulk('ZADD', P .. 'finished', fin)
+    weigh(fin)
     if due_min then
         local first = call('ZRANGE', P .. 'scheduled', 0, 0, 'WITHSCORES')
         if #first == 0 or due_min < tonumber(first[2]) then
@@ -81,6 +86,7 @@ local function flush(mode, dead_max)
     end
     if dead_max then
         bulk('ZADD', P .. 'dead', dead)
+        weigh(dead)
         trim_dead(dead_max)
     end
     for name, n in pairs(bumps) do

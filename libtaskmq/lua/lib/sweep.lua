@@ -1,22 +1,40 @@
 -- sweep: removes expired jobs, dead ones first, with their keys and counters:
--- sweep_limit (<= 1000) ids in all, or more by the rest of a pack. Sets
--- `swept`, how many of them were still there, and `sweep_ids`, how many it had.
+-- sweep_limit (<= 1000) ids in all, or more by the rest of a pack. Where all
+-- have more than max_bytes (nil: not bounded), also those that would go next:
+-- finished ones, then dead ones. Sets `swept`, how many of them were still
+-- there, and `sweep_ids`, how many it had.
 -- No functions: see claim.
 
 -- Members read at once: of finished each may be a pack of a hundred.
 local SWEEP_READ = '8'
 
 local swept, sweep_ids = 0, 0
-for _, name in ipairs({ 'dead', 'finished' }) do
+local places, over = { 'dead', 'finished' }, 0
+if max_bytes then
+    places = { 'dead', 'finished', 'finished', 'dead' }
+end
+for pass, name in ipairs(places) do
     local ids, n, got = {}, 0, nil
+    if pass == 3 and tonumber(max_bytes) > 0 then
+        over = call('HGET', P .. 'stats', 'finished_bytes') or 0
+        over = over - max_bytes
+    end
     repeat
-        got = call('ZRANGEBYSCORE', P .. name, '-inf', now13, 'LIMIT', '0',
-                   SWEEP_READ)
-        local taken = 0
+        got = call('ZRANGEBYSCORE', P .. name, '-inf',
+                   pass > 2 and '+inf' or now13, 'LIMIT', '0', SWEEP_READ)
+        local taken, sizes = 0, nil
+        if max_bytes and #got > 0 then
+            sizes = call('HMGET', P .. 'bytes', unpack(got))
+        end
         for i = 1, #got do
             local member = got[i]
-            if sweep_ids + n >= sweep_limit then
+            if sweep_ids + n >= sweep_limit or pass > 2 and over <= 0 then
                 break
+            end
+            if sizes and sizes[i] then
+                over = over - sizes[i]
+                call('HDEL', P .. 'bytes', member)
+                call('HINCRBY', P .. 'stats', 'finished_bytes', -sizes[i])
             end
             if find(member, ' ', 1, true) then
                 for id in string.gmatch(member, '%d+') do
@@ -56,6 +74,10 @@ for _, name in ipairs({ 'dead', 'finished' }) do
         end
         for handler, k in pairs(left) do
             call('HINCRBY', P .. 'stats', 'dead:' .. handler, -k)
+        end
+        if pass > 2 then
+            call('HINCRBY', P .. 'stats',
+                 pass == 3 and 'finished_dropped' or 'dead_dropped', there)
         end
         swept, sweep_ids = swept + there, sweep_ids + n
     end
