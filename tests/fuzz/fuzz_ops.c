@@ -26,7 +26,10 @@ static void
 touch_job(const tq_job_info_t *info)
 {
     MUST(info->id >= 1 && info->id <= TQ_ID_MAX);
-    MUST(tq_handler_name_ok(info->job.handler, info->job.handler_len));
+    /* a job that cannot be read may have no name, but says so */
+    MUST(tq_handler_name_ok(info->job.handler, info->job.handler_len)
+         || (info->job.handler_len == 0 && info->error.len != 0
+             && info->job.payload.len == 0));
     MUST(info->job.priority >= 0 && info->job.priority <= TQ_PRIORITY_MAX);
     touch(info->job.payload);
     touch(info->worker);

@@ -15,6 +15,8 @@ import traceback
 
 import random_ops
 import test_bytes
+import test_claim_bytes
+import test_clock
 import test_complete
 import test_enqueue
 import test_finished
@@ -32,7 +34,7 @@ SEED, OPS = 20261122, 20000
 def directed(only):
     for module in (test_enqueue, test_lanes, test_runs, test_shared,
                    test_complete, test_finished, test_unreadable, test_bytes,
-                   test_queue):
+                   test_claim_bytes, test_clock, test_queue):
         for name, test in vars(module).items():
             if name.startswith('test_') and (
                     not only or any(o in name for o in only)):
