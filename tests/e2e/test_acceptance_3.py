@@ -424,9 +424,17 @@ class Totals(unittest.TestCase):
                      "taskmq_retries_total", "taskmq_queue_depth",
                      "taskmq_workers", "tasks_received_total",
                      "tasks_processed_total", "queue_size")
-            pages = [[line for line in metrics(port).splitlines()
-                      if line.startswith(names)]
-                     for port in (s.port, other) for _ in range(3)]
+
+            def totals(port):
+                return [line for line in metrics(port).splitlines()
+                        if line.startswith(names)]
+
+            # each process reads them once a second
+            last = 'taskmq_jobs_total{status="success"} 30'
+            wait_for(lambda: all(last in totals(port) for port in
+                                 (s.port, other) for _ in range(3)), 10)
+            pages = [totals(port) for port in (s.port, other)
+                     for _ in range(3)]
             for page in pages:
                 self.assertEqual(page, pages[0])
             for line in ('taskmq_jobs_total{status="success"} 30',

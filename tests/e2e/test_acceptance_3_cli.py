@@ -27,7 +27,7 @@ MAN = os.path.join(ROOT, "docs", "man")
 
 # DESIGN's list
 COMMANDS = """add-job get-job list inspect logs list-dead replay replay-dead
-    cancel retry delete stats config token check-handler serve-api
+    cancel retry delete stats config restart token check-handler serve-api
     run-worker""".split()
 NO_REDIS = ("token", "check-handler", "serve-api", "run-worker")
 SERVERS = ("serve-api", "run-worker")
@@ -64,6 +64,7 @@ class Commands(unittest.TestCase):
         "delete": (["6"], {"job_id", "status"}),
         "stats": ([], {"queues", "totals", "workers"}),
         "config": ([], {"selection", "max_retries"}),
+        "restart": (["t"], {"handler", "workers"}),
         "token": (["--role", "worker"], {"token", "expires_at"}),
     }
 

@@ -32,6 +32,7 @@ SHIM = r'''
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 /* Counts the calls of jwt_decode() in a file that all processes share. */
@@ -50,16 +51,33 @@ begin(void)
     count = p == MAP_FAILED ? abort(), NULL : p;
 }
 
-int
-jwt_decode(void **jwt, const char *token, const unsigned char *key, int len)
+static int
+decode(void **jwt, const char *token, const unsigned char *key, int len)
 {
-    if (real == NULL) {
-        *(void **) &real = dlsym(RTLD_NEXT, "jwt_decode");
-    }
-
     __sync_fetch_and_add(count, 1);
 
     return real(jwt, token, key, len);
+}
+
+/* The module asks for libjwt's functions by their names. */
+void *
+dlsym(void *lib, const char *name)
+{
+    static void  *(*ours)(void *, const char *);
+
+    static const char  *versions[] = { "GLIBC_2.34", "GLIBC_2.17",
+                                       "GLIBC_2.2.5" };
+
+    for (unsigned i = 0; ours == NULL && i < 3; i++) {
+        *(void **) &ours = dlvsym(RTLD_NEXT, "dlsym", versions[i]);
+    }
+
+    if (strcmp(name, "jwt_decode") == 0) {
+        *(void **) &real = ours(lib, name);
+        return (void *) decode;
+    }
+
+    return ours(lib, name);
 }
 '''
 
