@@ -545,8 +545,7 @@ class Serve(unittest.TestCase):
         os.chmod(self.s.sock, 0o700)
         p = serve()
         self.assertIn(hint, p.tail())
-        refused = "connect() to unix:%s failed (13: Permission denied)" % \
-            self.s.sock
+        refused = "connect() failed (13: Permission denied)"
         wait_for(lambda: refused in p.tail(), 10, "the hint was right")
         p.stop()
         self.s.allowed.append(re.escape(refused))

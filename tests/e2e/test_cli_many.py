@@ -299,8 +299,9 @@ class Settings(test_cli.Cli):
         """The jobs that wait are run in the default order again."""
         for mode in ("lifo", "fifo"):
             self.ok("config", "set", "selection", mode)
-            ids = [int(self.ok("add-job", "o", "--priority", p))
-                   for p in ("1", "50", "20")]
+            # long enough to start in different milliseconds
+            ids = [int(self.ok("add-job", "o", '{"sleep":0.01}', "--priority",
+                               p)) for p in ("1", "50", "20")]
             self.ok("config", "unset", "selection")
             with_worker = self.s
             with_worker.write_handlers({"o": {"instances": 1}})
