@@ -194,6 +194,20 @@ tw_cgroup_init(pid_t companion, const char **why)
     return tw_cgroup_use(base, companion, why);
 }
 
+int
+tw_cgroup_is_ours(void)
+{
+    char  base[1024], procs[1100];
+
+    if (find_base(base, sizeof(base)) != 0) {
+        return 0;
+    }
+
+    (void) snprintf(procs, sizeof(procs), "%s/cgroup.procs", base);
+
+    return access(procs, W_OK) == 0;
+}
+
 /* Cgroups are removed a moment after their last process was. */
 static void
 remove_stale(void)

@@ -17,6 +17,10 @@
  * -1: it does not, *why says it. */
 int tw_cgroup_init(pid_t companion, const char **why);
 
+/* 1: this process' cgroup belongs to its user, who can move, freeze and end
+ * what is in it. */
+int tw_cgroup_is_ours(void);
+
 /* The first half, for tests: base is a cgroup folder. */
 int tw_cgroup_use(const char *base, pid_t companion, const char **why);
 

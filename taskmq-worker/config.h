@@ -89,10 +89,6 @@ void tw_conf_say_prefetch(const tw_conf_t *conf, const char *path,
  * it. */
 void tw_conf_warn_prefetch(const tw_conf_t *conf, unsigned concurrency);
 
-/* Logs a warning when processes of handlers will have the worker's own user:
- * signals, prlimit(2), renice and CPU affinity are theirs to use on it. */
-void tw_conf_warn_users(const tw_conf_t *conf);
-
 void tw_conf_free(tw_conf_t *conf);
 
 /* config_check.c: looks whether the handlers' programs, folders and libraries

@@ -246,36 +246,3 @@ tw_conf_warn_prefetch(const tw_conf_t *conf, unsigned concurrency)
         }
     }
 }
-
-void
-tw_conf_warn_users(const tw_conf_t *conf)
-{
-    unsigned                  i, n = 0;
-    const char               *first = NULL;
-    const tw_handler_conf_t  *h;
-
-    for (i = 0; i < conf->n; i++) {
-        h = conf->h[i];
-        /* of a container this is not ours to know */
-        if ((h->kind == TW_KIND_COMMAND || h->kind == TW_KIND_LIBRARY)
-            && (h->as.name == NULL || h->as.uid == geteuid()))
-        {
-            first = n++ == 0 ? h->name : first;
-        }
-    }
-
-    if (n == 0) {
-        return;
-    }
-
-    if (geteuid() == 0) {
-        TW_LOG(TW_WARN, "handlers run as root, and can stop, slow down or "
-            "limit the worker: give them a user", tw_fi("handlers", n),
-            tw_fs("first", first));
-        return;
-    }
-
-    TW_LOG(TW_WARN, "handlers run as the worker's own user, and can stop, "
-        "slow down or limit it: only a worker that runs as root gives them "
-        "another (user)", tw_fi("handlers", n), tw_fs("first", first));
-}

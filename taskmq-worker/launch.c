@@ -8,6 +8,7 @@
 
 #include "cgroup.h"
 #include "container.h"
+#include "fence.h"
 #include "guard.h"
 #include "launch.h"
 #include "log.h"
@@ -158,6 +159,7 @@ library_argv(const tw_handler_conf_t *conf)
 int
 tw_launch_make(tw_pool_t *p, tw_launch_t *l, const char **step)
 {
+    int                       err;
     const tw_handler_conf_t  *conf = p->conf;
 
     memset(l, 0, sizeof(*l));
@@ -197,6 +199,16 @@ tw_launch_make(tw_pool_t *p, tw_launch_t *l, const char **step)
 
     if (conf->as.name != NULL) {
         l->spec.user = &conf->as;
+    }
+
+    if (conf->kind != TW_KIND_IMAGE
+        && (l->spec.user == NULL || l->spec.user->uid == geteuid()))
+    {
+        err = tw_fence_make(tw_guard_pid(), &l->spec.fence);
+        if (err != 0) {
+            *step = "system call filter";
+            return err;
+        }
     }
 
     return limit_memory(p, l, step);

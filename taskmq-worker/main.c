@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fence.h"
 #include "guard.h"
 #include "library.h"
 #include "log.h"
@@ -89,9 +90,9 @@ main(int argc, char **argv)
     }
 
     tw_conf_warn_prefetch(&conf, o.concurrency);
-    tw_conf_warn_users(&conf);
 
     tq_secret_no_dump();
+    tw_fence_warn(&conf);
     tw_notify_init();
     tw_spawn_raise_files();
 

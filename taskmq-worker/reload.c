@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fence.h"
 #include "log.h"
 #include "notify.h"
 #include "pool.h"
@@ -151,7 +152,7 @@ on_loaded(uv_work_t *work, int status)
 
     } else if (w->phase < TW_DRAINING) {
         tw_conf_warn_prefetch(&l->conf, w->o->concurrency);
-        tw_conf_warn_users(&l->conf);
+        tw_fence_warn(&l->conf);
         apply_removals(w, &l->conf);
         for (i = 0; i < l->conf.n; i++) {
             apply(w, &l->conf.h[i]);

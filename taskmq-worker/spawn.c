@@ -26,11 +26,13 @@
 #include "spawn.h"
 
 enum {
-    STEP_SETUP, STEP_CGROUP, STEP_MEMORY, STEP_USER, STEP_WORKDIR, STEP_EXEC
+    STEP_SETUP, STEP_CGROUP, STEP_MEMORY, STEP_USER, STEP_WORKDIR, STEP_FENCE,
+    STEP_EXEC
 };
 
 static const char  *steps[] = { "setting up", "cgroup", "memory_limit",
-                                "user", "workdir", "exec" };
+                                "user", "workdir", "system call filter",
+                                "exec" };
 
 #define REPORT_FD  3
 
@@ -254,6 +256,10 @@ run_child(const tw_spawn_t *spec, int in, int out, int err, int report,
     }
 
     reset_signals();
+
+    if (spec->fence != NULL && tw_fence_enter(spec->fence) != 0) {
+        give_up(STEP_FENCE);
+    }
 
     if (spec->file != NULL) {
         (void) execve(spec->file, spec->argv, spec->envp);

@@ -5,7 +5,7 @@
 #ifndef TW_SPAWN_H
 #define TW_SPAWN_H
 
-#include "config.h"
+#include "fence.h"
 
 typedef struct {
     const char       *file;   /* what to exec; NULL: argv[0], looked up in
@@ -18,6 +18,7 @@ typedef struct {
     int               cgroup_fd;      /* cgroup.procs to enter; -1: none */
     int               guard_fd;       /* guard.h; -1: none */
     int               may_gain;       /* setuid programs keep working */
+    const struct sock_fprog  *fence;  /* fence.h; NULL: none */
 } tw_spawn_t;
 
 typedef struct {

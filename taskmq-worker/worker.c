@@ -11,6 +11,7 @@
 
 #include "cgroup.h"
 #include "container.h"
+#include "fence.h"
 #include "guard.h"
 #include "health.h"
 #include "log.h"
@@ -476,6 +477,7 @@ start_pools(tw_worker_t *w)
     }
 
     start_limits(w);
+    tw_fence_start(&w->loop);
     tw_container_sweep(w);
 
     for (i = 0; i < w->conf.n; i++) {

@@ -1,8 +1,11 @@
 """What an attacker who got somewhere finds: how the binaries were made, what a
 handler can see of its worker, and where secrets are in nginx's memory."""
 
+import errno
 import os
+import platform
 import re
+import shutil
 import signal
 import subprocess
 import unittest
@@ -109,27 +112,94 @@ class Children(unittest.TestCase):
 
 
 class SameUser(unittest.TestCase):
-    """Whom nothing can keep from their worker are named at its start."""
-    ROOT = "handlers run as root, and can stop, slow down or limit the " \
+    """A handler of its worker's user cannot stop it, slow it down or limit it;
+    where it can, the worker says so at its start."""
+    AS_ROOT = "handlers run as root, and can stop, slow down or limit the " \
         "worker: give them a user handlers="
-    OWN = "handlers run as the worker's own user, and can stop, slow down " \
+    AS_OWN = "handlers run as the worker's own user, and can stop, slow down " \
         "or limit it"
+    NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534",
+              "--clear-groups"]
 
-    def said(self, handlers, *words, hup=None):
+    def start(self, s, *words, **env):
+        os.chmod(s.dir, 0o755)
+        os.chmod(s.sock, 0o777)
+        # nobody may not reach the folder that was built in
+        program = shutil.copy(os.path.join(BUILD, "taskmq-worker"), s.dir)
+        w = s.start("worker", list(words) + [program, "--config", s.toml],
+            env=dict(os.environ, TASKMQ_REDIS_URL=s.url("worker"), **env))
+        wait_for(lambda: " running " in w.tail(), 10, "it runs")
+        return w
+
+    def said(self, handlers, *words, hup=None, **env):
         """The warnings of a worker with these handlers."""
         with Desk(aof=False, handlers=handlers) as s:
-            os.chmod(s.dir, 0o755)
-            os.chmod(s.sock, 0o777)
-            w = s.start("worker", list(words) + [
-                os.path.join(BUILD, "taskmq-worker"), "--config", s.toml],
-                env=dict(os.environ, TASKMQ_REDIS_URL=s.url("worker")))
-            wait_for(lambda: " running " in w.tail(), 10, "it runs")
+            w = self.start(s, *words, **env)
             if hup is not None:
                 s.write_handlers(hup)
                 w.signal(signal.SIGHUP)
                 wait_for(lambda: "configuration reloaded" in w.tail(), 10)
             return [line for line in w.tail().splitlines()
                     if " warn " in line]
+
+    def reach(self, *words, **payload):
+        with Desk(aof=False) as s:
+            handler = shutil.copy(os.path.join(
+                ROOT, "tests", "e2e", "reaching_handler.py"), s.dir)
+            s.write_handlers({"r": {"command": ["python3", handler],
+                                    "instances": 1}})
+            w = self.start(s, *words)
+            found = s.wait_done(s.add("r", payload), 30)["result"]
+            self.assertTrue(w.alive(), w.tail())
+            return found
+
+    def out_of_reach(self, found):
+        self.assertGreater(found["threads"], 1, "the pool has started")
+        for call, codes in found["worker"].items():
+            # callers of a pidfd have another way where there is none
+            self.assertEqual(set(codes), {
+                errno.ENOSYS if call == "pidfd" else errno.EPERM}, call)
+        for call, codes in found["own"].items():
+            self.assertEqual(set(codes), {0}, call)
+        self.assertLess(set(found["own"]), set(found["worker"])
+                        | {"killed", "ask", "none"})
+
+    def nobody(self):
+        return self.NOBODY if os.getuid() == 0 else []
+
+    def test_out_of_reach(self):
+        found = self.reach(*self.nobody())
+        self.out_of_reach(found)
+        self.assertGreaterEqual(len(found["worker"]), 25)
+
+    def test_service_with_a_filter(self):
+        """One that kills whoever calls seccomp(), as a unit's may."""
+        code = ("import ctypes, os, struct, sys\n"
+                "bpf = struct.pack('HBBI' * 4, 0x20, 0, 0, 0, 0x15, 0, 1, "
+                "{'x86_64': 317, 'aarch64': 277}[os.uname().machine], "
+                "6, 0, 0, 0x80000000, 6, 0, 0, 0x7fff0000)\n"
+                "keep = ctypes.create_string_buffer(bpf)\n"
+                "libc = ctypes.CDLL(None, use_errno=True)\n"
+                "assert libc.prctl(38, 1, 0, 0, 0) == 0\n"
+                "assert libc.prctl(22, 2, struct.pack('HxxxxxxQ', 4, "
+                "ctypes.addressof(keep))) == 0\n"
+                "os.execvp(sys.argv[1], sys.argv[1:])\n")
+        self.out_of_reach(self.reach("python3", "-c", code, *self.nobody()))
+
+    @unittest.skipIf(os.getuid() != 0, "needs root")
+    def test_out_of_reach_of_root(self):
+        self.out_of_reach(self.reach())
+
+    @unittest.skipIf(platform.machine() != "x86_64", "needs an x86-64")
+    def test_out_of_reach_of_32_bit_programs(self):
+        found = self.reach(*self.nobody(), **{"as": "i386"})
+        self.out_of_reach(found)
+        self.assertGreaterEqual(len(found["worker"]), 13)
+
+    @unittest.skipIf(platform.machine() != "x86_64", "needs an x86-64")
+    def test_no_x32(self):
+        self.assertEqual(self.reach(*self.nobody(), **{"as": "x32"}),
+                         {"getppid": errno.ENOSYS})
 
     @unittest.skipIf(os.getuid() != 0, "needs root")
     def test_root(self):
@@ -138,8 +208,8 @@ class SameUser(unittest.TestCase):
         noop = {"builtin": "noop"}
         for handlers, said in (
                 ({"n": noop, "a": mine, "b": mine, "c": nobody},
-                 self.ROOT + "2 first=a"),
-                ({"a": dict(mine, user="root")}, self.ROOT + "1 first=a"),
+                 self.AS_ROOT + "2 first=a"),
+                ({"a": dict(mine, user="root")}, self.AS_ROOT + "1 first=a"),
                 ({"c": nobody, "n": noop}, None)):
             with self.subTest(handlers):
                 lines = self.said(handlers)
@@ -147,13 +217,26 @@ class SameUser(unittest.TestCase):
                 self.assertIn(said or "", "".join(lines))
         lines = self.said({"n": noop}, hup={"n": noop, "z": mine})
         self.assertEqual(len(lines), 1, lines)
-        self.assertIn(self.ROOT + "1 first=z", lines[0])
+        self.assertIn(self.AS_ROOT + "1 first=z", lines[0])
 
+    @unittest.skipIf(os.getuid() != 0, "a user's session may own its cgroup")
     def test_own_user(self):
-        words = ["setpriv", "--reuid", "65534", "--regid", "65534",
-                 "--clear-groups"] if os.getuid() == 0 else []
-        lines = self.said({"a": {"command": ["cat"]}}, *words)
-        self.assertIn(self.OWN, "".join(lines))
+        """Said with the reason, where it is so, and nowhere else."""
+        cat = {"command": ["cat"], "instances": 1}
+        image = {"image": "none", "runtime": "/bin/false"}
+        target = {"url": "http://localhost:1/"}
+        self.assertEqual(self.said({"a": cat}, *self.NOBODY), [])
+        self.assertEqual(self.said({"t": target}, *self.NOBODY), [])
+        for handlers, env, why in (
+                ({"a": cat}, {"TASKMQ_COREDUMP": "1"}, "TASKMQ_COREDUMP=1"),
+                ({"a": cat, "t": target}, {}, "threads"),
+                ({"a": cat, "i": image}, {}, "containers")):
+            with self.subTest(why):
+                lines = [line for line in self.said(
+                    handlers, *self.NOBODY, **env) if self.AS_OWN in line]
+                self.assertEqual(len(lines), 1)
+                self.assertIn(why, lines[0])
+                self.assertIn("handlers=1 first=a", lines[0])
 
 
 class Reading(unittest.TestCase):

@@ -22,6 +22,16 @@ chmod +x /dev/shm/delegated
 cd %(root)s
 BUILD=%(build)s WRAP_WORKER=/dev/shm/delegated PYTHONDONTWRITEBYTECODE=1 \
     /usr/bin/python3 tests/e2e/run.py %(tests)s
+# and for another user, who then owns the cgroup that the worker runs in
+chown 65534 /sys/fs/cgroup/service /sys/fs/cgroup/service/cgroup.procs
+printf '[handlers.a]\ncommand = ["cat"]\n' > /dev/shm/a.toml
+TASKMQ_REDIS_URL=redis://127.0.0.1:1 /dev/shm/delegated setpriv \
+    --reuid 65534 --regid 65534 --clear-groups \
+    %(build)s/taskmq-worker --config /dev/shm/a.toml > /dev/shm/said 2>&1 &
+until grep -q 'worker starts' /dev/shm/said || ! kill -0 $!; do sleep 0.1; done
+kill $!
+wait $!
+cat /dev/shm/said
 echo "left behind:"
 find /sys/fs/cgroup/service -mindepth 1 -type d
 cat /sys/fs/cgroup/service/cgroup.subtree_control
@@ -42,6 +52,7 @@ class Cgroup(unittest.TestCase):
         said, left = self.boot("test_worker_kinds.Bounds.test_memory_limit")
         self.assertIn("\n1 passed, 0 failed", said)
         self.assertIn('memory limit by "cgroup v2"', said)
+        self.assertIn('because="its cgroup belongs to its user', said)
         # the worker took everything back when it left
         self.assertEqual(left.strip(), "")
 
