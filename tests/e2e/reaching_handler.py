@@ -65,10 +65,11 @@ def reach(call, numbers, pid, group, pid_fd, pointers=True):
     limit = (ctypes.c_uint64 * 2)(*[
         n if n >= 0 else 2 ** 64 - 1
         for n in resource.getrlimit(resource.RLIMIT_CORE)])
-    info = ctypes.create_string_buffer(
-        struct.pack("iii4xii", SIGNAL, 0, -1, os.getpid(), os.getuid()), 128)
+    info = ctypes.create_string_buffer(struct.pack(
+        "iii4xii", SIGNAL, 0, -1, os.getpid(), os.getuid()), 128)
     param = ctypes.c_int(0)
-    attr = ctypes.create_string_buffer(struct.pack("IIQiIQQQ", 48, 0, 0, 19, 0, 0, 0, 0))
+    attr = ctypes.create_string_buffer(struct.pack(
+        "IIQiIQQQ", 48, 0, 0, 19, 0, 0, 0, 0))
     cpus = ctypes.create_string_buffer(b"\xff" * 128)
     own = (ctypes.c_int * 2)(1, pid)
     here, there = socket.socketpair()
