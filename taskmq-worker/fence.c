@@ -355,8 +355,15 @@ tw_fence_enter(const struct sock_fprog *fence)
 
     /* without the flag, kernels before 5.16 slow the whole process down
      * against attacks that this filter is not about */
-    return (int) syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-        SECCOMP_FILTER_FLAG_SPEC_ALLOW, fence);
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                SECCOMP_FILTER_FLAG_SPEC_ALLOW, fence) == 0)
+    {
+        return 0;
+    }
+
+    /* valgrind does not know that call */
+    return errno == ENOSYS ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, fence)
+                           : -1;
 }
 
 /* What of this configuration is around the fence; NULL: nothing. */
