@@ -152,7 +152,11 @@ install: all
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 0644 handlers.toml.example nginx.conf.example \
 	    redis-acl.example $(DESTDIR)$(PREFIX)/share/doc/taskmq
-	sed 's|/usr/bin/|$(PREFIX)/bin/|' taskmq-worker/taskmq-worker.service \
+	install -d $(DESTDIR)$(PREFIX)/share/doc/taskmq/docs
+	install -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/taskmq/docs
+	sed -e 's|/usr/bin/|$(PREFIX)/bin/|' \
+	    -e 's|/usr/share/|$(PREFIX)/share/|' \
+	    taskmq-worker/taskmq-worker.service \
 	    > $(BUILD)/taskmq-worker.service
 	install -m 0644 $(BUILD)/taskmq-worker.service \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system

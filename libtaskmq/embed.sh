@@ -5,8 +5,12 @@
 #                          LUADIR/NAME.lua, and tq_ops_scripts[]
 #   embed.sh LUADIR NAME   prints one script's text as it is sent to Redis
 #
-# A line `--@include NAME` is replaced by LUADIR/lib/NAME.lua, which may include
-# another; that one includes nothing.
+# A line `--@include NAME` is replaced by LUADIR/lib/NAME.lua, unless a block
+# around it has it already: so each file of lib names what it uses, and can be
+# read alone. TQ_NAME is replaced by its number
+# from tq_limits.h, or its bytes from tq_layout.h.
+# The first line is Redis' "#!lua", with or without flags, or "--plain": such a
+# script may read under any condition, and is refused where it writes.
 # Indentation, blank lines and lines that are only a comment are left out: what
 # is sent is small. That is safe because nothing that spans lines is allowed:
 # long brackets, a backslash at the end of a line and bytes outside printable
@@ -31,31 +35,78 @@ text() {
             printf "%s:%d: %s\n", file, n, why > "/dev/stderr"
             exit 1
         }
-        function take(file, depth,    line, n, rc, name) {
+        # #define TQ_NAME number-or-expression, and TQ_FIELD first, last
+        function numbers(file,    line, w, value) {
+            while ((getline line < file) > 0) {
+                if (line !~ /^#define TQ_[A-Z0-9_]+ +[(0-9]/) {
+                    continue
+                }
+                split(line, w, /[ ]+/)
+                value = line
+                sub(/^#define TQ_[A-Z0-9_]+ +/, "", value)
+                sub(/ *\/\*.*/, "", value)
+                gsub(/LL/, "", value)
+                if (value ~ /^[0-9]+, [0-9]+$/) {
+                    value_of[w[2] "_FIRST"] = value + 0
+                    value_of[w[2] "_LAST"] = substr(value,
+                                                    index(value, ",") + 2)
+                }
+                value_of[w[2]] = value
+            }
+            close(file)
+        }
+        function named(file, n, line,    out, name) {
+            while (match(line, /TQ_[A-Z0-9_]+/)) {
+                name = substr(line, RSTART, RLENGTH)
+                if (!(name in value_of)) {
+                    bad(file, n, "no such number: " name)
+                }
+                out = out substr(line, 1, RSTART - 1) value_of[name]
+                line = substr(line, RSTART + RLENGTH)
+            }
+            return out line
+        }
+        # How much deeper in blocks the next line is.
+        function deeper(line,    n) {
+            gsub(/\047[^\047]*\047/, "", line)
+            gsub(/[^a-z_]+/, " ", line)
+            line = " " line " "
+            gsub(/ /, "  ", line)
+            n = gsub(/ (function|do|then|repeat) /, " ", line)
+            return n - gsub(/ (elseif|end|until) /, " ", line)
+        }
+        # What was included in blocks that ended is to be included again.
+        function leave(level,    name) {
+            for (name in taken) {
+                if (taken[name] > level) {
+                    delete taken[name]
+                }
+            }
+        }
+        function take(file, top,    line, n, rc, name) {
             n = 0
             while ((rc = (getline line < file)) > 0) {
                 n++
-                if (n == 1 && !depth) {
+                if (n == 1 && top) {
+                    if (line == "--plain") {
+                        continue
+                    }
                     if (line !~ /^#!lua( flags=[a-z,-]+)?$/) {
-                        bad(file, n, "expected #!lua")
+                        bad(file, n, "expected #!lua or --plain")
                     }
                     print line
                     continue
                 }
                 gsub(/^[ \t]+|[ \t]+$/, "", line)
                 if (line ~ /^--@include/) {
-                    if (depth > 1) {
-                        bad(file, n, "includes too deep")
-                    }
                     name = substr(line, 12)
                     if (name !~ /^[a-z_]+$/) {
                         bad(file, n, "bad name to include: " name)
                     }
-                    name = dir "/lib/" name ".lua"
-                    if (name == file) {
-                        bad(file, n, "includes itself")
+                    if (!(name in taken)) {
+                        taken[name] = depth
+                        take(dir "/lib/" name ".lua", 0)
                     }
-                    take(name, depth + 1)
                     continue
                 }
                 if (line ~ /[^ -~]/) {
@@ -67,7 +118,12 @@ text() {
                 if (line == "" || line ~ /^--/) {
                     continue
                 }
-                print line
+                print named(file, n, line)
+                if (line ~ /^(else|elseif)([^a-z_]|$)/) {
+                    leave(depth - 1)
+                }
+                depth += deeper(line)
+                leave(depth)
             }
             if (rc < 0) {
                 bad(file, n, "cannot be read")
@@ -75,7 +131,10 @@ text() {
             close(file)
         }
         BEGIN {
-            take(ARGV[1], 0)
+            depth = 0
+            numbers(dir "/../tq_limits.h")
+            numbers(dir "/../tq_layout.h")
+            take(ARGV[1], 1)
             exit 0
         }' "$1"
 }

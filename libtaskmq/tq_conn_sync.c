@@ -223,8 +223,8 @@ tq_sync_connect(tq_sync_t *s, const tq_url_t *url, int64_t until)
 
 
 tq_sync_t *
-tq_sync_open(const tq_url_t *url, const char *client_name, int64_t timeout_ms,
-    char err[TQ_SYNC_ERR_BYTES])
+tq_sync_open(const tq_url_t *url, const tq_ns_t *ns, const char *client_name,
+    int64_t timeout_ms, char err[TQ_SYNC_ERR_BYTES])
 {
     char             show[TQ_SYNC_ERR_BYTES / 2];
     int64_t          now;
@@ -237,6 +237,9 @@ tq_sync_open(const tq_url_t *url, const char *client_name, int64_t timeout_ms,
     conf.db = url->db;
     conf.client_name = client_name;
     conf.scripts = tq_ops_scripts;
+    conf.greet = (ns != NULL) ? tq_open_call : NULL;
+    conf.greeted = tq_open_why;
+    conf.greets = ns;
     conf.timeout_ms = (timeout_ms > 0) ? timeout_ms : TQ_REDIS_TIMEOUT_MS;
 
     now = tq_sync_now();
@@ -255,7 +258,7 @@ tq_sync_open(const tq_url_t *url, const char *client_name, int64_t timeout_ms,
     }
 
     if (tq_sync_connect(s, url, now + conf.timeout_ms) != 0) {
-        snprintf(err, TQ_SYNC_ERR_BYTES, "Redis at %s: %.120s",
+        snprintf(err, TQ_SYNC_ERR_BYTES, "Redis at %s: %.191s",
             tq_url_show(url, show, sizeof(show)), s->why);
         tq_sync_close(s);
         return NULL;

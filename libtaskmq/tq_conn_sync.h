@@ -7,7 +7,7 @@
  * getaddrinfo() may block on DNS: never use this inside an event loop.
  *
  *   char       err[TQ_SYNC_ERR_BYTES];
- *   tq_sync_t *s = tq_sync_open(&url, "taskmq", 2000, err);
+ *   tq_sync_t *s = tq_sync_open(&url, &ns, "taskmq", 2000, err);
  *   reply = tq_sync_run(s, tq_get_call(&ns, id, NULL, NULL));
  *   if (reply == NULL) puts(tq_sync_why(s)); else tq_get_result(reply, …);
  *   tq_sync_close(s);
@@ -16,21 +16,21 @@
 #ifndef TQ_CONN_SYNC_H
 #define TQ_CONN_SYNC_H
 
-#include "tq_redis.h"
+#include "tq_ops.h"
 #include "tq_url.h"
 
-#define TQ_SYNC_ERR_BYTES  256
+#define TQ_SYNC_ERR_BYTES  448
 
 typedef struct tq_sync_s  tq_sync_t;
 
 /*
  * Connects and finishes the handshake (AUTH, SELECT, the scripts of
- * tq_ops_scripts) within timeout_ms, which is also the default timeout of
- * every call. client_name may be NULL. NULL with a sentence in err (it names
- * the address, never the password).
+ * tq_ops_scripts, the schema of ns, unless NULL) within timeout_ms, which is
+ * also the default timeout of every call. client_name may be NULL. NULL with a
+ * sentence in err (it names the address, never the password).
  */
-tq_sync_t *tq_sync_open(const tq_url_t *url, const char *client_name,
-    int64_t timeout_ms, char err[TQ_SYNC_ERR_BYTES]);
+tq_sync_t *tq_sync_open(const tq_url_t *url, const tq_ns_t *ns,
+    const char *client_name, int64_t timeout_ms, char err[TQ_SYNC_ERR_BYTES]);
 
 /*
  * Sends one call and waits for its reply. Takes the call (NULL, from a

@@ -27,6 +27,8 @@ typedef struct {
     int64_t   timeout_s;      /* 0: the handler's */
     int64_t   retention_s;    /* 0: the namespace's */
     tq_str_t  payload;        /* a JSON object, as sent */
+    int64_t   aside_bytes;    /* stored apart from the record, this long; 0:
+                                 in it. Then payload may be empty: not read */
 } tq_job_t;
 
 /* One wrong field. Texts are static, FastAPI's words (pydantic 1). */

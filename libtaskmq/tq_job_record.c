@@ -7,29 +7,51 @@
 #include <string.h>
 
 #include "tq_job.h"
+#include "tq_layout.h"
 #include "tq_time.h"
 
-/* Offsets, from 0, of the fixed-width part of j:<id> … */
-#define TQ_HEAD_KIND      1
-#define TQ_HEAD_PRIORITY  3
-#define TQ_HEAD_POLICY    7
-#define TQ_HEAD_RETRIES   9
-#define TQ_HEAD_CREATED   13
-#define TQ_HEAD_HANDLER   27
+/* The spaces between the fixed-width fields: one after each of these. */
+static const unsigned char  tq_head_spaces[] = {
+    TQ_END(TQ_JOB_KIND), TQ_END(TQ_JOB_PRIORITY), TQ_END(TQ_JOB_POLICY),
+    TQ_END(TQ_JOB_RETRIES), TQ_END(TQ_JOB_CREATED)
+};
+static const unsigned char  tq_run_spaces[] = {
+    TQ_END(TQ_RUN_FINISHED), TQ_END(TQ_RUN_TOKEN), TQ_END(TQ_RUN_STARTED),
+    TQ_END(TQ_RUN_ATTEMPTS), TQ_END(TQ_RUN_CRASHES), TQ_END(TQ_RUN_RUNS),
+    TQ_END(TQ_RUN_ERROR_LEN)
+};
 
-/* … and of r:<id>. */
-#define TQ_RUN_SHARED     29    /* '+': the lease was shared; else a space */
-#define TQ_RUN_STARTED    30
-#define TQ_RUN_ATTEMPTS   62
-#define TQ_RUN_CRASHES    66
-#define TQ_RUN_RUNS       68
-#define TQ_RUN_FINISHED   79
-#define TQ_RUN_ERROR_LEN  93
-#define TQ_RUN_WORKER     99
+_Static_assert(TQ_AT(TQ_JOB_VERSION) == 0, "a job's record");
+TQ_FOLLOWS(TQ_JOB_VERSION, TQ_JOB_KIND, 0);
+TQ_FOLLOWS(TQ_JOB_KIND, TQ_JOB_PRIORITY, 1);
+TQ_FOLLOWS(TQ_JOB_PRIORITY, TQ_JOB_POLICY, 1);
+TQ_FOLLOWS(TQ_JOB_POLICY, TQ_JOB_RETRIES, 1);
+TQ_FOLLOWS(TQ_JOB_RETRIES, TQ_JOB_CREATED, 1);
+TQ_FOLLOWS(TQ_JOB_CREATED, TQ_JOB_HANDLER, 1);
+_Static_assert(TQ_AT(TQ_JOB_HEAD) == 0
+               && TQ_END(TQ_JOB_HEAD) == TQ_AT(TQ_JOB_CREATED), "its head");
 
-/* The spaces between the fixed-width fields. */
-static const unsigned char  tq_head_spaces[] = { 2, 6, 8, 12, 26 };
-static const unsigned char  tq_run_spaces[] = { 43, 61, 65, 67, 78, 92, 98 };
+_Static_assert(TQ_AT(TQ_RUN_VERSION) == 0, "a run's record");
+TQ_FOLLOWS(TQ_RUN_VERSION, TQ_RUN_STATE, 0);
+TQ_FOLLOWS(TQ_RUN_STATE, TQ_RUN_FINISHED, 0);
+TQ_FOLLOWS(TQ_RUN_FINISHED, TQ_RUN_COUNTER, 1);
+TQ_FOLLOWS(TQ_RUN_COUNTER, TQ_RUN_WORKER, 0);
+TQ_FOLLOWS(TQ_RUN_WORKER, TQ_RUN_STARTED, 1);
+TQ_FOLLOWS(TQ_RUN_STARTED, TQ_RUN_ATTEMPTS, 1);
+TQ_FOLLOWS(TQ_RUN_ATTEMPTS, TQ_RUN_CRASHES, 1);
+TQ_FOLLOWS(TQ_RUN_CRASHES, TQ_RUN_RUNS, 1);
+TQ_FOLLOWS(TQ_RUN_RUNS, TQ_RUN_ERROR_LEN, 1);
+TQ_FOLLOWS(TQ_RUN_ERROR_LEN, TQ_RUN_NAME, 1);
+_Static_assert(TQ_AT(TQ_RUN_TOKEN) == TQ_AT(TQ_RUN_COUNTER)
+               && TQ_END(TQ_RUN_TOKEN) == TQ_END(TQ_RUN_WORKER), "its token");
+
+/* What numbers and texts of these widths hold. */
+_Static_assert(TQ_LEN(TQ_JOB_PRIORITY) == 3 && TQ_LEN(TQ_JOB_RETRIES) == 3
+               && TQ_LEN(TQ_JOB_CREATED) == 13, "a job's numbers");
+_Static_assert(TQ_LEN(TQ_RUN_FINISHED) == 13 && TQ_LEN(TQ_RUN_STARTED) == 13
+               && TQ_LEN(TQ_RUN_ATTEMPTS) == 3 && TQ_LEN(TQ_RUN_CRASHES) == 1
+               && TQ_CRASHES_MAX <= 9 && TQ_ERROR_MAX_BYTES <= 99999,
+               "a run's numbers");
 
 static int
 tq_record_spaces(tq_str_t s, const unsigned char *at, size_t n)
@@ -63,6 +85,10 @@ tq_record_digits(const char *p, size_t n, int64_t *out)
     return 0;
 }
 
+/* The number in a field of fixed width. */
+#define tq_record_number(p, field, out)                                       \
+    tq_record_digits((p) + TQ_AT(field), TQ_LEN(field), out)
+
 /* tq_record_option reads one " x=NUMBER" of a header line into the job, each
  * at most once. 0, or -1. */
 static int
@@ -87,6 +113,9 @@ tq_record_option(const char **p, const char *end, tq_job_t *job)
         break;
     case 's':
         dst = &job->due_ms;
+        break;
+    case 'b':
+        dst = &job->aside_bytes;
         break;
     default:
         return -1;
@@ -170,31 +199,34 @@ static int
 tq_record_head(tq_str_t rec, tq_job_info_t *out, tq_str_t *rest)
 {
     int64_t      v;
-    const char  *p = rec.p, *nl;
+    char         kind, policy;
+    const char  *p = rec.p, *line, *nl;
     tq_job_t    *job = &out->job;
 
-    if (rec.len <= TQ_HEAD_HANDLER || p[0] != '1'
-        || tq_record_spaces(rec, tq_head_spaces, sizeof(tq_head_spaces)) != 0
-        || strchr("-op", p[TQ_HEAD_KIND]) == NULL || p[TQ_HEAD_KIND] == '\0'
-        || strchr("fen", p[TQ_HEAD_POLICY]) == NULL
-        || p[TQ_HEAD_POLICY] == '\0') {
+    if (rec.len <= TQ_AT(TQ_JOB_HANDLER) || p[TQ_AT(TQ_JOB_VERSION)] != '1'
+        || tq_record_spaces(rec, tq_head_spaces, sizeof(tq_head_spaces))
+           != 0) {
         return -1;
     }
 
-    if (tq_record_digits(p + TQ_HEAD_PRIORITY, 3, &v) != 0
+    kind = p[TQ_AT(TQ_JOB_KIND)];
+    policy = p[TQ_AT(TQ_JOB_POLICY)];
+
+    if (kind == '\0' || strchr("-op", kind) == NULL
+        || policy == '\0' || strchr("fen", policy) == NULL
+        || tq_record_number(p, TQ_JOB_PRIORITY, &v) != 0
         || v > TQ_PRIORITY_MAX
-        || tq_record_retries(p + TQ_HEAD_RETRIES, job) != 0
-        || tq_record_digits(p + TQ_HEAD_CREATED, 13, &out->created_ms) != 0) {
+        || tq_record_retries(p + TQ_AT(TQ_JOB_RETRIES), job) != 0
+        || tq_record_number(p, TQ_JOB_CREATED, &out->created_ms) != 0) {
         return -1;
     }
 
     job->priority = (int) v;
-    job->policy = p[TQ_HEAD_POLICY];
+    job->policy = policy;
 
-    nl = memchr(p + TQ_HEAD_HANDLER, '\n', rec.len - TQ_HEAD_HANDLER);
-    if (nl == NULL
-        || tq_record_line(p + TQ_HEAD_HANDLER, nl, p[TQ_HEAD_KIND], job)
-           != 0) {
+    line = p + TQ_AT(TQ_JOB_HANDLER);
+    nl = memchr(line, '\n', rec.len - TQ_AT(TQ_JOB_HANDLER));
+    if (nl == NULL || tq_record_line(line, nl, kind, job) != 0) {
         return -1;
     }
 
@@ -212,6 +244,15 @@ tq_record_job(tq_str_t rec, tq_job_info_t *out)
 
     if (tq_record_head(rec, out, &job->payload) != 0) {
         return -1;
+    }
+
+    if (job->aside_bytes > 0) {
+        if (job->payload.len == 0) {
+            return 0;
+        }
+        if ((uint64_t) job->aside_bytes != job->payload.len) {
+            return -1;
+        }
     }
 
     /* an object's two ends: an answer made of a cut record is no JSON */
@@ -255,23 +296,23 @@ tq_record_run(tq_str_t run, tq_job_info_t *out)
     int64_t      attempts, crashes, error_len;
     const char  *p = run.p, *end = run.p + run.len, *nl;
 
-    if (run.len <= TQ_RUN_WORKER
+    if (run.len <= TQ_AT(TQ_RUN_NAME)
         || tq_record_spaces(run, tq_run_spaces, sizeof(tq_run_spaces)) != 0
-        || (p[TQ_RUN_SHARED] != ' ' && p[TQ_RUN_SHARED] != '+')
-        || tq_record_state(p[0], &out->state) != 0
-        || tq_record_digits(p + TQ_RUN_STARTED, 13, &out->started_ms) != 0
-        || tq_record_digits(p + TQ_RUN_ATTEMPTS, 3, &attempts) != 0
-        || tq_record_digits(p + TQ_RUN_CRASHES, 1, &crashes) != 0
-        || tq_record_digits(p + TQ_RUN_RUNS, 10, &out->runs) != 0
-        || tq_record_digits(p + TQ_RUN_FINISHED, 13, &out->finished_ms) != 0
-        || tq_record_digits(p + TQ_RUN_ERROR_LEN, 5, &error_len) != 0) {
+        || p[TQ_AT(TQ_RUN_VERSION)] != '1'
+        || tq_record_state(p[TQ_AT(TQ_RUN_STATE)], &out->state) != 0
+        || tq_record_number(p, TQ_RUN_FINISHED, &out->finished_ms) != 0
+        || tq_record_number(p, TQ_RUN_STARTED, &out->started_ms) != 0
+        || tq_record_number(p, TQ_RUN_ATTEMPTS, &attempts) != 0
+        || tq_record_number(p, TQ_RUN_CRASHES, &crashes) != 0
+        || tq_record_number(p, TQ_RUN_RUNS, &out->runs) != 0
+        || tq_record_number(p, TQ_RUN_ERROR_LEN, &error_len) != 0) {
         return -1;
     }
 
     out->attempts = (int) attempts;
     out->crashes = (int) crashes;
 
-    p += TQ_RUN_WORKER;
+    p += TQ_AT(TQ_RUN_NAME);
     nl = memchr(p, '\n', (size_t) (end - p));
     if (nl == NULL) {
         return -1;

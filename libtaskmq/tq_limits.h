@@ -53,19 +53,25 @@
 
 /* Script work per call; see docs/redis-schema.md for the measurements. */
 #define TQ_CLAIM_MAX              1000
-#define TQ_CLAIM_BYTES            (16 * 1024 * 1024)  /* records, in all */
-#define TQ_RECORD_SMALL           (20 * 1024)  /* holds an error text, too */
+#define TQ_CLAIM_BYTES            (16 * 1024 * 1024)  /* payloads aside that a
+                                             worker reads at a time */
+#define TQ_ASIDE_BYTES            1024    /* larger payloads do not pass through
+                                             the scripts (docs/performance.md) */
+#define TQ_ASIDE_S                60      /* … and are given up when no job
+                                             takes them within this time */
 #define TQ_PROMOTE_MAX            1000
-#define TQ_SWEEP_MAX              100
+#define TQ_SWEEP_MAX              1000    /* jobs, and the rest of a pack */
 #define TQ_FINISHED_PACK          100
-#define TQ_LANE_JOBS              8       /* so many neighbours of one kind … */
-#define TQ_LANE_MEMBERS           64      /* … or such a ready set: a lane */
-#define TQ_POP_MAX                8       /* members popped, not read */
+#define TQ_LANE_READ              100     /* packs of a lane, and records, read
+                                             at once */
 #define TQ_LOOK_MAX               5000    /* waiting and cancelled, per claim */
-#define TQ_SHARED_JOBS            16      /* a claim of so many: one lease */
-#define TQ_REAP_MAX               100
-#define TQ_DISSOLVE_MAX           1000    /* jobs of shared leases, per call */
+#define TQ_REAP_MAX               100     /* jobs, and the rest of a lease */
+#define TQ_STATS_LOOK_MAX         2000    /* jobs in lanes that may wait no more */
+#define TQ_FORGET_LOOK            50      /* handler names that may be idle */
+#define TQ_RUN_READ_BYTES         (17 * 1024)   /* of a run, by a claim: its
+                                             error text, not its result */
 #define TQ_CLOCK_MAX              1000
+#define TQ_CLOCK_BACK_MS          1000    /* Redis' clock: no jump */
 #define TQ_LIST_WALK_MAX          500
 #define TQ_LIST_MAX               100
 #define TQ_LIST_PAGE_BYTES        (1024 * 1024)
@@ -111,7 +117,6 @@
 #define TQ_TASK_TIMEOUT_S         30
 #define TQ_KILL_WAIT_MS           5000    /* TERM to KILL */
 #define TQ_WAKE_MAX_MS            5000    /* a blocking read's longest wait */
-#define TQ_CLOCK_BACK_MS          1000    /* Redis' clock: no jump */
 #define TQ_REAP_FRESH_MS          150     /* from learning the time to reaping;
                                              well under TQ_LEASE_MIN_MS / 3 */
 #define TQ_WORKER_GONE_MS         60000   /* not seen: dropped from the list */

@@ -40,10 +40,11 @@ typedef struct {
 
 /* ---- enqueue: many independent groups in one call ---- */
 
-/* A batch under construction; zero it to start. To drop one, free args and
- * zero it again. */
+/* A batch under construction; zero it to start. */
 typedef struct {
     tq_buf_t   args;          /* starts with a gap for what is known last */
+    tq_call_t *aside;         /* large payloads, stored before the jobs */
+    size_t     bytes;         /* args and these, about */
     unsigned   nargs;
     unsigned   groups;
     unsigned   jobs;
@@ -55,8 +56,12 @@ typedef struct {
  * handlers that no live worker serves. Returns the group's place, or -1 when
  * memory ran out (the batch must then be dropped).
  */
-int tq_enqueue_add(tq_enqueue_t *e, tq_str_t scope, tq_str_t key,
-    uint64_t body_hash, int known, const tq_job_t *jobs, unsigned n);
+int tq_enqueue_add(tq_enqueue_t *e, const tq_ns_t *ns, tq_str_t scope,
+    tq_str_t key, uint64_t body_hash, int known, const tq_job_t *jobs,
+    unsigned n);
+
+/* Ends a batch that is not wanted; it may be used again. */
+void tq_enqueue_drop(tq_enqueue_t *e);
 
 /* Turns the batch into a call and empties it. */
 tq_call_t *tq_enqueue_call(tq_enqueue_t *e, const tq_ns_t *ns, tq_call_cb cb,
@@ -66,6 +71,8 @@ tq_call_t *tq_enqueue_call(tq_enqueue_t *e, const tq_ns_t *ns, tq_call_cb cb,
 #define TQ_ENQUEUE_CONFLICT   (-1)   /* idempotency key with another body */
 #define TQ_ENQUEUE_HANDLERS   (-2)   /* TQ_HANDLERS_MAX names in use */
 #define TQ_ENQUEUE_UNKNOWN_HANDLER (-3)  /* known: no worker serves it */
+#define TQ_ENQUEUE_PAYLOAD    (-4)   /* its payload did not get there in time:
+                                        not stored, may be repeated */
 /* 0, or -1: the reply is none of enqueue's, or has no such group. */
 int tq_enqueue_result(const redisReply *reply, unsigned group, int64_t *out);
 
@@ -83,24 +90,37 @@ typedef struct {
     int         attempts;     /* failures so far; the attempt is this + 1 */
 } tq_claimed_t;
 
-tq_call_t *tq_claim_call(const tq_ns_t *ns, const char *worker_id,
-    const char *worker_name, int64_t lease_ms, unsigned total,
+/*
+ * token: worker id and a number that this worker has not used before: the token
+ * of all jobs that the call brings. woken: this worker may have taken a handler's
+ * marker (tq_wake_result()), so that those of handlers with jobs left are put
+ * back.
+ */
+tq_call_t *tq_claim_call(const tq_ns_t *ns, const tq_token_t *token,
+    const char *worker_name, int64_t lease_ms, unsigned total, int woken,
     const tq_claim_want_t *want, unsigned nwant, tq_call_cb cb, void *data);
 
 typedef struct {
     int64_t   now_ms;         /* Redis' clock */
     int64_t   due_ms;         /* earliest scheduled job, 0: none */
     unsigned  jobs;
-    tq_str_t  counter;        /* of claims with jobs: it only grows */
 } tq_claim_head_t;
 
 int tq_claim_head(const redisReply *reply, tq_claim_head_t *out);
-/* worker_id: the one the call was made with; it is half of the token. -1 with
- * out->id set: only the record could not be read, and with id and token the job
- * can still be failed, with TQ_UNREADABLE; with id 0: the reply is not a
- * claim's. */
-int tq_claim_job(const redisReply *reply, const char *worker_id, unsigned i,
+/* token: the one the call was made with. -1 with out->id set: only the record
+ * could not be read, and with id and token the job can still be failed, with
+ * TQ_UNREADABLE; with id 0: the reply is not a claim's. Where job.aside_bytes is
+ * not 0 the payload is read by the next call. */
+int tq_claim_job(const redisReply *reply, const tq_token_t *token, unsigned i,
     tq_claimed_t *out);
+
+/* Reads a payload that is stored apart. */
+tq_call_t *tq_payload_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb,
+    void *data);
+/* bytes: job.aside_bytes. 1 found, 0 not there (the job may have been deleted),
+ * -1 the reply is no payload of this length. */
+int tq_payload_result(const redisReply *reply, int64_t bytes,
+    tq_str_t *payload);
 
 /* ---- transitions of leased jobs: many per call, a verdict each ---- */
 
@@ -132,15 +152,29 @@ tq_call_t *tq_fail_call(const tq_ns_t *ns, const tq_outcome_t *o,
 tq_call_t *tq_release_call(const tq_ns_t *ns, const tq_outcome_t *o,
     unsigned n, tq_call_cb cb, void *data);
 
-/* Heartbeat of the worker and one lease extension for all its jobs (only id
- * and token are read). info: JSON text shown by `taskmq stats`; handlers: what
- * the worker serves. n may be 0. */
-tq_call_t *tq_extend_call(const tq_ns_t *ns, const char *worker_id,
-    const char *worker_name, tq_str_t info, const tq_str_t *handlers,
-    unsigned nhandlers, int64_t lease_ms, const tq_outcome_t *o, unsigned n,
-    tq_call_cb cb, void *data);
+/* What a worker tells of itself. */
+typedef struct {
+    const char      *worker_id;
+    const char      *worker_name;
+    tq_str_t         info;        /* JSON text shown by `taskmq stats` */
+    const tq_str_t  *handlers;    /* that it serves */
+    unsigned         nhandlers;
+    int64_t          lease_ms;
+    int              all;         /* leases of this worker that are not named
+                                     end, too (a claim whose reply was lost):
+                                     only while no claim is under way */
+} tq_heartbeat_t;
 
-/* For complete, fail, release and extend. */
+/* Heartbeat of the worker and one lease extension for all its jobs (only id
+ * and token are read; those of one lease follow each other). A job under one of
+ * these leases that is not named is given back. n may be 0. */
+tq_call_t *tq_extend_call(const tq_ns_t *ns, const tq_heartbeat_t *beat,
+    const tq_outcome_t *o, unsigned n, tq_call_cb cb, void *data);
+/* given_back: jobs that this worker did not hold; more: call again. */
+int tq_extend_result(const redisReply *reply, unsigned *given_back, int *more);
+int tq_extend_verdict(const redisReply *reply, unsigned i, tq_verdict_t *out);
+
+/* For complete, fail and release. */
 int tq_verdict(const redisReply *reply, unsigned i, tq_verdict_t *out);
 
 /* Ends the heartbeat of a worker that stops. */
@@ -151,7 +185,6 @@ typedef struct {
     int64_t   now_ms;
     unsigned  requeued;       /* crash counted */
     unsigned  failed;         /* the last crash allowed */
-    unsigned  swept;          /* expired jobs removed */
     int       more;           /* call again soon */
 } tq_reaped_t;
 
@@ -166,14 +199,9 @@ tq_call_t *tq_reap_call(const tq_ns_t *ns, int64_t not_after_ms,
     tq_call_cb cb, void *data);
 int tq_reap_result(const redisReply *reply, tq_reaped_t *out);
 
-/* After a reconnect: gives back leases of this worker id that it does not hold
- * (a claim whose reply was lost), uncounted. Walks the leased set in pages:
- * start with cursor 0, go on with the decoded one until it is 0. */
-tq_call_t *tq_recover_call(const tq_ns_t *ns, const char *worker_id,
-    int64_t cursor, const int64_t *held, unsigned nheld, tq_call_cb cb,
-    void *data);
-int tq_recover_result(const redisReply *reply, int64_t *cursor,
-    unsigned *released);
+/* Removes jobs whose time is over; more: call again soon. */
+tq_call_t *tq_sweep_call(const tq_ns_t *ns, tq_call_cb cb, void *data);
+int tq_sweep_result(const redisReply *reply, unsigned *swept, int *more);
 
 /* ---- reading ---- */
 
@@ -302,6 +330,12 @@ int tq_uuid_key_result(const redisReply *reply, unsigned char key[32]);
 /* The same key, and nothing (a nil reply, a -1 of the decoder) where the
  * namespace has none: costs Redis as little as can be. */
 tq_call_t *tq_uuid_peek_call(const tq_ns_t *ns, tq_call_cb cb, void *data);
+
+/* Whether this program may use the namespace: its schema is ours, or it is new
+ * and gets ours. For tq_redis_conf_t.greet and .greeted. */
+tq_call_t *tq_open_call(const void *ns);   /* a tq_ns_t */
+/* NULL: it may; else why not, and what to do (static text). */
+const char *tq_open_why(const redisReply *reply);
 
 /* ---- wake-up (a worker's blocking connection) ---- */
 

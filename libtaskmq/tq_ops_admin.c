@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tq_layout.h"
 #include "tq_ops_int.h"
 
 #define TQ_TEXT_OF(x)  #x
@@ -26,9 +27,11 @@ static const tq_setting_t  tq_settings[] = {
     { "selection", "priority", 0, 0,
       "expected priority, fifo or lifo" },
     { "retention_s", TQ_TEXT(TQ_RETENTION_DEFAULT_S), 1, TQ_RETENTION_MAX_S,
-      "expected whole seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S) },
+      "expected seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S)
+      ", or a time such as 12h or 7d" },
     { "dead_retention_s", TQ_TEXT(TQ_DEAD_RETENTION_S), 1, TQ_RETENTION_MAX_S,
-      "expected whole seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S) },
+      "expected seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S)
+      ", or a time such as 12h or 7d" },
     { "dead_max", TQ_TEXT(TQ_DEAD_MAX), 1, TQ_DEAD_MAX,
       "expected a whole number, 1 to " TQ_TEXT(TQ_DEAD_MAX) },
     { "max_retries", TQ_TEXT(TQ_MAX_RETRIES_DEFAULT), 0, TQ_RETRIES_MAX,
@@ -37,16 +40,19 @@ static const tq_setting_t  tq_settings[] = {
       TQ_RETRIES_MAX,
       "expected a whole number, 0 to " TQ_TEXT(TQ_RETRIES_MAX) },
     { "retry_wait_ms", TQ_TEXT(TQ_RETRY_WAIT_MS), 0, TQ_RETRY_WAIT_MAX_MS,
-      "expected whole milliseconds, 0 to " TQ_TEXT(TQ_RETRY_WAIT_MAX_MS) },
+      "expected milliseconds, 0 to " TQ_TEXT(TQ_RETRY_WAIT_MAX_MS)
+      ", or a time such as 500ms or 10s" },
     { "retry_wait_max_ms", TQ_TEXT(TQ_RETRY_WAIT_MAX_MS), 0,
       TQ_RETRY_WAIT_MAX_MS,
-      "expected whole milliseconds, 0 to " TQ_TEXT(TQ_RETRY_WAIT_MAX_MS) },
+      "expected milliseconds, 0 to " TQ_TEXT(TQ_RETRY_WAIT_MAX_MS)
+      ", or a time such as 500ms or 10s" },
     { "idempotency_ttl_s", TQ_TEXT(TQ_IDEMPOTENCY_TTL_S), 1,
       TQ_RETENTION_MAX_S,
-      "expected whole seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S) },
+      "expected seconds, 1 to " TQ_TEXT(TQ_RETENTION_MAX_S)
+      ", or a time such as 12h or 7d" },
     { "finished_max_bytes", "0", 0, TQ_FINISHED_BYTES_MAX,
-      "expected whole bytes, 0 (no bound) to "
-      TQ_TEXT(TQ_FINISHED_BYTES_MAX) },
+      "expected bytes, 0 (no bound) to " TQ_TEXT(TQ_FINISHED_BYTES_MAX)
+      ", or a size such as 512m or 2g" },
 };
 
 /* Before a handler's name; not among the settings that people see. */
@@ -380,4 +386,30 @@ tq_uuid_key_result(const redisReply *reply, unsigned char key[32])
     memcpy(key, s.p, TQ_UUID_KEY_BYTES);
 
     return 0;
+}
+
+
+tq_call_t *
+tq_open_call(const void *ns)
+{
+    return tq_op_done(tq_op_new(&tq_script_open, ns, NULL, NULL));
+}
+
+
+const char *
+tq_open_why(const redisReply *reply)
+{
+    int64_t  schema;
+
+    if (tq_reply_count(reply, INT64_MAX, &schema) != 0) {
+        return "the namespace's schema cannot be read";
+    }
+
+    if (schema < TQ_SCHEMA) {
+        return "this namespace was made by an older TaskMQ: let that one "
+               "finish its jobs and delete its keys, or use another namespace";
+    }
+
+    return schema == TQ_SCHEMA ? NULL
+           : "this namespace is a newer TaskMQ's: upgrade this program";
 }

@@ -1,14 +1,20 @@
 /*
  * tq_ops_work.c: what a worker does with jobs: claim, complete, fail, release,
- * extend, reap, recover, and the wait for work.
+ * extend, reap, sweep, and the wait for work.
  */
 
 #include <stdio.h>
 #include <string.h>
 
+#include "tq_layout.h"
 #include "tq_ops_int.h"
 
-#define TQ_CLAIM_HEAD  3    /* now, due, counter */
+_Static_assert(TQ_LEN(TQ_RUN_COUNTER) == TQ_COUNTER_LEN
+               && TQ_LEN(TQ_RUN_WORKER) == TQ_WORKER_ID_LEN
+               && TQ_LEN(TQ_RUN_TOKEN) == TQ_LEASE_TOKEN_LEN,
+               "a run's token is a lease's");
+
+#define TQ_CLAIM_HEAD  2    /* now, due */
 #define TQ_CLAIM_ITEM  3    /* id, attempts, record */
 
 static void tq_op_lease(tq_call_t *call, const tq_outcome_t *o);
@@ -18,8 +24,8 @@ static int tq_key_between(tq_str_t *key, const char *prefix, size_t len);
 
 
 tq_call_t *
-tq_claim_call(const tq_ns_t *ns, const char *worker_id,
-    const char *worker_name, int64_t lease_ms, unsigned total,
+tq_claim_call(const tq_ns_t *ns, const tq_token_t *token,
+    const char *worker_name, int64_t lease_ms, unsigned total, int woken,
     const tq_claim_want_t *want, unsigned nwant, tq_call_cb cb, void *data)
 {
     unsigned    i;
@@ -30,10 +36,11 @@ tq_claim_call(const tq_ns_t *ns, const char *worker_id,
         return NULL;
     }
 
-    tq_call_args(call, worker_id);
+    tq_call_arg(call, token->t, TQ_LEASE_TOKEN_LEN);
     tq_call_args(call, worker_name);
     tq_call_argi(call, lease_ms);
     tq_call_argi(call, total);
+    tq_call_args(call, woken ? "1" : "0");
 
     for (i = 0; i < nwant; i++) {
         tq_call_arg(call, want[i].handler.p, want[i].handler.len);
@@ -51,9 +58,7 @@ tq_claim_head(const redisReply *reply, tq_claim_head_t *out)
 
     if (tq_reply_array(reply, TQ_CLAIM_HEAD) != 0
         || tq_reply_count(reply->element[0], INT64_MAX, &out->now_ms) != 0
-        || tq_reply_count(reply->element[1], INT64_MAX, &out->due_ms) != 0
-        || tq_reply_str(reply->element[2], &out->counter) != 0
-        || out->counter.len != TQ_COUNTER_LEN)
+        || tq_reply_count(reply->element[1], INT64_MAX, &out->due_ms) != 0)
     {
         return -1;
     }
@@ -70,11 +75,11 @@ tq_claim_head(const redisReply *reply, tq_claim_head_t *out)
 
 
 int
-tq_claim_job(const redisReply *reply, const char *worker_id, unsigned i,
+tq_claim_job(const redisReply *reply, const tq_token_t *token, unsigned i,
     tq_claimed_t *out)
 {
     int64_t         id, attempts;
-    tq_str_t        counter, record;
+    tq_str_t        record;
     tq_job_info_t   info;
     redisReply    **item;
 
@@ -88,18 +93,14 @@ tq_claim_job(const redisReply *reply, const char *worker_id, unsigned i,
 
     item = reply->element + TQ_CLAIM_HEAD + (size_t) i * TQ_CLAIM_ITEM;
 
-    if (tq_reply_str(reply->element[2], &counter) != 0
-        || counter.len != TQ_COUNTER_LEN
-        || strlen(worker_id) != TQ_WORKER_ID_LEN
-        || tq_reply_id(item[0], &id) != 0
+    if (tq_reply_id(item[0], &id) != 0
         || tq_reply_count(item[1], 999, &attempts) != 0
         || tq_reply_str(item[2], &record) != 0)
     {
         return -1;
     }
 
-    memcpy(out->token.t, counter.p, TQ_COUNTER_LEN);
-    memcpy(out->token.t + TQ_COUNTER_LEN, worker_id, TQ_WORKER_ID_LEN);
+    out->token = *token;
     out->id = id;
     out->attempts = (int) attempts;
 
@@ -222,13 +223,29 @@ tq_release_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
 }
 
 
-tq_call_t *
-tq_extend_call(const tq_ns_t *ns, const char *worker_id,
-    const char *worker_name, tq_str_t info, const tq_str_t *handlers,
-    unsigned nhandlers, int64_t lease_ms, const tq_outcome_t *o, unsigned n,
-    tq_call_cb cb, void *data)
+/* How many of the n have the first one's token. */
+static unsigned
+tq_op_lease_mates(const tq_outcome_t *o, unsigned n)
 {
-    unsigned    i;
+    unsigned  same = 1;
+
+    while (same < n
+           && memcmp(o[same].token.t, o->token.t, TQ_LEASE_TOKEN_LEN) == 0)
+    {
+        same++;
+    }
+
+    return same;
+}
+
+
+tq_call_t *
+tq_extend_call(const tq_ns_t *ns, const tq_heartbeat_t *beat,
+    const tq_outcome_t *o, unsigned n, tq_call_cb cb, void *data)
+{
+    char        head[TQ_LEASE_TOKEN_LEN + 12];
+    int         len;
+    unsigned    i, last;
     tq_call_t  *call;
 
     call = tq_op_new(&tq_script_extend, ns, cb, data);
@@ -236,21 +253,53 @@ tq_extend_call(const tq_ns_t *ns, const char *worker_id,
         return NULL;
     }
 
-    tq_call_args(call, worker_id);
-    tq_call_args(call, worker_name);
-    tq_call_arg(call, info.p, info.len);
-    tq_call_argi(call, lease_ms);
-    tq_call_argi(call, nhandlers);
+    tq_call_args(call, beat->worker_id);
+    tq_call_args(call, beat->worker_name);
+    tq_call_arg(call, beat->info.p, beat->info.len);
+    tq_call_argi(call, beat->lease_ms);
+    tq_call_args(call, beat->all ? "1" : "0");
+    tq_call_argi(call, beat->nhandlers);
 
-    for (i = 0; i < nhandlers; i++) {
-        tq_call_arg(call, handlers[i].p, handlers[i].len);
+    for (i = 0; i < beat->nhandlers; i++) {
+        tq_call_arg(call, beat->handlers[i].p, beat->handlers[i].len);
     }
 
-    for (i = 0; i < n; i++) {
-        tq_op_lease(call, &o[i]);
+    for (i = 0; i < n; /* void */) {
+        last = i + tq_op_lease_mates(o + i, n - i);
+        len = snprintf(head, sizeof(head), "%.*s%u", TQ_LEASE_TOKEN_LEN,
+            o[i].token.t, last - i);
+        tq_call_arg(call, head, (size_t) len);
+
+        for ( /* void */ ; i < last; i++) {
+            tq_call_argi(call, o[i].id);
+        }
     }
 
     return tq_op_done(call);
+}
+
+
+int
+tq_extend_result(const redisReply *reply, unsigned *given_back, int *more)
+{
+    int64_t         n, again;
+    int64_t *const  to[] = { &n, &again };
+
+    if (tq_reply_counts(reply, 0, to, 2) != 0) {
+        return -1;
+    }
+
+    *given_back = (unsigned) n;
+    *more = (again != 0);
+
+    return 0;
+}
+
+
+int
+tq_extend_verdict(const redisReply *reply, unsigned i, tq_verdict_t *out)
+{
+    return tq_verdict(reply, i + 2, out);
 }
 
 
@@ -304,16 +353,15 @@ tq_reap_call(const tq_ns_t *ns, int64_t not_after_ms, tq_call_cb cb,
 int
 tq_reap_result(const redisReply *reply, tq_reaped_t *out)
 {
-    int64_t         requeued, failed, swept, more;
-    int64_t *const  to[] = { &out->now_ms, &requeued, &failed, &swept, &more };
+    int64_t         requeued, failed, more;
+    int64_t *const  to[] = { &out->now_ms, &requeued, &failed, &more };
 
-    if (tq_reply_counts(reply, 0, to, 5) != 0) {
+    if (tq_reply_counts(reply, 0, to, 4) != 0) {
         return -1;
     }
 
     out->requeued = (unsigned) requeued;
     out->failed = (unsigned) failed;
-    out->swept = (unsigned) swept;
     out->more = (more != 0);
 
     return 0;
@@ -321,41 +369,54 @@ tq_reap_result(const redisReply *reply, tq_reaped_t *out)
 
 
 tq_call_t *
-tq_recover_call(const tq_ns_t *ns, const char *worker_id, int64_t cursor,
-    const int64_t *held, unsigned nheld, tq_call_cb cb, void *data)
+tq_sweep_call(const tq_ns_t *ns, tq_call_cb cb, void *data)
 {
-    unsigned    i;
+    return tq_op_done(tq_op_new(&tq_script_sweep, ns, cb, data));
+}
+
+
+int
+tq_sweep_result(const redisReply *reply, unsigned *swept, int *more)
+{
+    return tq_extend_result(reply, swept, more);
+}
+
+
+tq_call_t *
+tq_payload_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
+{
+    char        key[TQ_NAMESPACE_MAX + 32];
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_recover, ns, cb, data);
+    call = tq_call_new(NULL, cb, data);
     if (call == NULL) {
         return NULL;
     }
 
-    tq_call_args(call, worker_id);
-    tq_call_argi(call, cursor);
-
-    for (i = 0; i < nheld; i++) {
-        tq_call_argi(call, held[i]);
-    }
+    (void) snprintf(key, sizeof(key), "%sb:%lld", ns->prefix, (long long) id);
+    tq_call_args(call, "GET");
+    tq_call_args(call, key);
 
     return tq_op_done(call);
 }
 
 
 int
-tq_recover_result(const redisReply *reply, int64_t *cursor, unsigned *released)
+tq_payload_result(const redisReply *reply, int64_t bytes, tq_str_t *payload)
 {
-    int64_t         n;
-    int64_t *const  to[] = { cursor, &n };
+    if (reply != NULL && reply->type == REDIS_REPLY_NIL) {
+        return 0;
+    }
 
-    if (tq_reply_counts(reply, 0, to, 2) != 0) {
+    /* an object's two ends, as of a payload that is in its record */
+    if (tq_reply_str(reply, payload) != 0 || payload->len < 2
+        || (uint64_t) bytes != payload->len || payload->p[0] != '{'
+        || payload->p[payload->len - 1] != '}')
+    {
         return -1;
     }
 
-    *released = (unsigned) n;
-
-    return 0;
+    return 1;
 }
 
 

@@ -20,6 +20,8 @@ static int tq_redis_again(tq_redis_t *r, tq_call_t *call,
 static void tq_redis_parse(tq_redis_t *r, int64_t now_ms);
 static void tq_redis_ready(tq_redis_t *r, int64_t now_ms);
 static void tq_redis_trim(tq_redis_t *r);
+static int tq_redis_room(const tq_redis_t *r, const tq_call_t *call);
+static void tq_redis_queue(tq_redis_t *r, tq_call_t *call, int64_t now_ms);
 
 
 tq_redis_t *
@@ -483,18 +485,34 @@ tq_redis_sent(tq_redis_t *r, size_t n, int64_t now_ms)
 }
 
 
-int
-tq_redis_call(tq_redis_t *r, tq_call_t *call, int64_t now_ms)
+/* Whether the call, and those before it, may be taken now. */
+static int
+tq_redis_room(const tq_redis_t *r, const tq_call_t *call)
 {
-    if (call->body.failed || r->freeing
-        || r->calls >= TQ_REDIS_CALLS_MAX
-        || r->held + call->body.len > TQ_REDIS_OUT_MAX_BYTES
-        || (!call->wait && !tq_redis_takes(r)))
+    size_t    bytes = 0;
+    unsigned  calls = 0;
+
+    if (r->freeing || (!call->wait && !tq_redis_takes(r)))
     {
-        tq_call_free(call);
-        return -1;
+        return 0;
     }
 
+    for ( /* void */ ; call != NULL; call = call->before) {
+        if (call->body.failed) {
+            return 0;
+        }
+        bytes += call->body.len;
+        calls++;
+    }
+
+    return r->calls + calls <= TQ_REDIS_CALLS_MAX
+           && r->held + bytes <= TQ_REDIS_OUT_MAX_BYTES;
+}
+
+
+static void
+tq_redis_queue(tq_redis_t *r, tq_call_t *call, int64_t now_ms)
+{
     call->off = 0;
     call->sent_ms = 0;
     call->resent = 0;
@@ -519,6 +537,35 @@ tq_redis_call(tq_redis_t *r, tq_call_t *call, int64_t now_ms)
     r->calls++;
     r->held += call->body.len;
     r->pending += (call->cb != NULL);
+}
+
+
+int
+tq_redis_call(tq_redis_t *r, tq_call_t *call, int64_t now_ms)
+{
+    unsigned    wait = call->wait;
+    int64_t     timeout_ms = call->timeout_ms;
+    tq_call_t  *before, *first;
+
+    if (!tq_redis_room(r, call)) {
+        tq_call_free(call);
+        return -1;
+    }
+
+    /* turned around: each then names the one after it */
+    for (first = NULL; call != NULL; call = before) {
+        before = call->before;
+        call->before = first;
+        first = call;
+    }
+
+    for (call = first; call != NULL; call = first) {
+        first = call->before;
+        call->before = NULL;
+        call->wait = wait & 1;
+        call->timeout_ms = timeout_ms;
+        tq_redis_queue(r, call, now_ms);
+    }
 
     return 0;
 }

@@ -98,6 +98,11 @@ struct tq_call_s {
     char                head[192];   /* command, script, key count */
     unsigned            head_len;
     tq_call_t          *next;
+
+    tq_call_t          *before;      /* sent right before this one, after that
+                                        one's own before; all are taken, or
+                                        freed, together, and wait and time out
+                                        as this one does */
 };
 
 /* A script call, or (script NULL) a plain command. NULL: out of memory. */
@@ -110,7 +115,7 @@ void tq_call_arg(tq_call_t *call, const void *p, size_t len);
 void tq_call_args(tq_call_t *call, const char *cstr);
 void tq_call_argi(tq_call_t *call, int64_t v);
 
-/* For a call that was never handed over. */
+/* For a call that was never handed over; those before it go, too. */
 void tq_call_free(tq_call_t *call);
 
 typedef enum {
@@ -131,6 +136,13 @@ typedef struct {
     int                  db;
     const char          *client_name;  /* CLIENT SETNAME, NULL: none */
     const tq_script_t  **scripts;      /* NULL-terminated; loaded in handshake */
+    /* After these, the handshake's last call: a script's, made from what it
+     * greets. NULL: none; it returns NULL when memory ran out. */
+    tq_call_t          *(*greet)(const void *greets);
+    const void          *greets;
+    /* Judges its reply, which is no error: NULL fine, else why the connection
+     * is of no use (static text). */
+    const char         *(*greeted)(const redisReply *reply);
     int64_t              timeout_ms;   /* per call, connect and handshake */
     int64_t              idle_ping_ms; /* PING when silent this long; 0: no */
     int64_t              backoff_max_ms;  /* 0: TQ_BACKOFF_MAX_MS */

@@ -38,12 +38,13 @@ tq_call_new(const tq_script_t *script, tq_call_cb cb, void *data)
 void
 tq_call_free(tq_call_t *call)
 {
-    if (call == NULL) {
-        return;
-    }
+    tq_call_t  *before;
 
-    tq_buf_free(&call->body);
-    free(call);
+    for ( /* void */ ; call != NULL; call = before) {
+        before = call->before;
+        tq_buf_free(&call->body);
+        free(call);
+    }
 }
 
 

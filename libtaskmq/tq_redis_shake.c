@@ -12,6 +12,10 @@
 
 static int tq_shake_add(tq_redis_t *r, const tq_script_t *script,
     const char *word, const char *arg1, const char *arg2);
+static int tq_shake_greet(tq_redis_t *r);
+static const char *tq_shake_word(const tq_call_t *call, int *len);
+static void tq_shake_refused(tq_redis_t *r, const tq_call_t *call,
+    tq_redis_err_t err, const char *text);
 
 
 void
@@ -101,41 +105,116 @@ tq_shake_start(tq_redis_t *r)
         }
     }
 
+    if (r->conf.greet != NULL) {
+        return tq_shake_greet(r);
+    }
+
     /* a connection is not READY before Redis has said a word: a full backlog
      * or a proxy may accept it with nobody behind */
     return tq_shake_add(r, NULL, "PING", NULL, NULL);
 }
 
 
+/* The host's own word to Redis. */
+static int
+tq_shake_greet(tq_redis_t *r)
+{
+    tq_call_t  *call;
+
+    call = r->conf.greet(r->conf.greets);
+    if (call == NULL) {
+        return -1;
+    }
+
+    call->cb = tq_shake_cb;
+    call->data = NULL;
+
+    tq_call_seal(call);
+    tq_list_add(&r->shake, call);
+    r->shaking++;
+
+    return 0;
+}
+
+
+/* A call's first argument: of a plain command its name, of a script's call its
+ * key. */
+static const char *
+tq_shake_word(const tq_call_t *call, int *len)
+{
+    const char  *word;
+
+    /* the body starts with $<len>\r\n */
+    word = memchr(call->body.p, '\n', call->body.len);
+    word = (word == NULL) ? "" : word + 1;
+    *len = (int) strcspn(word, "\r");
+
+    return word;
+}
+
+
+/* Says in r->why that Redis answered a call with an error, text. */
+static void
+tq_shake_refused(tq_redis_t *r, const tq_call_t *call, tq_redis_err_t err,
+    const char *text)
+{
+    int                 len;
+    const char         *word;
+    const tq_script_t  *script;
+
+    word = tq_shake_word(call, &len);
+    script = call->data;
+
+    if (call->script != NULL && err == TQ_ERR_NOPERM) {
+        tq_text_print(r->why, sizeof(r->why),
+            "user %.32s may not use the keys %.*s*: give it the rights of "
+            "redis-acl.example (%.72s)",
+            r->conf.user[0] != '\0' ? r->conf.user : "default",
+            len, word, text);
+
+    } else if (call->script != NULL) {
+        tq_text_print(r->why, sizeof(r->why),
+            "script %s was refused: %.120s", call->script->name, text);
+
+    } else if (*word == 'A') {
+        /* some servers repeat the arguments in an error: no text here */
+        snprintf(r->why, sizeof(r->why),
+            "AUTH was refused: %s", err == TQ_ERR_OTHER
+                ? "no such password is expected" : tq_redis_err_text(err));
+
+    } else {
+        tq_text_print(r->why, sizeof(r->why),
+            "%.*s%s%s was refused: %.120s",
+            len, word, script != NULL ? " LOAD " : "",
+            script != NULL ? script->name : "", text);
+    }
+}
+
+
 int
 tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
 {
+    int                 len;
     const char         *word;
     tq_redis_err_t      err;
     const tq_script_t  *script;
 
-    /* the body starts with $<len>\r\n and the command's name */
-    word = memchr(call->body.p, '\n', call->body.len);
-    word = (word == NULL) ? "" : word + 1;
-
-    script = call->data;
     err = tq_redis_err(reply);
+    script = call->data;
 
     if (err != TQ_ERR_NONE) {
         tq_redis_tell(r, err, 1);
+        tq_shake_refused(r, call, err, reply->str);
+        return -1;
+    }
 
-        if (*word == 'A') {
-            /* some servers repeat the arguments in an error: no text here */
-            snprintf(r->why, sizeof(r->why),
-                "AUTH was refused: %s", err == TQ_ERR_OTHER
-                    ? "no such password is expected" : tq_redis_err_text(err));
-        } else {
-            tq_text_print(r->why, sizeof(r->why),
-                "%.*s%s%s was refused: %.120s",
-                (int) strcspn(word, "\r"), word,
-                script != NULL ? " LOAD " : "",
-                script != NULL ? script->name : "", reply->str);
+    if (call->script != NULL) {
+        word = r->conf.greeted(reply);
+        if (word == NULL) {
+            return 0;
         }
+        tq_redis_tell(r, TQ_ERR_OTHER, 1);
+        snprintf(r->why, sizeof(r->why), "%s", word);
         return -1;
     }
 
@@ -152,8 +231,9 @@ tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
     }
 
     if (reply->type != REDIS_REPLY_STATUS) {
+        word = tq_shake_word(call, &len);
         snprintf(r->why, sizeof(r->why), "%.*s got a reply of type %d",
-            (int) strcspn(word, "\r"), word, reply->type);
+            len, word, reply->type);
         return -1;
     }
 

@@ -21,13 +21,14 @@ extern const tq_script_t  tq_script_fail;
 extern const tq_script_t  tq_script_get;
 extern const tq_script_t  tq_script_goodbye;
 extern const tq_script_t  tq_script_list;
+extern const tq_script_t  tq_script_open;
 extern const tq_script_t  tq_script_logs;
 extern const tq_script_t  tq_script_probe;
 extern const tq_script_t  tq_script_reap;
-extern const tq_script_t  tq_script_recover;
 extern const tq_script_t  tq_script_release;
 extern const tq_script_t  tq_script_replay;
 extern const tq_script_t  tq_script_retry;
 extern const tq_script_t  tq_script_stats;
+extern const tq_script_t  tq_script_sweep;
 
 #endif /* TQ_SCRIPTS_H */

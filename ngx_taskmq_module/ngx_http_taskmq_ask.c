@@ -255,6 +255,11 @@ ngx_http_taskmq_enqueue_error(ngx_http_request_t *r,
         return ngx_http_taskmq_error_field(r, "body", field,
                                            "no worker serves this handler",
                                            "value_error");
+
+    case TQ_ENQUEUE_PAYLOAD:
+        return ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "The payload did not reach Redis "
+                                           "in time: send the request again");
     }
 
     return ngx_http_taskmq_ask_error(r, outcome->result, outcome->reply);

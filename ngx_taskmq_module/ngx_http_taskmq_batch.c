@@ -29,7 +29,7 @@ ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
 
     if (batch->first
         && (batch->enqueue.jobs + n > TQ_BULK_MAX_JOBS
-            || batch->enqueue.args.len > TQ_BATCH_BYTES))
+            || batch->enqueue.bytes > TQ_BATCH_BYTES))
     {
         ngx_http_taskmq_batch_flush(call->redis);
     }
@@ -41,7 +41,7 @@ ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
         (void) tq_buf_reserve(&batch->enqueue.args, batch->size);
     }
 
-    group = tq_enqueue_add(&batch->enqueue, scope, key, body_hash,
+    group = tq_enqueue_add(&batch->enqueue, &call->redis->ns, scope, key, body_hash,
                            conf->known_handlers ? 1 : 0, jobs, n);
 
     if (group < 0) {
@@ -158,8 +158,7 @@ ngx_http_taskmq_batch_drop(ngx_http_taskmq_redis_t *redis)
     members = batch->first;
     batch->first = NULL;
 
-    tq_buf_free(&batch->enqueue.args);
-    ngx_memzero(&batch->enqueue, sizeof(tq_enqueue_t));
+    tq_enqueue_drop(&batch->enqueue);
 
     ngx_http_taskmq_batch_end(members, TQ_CALL_NOT_SENT, NULL);
 }

@@ -61,6 +61,9 @@ ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
     conf.db = redis->url.db;
     conf.client_name = "taskmq-nginx";
     conf.scripts = tq_ops_scripts;
+    conf.greet = tq_open_call;
+    conf.greeted = tq_open_why;
+    conf.greets = &redis->ns;
     conf.timeout_ms = (int64_t) redis->timeout;
     conf.idle_ping_ms = TQ_NGINX_PING_MS;
     conf.patience_ms = TQ_PATIENCE_MS;

@@ -165,7 +165,7 @@ Content-Type: application/json
 {"status":"ok","job_id":1}
 --- redis eval
 ['GET {taskmq}:j:1' => qr/^1- 000 f t-- \d{13} email\n\{"to":"a\@example.org"\}$/,
- 'ZCARD {taskmq}:h:email:ready:p' => 1]
+ 'LRANGE {taskmq}:h:email:lane:000 0 -1' => '1']
 
 
 
@@ -180,7 +180,7 @@ Content-Type: application/json
 --- response_body eval
 [map { my ($b, @w) = @$_; '{"detail":[' . CORE::join(',', @w) . ']}' } @::Bad]
 --- redis eval
-['DBSIZE' => qr/^[01]$/, 'EXISTS {taskmq}:seq' => 0]
+['DBSIZE' => qr/^[23]$/, 'EXISTS {taskmq}:seq' => 0]
 
 
 
@@ -211,7 +211,7 @@ POST /add-job
 --- response_body eval
 [map { "{\"status\":\"ok\",\"job_id\":$_}" } 1 .. 4]
 --- redis eval
-['ZRANGE {taskmq}:h:h:ready:p 0 -1' => '4 1 2 3']
+['ZRANGE {taskmq}:h:h:ready 0 -1' => '020 000', 'LRANGE {taskmq}:h:h:lane:000 0 -1' => '1 2 3']
 
 
 
@@ -224,7 +224,7 @@ POST /add-job
 [200, 200]
 --- redis eval
 ['ZSCORE {taskmq}:scheduled 1' => '2051222400000',
- 'ZCARD {taskmq}:h:h:ready:p' => 1]
+ 'ZCARD {taskmq}:h:h:ready' => 1]
 
 
 

@@ -39,7 +39,7 @@ __DATA__
 --- response_body eval
 ['{"status":"ok","job_ids":[1,2,3]}', qr/"handler":"g","priority":5,"payload":\{"a":1\.10\}/]
 --- redis eval
-['ZRANGE {taskmq}:h:h:ready:p 0 -1' => '1 3', 'ZCARD {taskmq}:h:g:ready:p' => 1]
+['LRANGE {taskmq}:h:h:lane:000 0 -1' => '1 3', 'LRANGE {taskmq}:h:g:lane:005 0 -1' => '2']
 
 
 
@@ -48,7 +48,7 @@ __DATA__
 --- more_headers eval: ::admin()
 --- response_body_like: ^\{"status":"ok","job_ids":\[1,2,3,.*,999,1000\]\}$
 --- redis eval
-['ZRANGE {taskmq}:h:h:ready:p 0 -1' => 'L000', 'LRANGE {taskmq}:h:h:lane:000 0 -1' => '1 1000 1']
+['ZRANGE {taskmq}:h:h:ready 0 -1' => '000', 'LRANGE {taskmq}:h:h:lane:000 0 -1' => '1 1000']
 
 
 
@@ -93,4 +93,4 @@ my $k = '{"handler":"h","payload":{"a":"' . 'x' x 1016 . '"}}';
 --- request eval: ::post([$::One, '{"payload":{},"handler":"h","scheduled_for":"2035-01-01T00:00:00Z"}', $::One])
 --- more_headers eval: ::admin()
 --- redis eval
-['ZRANGE {taskmq}:h:h:ready:p 0 -1' => '1 3', 'ZRANGE {taskmq}:scheduled 0 -1' => '2']
+['LRANGE {taskmq}:h:h:lane:000 0 -1' => '1 3', 'ZRANGE {taskmq}:scheduled 0 -1' => '2']

@@ -48,7 +48,7 @@ __DATA__
 --- response_headers eval
 [('Content-Type: application/json') x 4]
 --- redis eval
-['ZCARD {taskmq}:h:h:ready:p' => 0, 'HGET {taskmq}:stats cancelled' => 1]
+['ZCARD {taskmq}:scheduled' => 0, 'HGET {taskmq}:stats cancelled' => 1]
 
 
 
@@ -125,7 +125,7 @@ __DATA__
 --- response_body eval
 [qr/ok/, $::Retrying, qr/"status":"PENDING".*"retries":0,/, $::NotFailed]
 --- redis eval
-['ZCARD {taskmq}:dead' => 0, 'ZCARD {taskmq}:h:h:ready:p' => 1]
+['ZCARD {taskmq}:dead' => 0, 'ZCARD {taskmq}:h:h:ready' => 1]
 
 
 

@@ -26,7 +26,7 @@ __DATA__
 --- response_body eval
 [map { "{\"status\":\"ok\",\"job_id\":$_}" } 1, 1, 2, 1]
 --- redis eval
-['GET {taskmq}:seq' => 2, 'ZCARD {taskmq}:h:h:ready:p' => 2]
+['GET {taskmq}:seq' => 2, 'LRANGE {taskmq}:h:h:lane:000 0 -1' => '1 2']
 
 
 

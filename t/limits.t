@@ -71,7 +71,7 @@ __DATA__
 [$::Add, "POST /td/queue\n" . '{"type":"h","data":{}}', $::Add, "POST /td/queue\n" . '{"type":"h","data":{}}', "POST /td/queue\n" . '{"type":"g","data":{}}']
 --- more_headers eval: ::admin()
 --- after eval
-[undef, sub { ::script('extend', 'feedc0ffee012345', 'spec:1', '{}', 60000, 1, 'h') }]
+[undef, sub { ::script('extend', 'feedc0ffee012345', 'spec:1', '{}', 60000, 0, 1, 'h') }]
 --- error_code eval
 [422, 400, 200, 200, 400]
 --- response_body_like eval

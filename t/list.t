@@ -9,7 +9,7 @@ queue();
 # Adds jobs of a handler to Redis, $n of them, in one go.
 sub add {
     my ($handler, $n) = @_;
-    script('enqueue', 1, "g$n 0 0 ",
+    script('enqueue', "g$n 0 0 ",
            map { ("1- 000 f t-- 0 $handler", " $handler\n{}") } 1 .. $n);
 }
 

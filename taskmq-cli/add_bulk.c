@@ -253,11 +253,11 @@ take_line(bulk_t *k, tq_str_t line)
 
     k->lines[k->batch.jobs] = k->line;
 
-    if (tq_enqueue_add(&k->batch, tq_str(""), tq_str(""), 0, 0, &job, 1) < 0) {
+    if (tq_enqueue_add(&k->batch, &k->tc->ns, tq_str(""), tq_str(""), 0, 0, &job, 1) < 0) {
         return tc_error(k->tc, TC_FAILED, "out of memory");
     }
 
-    if (k->batch.jobs == TQ_BULK_MAX_JOBS || k->batch.args.len > BATCH_BYTES) {
+    if (k->batch.jobs == TQ_BULK_MAX_JOBS || k->batch.bytes > BATCH_BYTES) {
         return send_batch(k);
     }
 
@@ -428,7 +428,7 @@ report(bulk_t *k, int code)
     }
 
     if (k->bad_line != 0) {
-        code = tc_error(k->tc, TC_FAILED, "line %lld: %s",
+        code = tc_error(k->tc, tc_add_code(k->bad_why), "line %lld: %s",
                         (long long) k->bad_line, tc_add_why(k->bad_why));
 
     } else if (k->unknown != 0) {
@@ -503,7 +503,7 @@ tc_add_bulk(tc_t *tc, const char *path, tq_str_t tail)
         close(fd);
     }
 
-    tq_buf_free(&k->batch.args);
+    tq_enqueue_drop(&k->batch);
     tq_buf_free(&k->body);
     tq_buf_free(&k->ranges);
     free(k);

@@ -161,9 +161,18 @@ tc_add_why(int64_t outcome)
         return "the namespace has its largest number of handlers";
     case TQ_ENQUEUE_UNKNOWN_HANDLER:
         return "no worker serves this handler";
+    case TQ_ENQUEUE_PAYLOAD:
+        return "the payload did not reach Redis in time: add the job again";
     default:
         return "refused for a reason that this version does not know";
     }
+}
+
+
+int
+tc_add_code(int64_t outcome)
+{
+    return outcome == TQ_ENQUEUE_PAYLOAD ? TC_UNAVAILABLE : TC_FAILED;
 }
 
 
@@ -216,13 +225,13 @@ send_job(tc_t *tc, tq_str_t key, uint64_t hash, int known,
     tq_enqueue_t       batch = { 0 };
     const redisReply  *reply;
 
-    if (tq_enqueue_add(&batch, tq_str(""), key, hash, known, job, 1) != 0) {
-        tq_buf_free(&batch.args);
+    if (tq_enqueue_add(&batch, &tc->ns, tq_str(""), key, hash, known, job, 1) != 0) {
+        tq_enqueue_drop(&batch);
         return tc_error(tc, TC_FAILED, "out of memory");
     }
 
     reply = tc_run(tc, tq_enqueue_call(&batch, &tc->ns, NULL, NULL), &code);
-    tq_buf_free(&batch.args);
+    tq_enqueue_drop(&batch);
 
     if (reply == NULL) {
         return code;
@@ -269,7 +278,7 @@ enqueue(tc_t *tc, const add_t *a, uint64_t hash, const tq_job_t *job)
     }
 
     if (id <= 0) {
-        return tc_error(tc, TC_FAILED, "%s", tc_add_why(id));
+        return tc_error(tc, tc_add_code(id), "%s", tc_add_why(id));
     }
 
     if (tc->json) {

@@ -150,7 +150,10 @@ explain(const tc_change_t *w, int64_t id, tq_state_t state)
 
     if (w->change != TC_CANCEL) {
         fprintf(stderr, state == TQ_STATE_FAILED
-                ? "was not FAILED; it is now\n" : "is %s, not FAILED\n", name);
+                ? "was not FAILED; it is now\n"
+                : state == TQ_STATE_RUNNING || state == TQ_STATE_PENDING
+                ? "is %s, not FAILED\n"
+                : "is %s, not FAILED; taskmq replay adds a copy\n", name);
 
     } else if (state == TQ_STATE_RUNNING) {
         fputs("is running; --force stops it\n", stderr);

@@ -131,13 +131,37 @@ config_get(tc_t *tc, const char *wanted)
 }
 
 
-/* A time with a unit as the number that the setting is kept as: retention_s 7d,
- * retry_wait_ms 2s. What is no such text, or fits no number, stays as it is. */
+static int
+ends_with(const char *name, const char *end)
+{
+    size_t  n = strlen(name), len = strlen(end);
+
+    return n > len && strcmp(name + n - len, end) == 0;
+}
+
+
+/* What a size's unit, as in memory_limit, makes of v; 0, or -1. */
+static int
+scale_bytes(const char *unit, int64_t *v)
+{
+    static const char  units[] = "kKmMgG";
+    const char        *u;
+
+    u = unit[1] == '\0' ? strchr(units, *unit) : NULL;
+
+    return u == NULL
+           || __builtin_mul_overflow(*v, INT64_C(1024)
+                                     << (u - units) / 2 * 10, v) ? -1 : 0;
+}
+
+
+/* A time or a size with a unit as the number that the setting is kept as:
+ * retention_s 7d, retry_wait_ms 2s, finished_max_bytes 512m. What is no such
+ * text, or fits no number, stays as it is. */
 static void
 without_unit(const char *name, const char **value, char number[24])
 {
     char     *unit;
-    size_t    len = strlen(name);
     int64_t   v;
 
     errno = 0;
@@ -147,7 +171,7 @@ without_unit(const char *name, const char **value, char number[24])
         return;
     }
 
-    if (len > 3 && strcmp(name + len - 3, "_ms") == 0) {
+    if (ends_with(name, "_ms")) {
 
         if (strcmp(unit, "ms") != 0
             && (tc_seconds(*value, &v) != 0
@@ -156,9 +180,13 @@ without_unit(const char *name, const char **value, char number[24])
             return;
         }
 
-    } else if (len < 3 || strcmp(name + len - 2, "_s") != 0
-               || tc_seconds(*value, &v) != 0)
-    {
+    } else if (ends_with(name, "_bytes")) {
+
+        if (scale_bytes(unit, &v) != 0) {
+            return;
+        }
+
+    } else if (!ends_with(name, "_s") || tc_seconds(*value, &v) != 0) {
         return;
     }
 
@@ -269,12 +297,38 @@ cmd_config(tc_t *tc, int argc, char **argv)
 }
 
 
+/* How many of the workers seen lately say that they serve the handler (a name
+ * needs no escapes), or -1. */
+static int
+count_serving(const redisReply *reply, unsigned workers, const char *handler)
+{
+    int       n = 0, len;
+    char      pool[TQ_HANDLER_MAX + sizeof("\"\":{\"active\":")];
+    int64_t   seen;
+    unsigned  i;
+    tq_str_t  id, name, info;
+
+    len = snprintf(pool, sizeof(pool), "\"%s\":{\"active\":", handler);
+
+    for (i = 0; i < workers; i++) {
+
+        if (tq_stats_worker(reply, i, &id, &name, &seen, &info) != 0) {
+            return -1;
+        }
+
+        n += memmem(info.p, info.len, pool, (size_t) len) != NULL;
+    }
+
+    return n;
+}
+
+
 /* Redis' clock tells what is older; its next whole second, so that nothing
  * started by now counts as new. */
 static int
 cmd_restart(tc_t *tc, int argc, char **argv)
 {
-    int                n, code, kept;
+    int                n, code, kept, serving;
     int64_t            at_s;
     tq_buf_t           b = { 0 };
     tq_stats_t         stats;
@@ -304,6 +358,11 @@ cmd_restart(tc_t *tc, int argc, char **argv)
         return tc_bad_reply(tc);
     }
 
+    serving = count_serving(reply, stats.workers, argv[0]);
+    if (serving < 0) {
+        return tc_bad_reply(tc);
+    }
+
     at_s = stats.now_ms / 1000 + 1;
 
     reply = tc_run(tc, tq_config_restart_call(&tc->ns, argv[0], at_s, NULL,
@@ -316,9 +375,13 @@ cmd_restart(tc_t *tc, int argc, char **argv)
         return tc_bad_reply(tc);
     }
 
-    tq_buf_addf(&b, tc->json ? "{\"handler\":\"%s\",\"workers\":%u}\n"
-                : "%s: workers that serve it replace its processes, one by "
-                "one (workers in all: %u)\n", argv[0], stats.workers);
+    if (serving == 0 && !tc->json) {
+        tc_warn(tc, "no worker serves \"%s\" now", argv[0]);
+    }
+
+    tq_buf_addf(&b, tc->json ? "{\"handler\":\"%s\",\"workers\":%d}\n"
+                : "%s: the workers that serve it replace its processes, one "
+                "by one (workers: %d)\n", argv[0], serving);
 
     return tc_print(tc, &b);
 }
@@ -332,7 +395,8 @@ const tc_command_t  tc_config_commands[] = {
       "processes that were started before now. It learns that within a third\n"
       "of its lease time, and has one at a time in hand: the new process runs\n"
       "before the old one ends, which it does between two jobs. Where new\n"
-      "processes cannot start, the old ones go on.\n" },
+      "processes cannot start, the old ones go on. Where no worker serves\n"
+      "HANDLER now, stderr says so.\n" },
     { "config", cmd_config, "show and change the namespace's settings",
       "usage: taskmq config [list]\n"
       "       taskmq config get NAME\n"
@@ -342,7 +406,8 @@ const tc_command_t  tc_config_commands[] = {
       "The settings that nginx and all workers of a namespace agree on. A\n"
       "change holds from the next job on; selection applies to waiting jobs\n"
       "too. list shows the defaults of those that were not set; unset goes\n"
-      "back to the default, and prints it. A VALUE that is a time may have a\n"
-      "unit: retention_s 7d, retry_wait_ms 500ms.\n" },
+      "back to the default, and prints it. A VALUE that is a time or a size\n"
+      "may have a unit: retention_s 7d, retry_wait_ms 500ms,\n"
+      "finished_max_bytes 512m.\n" },
     { NULL, NULL, NULL, NULL }
 };

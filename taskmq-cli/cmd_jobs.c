@@ -234,7 +234,7 @@ row_failures(tq_buf_t *b, const tq_job_info_t *job, const budget_t *budget)
             job->attempts, policy);
 
     } else {
-        row(b, "failures", "%d (of at most %lld %s, %s)", job->attempts,
+        row(b, "failures", "%d (at most %lld %s, %s)", job->attempts,
             (long long) max, max == 1 ? "retry" : "retries", policy);
     }
 }

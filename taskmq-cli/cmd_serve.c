@@ -278,6 +278,12 @@ serve(tc_t *tc, const serve_t *o)
         hint_at_socket(o);
         fprintf(stderr, "taskmq: serving http://%s:%lld\n", o->host,
                 (long long) o->port);
+
+        if (o->daemon_port != 0) {
+            fprintf(stderr, "taskmq: serving TaskDaemon's API at "
+                    "http://%s:%lld\n", o->host, (long long) o->daemon_port);
+        }
+
         code = tc_supervise(tc, argv, SIGQUIT);
     }
 

@@ -46,7 +46,8 @@ tc_connect(tc_t *tc)
         return tc_usage(tc, "the Redis URL is not usable: %s", why);
     }
 
-    tc->redis = tq_sync_open(&tc->where, "taskmq-cli", tc->timeout_ms, err);
+    tc->redis = tq_sync_open(&tc->where, &tc->ns, "taskmq-cli", tc->timeout_ms,
+                             err);
     if (tc->redis == NULL) {
         return tc_error(tc, TC_UNAVAILABLE, "%s", err);
     }

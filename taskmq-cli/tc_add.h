@@ -29,6 +29,9 @@ int tc_add_send(tc_t *tc, tq_str_t key, uint64_t hash, const tq_job_t *job,
 /* What a negative outcome of an enqueue means. */
 const char *tc_add_why(int64_t outcome);
 
+/* The exit status that goes with it. */
+int tc_add_code(int64_t outcome);
+
 /* Adds a job per line of the file ("-": stdin). */
 int tc_add_bulk(tc_t *tc, const char *path, tq_str_t tail);
 

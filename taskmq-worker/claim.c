@@ -18,12 +18,14 @@
 typedef struct {
     tw_worker_t  *w;
     uint64_t      no;         /* which call, from 1 */
+    tq_token_t    token;
     unsigned      total;
     unsigned      behind;     /* of them, at most */
     unsigned      n;
     struct {
         tw_pool_t  *pool;
         unsigned    free;
+        int         woken;
     } want[];
 } ask_t;
 
@@ -55,21 +57,48 @@ min(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-/* Ends the reservations; the ask's memory goes, too. */
+tq_token_t
+tw_claim_token(tw_worker_t *w)
+{
+    char        number[TQ_COUNTER_LEN + 1];
+    tq_token_t  token;
+
+    (void) snprintf(number, sizeof(number), "%012llx",
+        (unsigned long long) ++w->claim.calls & 0xffffffffffff);
+    memcpy(token.t, number, TQ_COUNTER_LEN);
+    memcpy(token.t + TQ_COUNTER_LEN, w->id, TQ_WORKER_ID_LEN);
+
+    return token;
+}
+
+/* Ends the reservations; the ask's memory goes, too. done: Redis has put the
+ * markers back. */
 static void
-unreserve(ask_t *a)
+unreserve(ask_t *a, int done)
 {
     unsigned      i;
     tw_worker_t  *w = a->w;
 
     for (i = 0; i < a->n; i++) {
         a->want[i].pool->asked -= a->want[i].free;
+        if (!done) {
+            a->want[i].pool->woken |= a->want[i].woken;
+        }
     }
 
     w->claim.asked -= a->total;
     w->claim.asked_behind -= a->behind;
     w->claim.in_flight--;
     free(a);
+}
+
+void
+tw_claim_pause(tw_worker_t *w, int64_t ms)
+{
+    w->claim.hungry = 0;
+    w->claim.want = 1;
+    w->claim.wait_until_ms = tw_now(w) + ms;
+    (void) uv_timer_start(&w->claim.due, on_due, (uint64_t) ms, 0);
 }
 
 static void
@@ -87,10 +116,7 @@ refused(tw_worker_t *w, const redisReply *reply)
             : "unexpected reply"));
     }
 
-    w->claim.hungry = 0;
-    w->claim.want = 1;
-    w->claim.wait_until_ms = tw_now(w) + ms;
-    (void) uv_timer_start(&w->claim.due, on_due, (uint64_t) ms, 0);
+    tw_claim_pause(w, ms);
 }
 
 static void
@@ -124,26 +150,16 @@ unreadable(tw_worker_t *w, const tq_claimed_t *job)
     tw_done_add(w, TW_DONE_FAIL, &o);
 }
 
-/* The counter of claims only grows: else Redis has been emptied, and ids mean
- * other jobs than before. */
 static void
-note_counter(tw_worker_t *w, tq_str_t counter)
-{
-    if (memcmp(counter.p, w->claim.counter, TQ_COUNTER_LEN) <= 0) {
-        tw_session_emptied(w);
-    }
-    memcpy(w->claim.counter, counter.p, TQ_COUNTER_LEN);
-}
-
-static void
-take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n, uint64_t no)
+take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n, uint64_t no,
+    const tq_token_t *token)
 {
     unsigned       i;
     tw_pool_t     *pool = NULL;
     tq_claimed_t   job;
 
     for (i = 0; i < n; i++) {
-        if (tq_claim_job(reply, w->id, i, &job) != 0) {
+        if (tq_claim_job(reply, token, i, &job) != 0) {
             if (job.id != 0) {
                 unreadable(w, &job);
             } else {
@@ -203,10 +219,12 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     ask_t            *a = call->data;
     unsigned          total = a->total;
     uint64_t          no = a->no;
+    tq_token_t        token = a->token;
     tw_worker_t      *w = a->w;
     tq_claim_head_t   head;
 
-    unreserve(a);
+    unreserve(a, result == TQ_CALL_REPLY
+                 && tq_claim_head(reply, &head) == 0);
 
     if (result != TQ_CALL_REPLY) {
         w->claim.hungry = 0;
@@ -229,10 +247,7 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     w->claim.ahead_ms = head.now_ms - tw_now(w);
     w->claim.hungry = head.jobs == total;
     set_due(w, &head);
-    if (head.jobs != 0) {
-        note_counter(w, head.counter);
-    }
-    take_jobs(w, reply, head.jobs, no);
+    take_jobs(w, reply, head.jobs, no, &token);
 }
 
 /* How many slots may still be taken by jobs behind others: never one that an
@@ -280,6 +295,7 @@ claim(tw_worker_t *w)
     static tq_claim_want_t   want[TQ_HANDLERS_MAX];
     static unsigned          more[TQ_HANDLERS_MAX];
     unsigned                 i, n = 0, free_slots, total, k, behind = 0;
+    int                      woken = 0;
     ask_t                   *a;
     tw_pool_t               *p;
 
@@ -308,20 +324,24 @@ claim(tw_worker_t *w)
             want[n].free = k;
             a->want[n].pool = p;
             a->want[n].free = k;
+            a->want[n].woken = p->woken;
+            woken |= p->woken;
             n++;
         }
     }
 
     a->w = w;
-    a->no = w->claim.calls + 1;
     a->n = n;
     a->total = total;
     a->behind = min(behind, total);
 
+    a->token = tw_claim_token(w);
+    a->no = w->claim.calls;
+
     /* its answer comes before the jobs do */
     if (n == 0 || tw_session_look(w) != 0
-        || tw_rconn_call(w->redis, tq_claim_call(&w->ns, w->id,
-        w->name, w->o->lease_ms, total, want, n, on_claimed, a)) != 0)
+        || tw_rconn_call(w->redis, tq_claim_call(&w->ns, &a->token,
+        w->name, w->o->lease_ms, total, woken, want, n, on_claimed, a)) != 0)
     {
         free(a);
         return -1;
@@ -329,11 +349,11 @@ claim(tw_worker_t *w)
 
     for (i = 0; i < n; i++) {
         a->want[i].pool->asked += a->want[i].free;
+        a->want[i].pool->woken = 0;
     }
     w->claim.asked += total;
     w->claim.asked_behind += a->behind;
     w->claim.in_flight++;
-    w->claim.calls++;
     if (w->claim.unanswered_ms == 0) {
         w->claim.unanswered_ms = tw_now(w);
     }

@@ -349,15 +349,12 @@ on_line(tw_child_t *c, void *data, tq_str_t line)
             tw_inst_skip(inst, line, line.len, a.why);
         }
 
-    } else if (c != inst->child || inst->state != TW_INST_BUSY) {
-        /* answers carry no id: a stream that is off by one stays so */
-        TW_LOG(TW_ERROR, "an answer without a task, instance is replaced",
-            tw_fs("handler", inst->pool->conf->name));
-        if (c == inst->child) {
-            tw_inst_kill(inst, 0);
-        } else {
-            tw_child_stop(c, TW_STOP_TERM);
-        }
+    } else if (c != inst->child) {
+        tw_inst_log_no_task(inst);
+        tw_child_stop(c, TW_STOP_TERM);
+
+    } else if (tw_inst_has_no_task(inst, &a)) {
+        tw_inst_no_task(inst);
 
     } else {
         TQ_FAIL("answer-read");

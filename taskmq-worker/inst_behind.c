@@ -105,6 +105,46 @@ tw_inst_check_id(tw_inst_t *inst, const tw_answer_t *a)
     return 0;
 }
 
+int
+tw_inst_has_no_task(const tw_inst_t *inst, const tw_answer_t *a)
+{
+    if (inst->state != TW_INST_BUSY) {
+        return 1;
+    }
+
+    if (inst->pool->conf->prefetch != 0
+        && (a->task_id.raw.p != NULL || inst->behind != 0))
+    {
+        return 0;
+    }
+
+    return tw_child_task_untouched(inst->child);
+}
+
+void
+tw_inst_log_no_task(const tw_inst_t *inst)
+{
+    TW_LOG(TW_ERROR, "an answer without a task, instance is replaced",
+        tw_fs("handler", inst->pool->conf->name));
+}
+
+void
+tw_inst_no_task(tw_inst_t *inst)
+{
+    tw_inst_log_no_task(inst);
+
+    if (inst->state == TW_INST_BUSY) {
+        tw_slot_end(inst->slot, TW_END_RELEASE, NULL);
+    }
+
+    tw_inst_kill(inst, 0);
+
+    if (inst->tasks == 0) {
+        tw_pool_start_failed(inst->pool,
+            "handler answers before it has read a task");
+    }
+}
+
 void
 tw_inst_add(tw_inst_t *inst, tw_slot_t *slot)
 {

@@ -1,7 +1,8 @@
 /*
  * lease.c: what keeps this worker's jobs its own (one extend call for all of
- * them, every third of the lease, which is also the heartbeat) and what takes
- * over the jobs of the dead (reap).
+ * them, every third of the lease, which is also the heartbeat), what takes
+ * over the jobs of the dead (reap), and what removes jobs whose time is over
+ * (sweep).
  *
  * Nobody is reaped by a worker that was itself away: it reaps only after one
  * whole lease connected, so that every living worker could extend first.
@@ -18,20 +19,21 @@
 #define BEAT_MAX_MS  20000    /* well under TQ_WORKER_GONE_MS */
 #define REAP_MAX_MS  5000
 
-/* The jobs of one extend call, as they were when it left. */
+/* A job that this worker holds: in a slot, or (slot NULL) its outcome is on its
+ * way. */
+typedef struct {
+    tq_outcome_t  o;          /* id and token */
+    tw_slot_t    *slot;
+    uint32_t      generation;
+} held_t;
+
+/* One extend call, with the jobs as they were when it left. */
 typedef struct {
     tw_worker_t  *w;
-    unsigned      n;          /* slots; outcomes on their way come after */
-    struct {
-        tw_slot_t  *slot;
-        uint32_t    generation;
-    } job[];
+    int           all;
+    unsigned      n;
+    held_t        job[];
 } extend_t;
-
-typedef struct {
-    tq_outcome_t  *o;
-    unsigned       n;
-} outcomes_t;
 
 static int64_t
 beat_ms(const tw_worker_t *w)
@@ -53,6 +55,31 @@ lost(tw_worker_t *w, tw_slot_t *s, tq_verdict_t v)
         tw_fs("handler", s->pool->conf->name));
 
     tw_slot_abort(w, s, TW_END_DROP, 0);
+}
+
+/* One page less, or the gate's end. */
+static void
+recovered(tw_worker_t *w, const redisReply *reply)
+{
+    int       more;
+    unsigned  given_back;
+
+    if (tq_extend_result(reply, &given_back, &more) != 0) {
+        tw_session_recovered(w, reply);
+        return;
+    }
+
+    TQ_FAIL("recovered");
+    if (given_back != 0) {
+        TW_LOG(TW_INFO, "gave back jobs of a claim whose reply was lost",
+            tw_fi("jobs", given_back));
+    }
+
+    if (!more) {
+        tw_session_recovered(w, NULL);
+    } else if (tw_lease_recover(w) != 0) {
+        tw_session_recovered(w, reply);
+    }
 }
 
 static void
@@ -79,14 +106,18 @@ on_extended(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         tw_trouble_over(w, TW_ASK_EXTEND);
         for (i = 0; i < x->n; i++) {
             s = x->job[i].slot;
-            if (s->generation == x->job[i].generation
+            if (s != NULL && s->generation == x->job[i].generation
                 && s->state != TW_SLOT_FREE
-                && tq_verdict(reply, i, &v) == 0
+                && tq_extend_verdict(reply, i, &v) == 0
                 && v != TQ_VERDICT_OK && v != TQ_VERDICT_ALREADY)
             {
                 lost(w, s, v);
             }
         }
+    }
+
+    if (x->all && result == TQ_CALL_REPLY) {
+        recovered(w, reply);
     }
 
     free(x);
@@ -95,68 +126,34 @@ on_extended(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 static void
 add_outcome(void *data, int64_t id, const tq_token_t *token)
 {
-    outcomes_t  *list = data;
+    extend_t  *x = data;
+    held_t    *h = &x->job[x->n++];
 
-    list->o[list->n].id = id;
-    list->o[list->n].token = *token;
-    list->n++;
+    memset(h, 0, sizeof(*h));
+    h->o.id = id;
+    h->o.token = *token;
 }
 
-static tq_call_t *
-build_extend(tw_worker_t *w, extend_t *x, outcomes_t *list)
+static int
+by_token(const void *a, const void *b)
+{
+    const held_t  *x = a, *y = b;
+
+    return memcmp(x->o.token.t, y->o.token.t, sizeof(x->o.token.t));
+}
+
+/* All that this worker holds, those of one lease together. NULL: out of
+ * memory. */
+static extend_t *
+held(tw_worker_t *w)
 {
     unsigned    i;
-    tq_buf_t    info = {0};
-    tq_call_t  *call;
-    tq_str_t   *names;
+    extend_t   *x;
+    tw_slot_t  *s;
 
-    names = calloc(w->npools + 1, sizeof(*names));
-    if (names == NULL) {
+    x = malloc(sizeof(*x) + (w->busy + tw_done_count(w)) * sizeof(held_t));
+    if (x == NULL) {
         return NULL;
-    }
-
-    for (i = 0; i < w->npools; i++) {
-        names[i].p = w->pools[i]->conf->name;
-        names[i].len = w->pools[i]->name_len;
-    }
-
-    tq_buf_addf(&info, "{\"concurrency\":%u,\"running\":%u,\"draining\":%s,",
-        w->o->concurrency, w->busy,
-        w->phase > TW_RUNNING ? "true" : "false");
-    tw_health_pools(&info, w);
-    tq_buf_addc(&info, '}');
-
-    call = tq_extend_call(&w->ns, w->id, w->name,
-        (tq_str_t) { info.p, info.len }, names, w->npools, w->o->lease_ms,
-        list->o, list->n, on_extended, x);
-
-    tq_buf_free(&info);
-    free(names);
-
-    return call;
-}
-
-static void
-extend(tw_worker_t *w)
-{
-    unsigned     i, max;
-    extend_t    *x;
-    tw_slot_t   *s;
-    outcomes_t   list = { NULL, 0 };
-
-    if (w->lease.extending || !tw_rconn_ready(w->redis)) {
-        return;
-    }
-
-    w->lease.extend_soon = 0;
-    max = w->busy + tw_done_count(w);
-    x = malloc(sizeof(*x) + w->busy * sizeof(x->job[0]));
-    list.o = calloc(max + 1, sizeof(tq_outcome_t));
-
-    if (x == NULL || list.o == NULL) {
-        free(x);
-        free(list.o);
-        return;
     }
 
     x->w = w;
@@ -165,34 +162,115 @@ extend(tw_worker_t *w)
     for (i = 0; i < w->o->concurrency; i++) {
         s = &w->slots[i];
         if (s->state != TW_SLOT_FREE) {
-            add_outcome(&list, s->id, &s->token);
-            x->job[x->n].slot = s;
-            x->job[x->n].generation = s->generation;
-            x->n++;
+            add_outcome(x, s->id, &s->token);
+            x->job[x->n - 1].slot = s;
+            x->job[x->n - 1].generation = s->generation;
         }
     }
 
     /* finished, and Redis does not know yet: still ours until it does */
-    tw_done_each(w, add_outcome, &list);
+    tw_done_each(w, add_outcome, x);
 
-    if (tw_rconn_call(w->redis, build_extend(w, x, &list)) == 0) {
-        w->lease.extending = 1;
-        TQ_FAIL("extend-queued");
-    } else {
-        free(x);
+    qsort(x->job, x->n, sizeof(held_t), by_token);
+
+    return x;
+}
+
+static tq_call_t *
+build_extend(tw_worker_t *w, extend_t *x)
+{
+    unsigned         i;
+    tq_buf_t         info = {0};
+    tq_str_t        *names;
+    tq_call_t       *call = NULL;
+    tq_outcome_t    *o;
+    tq_heartbeat_t   beat = {0};
+
+    names = calloc(w->npools + 1, sizeof(*names));
+    o = calloc(x->n + 1, sizeof(*o));
+
+    if (names != NULL && o != NULL) {
+        for (i = 0; i < w->npools; i++) {
+            names[i].p = w->pools[i]->conf->name;
+            names[i].len = w->pools[i]->name_len;
+        }
+        for (i = 0; i < x->n; i++) {
+            o[i] = x->job[i].o;
+        }
+
+        tq_buf_addf(&info, "{\"concurrency\":%u,\"running\":%u,"
+            "\"draining\":%s,", w->o->concurrency, w->busy,
+            w->phase > TW_RUNNING ? "true" : "false");
+        tw_health_pools(&info, w);
+        tq_buf_addc(&info, '}');
+
+        beat.worker_id = w->id;
+        beat.worker_name = w->name;
+        beat.info = (tq_str_t) { info.p, info.len };
+        beat.handlers = names;
+        beat.nhandlers = w->npools;
+        beat.lease_ms = w->o->lease_ms;
+        beat.all = x->all;
+
+        call = tq_extend_call(&w->ns, &beat, o, x->n, on_extended, x);
     }
 
-    free(list.o);
+    tq_buf_free(&info);
+    free(names);
+    free(o);
+
+    return call;
+}
+
+/* 0, or -1: not sent. */
+static int
+extend(tw_worker_t *w, int all)
+{
+    extend_t  *x;
+
+    if (!tw_rconn_ready(w->redis)) {
+        return -1;
+    }
+
+    w->lease.extend_soon = 0;
+
+    x = held(w);
+    if (x == NULL) {
+        return -1;
+    }
+
+    x->all = all;
+
+    if (tw_rconn_call(w->redis, build_extend(w, x)) != 0) {
+        free(x);
+        return -1;
+    }
+
+    w->lease.extending = 1;
+    TQ_FAIL("extend-queued");
+
+    return 0;
+}
+
+int
+tw_lease_recover(tw_worker_t *w)
+{
+    return extend(w, 1);
 }
 
 static void
 on_beat(uv_timer_t *t)
 {
-    extend(t->data);
-    tw_restart_ask(t->data);
+    tw_worker_t  *w = t->data;
+
+    if (!w->lease.extending) {
+        (void) extend(w, 0);
+    }
+    tw_restart_ask(w);
 }
 
 static void on_reap(uv_timer_t *t);
+static void sweep(tw_worker_t *w);
 
 /* Redis was slow, or stopped, for a good part of a lease: the others may not
  * have been able to extend. */
@@ -297,9 +375,37 @@ on_time(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 }
 
 static void
+on_swept(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    int           more;
+    unsigned      swept;
+    tw_worker_t  *w = call->data;
+
+    w->lease.sweeping = 0;
+
+    if (result == TQ_CALL_REPLY
+        && tq_sweep_result(reply, &swept, &more) == 0 && more)
+    {
+        sweep(w);
+    }
+}
+
+static void
+sweep(tw_worker_t *w)
+{
+    if (!w->lease.sweeping && w->phase == TW_RUNNING
+        && tw_rconn_call(w->redis, tq_sweep_call(&w->ns, on_swept, w)) == 0)
+    {
+        w->lease.sweeping = 1;
+    }
+}
+
+static void
 on_reap(uv_timer_t *t)
 {
     tw_worker_t  *w = t->data;
+
+    sweep(w);
 
     /* without the blocking read, this timer is what keeps jobs going */
     if (!w->wake.blocked) {
@@ -353,8 +459,10 @@ tw_lease_ready(tw_worker_t *w)
 void
 tw_lease_turn(tw_worker_t *w)
 {
-    if (w->lease.extend_soon && w->phase < TW_LEAVING) {
-        extend(w);
+    if (w->lease.extend_soon && !w->lease.extending
+        && w->phase < TW_LEAVING)
+    {
+        (void) extend(w, 0);
     }
 }
 

@@ -248,6 +248,7 @@ read_flag(tw_options_t *o, int opt, int64_t *workers)
         return 0;
 
     default:                  /* getopt has said what is wrong */
+        (void) fputs("taskmq-worker: --help lists the options\n", stderr);
         return -1;
     }
 }

@@ -201,6 +201,7 @@ tw_pool_new(tw_worker_t *w, tw_handler_conf_t *conf)
 
     tw_launch_say_limit(w, conf);
     start_down(p);
+    p->woken = 1;
 
     return p;
 }

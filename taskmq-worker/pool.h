@@ -81,6 +81,8 @@ struct tw_pool_s {
     unsigned                 fails;   /* starts that failed in a row */
     int64_t                  failed_ms;       /* the last of them */
     int                      watched; /* in the blocking read's keys */
+    int                      woken;   /* its marker may have been taken, and
+                                         no claim has put it back */
     char                   **envp;
     uv_timer_t               timer;   /* the next start */
     int                      stopping;
@@ -202,6 +204,16 @@ void tw_restart_turn(tw_pool_t *p);
 /* How many more it may get: never more than its child has tasks left, and none
  * until an answer of its has carried the task's id. */
 unsigned tw_inst_room(const tw_inst_t *inst);
+
+/* Whether an answer comes while no task is in flight, or one of which no byte
+ * was read: it is nobody's. (One with an id is looked at below.) */
+int tw_inst_has_no_task(const tw_inst_t *inst, const tw_answer_t *a);
+
+/* Then the child is ended: a stream that is off by one stays so. A task in
+ * flight is given back; when the child has answered none yet, it is a start that
+ * failed. */
+void tw_inst_no_task(tw_inst_t *inst);
+void tw_inst_log_no_task(const tw_inst_t *inst);
 
 /* An answer while it is BUSY: whether it is the head's. 0, or -1: not, and what
  * follows was done (skipped, or the head has failed and the child is killed).

@@ -443,6 +443,9 @@ tw_rconn_new(uv_loop_t *loop, const tw_rconn_conf_t *conf)
     rc.db = conf->url->db;
     rc.client_name = conf->client_name;
     rc.scripts = conf->scripts;
+    rc.greet = conf->greet;
+    rc.greeted = conf->greeted;
+    rc.greets = conf->greets;
     rc.timeout_ms = conf->timeout_ms;
     rc.idle_ping_ms = conf->idle_ping_ms;
     rc.backoff_max_ms = TQ_WORKER_BACKOFF_MAX_MS;

@@ -21,6 +21,9 @@ typedef struct {
     const tq_url_t      *url;           /* must outlive the connection */
     const char          *client_name;
     const tq_script_t  **scripts;       /* NULL: none */
+    tq_call_t          *(*greet)(const void *greets);  /* as in tq_redis.h */
+    const char         *(*greeted)(const redisReply *reply);
+    const void          *greets;
     int64_t              timeout_ms;
     int64_t              idle_ping_ms;
     /* ready 1, or lost 0 and why. It may queue calls. */

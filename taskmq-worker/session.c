@@ -18,11 +18,6 @@
 
 static void ask(tw_worker_t *w);
 
-typedef struct {
-    int64_t   *ids;
-    unsigned   n;
-} held_t;
-
 static void
 on_retry(uv_timer_t *t)
 {
@@ -212,71 +207,11 @@ tw_session_emptied(tw_worker_t *w)
     ask(w);
 }
 
-static void
-hold(void *data, int64_t id, const tq_token_t *token)
+void
+tw_session_recovered(tw_worker_t *w, const redisReply *reply)
 {
-    held_t  *h = data;
-
-    (void) token;
-    h->ids[h->n++] = id;
-}
-
-static void on_recovered(tq_call_t *call, tq_call_result_t result,
-    const redisReply *reply);
-
-static void
-recover(tw_worker_t *w)
-{
-    unsigned  i;
-    held_t    h = { NULL, 0 };
-
-    h.ids = calloc(w->busy + tw_done_count(w) + 1, sizeof(int64_t));
-    if (h.ids == NULL) {
-        ask_later(w);
-        return;
-    }
-
-    for (i = 0; i < w->o->concurrency; i++) {
-        if (w->slots[i].state != TW_SLOT_FREE) {
-            hold(&h, w->slots[i].id, NULL);
-        }
-    }
-
-    tw_done_each(w, hold, &h);
-
-    if (tw_rconn_call(w->redis, tq_recover_call(&w->ns, w->id,
-        w->session.cursor, h.ids, h.n, on_recovered, w)) != 0)
-    {
-        ask_later(w);
-    }
-
-    free(h.ids);
-}
-
-static void
-on_recovered(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
-{
-    unsigned      released;
-    tw_worker_t  *w = call->data;
-
-    if (result != TQ_CALL_REPLY) {
-        return;
-    }
-
-    if (tq_recover_result(reply, &w->session.cursor, &released) != 0) {
-        w->session.cursor = 0;
-        retry(w, "recover", reply);
-        return;
-    }
-
-    TQ_FAIL("recovered");
-    if (released != 0) {
-        TW_LOG(TW_INFO, "gave back jobs of a claim whose reply was lost",
-            tw_fi("jobs", released));
-    }
-
-    if (w->session.cursor != 0) {
-        recover(w);
+    if (reply != NULL) {
+        retry(w, "extend", reply);
     } else {
         open_gate(w, TW_GATE_RECOVER);
     }
@@ -362,8 +297,7 @@ ask(tw_worker_t *w)
     }
 
     if (w->session.gate & TW_GATE_RECOVER) {
-        w->session.cursor = 0;
-        recover(w);
+        failed |= tw_lease_recover(w) != 0;
     }
 
     if (failed) {

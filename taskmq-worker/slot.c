@@ -229,12 +229,35 @@ too_many(const tw_pool_t *p)
                || p->waiting > p->n * (1 + prefetch));
 }
 
+/* The task, as the handler gets it. */
+static void
+make_line(tw_slot_t *s, tq_str_t payload)
+{
+    tw_task_t  t = {0};
+
+    if (s->pool->conf->kind == TW_KIND_URL) {
+        tq_buf_add(&s->line, payload.p, payload.len);
+        return;
+    }
+
+    t.task_id = s->task_id;
+    t.handler.p = s->pool->conf->name;
+    t.handler.len = s->pool->name_len;
+    t.payload = payload;
+    t.attempt = s->attempt;
+    t.extended = s->pool->conf->extended;
+    t.job_id = s->id;
+    t.priority = s->priority;
+    t.retries = s->attempt - 1;
+
+    tw_proto_task(&s->line, &t);
+}
+
 void
 tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
 {
     int64_t     timeout_s = job->job.timeout_s;
     tw_slot_t  *s = w->free_slots;
-    tw_task_t   t = {0};
 
     w->free_slots = s->next;
     w->busy++;
@@ -242,6 +265,10 @@ tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
     s->id = job->id;
     s->token = job->token;
     s->attempt = job->attempts + 1;
+    s->priority = job->job.priority;
+    s->periodic = job->job.interval_s != 0;
+    s->payload_bytes = job->job.aside_bytes;
+    s->reading = 0;
     s->pool = pool;
 
     if (timeout_s == 0) {
@@ -251,25 +278,25 @@ tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
     s->timeout_ms = timeout_s * 1000;
 
     tq_uuid_format(w->uuid_key, job->id, s->task_id);
-    s->periodic = job->job.interval_s != 0;
-    t.task_id = s->task_id;
-    t.handler.p = pool->conf->name;
-    t.handler.len = pool->name_len;
-    t.payload = job->job.payload;
-    t.attempt = s->attempt;
-    t.extended = pool->conf->extended;
-    t.job_id = job->id;
-    t.priority = job->job.priority;
-    t.retries = job->attempts;
-
-    if (pool->conf->kind == TW_KIND_URL) {
-        tq_buf_add(&s->line, t.payload.p, t.payload.len);
-    } else {
-        tw_proto_task(&s->line, &t);
-    }
-
     set_state(s, TW_SLOT_WAITING);
     s->started_ms = tw_now(w);
+
+    if (s->payload_bytes != 0) {
+        tw_payload_turn(w);
+    } else {
+        tw_slot_payload(w, s, job->job.payload);
+    }
+}
+
+void
+tw_slot_payload(tw_worker_t *w, tw_slot_t *s, tq_str_t payload)
+{
+    tw_pool_t  *pool = s->pool;
+    tw_slot_t  *next;
+
+    s->payload_bytes = 0;
+    make_line(s, payload);
+    pool->wait_bytes += s->line.len;
 
     if (s->line.failed) {
         TW_LOG(TW_ERROR, "out of memory for a task", tw_fi("job", s->id));
@@ -283,10 +310,29 @@ tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
 
     tw_slots_place(w, pool);
 
-    if (s->state == TW_SLOT_WAITING && too_many(pool)) {
-        pool->refused = w->claim.calls;
+    if (s->state != TW_SLOT_WAITING || !too_many(pool)) {
+        return;
+    }
+
+    /* with those after it, in one call: what is given back goes to the front,
+     * where each call is before those that came earlier */
+    pool->refused = w->claim.calls;
+    for ( /* void */ ; s != NULL; s = next) {
+        next = s->next;
         give_back(w, s, TW_DEBUG);
     }
+}
+
+void
+tw_slot_no_payload(tw_worker_t *w, tw_slot_t *s, const char *why)
+{
+    fail(w, s, (tq_str_t) { why, strlen(why) }, -1, -1);
+}
+
+void
+tw_slot_give_back(tw_worker_t *w, tw_slot_t *s)
+{
+    give_back(w, s, TW_INFO);
 }
 
 void
@@ -295,7 +341,8 @@ tw_slots_place(tw_worker_t *w, tw_pool_t *pool)
     tw_slot_t  *s;
     tw_inst_t  *inst;
 
-    while ((s = pool->wait_first) != NULL) {
+    /* in their order: one whose payload is being read holds up the others */
+    while ((s = pool->wait_first) != NULL && s->payload_bytes == 0) {
         inst = tw_pool_pick(pool);
 
         if (inst != NULL) {

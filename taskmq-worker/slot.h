@@ -21,7 +21,8 @@
 
 typedef enum {
     TW_SLOT_FREE,             /* no job */
-    TW_SLOT_WAITING,          /* claimed; its handler has no place right now */
+    TW_SLOT_WAITING,          /* claimed; its handler has no place right now,
+                                 or its payload is still being read */
     TW_SLOT_BEHIND,           /* its handler has its line, behind the one it
                                  works on: it becomes RUNNING, or is given
                                  back and nothing counted */
@@ -48,6 +49,10 @@ struct tw_slot_s {
     int              keep_log;        /* cancelled: the job is still there */
     tq_token_t       token;
     int              attempt;         /* from 1 */
+    int              priority;
+    int64_t          payload_bytes;   /* to be read first (payload.c); 0: is
+                                         there */
+    int              reading;         /* that is under way */
     int64_t          timeout_ms;
     int64_t          started_ms;      /* RUNNING since; loop clock */
     tw_pool_t       *pool;
@@ -68,6 +73,16 @@ void tw_slots_close(tw_worker_t *w);
 /* Takes a job into a free slot (there must be one) and runs it, or lets it
  * wait for a place of its handler. */
 void tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job);
+
+/* WAITING: its payload has come. */
+void tw_slot_payload(tw_worker_t *w, tw_slot_t *s, tq_str_t payload);
+
+/* WAITING: it can never run, why (for people): it is dead, even a periodic one,
+ * unless it was deleted meanwhile. */
+void tw_slot_no_payload(tw_worker_t *w, tw_slot_t *s, const char *why);
+
+/* WAITING: it will not run here. */
+void tw_slot_give_back(tw_worker_t *w, tw_slot_t *s);
 
 /* Gives the waiting jobs of a pool, the oldest first, the places there are:
  * idle ones, then those behind the jobs of others. */

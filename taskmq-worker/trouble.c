@@ -14,6 +14,7 @@ static const char  *over[TW_ASK_N] = {
     [TW_ASK_CONNECTION] = "Redis is back",
     [TW_ASK_SESSION] = "Redis is ready for work again",
     [TW_ASK_CLAIM] = "claiming works again",
+    [TW_ASK_PAYLOAD] = "Redis hands out payloads again",
     [TW_ASK_EXTEND] = "Redis extends leases again",
     [TW_ASK_REAP] = "Redis reaps again",
     [TW_ASK_OUTCOME] = "Redis takes outcomes again",

@@ -44,10 +44,11 @@ unwatched(const tw_worker_t *w)
 static void
 pass_on(tw_worker_t *w, tq_str_t handler)
 {
+    tq_token_t       token = tw_claim_token(w);
     tq_claim_want_t  want = { handler, 0 };
 
-    (void) tw_rconn_call(w->redis, tq_claim_call(&w->ns, w->id, w->name,
-        w->o->lease_ms, 0, &want, 1, NULL, NULL));
+    (void) tw_rconn_call(w->redis, tq_claim_call(&w->ns, &token, w->name,
+        w->o->lease_ms, 0, 1, &want, 1, NULL, NULL));
 }
 
 static int
@@ -63,6 +64,8 @@ static void
 on_woken(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 {
     int           rc, ours;
+    unsigned      i;
+    tw_pool_t    *p;
     tq_str_t      handler = { NULL, 0 };
     tw_worker_t  *w = call->data;
 
@@ -72,6 +75,10 @@ on_woken(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     w->wake.idle_since_ms = tw_now(w);
 
     if (result != TQ_CALL_REPLY) {
+        /* it may have taken any of them */
+        for (i = 0; i < w->npools; i++) {
+            w->pools[i]->woken = 1;
+        }
         return;
     }
 
@@ -101,6 +108,10 @@ on_woken(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         pass_on(w, handler);
 
     } else if (rc == 1 || !ours) {
+        p = rc == 1 ? tw_pool_find(w, handler.p, handler.len) : NULL;
+        if (p != NULL) {
+            p->woken = 1;
+        }
         w->claim.want = 1;
     }
 }

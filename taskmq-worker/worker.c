@@ -21,6 +21,7 @@
 
 #define IDLE_PING_MS  15000
 #define LEAVE_MS      1000    /* for the goodbye */
+#define REFUSED_MS    3000    /* after the grace time, for what Redis refuses */
 #define FORGOT_MS     1000    /* one line of log for one SCRIPT FLUSH */
 
 static void
@@ -213,6 +214,12 @@ leave(tw_worker_t *w)
     }
 }
 
+static void
+on_refused(uv_timer_t *t)
+{
+    leave(t->data);
+}
+
 /* Children that have nothing to do see the end of their input. */
 static void
 check_stop(tw_worker_t *w)
@@ -225,10 +232,14 @@ check_stop(tw_worker_t *w)
 
     } else if (w->phase == TW_STOPPING && w->busy == 0) {
         tw_pools_stop(w, TW_STOP_KILL);
-        if (tw_children_count() == 0
-            && (tw_done_count(w) == 0 || !tw_rconn_ready(w->redis)))
-        {
+        if (tw_children_count() != 0) {
+            return;
+        }
+
+        if (tw_done_count(w) == 0 || !tw_rconn_ready(w->redis)) {
             leave(w);
+        } else if (!uv_is_active((uv_handle_t *) &w->grace)) {
+            (void) uv_timer_start(&w->grace, on_refused, REFUSED_MS, 0);
         }
     }
 }
@@ -276,7 +287,9 @@ tw_stop(tw_worker_t *w, int now)
     tw_notify_stopping();
 
     if (now || w->phase >= TW_DRAINING) {
-        (void) uv_timer_stop(&w->grace);
+        if (w->phase != TW_STOPPING) {
+            (void) uv_timer_stop(&w->grace);
+        }
         set_phase(w, TW_STOPPING);
         abort_all(w, 1);
         return;
@@ -434,6 +447,9 @@ start_redis(tw_worker_t *w)
     conf.url = &w->o->url;
     conf.client_name = w->name;
     conf.scripts = tq_ops_scripts;
+    conf.greet = tq_open_call;
+    conf.greeted = tq_open_why;
+    conf.greets = &w->ns;
     conf.timeout_ms = TQ_REDIS_TIMEOUT_MS;
     conf.idle_ping_ms = IDLE_PING_MS;
     conf.on_state = on_state;

@@ -58,7 +58,6 @@ typedef struct {
     int            checked;   /* the policy was fine once */
     int            seeded;    /* namespace settings were set and compared */
     uv_timer_t     retry;
-    int64_t        cursor;    /* of recover */
     int64_t        looked_ms; /* at the key of the task ids */
     int            full;      /* the last probe said so */
     int            noeviction;        /* … and this of the policy; -2: nothing
@@ -67,7 +66,8 @@ typedef struct {
 
 typedef struct {
     unsigned       in_flight; /* calls; two when the queue is deep */
-    uint64_t       calls;     /* made so far: numbers them */
+    uint64_t       calls;     /* made so far: numbers them, and is the first
+                                 part of their jobs' lease token */
     unsigned       asked;     /* jobs asked for by them */
     unsigned       asked_behind;      /* of them, to be written behind others */
     int            want;      /* something changed: claim when possible */
@@ -75,8 +75,7 @@ typedef struct {
     int64_t        wait_until_ms;     /* Redis refused: not before this */
     unsigned       refusals;  /* in a row */
     uv_timer_t     due;       /* the earliest scheduled job; also refusals */
-    char           counter[TQ_COUNTER_LEN];   /* of the last one with jobs: it
-                                                 grows in a namespace */
+    int64_t        reading_bytes;     /* payloads on their way */
     int64_t        last_ok_ms;        /* claiming works: seen by health */
     int64_t        ahead_ms;          /* Redis' clock before ours, by the last
                                          claim; 0: unknown */
@@ -103,6 +102,7 @@ typedef struct {
     int            extend_soon;       /* a cancel may wait */
     int            extending;         /* one call at a time */
     int            reaping;
+    int            sweeping;
     int64_t        asked_ms;          /* when the call under way left */
     int64_t        ahead_ms;          /* Redis' clock before ours; 0: unknown */
 } tw_lease_t;
@@ -120,8 +120,8 @@ typedef struct {
 
 /* What Redis may refuse by itself; for trouble.c. */
 typedef enum {
-    TW_ASK_CONNECTION, TW_ASK_SESSION, TW_ASK_CLAIM, TW_ASK_EXTEND,
-    TW_ASK_REAP, TW_ASK_OUTCOME, TW_ASK_WAKE, TW_ASK_N
+    TW_ASK_CONNECTION, TW_ASK_SESSION, TW_ASK_CLAIM, TW_ASK_PAYLOAD,
+    TW_ASK_EXTEND, TW_ASK_REAP, TW_ASK_OUTCOME, TW_ASK_WAKE, TW_ASK_N
 } tw_ask_t;
 
 typedef struct {
@@ -217,6 +217,9 @@ int tw_session_look(tw_worker_t *w);
 /* The namespace was emptied: the gate is shut until its key is known. */
 void tw_session_emptied(tw_worker_t *w);
 void tw_session_lost(tw_worker_t *w);
+
+/* tw_lease_recover() is done (reply NULL), or Redis answered this instead. */
+void tw_session_recovered(tw_worker_t *w, const redisReply *reply);
 void tw_session_close(tw_worker_t *w);
 
 /* ---- claim.c ---- */
@@ -224,6 +227,17 @@ void tw_session_close(tw_worker_t *w);
 int tw_claim_init(tw_worker_t *w);
 void tw_claim_turn(tw_worker_t *w);
 void tw_claim_close(tw_worker_t *w);
+
+/* The next call's token. */
+tq_token_t tw_claim_token(tw_worker_t *w);
+
+/* What came cannot be worked on: the next call is made in ms. */
+void tw_claim_pause(tw_worker_t *w, int64_t ms);
+
+/* ---- payload.c ---- */
+
+/* Reads the payloads that slots wait for, as many as may be read at a time. */
+void tw_payload_turn(tw_worker_t *w);
 
 /* ---- wake.c ---- */
 
@@ -236,6 +250,11 @@ void tw_wake_close(tw_worker_t *w);
 int tw_lease_init(tw_worker_t *w);
 void tw_lease_ready(tw_worker_t *w);
 void tw_lease_turn(tw_worker_t *w);
+
+/* Extends all leases now, whatever is under way, and ends those of this worker
+ * that it does not hold (a claim whose reply was lost); no claim may be under
+ * way. 0, or -1: not sent. */
+int tw_lease_recover(tw_worker_t *w);
 void tw_lease_goodbye(tw_worker_t *w, tq_call_cb cb);
 void tw_lease_close(tw_worker_t *w);
 

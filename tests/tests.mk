@@ -26,8 +26,9 @@ UNIT_LINK_test_job_record = $(UNIT_WRAP)
 UNIT_LINK_test_json_keys = $(UNIT_WRAP)
 UNIT_LINK_test_json_read = $(UNIT_WRAP)
 UNIT_LINK_test_text = $(UNIT_WRAP)
+UNIT_LINK_test_worker_payload = $(UNIT_WRAP)
 
-.PHONY: unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
+.PHONY: lua unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
 
 $(BUILD)/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -108,7 +109,10 @@ t: module $(FOREIGN) $(if $(SAN),$(NGINX_SAN))
 
 specs: t
 
-check: unit scripts
+lua:
+	sh libtaskmq/check_lua.sh
+
+check: lua unit scripts
 
 test:
 	BUILD=$(BUILD) script/test

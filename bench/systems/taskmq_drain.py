@@ -1,6 +1,7 @@
 """TaskMQ's worker side: a loaded queue, emptied by each kind of handler."""
 
 import os
+import re
 import subprocess
 import time
 
@@ -34,7 +35,9 @@ def worker(ctx, toml, concurrency, *args, **kw):
 
 
 def success(ctx):
-    return int(ctx.redis("HGET", PREFIX + "stats", "success") or 0)
+    flat = ctx.redis("HGETALL", PREFIX + "stats")
+    return sum(int(n) for name, n in zip(flat[::2], flat[1::2])
+               if re.match(rb"d\d", name))
 
 
 def drain(toml, jobs, concurrency, **kw):

@@ -34,16 +34,15 @@ def waiting(ctx, handler="dummy"):
     return count
 
 
-# Jobs that a part of a handler's ready set or of one lane has. Its arguments:
-# the key's end, where the part begins and ends.
+# Jobs that a part of one lane has. Its arguments: the key's end, where the part
+# begins and ends.
 FOUND = """#!lua flags=no-writes
 local P, n, ids = KEYS[1], 0, {}
 local function count()
     n = n + (#ids > 0 and redis.call('EXISTS', unpack(ids)) or 0)
     ids = {}
 end
-local command = string.find(ARGV[1], ':ready:') and 'ZRANGE' or 'LRANGE'
-for _, x in ipairs(redis.call(command, P .. ARGV[1], ARGV[2], ARGV[3])) do
+for _, x in ipairs(redis.call('LRANGE', P .. ARGV[1], ARGV[2], ARGV[3])) do
     local id, jobs = string.match(x, '^(%d+) ?(%d*)')
     for k = 0, id and (tonumber(jobs) or 1) - 1 or -1 do
         ids[#ids + 1] = P .. string.format('j:%.0f', id + k)
@@ -60,10 +59,9 @@ return n
 def found(ctx, handler="dummy"):
     """How many jobs wait, each looked for. (None was cancelled.)"""
     n = 0
-    for key in ["ready:" + mode for mode in "pfl"] \
-            + ["lane:%03d" % priority for priority in range(101)]:
-        key = "h:%s:%s" % (handler, key)
-        size = ctx.redis("ZCARD" if ":ready:" in key else "LLEN", PREFIX + key)
+    for priority in range(101):
+        key = "h:%s:lane:%03d" % (handler, priority)
+        size = ctx.redis("LLEN", PREFIX + key)
         for first in range(0, size, 100):
             n += ctx.redis("EVAL", FOUND, 1, PREFIX, key, first, first + 99)
     return n

@@ -9,67 +9,48 @@
 
 --@include base
 --@include now
---@include bulk
---@include order
---@include header
---@include shared
---@include batch
---@include run
---@include place
+--@include cancelled
+--@include sound
+--@include tell
 
 local id, force = argv[1], argv[2] == '1'
-local head = call('GETRANGE', J .. id, 0, 255)
-if head == '' then
+local record = call('GETRANGE', J .. id, 0, 255)
+if record == '' then
     return 3
 end
-local retention = tonumber(call('HGET', P .. 'config', 'retention_s') or 86400)
 local run = call('GET', R .. id)
-local state, fresh = run and sub(run, 1, 1) or 'W', not run
-if not is_header(head, 1) or run and not is_run(run) then
+if not is_header(record, 0) or run and not is_run(run) then
     -- It ends as failed.
     return 2
 end
+local state = run and sub(run, TQ_RUN_STATE) or 'W'
 
 if state == 'C' then
     return 1
-end
-if state == 'S' or state == 'F' then
+elseif state == 'S' or state == 'F' then
     return 2
-end
-
-if state == 'W' then
-    if not run then
-        run = 'W' .. NO_COUNTER .. '0000000000000000 0000000000000 '
-              .. '00000000000000000 000 0 0000000000 0000000000000 00000 \n'
-              .. sub(head, 1, find(head, '\n', 28, true))
-    end
+elseif state == 'W' then
+    -- In a lane its id stays; with this run a claim passes by.
+    run = run or '1W' .. NO_TIME .. ' ' .. NO_COUNTER .. '0000000000000000 '
+                 .. NO_TIME .. ' 000 0 0000000000 00000 \n'
+                 .. match(record, '^[^\n]*\n')
     local h = header_at(run)
-    if not unwait(id, (handler_at(run, h)), fresh) then
-        return 2
-    end
-    add(sets, R .. id, rewrite(run, 'C', NO_COUNTER,
-                               tonumber(sub(run, 63, 65)),
-                               tonumber(sub(run, 67, 67)),
-                               tonumber(sub(run, 69, 78)), now13,
-                               error_of(run), ''))
-    to_finished(id, run, h, retention)
+    wait_no_more(id, handler_at(run, h))
+    add(sets, R .. id, take_back(run, 'C', crashes_of(run), now13,
+                                 error_of(run)))
+    to_finished(id, run, h)
     bump('cancelled', 1)
     flush()
     return 0
-end
-
-local h = header_at(run)
-if force then
-    end_cancelled(id, run, h, (handler_at(run, h)), retention)
+elseif force then
+    end_cancelled(id, run, header_at(run))
     flush()
     tell_worker(id, run)
     return 0
-end
-if state == 'E' then
+elseif state == 'E' then
     return 1
-end
-if not is_periodic(run, h) then
+elseif not is_periodic(run, header_at(run)) then
     return 2
 end
-call('SETRANGE', R .. id, 0, 'E')
+call('SETRANGE', R .. id, TQ_RUN_STATE_FIRST - 1, 'E')
 return 0

@@ -8,13 +8,4 @@
 
 --@include base
 
-local OURS = { moving = true, stale = true, largest = true }
-
-local all, out = call('HGETALL', P .. 'config'), {}
-for i = 1, #all, 2 do
-    if not OURS[all[i]] then
-        out[#out + 1] = all[i]
-        out[#out + 1] = all[i + 1]
-    end
-end
-return out
+return call('HGETALL', P .. 'config')

@@ -21,8 +21,8 @@ local NUMBERS = { retention_s = true, dead_retention_s = true, dead_max = true,
                   retry_wait_ms = true, retry_wait_max_ms = true,
                   idempotency_ttl_s = true, finished_max_bytes = true }
 
-local name, value, seed = argv[1], argv[2], argv[3] == '1'
-local unset = argv[3] == '-'
+local name, value, seed, unset = argv[1], argv[2], argv[3] == '1',
+                                 argv[3] == '-'
 if name == 'selection' then
     if not unset and not MODES[value] then
         return bad('config: selection is priority, fifo or lifo')
@@ -36,19 +36,13 @@ elseif not unset
     return bad('config: ' .. name .. ' is a whole number')
 end
 
-local was = call('HGET', P .. 'config', name)
-if seed and was then
+if seed and call('HEXISTS', P .. 'config', name) == 1 then
     return 1
 end
 if name == 'finished_max_bytes' and (unset or tonumber(value) == 0) then
     -- nothing is weighed any more
     call('UNLINK', P .. 'bytes')
     call('HDEL', P .. 'stats', 'finished_bytes')
-end
-local mode = unset and 'priority' or value
-if name == 'selection' and mode ~= (was or 'priority') then
-    -- the waiting jobs are in another mode's sets: claim moves them
-    call('HSET', P .. 'config', name, mode, 'moving', '1')
 end
 if unset then
     call('HDEL', P .. 'config', name)

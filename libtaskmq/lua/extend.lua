@@ -1,75 +1,103 @@
 #!lua flags=allow-oom
--- extend: a worker's heartbeat, and one lease extension for all its jobs. An
--- expired lease that nobody reaped can still be extended.
+-- extend: a worker's heartbeat, and its leases extended. One that expired and
+-- that nobody reaped can still be extended. Jobs that run under its leases and
+-- that it does not name go back, uncounted: it does not have them.
 --
 -- KEYS[1]  prefix
--- ARGV     worker id, name, info (JSON text), lease ms, number of handlers, the
---          handlers, then per job: id, token (28)
--- Returns  per job a verdict: 0 ok, 2 stale, 3 gone (deleted), 4 cancelled
+-- ARGV     worker id, name, info (JSON text), lease ms, all ("1": leases of this
+--          worker that are not named end, too; only while no claim is under
+--          way), number of handlers, the handlers, then per lease: "<token, 28>
+--          <jobs>" without the blank, and their ids
+-- Returns  given back, more (1: call again), then per job a verdict: 0 ok, 2
+--          stale, 3 gone (deleted), 4 cancelled; integers
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
 --@include base
 --@include bad
 --@include now
 --@include bulk
---@include shared
+--@include running
 
-local worker, name, info = argv[1], argv[2], argv[3]
-local lease, nhandlers = tonumber(argv[4]), tonumber(argv[5])
-local n = nhandlers and (#argv - 5 - nhandlers) / 2
-if not lease or not n or n < 0 or n ~= floor(n) then
+local worker, name, info, all = argv[1], argv[2], argv[3], argv[5] == '1'
+local lease, nhandlers = tonumber(argv[4]), tonumber(argv[6])
+if not lease or not nhandlers or #argv < 6 + nhandlers then
     return bad('extend: arguments')
 end
 
--- tokens: of shared leases: the ids to extend, and how many
-local answer, leases, tokens = {}, {}, {}
-for i = 1, n do
-    local a = 4 + nhandlers + 2 * i
-    local id, token = argv[a], argv[a + 1]
-    local run = call('GETRANGE', R .. id, 0, 29)
-    local state, held = sub(run, 1, 1), sub(run, 2, 29)
-    if run == '' then
-        answer[i] = call('EXISTS', J .. id) == 1 and 2 or 3
-    elseif held == token and (state == 'R' or state == 'E') then
-        if byte(run, 30) == 43 then
-            local some = tokens[token] or { ids = {}, n = 0 }
-            tokens[token] = some
-            some.n = some.n + (some.ids[id] and 0 or 1)
-            some.ids[id] = true
-        else
-            leases[#leases + 1] = now + lease
-            leases[#leases + 1] = id
+-- leases: expiry and token of each that goes on; named: tokens; lost: id and
+-- run of jobs that the worker does not have
+local answer, leases, named, lost = { 0, 0 }, {}, {}, {}
+
+-- Adds the jobs of a lease to lost, but for those held.
+local function lose(token, held)
+    local jobs = running(token)
+    for i = 1, #jobs, 2 do
+        if not held[jobs[i]] and is_run(jobs[i + 1]) then
+            lost[#lost + 1], lost[#lost + 2] = jobs[i], jobs[i + 1]
         end
-        answer[i] = 0
-    elseif state == 'C' and held == NO_COUNTER .. worker then
-        -- taken away by cancel
-        answer[i] = 4
-    else
-        answer[i] = 2
     end
 end
 
--- A shared lease is extended for all its jobs that run, or dissolved.
-for token, some in pairs(tokens) do
-    local left = tonumber(call('HGET', P .. 'shared', token))
-    if left == some.n then
-        leases[#leases + 1] = now + lease
-        leases[#leases + 1] = 'T' .. token
-    else
-        if left then
-            dissolve(token)
-        end
-        for id in pairs(some.ids) do
-            leases[#leases + 1] = now + lease
-            leases[#leases + 1] = id
+-- What a worker hears of a job under a token.
+local function verdict_of(id, token)
+    local run = call('GETRANGE', R .. id, 0, TQ_RUN_TOKEN_LAST - 1)
+    local state, held_by = sub(run, TQ_RUN_STATE), sub(run, TQ_RUN_TOKEN)
+    if run == '' then
+        return call('EXISTS', J .. id) == 1 and 2 or 3
+    elseif held_by == token and (state == 'R' or state == 'E') then
+        return 0
+    end
+    return state == 'C' and held_by == '000000000000' .. worker and 4 or 2
+end
+
+local at = 7 + nhandlers
+while argv[at] do
+    local token, jobs = sub(argv[at], 1, 28), match(argv[at], '^%d+$', 29)
+    if not jobs or not argv[at + jobs] or named[token] then
+        return bad('extend: argument ' .. at)
+    end
+    local held, nheld = {}, 0
+    for i = at + 1, at + jobs do
+        local verdict = verdict_of(argv[i], token)
+        answer[#answer + 1] = verdict
+        if verdict == 0 and not held[argv[i]] then
+            held[argv[i]], nheld = true, nheld + 1
         end
     end
+    local left = tonumber(call('GETRANGE', P .. 't:' .. token, 0, 3)) or 0
+    if left > nheld then
+        lose(token, held)
+    end
+    if nheld > 0 then
+        leases[#leases + 1], leases[#leases + 2] = now + lease, token
+    end
+    named[token], at = true, at + jobs + 1
 end
+local tokens = all and call('ZRANGE', P .. 'leased', 0, -1) or {}
+for i = 1, #tokens do
+    if sub(tokens[i], 13) == worker and not named[tokens[i]] then
+        if #lost >= 2 * TQ_REAP_MAX then
+            answer[2] = 1
+            break
+        end
+        lose(tokens[i], {})
+    end
+end
+
 bulk('ZADD', P .. 'leased', leases)
 call('HSET', P .. 'workers', worker, now13 .. ' ' .. name .. ' ' .. info)
 local served = {}
 for i = 1, nhandlers do
-    served[2 * i - 1], served[2 * i] = now, argv[5 + i]
+    served[2 * i - 1], served[2 * i] = now, argv[6 + i]
 end
 bulk('ZADD', P .. 'served', served)
+
+if #lost > 0 then
+--@include back
+    for i = 1, #lost, 2 do
+        give_back(lost[i], lost[i + 1], crashes_of(lost[i + 1]))
+    end
+    flush()
+    answer[1] = #lost / 2
+end
 return answer

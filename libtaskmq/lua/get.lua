@@ -7,6 +7,7 @@
 --          scheduled)
 
 --@include base
+--@include whole
 
 local id = argv[1]
 local got = call('MGET', J .. id, R .. id)
@@ -14,4 +15,4 @@ if not got[1] then
     return false
 end
 local due = call('ZSCORE', P .. 'scheduled', id)
-return { got[1], got[2] or '', due and tonumber(due) or 0 }
+return { whole(id, got[1]), got[2] or '', due and tonumber(due) or 0 }

@@ -13,15 +13,14 @@
 
 --@include base
 --@include bad
-
-local WALK_MAX, PAGE_BYTES, ROWS_MAX = 500, 1048576, 100
+--@include whole
 
 local before, state, handler = tonumber(argv[1]), argv[2], argv[3]
 local limit = tonumber(argv[4])
 if not before or not limit then
     return bad('list: arguments')
 end
-limit = min(limit, ROWS_MAX)
+limit = min(limit, TQ_LIST_MAX)
 local last = tonumber(call('GET', P .. 'seq') or 0)
 if before == 0 or before > last + 1 then
     before = last + 1
@@ -33,21 +32,23 @@ local letters = ({ [''] = 'WRESFC', P = 'W', D = 'W', R = 'RE', S = 'S',
 if not letters then
     return bad('list: state ' .. state)
 end
-local name_end = 27 + #handler
+local name_end = TQ_JOB_HANDLER_FIRST - 1 + #handler
 
 local rows, bytes, walked = {}, 0, 0
 local id = before - 1
-while id >= 1 and walked < WALK_MAX and #rows < limit do
+while id >= 1 and walked < TQ_LIST_WALK_MAX and #rows < limit do
     walked = walked + 1
     local name = fmt('%.0f', id)
     local wanted = true
     if handler ~= '' then
-        local head = call('GETRANGE', J .. name, 27, name_end)
+        local head = call('GETRANGE', J .. name, TQ_JOB_HANDLER_FIRST - 1,
+                          name_end)
         wanted = sub(head, 1, #handler) == handler
                  and find(head, '^[ \n]', #handler + 1)
     end
     if wanted and state ~= '' then
-        local letter = call('GETRANGE', R .. name, 0, 0)
+        local letter = sub(call('GETRANGE', R .. name, 0,
+                                 TQ_RUN_STATE_LAST - 1), TQ_RUN_STATE)
         wanted = find(letters, letter == '' and 'W' or letter, 1, true)
                  and (state ~= 'D' or call('ZSCORE', P .. 'scheduled', name))
     end
@@ -55,7 +56,8 @@ while id >= 1 and walked < WALK_MAX and #rows < limit do
         local size = call('STRLEN', J .. name)
         if size > 0 then
             bytes = bytes + size + call('STRLEN', R .. name)
-            if bytes > PAGE_BYTES and #rows > 0 then
+                    + call('STRLEN', P .. 'b:' .. name)
+            if bytes > TQ_LIST_PAGE_BYTES and #rows > 0 then
                 break
             end
             rows[#rows + 1] = name
@@ -75,7 +77,8 @@ if n > 0 then
     local dues = call('ZMSCORE', P .. 'scheduled', unpack(rows))
     for i = 1, n do
         local k = #out
-        out[k + 1], out[k + 2], out[k + 3] = rows[i], got[i], got[n + i] or ''
+        out[k + 1], out[k + 2] = rows[i], whole(rows[i], got[i])
+        out[k + 3] = got[n + i] or ''
         out[k + 4] = tonumber(dues[i] or 0)
     end
 end

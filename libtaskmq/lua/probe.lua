@@ -11,8 +11,6 @@
 --@include base
 --@include now
 
-local GONE_MS = 60000
-
 -- Waiting: received and come back, but not scheduled and not claimed.
 local SIGNS = { ['back:'] = 1, ['sch:'] = -1, ['claimed:'] = -1 }
 local waiting, live = 0, 0
@@ -22,11 +20,12 @@ for i = 1, #received do
 end
 local stats = call('HGETALL', P .. 'stats')
 for i = 1, #stats, 2 do
-    waiting = waiting + stats[i + 1] * (SIGNS[match(stats[i], '^%l+:')] or 0)
+    local sign = SIGNS[match(stats[i], '^%l+:')]
+    waiting = waiting + (sign and sign * stats[i + 1] or 0)
 end
 local workers = call('HVALS', P .. 'workers')
 for i = 1, #workers do
-    if tonumber(sub(workers[i], 1, 13)) > now - GONE_MS then
+    if tonumber(sub(workers[i], 1, 13)) > now - TQ_WORKER_GONE_MS then
         live = live + 1
     end
 end

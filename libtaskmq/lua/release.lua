@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- release: gives jobs back unrun: to their old place, nothing counted. A
--- periodic job that was cancelled while running ends as cancelled instead.
+-- release: gives jobs back unrun, the next of their lanes, nothing counted.
+-- A periodic job that was cancelled while running ends as cancelled instead.
 --
 -- KEYS[1]  prefix
 -- ARGV     per job: id, token (28)
@@ -10,42 +10,25 @@
 --@include base
 --@include bad
 --@include now
---@include bulk
---@include order
---@include header
---@include shared
---@include batch
---@include run
+--@include back
+--@include sound
 
-local n = #argv / 2
-if n ~= floor(n) then
+if #argv % 2 ~= 0 then
     return bad('release: number of arguments')
 end
-local config = call('HMGET', P .. 'config', 'selection', 'retention_s')
-local mode = sub(config[1] or 'p', 1, 1)
-local retention = tonumber(config[2] or 86400)
-
 local answer, seen = {}, {}
-for i = 1, n do
-    local id, token = argv[2 * i - 1], argv[2 * i]
+for i = 1, #argv, 2 do
+    local id, verdict = argv[i], 2
     local run = call('GET', R .. id)
     if not run then
-        answer[i] = call('EXISTS', J .. id) == 1 and 2 or 3
-    elseif seen[id] or sub(run, 2, 29) ~= token
-           or not find(run, '^[RE]') or not is_run(run)
+        verdict = call('EXISTS', J .. id) == 1 and 2 or 3
+    elseif not seen[id] and sub(run, TQ_RUN_TOKEN) == argv[i + 1]
+           and find(run, '^[RE]', TQ_RUN_STATE_FIRST) and is_run(run)
     then
-        answer[i] = 2
-    else
-        local h = header_at(run)
-        local handler = handler_at(run, h)
-        if sub(run, 1, 1) == 'E' then
-            end_cancelled(id, run, h, handler, retention)
-        else
-            give_back(id, run, h, handler, tonumber(sub(run, 67, 67)), mode)
-        end
-        seen[id] = true
-        answer[i] = 0
+        give_back(id, run, crashes_of(run))
+        seen[id], verdict = true, 0
     end
+    answer[#answer + 1] = verdict
 end
-flush(mode)
+flush()
 return answer

@@ -6,47 +6,45 @@
 -- ARGV     id, dead only "0"/"1"
 -- Returns  change (integer: 0 ok, 2 conflict: not dead, 3 not found), new id
 --          (integer, 0: none)
+-- Errors   "ERR TASKMQ ..." when there are too many handlers
 
 --@include base
 --@include bad
 --@include now
---@include bulk
---@include order
 --@include header
-
-local HANDLERS_MAX, GONE_MS = 1000, 60000
+--@include served
+--@include sound
+--@include lanes
+--@include schedule
 
 local id, dead_only = argv[1], argv[2] == '1'
 local record = call('GET', J .. id)
 if not record then
     return { 3, 0 }
 end
-if dead_only and call('GETRANGE', R .. id, 0, 0) ~= 'F' then
+if not is_header(record, 0) then
     return { 2, 0 }
 end
-
-if not is_header(record, 1) then
+local run = call('GETRANGE', R .. id, 0, TQ_RUN_STATE_LAST - 1)
+if dead_only and sub(run, TQ_RUN_STATE) ~= 'F' then
     return { 2, 0 }
 end
-local handler = handler_at(record, 1)
-if call('HEXISTS', P .. 'handlers', handler) == 0 then
-    -- as in enqueue
-    local seen = tonumber(call('ZSCORE', P .. 'served', handler) or 0)
-    local room = seen > now - GONE_MS and 2 * HANDLERS_MAX or HANDLERS_MAX
-    if call('HLEN', P .. 'handlers') >= room then
-        return bad('replay: too many handlers')
-    end
+local handler = handler_at(record, 0)
+if call('HEXISTS', P .. 'handlers', handler) == 0
+   and call('HLEN', P .. 'handlers')
+       >= TQ_HANDLERS_MAX * (is_served(handler) and 2 or 1)
+then
+    return bad('replay: too many handlers')
 end
-local mode = sub(call('HGET', P .. 'config', 'selection') or 'p', 1, 1)
 
 -- A scheduled time that has passed is left out: the copy runs now, and a
 -- periodic one counts its interval from now.
-local e = find(record, '\n', 28, true)
-local kind, tail = sub(record, 2, 2), sub(record, 27, e)
-local due = option(record, 1, 's') or 0
+local e = find(record, '\n', TQ_JOB_HANDLER_FIRST, true)
+local kind, tail = kind_at(record, 0), sub(record, TQ_JOB_CREATED_LAST + 1, e)
+local due = option(record, 0, 's') or 0
 if due <= now then
     due = 0
-    tail = string.gsub(tail, ' s=%d+', '')
+    tail = string.gsub(tail, ' s=%-?%d+', '')
     if kind == 'o' and not find(tail, '=', 1, true) then
         kind = '-'
     end
@@ -55,19 +53,13 @@ end
 local new = fmt('%.0f', call('INCR', P .. 'seq'))
 call('SET', J .. new, sub(record, 1, 1) .. kind .. sub(record, 3, 13) .. now13
                       .. tail .. sub(record, e + 1))
+call('COPY', P .. 'b:' .. id, P .. 'b:' .. new)
 call('HINCRBY', P .. 'handlers', handler, 1)
 if due > 0 then
-    local first = tonumber(call('ZRANGE', P .. 'scheduled', 0, 0,
-                                'WITHSCORES')[2])
-    call('ZADD', P .. 'scheduled', due, new)
-    call('HINCRBY', P .. 'stats', 'sch:' .. handler, 1)
-    if not first or due < first then
-        arm(handler)
-    end
+    schedule({ { due, new, handler } })
 else
-    local score = score_of(mode, tonumber(sub(record, 4, 6)),
-                           call('INCR', P .. 'order'))
-    call('ZADD', ready_key(handler, mode), score, new)
-    arm(handler)
+    local lanes = {}
+    add_pack(lanes, handler, priority_at(record, 0), new)
+    to_lanes(lanes)
 end
 return { 0, tonumber(new) }

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- retry: a dead job waits again, with a new budget and a fresh place.
+-- retry: a dead job waits again, with a new budget, at the end of its lane.
 --
 -- KEYS[1]  prefix
 -- ARGV     id
@@ -7,31 +7,27 @@
 
 --@include base
 --@include now
---@include bulk
---@include order
---@include header
---@include shared
---@include batch
 --@include run
+--@include batch
+--@include again
+--@include sound
 
 local id = argv[1]
+local run = call('GET', R .. id)
 if call('EXISTS', J .. id) == 0 then
     return 3
-end
-local run = call('GET', R .. id)
-if not run or sub(run, 1, 1) ~= 'F' or not is_run(run) or call('ZREM', P .. 'dead', id) == 0 then
+elseif not run or sub(run, TQ_RUN_STATE) ~= 'F' or not is_run(run) then
     return 2
 end
-unweigh({ id })
-
-local mode = sub(call('HGET', P .. 'config', 'selection') or 'p', 1, 1)
 local h = header_at(run)
 local handler = handler_at(run, h)
-add(sets, R .. id, rewrite(run, 'W', NO_COUNTER, 0, 0,
-                           tonumber(sub(run, 69, 78)), '0000000000000',
-                           error_of(run), ''))
-to_ready(id, score_of(mode, tonumber(sub(run, h + 3, h + 5)),
-                      call('INCR', P .. 'order')), handler)
+call('ZREM', P .. 'dead', id)
+unweigh({ id })
+add(sets, R .. id, rewrite(run, 'W', NO_COUNTER, 0, 0, NO_TIME, error_of(run)))
 bump('dead:' .. handler, -1)
-flush(mode)
+bump('back:' .. handler, 1)
+flush()
+local lanes = {}
+add_pack(lanes, handler, priority_at(run, h), id .. AGAIN)
+to_lanes(lanes)
 return 0

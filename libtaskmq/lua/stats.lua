@@ -23,146 +23,72 @@
 
 --@include base
 --@include now
---@include order
 
-local GONE_MS = 60000
--- To find who waits longest: members and lanes looked at, jobs in lanes that
--- wait no more, in one lane and in all. After so many each handler's first
--- member has to do.
-local HOPS_MAX, LANE_LOOKS, LOOKS_MAX = 1000, 100, 2000
--- A lifo set's members read at once: more than there can be lanes. As many hops
--- as that costs.
-local TAIL, TAIL_HOPS = 102, 8
-local MODES = { 'p', 'f', 'l' }
-
-local config = call('HMGET', P .. 'config', 'selection', 'moving')
-local mode = sub(config[1] or 'p', 1, 1)
-local moving = config[2]
-
-local stats, flat = {}, call('HGETALL', P .. 'stats')
+-- d0 ... d14 are of handlers that were forgotten, d0:<handler> ... of the others.
+local stats, ended, flat = {}, {}, call('HGETALL', P .. 'stats')
 for i = 1, #flat, 2 do
-    stats[flat[i]] = tonumber(flat[i + 1])
+    local n = tonumber(flat[i + 1]) or 0
+    local name, handler = match(flat[i], '^(d%d+):(.*)$')
+    name = name or flat[i]
+    stats[name] = (stats[name] or 0) + n
+    if handler then
+        ended[handler] = (ended[handler] or 0) + n
+    end
 end
 local function stat(name)
     return stats[name] or 0
 end
 
--- The id of a ready set's member; of a lane, of its first job that still
--- waits, or of the one at which it has looked at too many, and its place.
-local hops, looks = 0, 0
-local function id_of(handler, member)
-    if byte(member) < 58 then
-        return tonumber(member)
-    end
-    local key = P .. 'h:' .. handler .. ':lane:' .. sub(member, 2)
-    local looked = 0
-    for from = 0, 1 do
-        local packs = call('LRANGE', key, from, from * LANE_LOOKS)
-        for i = 1, #packs do
-            local id, jobs, place = match(packs[i], '^(%d+) (%d+) (%d+)$')
-            for k = 0, jobs - 1 do
-                local name = fmt('%.0f', id + k)
-                if looked >= LANE_LOOKS or looks >= LOOKS_MAX
-                   or call('EXISTS', J .. name) > call('EXISTS', R .. name)
-                then
-                    return id + k, place + k
-                end
-                looked, looks = looked + 1, looks + 1
+-- Ids in lanes that may wait no more, looked at in all.
+local looks = TQ_STATS_LOOK_MAX
+
+-- When the next job of a lane was made, or nil: none was found that waits.
+local function created_in(lane)
+    local packs = call('LRANGE', lane, 0, TQ_LANE_READ - 1)
+    for i = 1, #packs do
+        local id, jobs = match(packs[i], '^(%d+) ?(%d*)')
+        for k = 0, (tonumber(jobs) or 1) - 1 do
+            local name = fmt('%.0f', id + k)
+            local created = call('GETRANGE', J .. name, TQ_JOB_CREATED_FIRST - 1,
+                                 TQ_JOB_CREATED_LAST - 1)
+            local run = call('GETRANGE', R .. name, TQ_RUN_STATE_FIRST - 1,
+                             TQ_RUN_STATE_LAST - 1)
+            looks = looks - 1
+            if created ~= '' and (run == '' or run == 'W') then
+                return tonumber(created)
+            elseif looks <= 0 then
+                return nil
             end
         end
     end
 end
 
--- lifo: the last job of the set, or the first one of a lane.
-local LANES = {}
-for priority = 0, 100 do
-    LANES[priority + 1] = fmt('L%03d', priority)
-end
-local function oldest_of_all(handler, key)
-    local tail = call('ZRANGE', key, -TAIL, -1, 'WITHSCORES')
-    local lanes, best, first = {}, nil, math.huge
-    for i = 1, #tail, 2 do
-        local member, score = tail[i], tonumber(tail[i + 1])
-        if byte(member) < 58 then
-            best, first = tonumber(member), place_of('l', score)
-        else
-            lanes[#lanes + 1] = member
-        end
-    end
-    if #tail == 2 * TAIL then
-        lanes = {}
-        for i, score in ipairs(call('ZMSCORE', key, unpack(LANES))) do
-            -- false where there is no such lane
-            if score then
-                lanes[#lanes + 1] = LANES[i]
-            end
-        end
-    end
+-- When the oldest of the next jobs of all its lanes was made, or 0.
+local function oldest_of(handler)
+    local prefix, oldest = P .. 'h:' .. handler, nil
+    local lanes = call('ZRANGE', prefix .. ':ready', 0, -1)
     for i = 1, #lanes do
-        local id, place = id_of(handler, lanes[i])
-        hops = hops + 1
-        if id and place < first then
-            best, first = id, place
-        end
+        local created = looks > 0 and created_in(prefix .. ':lane:' .. lanes[i])
+        oldest = created and min(oldest or created, created) or oldest
     end
-    return best
-end
-
--- The job that waits longest is the first of its priority (fifo: of all). Ids
--- grow with time: the smallest of them. When there are too many priorities to
--- look at, the first ones. A lane whose first jobs wait no more may have others
--- before the next one.
-local function oldest_id(handler, set)
-    local key, at = ready_key(handler, set), set == 'l' and -1 or 0
-    if set == 'l' and hops < HOPS_MAX then
-        hops = hops + TAIL_HOPS
-        return oldest_of_all(handler, key)
-    end
-    local got = call('ZRANGE', key, at, at, 'WITHSCORES')
-    if hops >= HOPS_MAX then
-        return got[1] and (id_of(handler, got[1]))
-    end
-    local best, id, first = math.huge, nil, nil
-    while #got > 0 and hops < HOPS_MAX do
-        hops = hops + 1
-        local score = tonumber(got[2])
-        local band = set == 'p' and floor(score / BAND) or 0
-        local member, place = id_of(handler, got[1])
-        if place then
-            score = band * BAND + MID + place
-        end
-        if member and (not first or score < first) then
-            id, first = member, score
-        end
-        local past = set == 'p' and (band + 1) * BAND or math.huge
-        got = call('ZRANGEBYSCORE', key, '(' .. got[2],
-                   '(' .. fmt('%.0f', first or past), 'LIMIT', 0, 1,
-                   'WITHSCORES')
-        if #got == 0 then
-            best = min(best, id or best)
-            id, first = nil, nil
-            got = set == 'p' and call('ZRANGEBYSCORE', key, past, '+inf',
-                                      'WITHSCORES', 'LIMIT', 0, 1) or got
-        end
-    end
-    return min(best, id or best)
+    return oldest or 0
 end
 
 local out = {
-    now, stat('forgotten'), stat('success'), stat('failed'), stat('cancelled'),
+    now, stat('forgotten'), 0, stat('failed'), stat('cancelled'),
     stat('retries'), stat('crashes'), stat('dead_dropped'), stat('duration_ms')
 }
 for d = 0, 14 do
     out[10 + d] = stat('d' .. d)
+    out[3] = out[3] + out[10 + d]
 end
 out[25] = 0
 out[26] = call('ZCARD', P .. 'scheduled')
 out[27] = 0
 out[28] = call('ZCARD', P .. 'dead')
--- Not the set's size: a member is a pack. Of an empty set nothing is left,
--- though Redis may have evicted what the counters know.
-out[29] = call('ZCARD', P .. 'finished') == 0 and 0
-          or stat('success') - stat('success_periodic') + stat('cancelled')
+-- Not the set's size: a member is a pack.
+out[29] = call('EXISTS', P .. 'finished') == 0 and 0
+          or out[3] - stat('success_periodic') + stat('cancelled')
              - stat('finished_gone')
 
 local handlers = call('HGETALL', P .. 'handlers')
@@ -170,33 +96,24 @@ out[30], out[31] = #handlers / 2, 0
 for i = 1, #handlers, 2 do
     local handler, received = handlers[i], tonumber(handlers[i + 1])
     local running = stat('claimed:' .. handler) - stat('left:' .. handler)
+                    - (ended[handler] or 0)
     local scheduled = stat('sch:' .. handler)
     local waiting = received + stat('back:' .. handler) - scheduled
                     - stat('claimed:' .. handler)
-    local oldest = math.huge
-    for k = 1, 3 do
-        if waiting > 0 and (MODES[k] == mode or moving) then
-            oldest = min(oldest, oldest_id(handler, MODES[k]) or oldest)
-        end
-    end
-    local created = 0
-    if oldest < math.huge then
-        local record = J .. fmt('%.0f', oldest)
-        created = tonumber(call('GETRANGE', record, 13, 25)) or 0
-    end
     out[2] = out[2] + received
     out[25] = out[25] + waiting
     out[27] = out[27] + running
     local k = #out
     out[k + 1], out[k + 2], out[k + 3] = handler, received, waiting
     out[k + 4], out[k + 5] = scheduled, running
-    out[k + 6], out[k + 7] = stat('dead:' .. handler), created
+    out[k + 6] = stat('dead:' .. handler)
+    out[k + 7] = waiting > 0 and oldest_of(handler) or 0
 end
 
 local workers = call('HGETALL', P .. 'workers')
 for i = 1, #workers, 2 do
     local seen = tonumber(sub(workers[i + 1], 1, 13))
-    if seen > now - GONE_MS then
+    if seen > now - TQ_WORKER_GONE_MS then
         local name, info = match(workers[i + 1], '^(%S*) (.*)$', 15)
         local k = #out
         out[31] = out[31] + 1

@@ -50,6 +50,9 @@ OVERLAY = """/bin/busybox mkdir -p /lower /upper
 /bin/busybox mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,\
 workdir=/upper/work overlay /host
 /bin/busybox cp /guest.service /host/etc/systemd/system
+# systemd would empty /tmp, where this checkout may be
+/bin/busybox mkdir -p /host/etc/tmpfiles.d
+/bin/busybox ln -sf /dev/null /host/etc/tmpfiles.d/tmp.conf
 """ % HOST
 UNIT = """[Service]
 Type=oneshot

@@ -1,26 +1,21 @@
 """What is in Redis, read as docs/redis-schema.md says: a part of Stack."""
 
-# Its ids are members of a ready set, or a pack of a lane names them. A lane is
-# read also when no ready set has it.
+import re
+
+# A pack of a lane names them. A lane is read also when the ready set does not
+# have it.
 WAITING = """#!lua flags=no-writes
 local P, out = KEYS[1], {}
 local line = P .. 'h:' .. ARGV[1]
-for _, mode in ipairs({ 'p', 'f', 'l' }) do
-    for _, member in ipairs(redis.call('ZRANGE', line .. ':ready:' .. mode,
-                                       0, -1)) do
-        if string.sub(member, 1, 1) ~= 'L' then
-            out[#out + 1] = tonumber(member)
-        end
-    end
-end
 for priority = 0, 100 do
     local lane = line .. string.format(':lane:%03d', priority)
     for _, pack in ipairs(redis.call('LRANGE', lane, 0, -1)) do
-        local first, jobs = string.match(pack, '^(%d+) (%d+) %d+$')
-        for id = first, first + jobs - 1 do
+        local first, jobs = string.match(pack, '^(%d+) ?(%d*)')
+        for id = first, first + (tonumber(jobs) or 1) - 1 do
             local name = string.format('%.0f', id)
+            local state = redis.call('GETRANGE', P .. 'r:' .. name, 1, 1)
             if redis.call('EXISTS', P .. 'j:' .. name) == 1
-               and redis.call('EXISTS', P .. 'r:' .. name) == 0
+               and (state == '' or state == 'W')
             then
                 out[#out + 1] = id
             end
@@ -30,21 +25,32 @@ end
 return out
 """
 
-# Ids in leases of their own, then those that run under shared ones.
+# Of each payload that is apart: name, TTL, whether a job has that id.
+ASIDES = """
+local P, out, at = KEYS[1], {}, '0'
+repeat
+    local got = redis.call('SCAN', at, 'MATCH', P .. 'b:*', 'COUNT', 1000)
+    at = got[1]
+    for _, key in ipairs(got[2]) do
+        local name = string.sub(key, #P + 3)
+        out[#out + 1] = name
+        out[#out + 1] = redis.call('TTL', key)
+        out[#out + 1] = redis.call('EXISTS', P .. 'j:' .. name)
+    end
+until at == '0'
+return out
+"""
+
+# Ids that run under leases.
 LEASED = """#!lua flags=no-writes
 local P, out = KEYS[1], {}
-for _, member in ipairs(redis.call('ZRANGE', P .. 'leased', 0, -1)) do
-    local token = string.match(member, '^T(.*)$')
-    if not token then
-        out[#out + 1] = tonumber(member)
-    else
-        for id in string.gmatch(redis.call('GET', P .. 's:' .. token), '%d+') do
-            local head = redis.call('GETRANGE', P .. 'r:' .. id, 0, 28)
-            if string.sub(head, 2) == token
-               and string.find(head, '^[RE]')
-            then
-                out[#out + 1] = tonumber(id)
-            end
+for _, token in ipairs(redis.call('ZRANGE', P .. 'leased', 0, -1)) do
+    for id in string.gmatch(redis.call('GET', P .. 't:' .. token), ' (%d+)') do
+        local run = redis.call('GETRANGE', P .. 'r:' .. id, 0, 43)
+        if string.sub(run, 17) == token
+           and string.find(run, '^1[RE]')
+        then
+            out[#out + 1] = tonumber(id)
         end
     end
 end
@@ -52,10 +58,27 @@ return out
 """
 
 
+def total(stats, name):
+    """Of the flat list that HGETALL answers: "success", or "left:<handler>",
+    which also has the handler's successes."""
+    out = 0
+    for field, n in zip(stats[::2], stats[1::2]):
+        field = field.decode()
+        bucket, _, handler = field.partition(":")
+        if field == name or re.fullmatch(r"d\d+", bucket) and (
+                name == "success" or handler == name[5:]):
+            out += int(n)
+    return out
+
+
 class Look:
 
     def stat(self, name):
-        return int(self.redis("HGET", self.key("stats"), name) or 0)
+        """A counter of the namespace; "success" and "left:<handler>" are sums,
+        as docs/redis-schema.md says."""
+        if name != "success" and not name.startswith("left:"):
+            return int(self.redis("HGET", self.key("stats"), name) or 0)
+        return total(self.redis("HGETALL", self.key("stats")), name)
 
     def finished(self):
         """The ids in the set of finished jobs, whose members are packs. Those
@@ -74,12 +97,24 @@ class Look:
         """The ids of the jobs that run, sorted."""
         return sorted(self.redis("EVAL", LEASED, 1, self.key("")))
 
+    def asides(self, namespace=None):
+        """{id or name: TTL} of the payloads that are apart. Fails where one
+        that belongs to no job would stay, or a job's would go."""
+        prefix = "{%s}:" % namespace if namespace else self.key("")
+        flat = self.redis("EVAL", ASIDES, 1, prefix)
+        out = {}
+        for name, ttl, jobs in zip(*[iter(flat)] * 3):
+            out[name.decode()] = ttl
+            if (ttl == -1) != jobs or ttl > 60:
+                raise AssertionError("b:%s: TTL %d, %d jobs" % (
+                    name.decode(), ttl, jobs))
+        return out
+
     def line_keys(self, handler, *more):
         """How many ready sets and lanes a handler has, and of the other keys
         that are named, at one moment: 0 when none of its jobs waits, and no
         cancelled one is left in a lane."""
-        names = ["ready:" + mode for mode in "pfl"] \
-            + ["lane:%03d" % priority for priority in range(101)]
+        names = ["ready"] + ["lane:%03d" % priority for priority in range(101)]
         return self.redis("EXISTS", *(self.key(name) for name in [
             "h:%s:%s" % (handler, name) for name in names] + list(more)))
 

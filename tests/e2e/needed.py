@@ -12,11 +12,14 @@ LIB = os.path.join(ROOT, "libtaskmq")
 LUA = os.path.join(LIB, "lua")
 FOLDERS = {"nginx": "ngx_taskmq_module", "worker": "taskmq-worker",
            "cli": "taskmq-cli"}
-# What is reached by name alone: their flush() gets no dead_max.
-NEVER = {"cancel": {"zpopmin"}, "retry": {"zpopmin"}}
+# What is reached by name alone: a function's command, and who has to be called
+# for it. Only jobs that are given back go among the next ones of their lanes.
+ONLY_WITH = {"to_lane": ("lpush", "to_be_next"),
+             "at_their_places": ("ltrim", "to_be_next")}
 GROUPS = ("client", "script", "config", "acl")
 
-LUA_CALL = re.compile(r"\b(?:p?call|bulk)\(\s*(?:'([A-Z]+)'|(\w+))")
+# The command may depend: call(front and 'LPUSH' or 'RPUSH', ...
+LUA_CALL = re.compile(r"\b(?:p?call|bulk)\(\s*([^,)]*)")
 C_CALL = re.compile(r'tq_call_args\(call, "([A-Z]+)"\);'
                     r'(?:\s*tq_call_args\(call, "([A-Z]+)"\);)?')
 C_SHAKE = re.compile(r'tq_shake_add\(r, (?:NULL|\*s), "([A-Z]+)",'
@@ -36,14 +39,15 @@ def sources(folder):
 
 
 def reached(start, bodies):
-    """start, and the bodies whose names stand in it or in one reached."""
+    """{name: body} of those that stand in start or in one reached, and start
+    itself, under no name."""
     found, todo = set(), [start]
     while todo:
         for word in set(re.findall(r"\w+", todo.pop())):
             if word in bodies and word not in found:
                 found.add(word)
                 todo.append(bodies[word])
-    return [start] + [bodies[name] for name in sorted(found)]
+    return dict({name: bodies[name] for name in sorted(found)}, **{"": start})
 
 
 def of_script(path):
@@ -65,13 +69,20 @@ def of_script(path):
     lines = re.sub(r"--.*", "", included(path))
     main = re.sub(r"^local function (\w+)(.*?)^end$", keep, lines,
                   flags=re.M | re.S)
-    commands = set()
-    for part in reached(main, bodies):
-        for command, variable in LUA_CALL.findall(part):
+    commands, parts = set(), reached(main, bodies)
+    for name, part in parts.items():
+        own = set()
+        for first in LUA_CALL.findall(part):
             # bulk(cmd, …) names its command where it is called
-            assert command or variable == "cmd", (path, variable)
-            commands.add(command.lower())
-    return commands - {""}
+            names = re.findall(r"'([A-Z]+)'", first)
+            assert names or first == "cmd", (path, first)
+            own.update(name.lower() for name in names)
+        if name in ONLY_WITH:
+            command, caller = ONLY_WITH[name]
+            assert command in own, (path, name)
+            own -= set() if caller in parts else {command}
+        commands |= own
+    return commands
 
 
 def of_text(part):
@@ -97,9 +108,11 @@ def needed(role):
         bodies.update(C_FUNCTION.findall(source))
         bodies.update(C_TEXT.findall(source))
     mine = "\n".join(sources(os.path.join(ROOT, FOLDERS[role])))
-    for part in reached(mine, bodies):
+    for part in reached(mine, bodies).values():
         commands |= of_text(part)
         for name in re.findall(r"&tq_script_(\w+)", part):
-            commands |= of_script(os.path.join(LUA, name + ".lua")) \
-                - NEVER.get(name, set())
+            commands |= of_script(os.path.join(LUA, name + ".lua"))
+    # every handshake ends with a greeting; what is left are idle connections
+    if "idle_ping_ms" not in mine:
+        commands.discard("ping")
     return commands - {"auth"}

@@ -13,6 +13,7 @@ import unittest
 
 from desk import Desk
 from harness import BUILD, ROOT, SLOW, Stack, wait_for
+from layout import field
 
 # DAEMON_...: values that are taken, values that are refused
 INTEGER = ("x", "-1", "+1", " 1", "1 ", "1.0", "1e1", "0x1", "1s",
@@ -76,7 +77,8 @@ class Selection(unittest.TestCase):
         for first in range(1, n + 1, 1000):
             ids = range(first, min(first + 1000, n + 1))
             runs = s.redis("MGET", *(s.key("r:%d" % i) for i in ids))
-            found += [(r[1:13], i) for i, r in zip(ids, runs)]
+            found += [(field(r, "RUN_COUNTER"), i)
+                      for i, r in zip(ids, runs)]
         return found
 
     def test_100_000_waiting_are_drained_in_the_new_order(self):
@@ -146,7 +148,7 @@ class Environment(unittest.TestCase):
             s.worker(*args, env=env)
             seen, end = 0, time.monotonic() + 30 * SLOW
             while s.stat("success") < 12:
-                now = s.redis("ZCARD", s.key("leased"))
+                now = len(s.leased())
                 if now == most:
                     s.path("go", b"")
                 seen = max(seen, now)
@@ -168,8 +170,8 @@ class Environment(unittest.TestCase):
                 s.worker(env={"DAEMON_WORKERS": str(workers),
                               "DAEMON_BATCH_SIZE": size})
                 wait_for(lambda: s.stat("success") == 100, 30)
-                claims = [s.redis("GET", s.key("r:%d" % i))[1:13]
-                          for i in ids]
+                claims = [field(s.redis("GET", s.key("r:%d" % i)),
+                                "RUN_COUNTER") for i in ids]
                 self.assertEqual(max(claims.count(c) for c in claims), most)
 
     def test_handler_config(self):
@@ -303,7 +305,7 @@ class Environment(unittest.TestCase):
                 s.add_many(n, [{"do": "until", "file": file}] * 6)
                 seen, end = 0, time.monotonic() + 30 * SLOW
                 while s.stat("success") < done + 6:
-                    now = s.redis("ZCARD", s.key("leased"))
+                    now = len(s.leased())
                     if now == many:
                         s.path("go-" + n, b"")
                     seen = max(seen, now)

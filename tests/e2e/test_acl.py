@@ -187,8 +187,10 @@ class Exact(unittest.TestCase):
         s.redis("SCRIPT", "FLUSH")
         for i in range(8):
             s.add("tu"[i % 2], retention_seconds=1)
-        # as if a record that fills a claim had been stored: lengths are asked
-        s.redis("HSET", s.key("config"), "largest", 1 << 24)
+        # stored apart from their records; what ends is weighed
+        self.cli("config", "set", "finished_max_bytes", "1000000")
+        s.wait_done(s.add("t", {"pad": "x" * 5000}), 20)
+        self.cli("add-job", "t", '{"pad":"%s"}' % ("x" * 5000))
         self.ok("POST", "/add-jobs", [{"handler": "t", "payload": {}}] * 9)
         s.wait_done(s.add("t", {"fail": "x", "retryable": True,
                                 "fail_until": 1}), 20)
@@ -209,6 +211,7 @@ class Exact(unittest.TestCase):
             self.assertIn('taskmq_oldest_pending_seconds{handler="idle"}',
                           r.read().decode())
         self.cli("cancel", *jobs)
+        s.wait_done(s.add("u"), 20)
         self.cli("config", "set", "selection", "priority")
 
     def lost_and_given_back(self, w):
@@ -221,16 +224,10 @@ class Exact(unittest.TestCase):
         w = s.worker()
         s.wait_status(job, "RUNNING")
         w.kill()
-        # a shared lease that expired, of a run that is over
-        token = "0" * 28
-        s.redis("SET", s.key("s:" + token), "1")
-        s.redis("HSET", s.key("shared"), token, 1)
-        s.redis("ZADD", s.key("leased"), 1000, "T" + token)
         self.cli("config", "set", "selection", "fifo")
         self.key_of_ids(lambda: s.worker(env={
             "DAEMON_TASK_SELECTION": "fifo"}))
         s.wait_done(job, 20)
-        wait_for(lambda: not s.redis("EXISTS", s.key("shared")), 20)
         # Redis' clock was set back since the last time jobs were taken back
         s.redis("SET", s.key("clock"), "9" * 13)
         wait_for(lambda: s.redis("GET", s.key("clock")) != b"9" * 13, 20)
@@ -243,6 +240,8 @@ class Exact(unittest.TestCase):
         self.by_nginx()
         self.by_cli()
         self.lost_and_given_back(w)
+        wait_for(lambda: "ping" in s.monitor.used["nginx"], 30,
+                 "nginx asks whether Redis is there")
         self.names(lambda: s.add("new-1"))
         self.names(lambda: self.cli("add-job", "new-2", "{}"))
         s.redis("ECHO", "end")
@@ -290,16 +289,61 @@ class Wrong(unittest.TestCase):
                    handlers={"n": {"builtin": "noop"}}) as s:
             s.denied_allowed = True
             w = s.worker("--namespace", "oops", wait=False)
-            word = "Redis is not ready for work"
+            word = self.text("worker")
             wait_for(lambda: word in w.tail(), 10, "it says so")
-            s.redis("CONFIG", "RESETSTAT")
-            # it goes on asking
-            wait_for(lambda: sum(map(int, re.findall(
-                r"cmdstat_eval\S*rejected_calls=(\d+)", s.redis(
-                    "INFO", "commandstats").decode()))) >= 4, 20, "it asks")
+            self.goes_on_asking(s)
             self.assertEqual(w.tail(100000).count(word), 1, w.tail())
-            self.assertIn("NOPERM", w.tail())
-            self.assertIn("user=taskmq-worker namespace=oops", w.tail())
+            self.assertEqual(w.tail(100000).count("NOPERM"), 1, w.tail())
+
+    def test_nginx_without_the_right_says_it_once(self):
+        with Stack(aof=False, server="""
+                location /oops/ { taskmq_api taskmq; taskmq_namespace oops; }
+                """) as s:
+            s.denied_allowed = True
+            word = self.text("nginx")
+            # the harness has allowed it
+            s.redis("ACL", "SETUSER", "taskmq-nginx", "resetkeys",
+                    "~{taskmq}:*")
+            s.redis("CLIENT", "KILL", "USER", "taskmq-nginx")
+            add = {"handler": "n", "payload": {}}
+            wait_for(lambda: word in s.error_log(), 10, "it says so")
+            for path, ask in (("health", lambda: s.get("/oops/health",
+                                                       token=None)),
+                              ("add-job", lambda: s.post("/oops/add-job",
+                                                         add))):
+                wait_for(lambda: word in ask().body.decode(), 10, path)
+                self.assertEqual(ask().status, 503, path)
+            self.goes_on_asking(s, lambda: s.post("/oops/add-job", add))
+            said = [line for line in s.error_log().splitlines()
+                    if word in line and "[info]" not in line
+                    and "[debug]" not in line]
+            self.assertEqual(len(said), 1, said)
+            self.assertEqual(s.post("/add-job", add).status, 200)
+
+    def test_the_tool_without_the_right_says_it(self):
+        with Stack(nginx=False, aof=False) as s:
+            s.denied_allowed = True
+            for args in (("add-job", "n", "{}"), ("stats",), ("list",)):
+                out = s.cli("--namespace", "oops", *args)
+                self.assertEqual((out.returncode, out.stdout), (69, b""), out)
+                self.assertIn(self.text("cli"), out.stderr.decode())
+                self.assertEqual(out.stderr.count(b"\n"), 1, out)
+
+    def text(self, role):
+        return ("user taskmq-%s may not use the keys {oops}:*: give it the "
+                "rights of redis-acl.example (NOPERM " % role)
+
+    def goes_on_asking(self, s, ask=None):
+        s.redis("CONFIG", "RESETSTAT")
+
+        def asked():
+            if ask:
+                ask()
+            return sum(map(int, re.findall(
+                r"cmdstat_eval\S*rejected_calls=(\d+)", s.redis(
+                    "INFO", "commandstats").decode()))) >= 4
+
+        wait_for(asked, 20, "it asks")
 
 
 if __name__ == "__main__":

@@ -173,7 +173,8 @@ class Jobs(Cli):
         # why not, and what would do; programs get the API's words
         d = self.ok("add-job", "x").strip()
         for args, error in (
-                (("retry", c), "is CANCELLED, not FAILED"),
+                (("retry", c), "is CANCELLED, not FAILED; "
+                               "taskmq replay adds a copy"),
                 (("retry", d), "is PENDING, not FAILED"),
                 (("replay-dead", d), "is PENDING, not FAILED")):
             out = self.s.cli(*args)
@@ -221,9 +222,9 @@ class Jobs(Cli):
         self.assertRegex(text, r"(?m)^handler +h$")
         self.ok("config", "set", "max_retries", "5")
         for args, shown in (
-                ((), "0 (of at most 5 retries, fixed)"),
+                ((), "0 (at most 5 retries, fixed)"),
                 (("--max-retries", "1", "--retry-policy", "exponential"),
-                 "0 (of at most 1 retry, exponential)"),
+                 "0 (at most 1 retry, exponential)"),
                 (("--max-retries", "0"), "0 (no retries)"),
                 (("--retry-policy", "none"), "0 (no retries)")):
             text = self.ok("inspect", self.ok("add-job", "h", *args).strip())
@@ -489,6 +490,9 @@ class Serve(unittest.TestCase):
                 return False
 
         wait_for(healthy, 10, "the API is healthy")
+        for where in ("serving http://127.0.0.1:%d\n" % port,
+                      "TaskDaemon's API at http://127.0.0.1:%d\n" % port2):
+            self.assertIn(where, api.tail())
         self.assertEqual(len([n for n in os.listdir(self.s.dir)
                               if n.startswith("taskmq-api.")]), 1)
         os.unlink(self.s.toml)

@@ -259,7 +259,12 @@ class Settings(test_cli.Cli):
                 ("idempotency_ttl_s", "30s", 30),
                 ("retry_wait_ms", "2s", 2000), ("retry_wait_ms", "500", 500),
                 ("retry_wait_ms", "250ms", 250),
-                ("retry_wait_max_ms", "1h", 3600000)):
+                ("retry_wait_max_ms", "1h", 3600000),
+                ("finished_max_bytes", "4096", 4096),
+                ("finished_max_bytes", "64k", 65536),
+                ("finished_max_bytes", "512m", 536870912),
+                ("finished_max_bytes", "2G", 2147483648),
+                ("finished_max_bytes", "0", 0)):
             with self.subTest(value=value):
                 self.assertEqual(self.ok("config", "set", name, value),
                                  "%s %d\n" % (name, number))
@@ -274,6 +279,10 @@ class Settings(test_cli.Cli):
                 ("retention_s", "5ms"), ("retry_wait_ms", "5sm"),
                 ("retry_wait_ms", "9999999999999999s"), ("max_retries", "7d"),
                 ("dead_max", "5s"), ("selection", "7d"), ("nonsense_s", "7d"),
+                ("finished_max_bytes", "5s"), ("finished_max_bytes", "5mb"),
+                ("finished_max_bytes", "m"), ("finished_max_bytes", "1.5g"),
+                ("finished_max_bytes", "513g"), ("dead_max", "5k"),
+                ("finished_max_bytes", "9999999999999999g"),
                 ("retention_s", ""), ("selection", "")):
             with self.subTest(value=value):
                 self.assertIn(name, self.fails(2, "config", "set", "--", name,

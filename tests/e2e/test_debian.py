@@ -39,6 +39,21 @@ say "append-only" "redis-cli CONFIG GET appendonly"
 systemctl restart redis-server
 say "after a restart" "redis-cli GET old; redis-cli CONFIG GET appendonly"
 
+# ---- a copy, and back to it
+%(backup)s
+redis-cli MSET old changed late data > /dev/null
+%(restore)s
+say "restored" "redis-cli MGET old late; redis-cli CONFIG GET appendonly"
+%(append)s
+systemctl restart redis-server
+say "restored, later" "redis-cli MGET old late; redis-cli CONFIG GET appendonly"
+
+# ---- the keys of an old namespace
+redis-cli MSET '{taskmq}:a' 1 '{taskmq}:u:1:x:it'"'"'s "a" \\ key' 2 \
+    '{taskmq2}:a' 3 '{taskm?}:a' 4 > /dev/null
+%(unlink)s
+say "unlinked" "redis-cli --scan --pattern '{*' | sort"
+
 # ---- users
 %(users)s
 asked redis-cli << 'END'
@@ -93,6 +108,11 @@ class Redis(unittest.TestCase):
             "root": ROOT, "build": BUILD,
             "append": lines_after("operations.md",
                                   "### The append-only file", 0),
+            "backup": lines_after("operations.md",
+                                  "## Backup and restore", 0),
+            "restore": lines_after("operations.md",
+                                   "## Backup and restore", 1),
+            "unlink": lines_after("operations.md", "## Upgrading", 0),
             "socket": lines_after("operations.md", "### A unix socket", 0),
             "users": lines_after("security.md", "## Redis", 0),
             "passwords": lines_after("security.md", "## Redis", 1),
@@ -103,6 +123,9 @@ class Redis(unittest.TestCase):
         want = {
             "append-only": "appendonly yes ",
             "after a restart": "data appendonly yes ",
+            "restored": "data  appendonly no ",
+            "restored, later": "data  appendonly yes ",
+            "unlinked": "{taskm?}:a {taskmq2}:a ",
             "default": "NOAUTH Authentication required.  ",
             "default, later": "NOAUTH Authentication required.  ",
             "me": "data ",

@@ -38,12 +38,13 @@ class Install(unittest.TestCase):
             with open(os.path.join(top, "share/doc/taskmq", name)) as f, \
                     open(os.path.join(ROOT, name)) as ours:
                 self.assertEqual(f.read(), ours.read())
-        # what the manual says is there
-        with open(os.path.join(top, "share/man/man8/taskmq-worker.8")) as f:
-            named = re.findall(r"/usr/(share/doc/\S*\w)", f.read())
-        self.assertTrue(named)
-        for name in named:
-            self.assertTrue(os.path.exists(os.path.join(top, name)), name)
+        # what the manual and the unit say is there
+        for page in ("share/man/man8/taskmq-worker.8", UNIT):
+            with open(os.path.join(top, page)) as f:
+                named = re.findall(r"/usr/(share/doc/\S*\w)", f.read())
+            self.assertTrue(named, page)
+            for name in named:
+                self.assertTrue(os.path.exists(os.path.join(top, name)), name)
 
     def test_unit(self):
         """It starts the program that was installed with it, with options that
@@ -51,6 +52,8 @@ class Install(unittest.TestCase):
         top = self.install("/opt/mq")
         with open(os.path.join(top, UNIT)) as f:
             keys = dict(re.findall(r"(?m)^(\w+)=(.*)$", f.read()))
+        self.assertEqual(keys["Documentation"],
+                         "file:/opt/mq/share/doc/taskmq/docs/operations.md")
         argv = keys["ExecStart"].split()
         self.assertEqual(argv[0], "/opt/mq/bin/taskmq-worker")
         argv[0] = os.path.join(top, "bin/taskmq-worker")

@@ -171,6 +171,41 @@ class Unreadable(unittest.TestCase):
                                  200)
             self.assertTrue(w.alive())
 
+    def test_dead_ones_go(self):
+        """When their time is over, and when there are too many: they stop
+        neither the sweep nor the count."""
+        with Stack(handlers={"h": {"builtin": "noop"}}, lease=1) as s:
+            s.worker()
+            jobs = []
+            for how in self.SPOILT.values():
+                job = s.add("h", scheduled_for="2199-01-01")
+                self.spoil(s, "j", job, how)
+                s.redis("ZADD", s.key("scheduled"), "XX", "1000", job)
+                jobs.append(job)
+            for job in jobs:
+                s.wait_status(job, "FAILED")
+            self.assertEqual(self.dead(s), len(jobs))
+            for job in jobs[::2]:
+                s.redis("ZADD", s.key("dead"), "XX", "1000", job)
+            wait_for(lambda: s.redis("ZCARD", s.key("dead"))
+                     == len(jobs[1::2]), 60, "they are swept")
+            self.assertEqual(self.dead(s), len(jobs[1::2]))
+            s.cli("config", "set", "dead_max", "1")
+            wait_for(lambda: s.redis("ZCARD", s.key("dead")) == 1, 20,
+                     "they are dropped")
+            self.assertEqual(self.dead(s), 1)
+            self.assertEqual([s.get("/job/%d" % job).status for job in jobs],
+                             [404, 404, 404, 200, 404])
+
+    def dead(self, s):
+        """Dead jobs by the counters of handlers, one of which is not
+        known."""
+        flat = s.redis("HGETALL", s.key("stats"))
+        counts = {k: int(n) for k, n in zip(flat[::2], flat[1::2])
+                  if k.startswith(b"dead:")}
+        self.assertGreaterEqual(min(counts.values()), 0, counts)
+        return sum(counts.values())
+
     def test_a_run_while_it_runs(self):
         with Stack(handlers={"h": {"instances": 3}}, lease=1) as s:
             s.worker()

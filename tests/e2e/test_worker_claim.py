@@ -26,7 +26,7 @@ class Claims(unittest.TestCase):
                 seen = Listener(s)
                 s.worker("--concurrency", concurrency)
                 # one claim names all six handlers, once they are there
-                wait_for(lambda: names in [sorted(c[4::2]) for c in
+                wait_for(lambda: names in [sorted(c[5::2]) for c in
                                            seen.of("claim")], 20)
                 # in one step: none is claimed before all are there
                 s.run("add-job", "--from", "-", stdin="".join(json.dumps({
@@ -59,10 +59,10 @@ class Claims(unittest.TestCase):
             s.worker("--concurrency", 4)
             most = 0
             while s.stat("success") < 120:
-                most = max(most, s.redis("ZCARD", s.key("leased")))
+                most = max(most, len(s.leased()))
             self.assertLessEqual(most, 4)
             for args in seen.of("claim"):
-                free = dict(zip(args[4::2], map(int, args[5::2])))
+                free = dict(zip(args[5::2], map(int, args[6::2])))
                 self.assertLessEqual(int(args[3]), 4)
                 for n, limit in (("a", 2), ("b", 1), ("c", 3)):
                     self.assertLessEqual(free.get(n, 0), limit)

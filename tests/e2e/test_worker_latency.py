@@ -76,8 +76,8 @@ class Idle(unittest.TestCase):
 
         def late():
             wait_for(self.blocked, 10, "the worker sleeps in Redis")
-            job = [1] + tmq.group([tmq.job("t%02d" % next(numbers),
-                                           '{"name":"late"}')])
+            job = tmq.group([tmq.job("t%02d" % next(numbers),
+                                     '{"name":"late"}')])
             done = self.s.stat("success")
             t = time.time()
             redis("EVALSHA", scripts.sha["enqueue"], 1, self.s.key(""), *job)

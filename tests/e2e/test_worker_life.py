@@ -81,6 +81,7 @@ class Start(unittest.TestCase):
                 (["--redis-url", "rediss://x"], {}, "--redis-url"),
                 (["--namespace", "a b"], {}, "--namespace"),
                 (["--wrong"], {}, "--wrong"),
+                (["--wrong"], {}, "taskmq-worker: --help lists the options"),
                 (["extra"], {}, "extra"),
                 ([], {"DAEMON_WORKERS": "many"}, "DAEMON_WORKERS"),
                 ([], {"DAEMON_BATCH_SIZE": "0"}, "DAEMON_BATCH_SIZE"),
@@ -279,9 +280,9 @@ class Leases(unittest.TestCase):
             busy = s.add("t", {"name": "first", "sleep": 1.5})
             wait_for(s.marks, 10)
             ids = s.add_many("t", [{}] * 3)
-            reply = s.redis("EVAL", tmq.text_of("claim"), 1, s.key(""), wid,
-                            "w", 30000, 10, "t", 10)
-            self.assertEqual(len(reply), 3 + 9)
+            reply = s.redis("EVAL", tmq.text_of("claim"), 1, s.key(""),
+                            b"ffffffffffff" + wid, "w", 30000, 10, 0, "t", 10)
+            self.assertEqual(len(reply), 2 + 9)
             kill_clients(s)
             for i in [busy] + ids:
                 done = s.wait_done(i, 10)
@@ -368,6 +369,28 @@ class Outages(unittest.TestCase):
             self.assertEqual(w.wait(15), 0)
             self.assertIn("leaving with outcomes that Redis does not know",
                           w.tail())
+
+    def test_stopped_worker_with_a_redis_that_refuses(self):
+        """TERM while Redis is there and refuses the outcome, for a reason
+        that may pass: it is repeated as long as the grace time, and a little
+        more."""
+        with Desk(handlers=T, aof=False) as s:
+            for passes in (True, False):
+                w = s.worker("--grace", 1)
+                job = s.add("t", {"sleep": 0.5})
+                s.wait_status(job, "RUNNING")
+                s.redis("CONFIG", "SET", "min-replicas-to-write", 1)
+                wait_for(lambda: w.alive() and "NOREPLICAS" in w.tail(), 10)
+                w.signal(signal.SIGTERM)
+                wait_for(lambda: "grace time is over" in w.tail(), 10)
+                if passes:
+                    s.redis("CONFIG", "SET", "min-replicas-to-write", 0)
+                self.assertEqual(w.wait(8), 0)
+                left = "leaving with outcomes that Redis does not know"
+                self.assertEqual(left in w.tail(), not passes, w.tail())
+                if passes:
+                    s.wait_done(job)
+            s.redis("CONFIG", "SET", "min-replicas-to-write", 0)
 
 
 class Flat(unittest.TestCase):

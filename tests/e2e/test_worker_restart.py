@@ -77,7 +77,7 @@ class Restart(unittest.TestCase):
             t = threading.Thread(target=load)
             t.start()
             try:
-                self.assertIn("workers in all: 1", self.restart(s))
+                self.assertIn("workers: 1)", self.restart(s))
                 self.replaced(w)
             finally:
                 end.set()
@@ -135,9 +135,23 @@ class Restart(unittest.TestCase):
         s, w = self.start()
         for args in ((), ("a b",), ("h", "other"), ("",)):
             self.assertEqual(s.cli("restart", *args).returncode, 2)
-        self.restart(s, "nobody")
         out = json.loads(s.cli("--json", "restart", "h").stdout)
         self.assertEqual(out, {"handler": "h", "workers": 1})
+
+    def test_a_handler_that_no_worker_serves(self):
+        """Most likely the name is wrong: it says so, as add-job does."""
+        s, w = self.start()
+        for name in ("nobody", "H", "othe", "pools", "active", "running"):
+            with self.subTest(name=name):
+                out = s.cli("restart", name)
+                self.assertEqual((out.returncode, out.stderr.decode()),
+                                 (0, "taskmq restart: no worker serves "
+                                     "\"%s\" now\n" % name))
+                self.assertIn(b"workers: 0)", out.stdout)
+                out = s.cli("--json", "restart", name)
+                self.assertEqual((json.loads(out.stdout), out.stderr),
+                                 ({"handler": name, "workers": 0}, b""))
+        self.assertEqual(s.cli("restart", "h").stderr, b"")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import unittest
 
 from desk import Desk
 from harness import ROOT, SLOW, wait_for
+from layout import field
 from listener import Listener
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "scripts"))
@@ -32,7 +33,7 @@ class Markers(unittest.TestCase):
         """The command that adds jobs in one call; they run until end()."""
         jobs = [tmq.job(h, '{"until":"%s"}' % self.s.path(until))
                 for h in handlers]
-        return ["EVALSHA", self.enqueue, 1, self.s.key(""), 1] \
+        return ["EVALSHA", self.enqueue, 1, self.s.key("")] \
             + tmq.group(jobs)
 
     def end(self, until="end"):
@@ -74,8 +75,9 @@ class Markers(unittest.TestCase):
                                          for i in ids))
             return None not in got and got
 
-        started = [int(r[30:43]) for r in wait_for(records, 20, "all run")]
-        made = [int(r[13:26]) for r in self.s.redis(
+        started = [int(field(r, "RUN_STARTED"))
+                   for r in wait_for(records, 20, "all run")]
+        made = [int(field(r, "JOB_CREATED")) for r in self.s.redis(
             "MGET", *(self.s.key("j:%d" % i) for i in ids))]
         return [b - a for a, b in zip(made, started)]
 

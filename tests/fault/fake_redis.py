@@ -8,9 +8,10 @@
 What the script of the test does not name is passed to the real Redis behind
 it, byte for byte, so that handshakes are genuine and the test can look whether
 something was stored. A rule's name is that of a queue script ("enqueue"), of
-a command ("PING", "SCRIPT LOAD") or "*". The rules below are functions
-(conn, ask): ask() has the real Redis run the command and returns the reply's
-bytes; a rule that does not call it leaves the real Redis untouched.
+a command ("PING", "SCRIPT LOAD", "GET b" for a key {ns}:b:…) or "*". The rules
+below are functions (conn, ask): ask() has the real Redis run the command and
+returns the reply's bytes; a rule that does not call it leaves the real Redis
+untouched.
 """
 
 import collections
@@ -224,6 +225,10 @@ class FakeRedis:
             names[:0] = [script, script + " " + command]
         elif command in ("SCRIPT", "CLIENT"):
             names[:0] = [command + " " + words[1].decode().upper()]
+        elif command in ("GET", "SET"):
+            # "{ns}:<kind>:…"
+            kind = words[1].rpartition(b"}:")[2].partition(b":")[0].decode()
+            names[:0] = [command + " " + kind]
         with self.lock:
             self.counts.update(names)
         return names

@@ -23,12 +23,14 @@ import threading
 import time
 
 from harness import Redis, Stack, wait_for
+from layout import field
+from look import total
 
 HANDLER = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                        "mark_handler.py")
 PAGE = 5000
 NONE, UNKNOWN = 0, -1
-RUN = re.compile(rb"\$(?:-1\r\n|\d+\r\n(.)[0-9a-f]{28}[ +]\d{13} .{17} (\d{3})"
+RUN = re.compile(rb"\$(?:-1\r\n|\d+\r\n1(.)\d{13} [0-9a-f]{28} \d{13} (\d{3})"
                  rb" (\d) )", re.S)
 SLOW_MS = 200
 SERIAL = re.compile(rb'\n\{"n":(\d+)')
@@ -370,7 +372,8 @@ class Clients:
 def leased_by(s, worker_id):
     """Ids that this worker holds now."""
     return {i for i in s.leased()
-            if s.redis("GETRANGE", s.key("r:%d" % i), 13, 28) == worker_id}
+            if field(s.redis("GET", s.key("r:%d" % i)), "RUN_WORKER")
+            == worker_id}
 
 
 def worker_id(s, worker):
@@ -439,8 +442,8 @@ class Load:
             try:
                 if redis is None:
                     redis = Redis(self.s.sock)
-                self.ledger.finished = int(redis(
-                    "HGET", self.s.key("stats"), "success") or 0)
+                self.ledger.finished = total(redis(
+                    "HGETALL", self.s.key("stats")), "success")
             except (OSError, RuntimeError, ValueError):
                 redis = None
             self.over.wait(0.02)

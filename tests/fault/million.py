@@ -24,6 +24,7 @@ sys.path.append(os.path.join(os.path.dirname(HERE), "e2e"))
 from harness import Redis, Stack, wait_for  # noqa: E402
 from ledger import (Clients, Ledger, handlers, kill_worker,  # noqa: E402
                     start_worker)
+from look import total  # noqa: E402
 
 LEASE = 8
 AHEAD = 20000            # clients wait when so many jobs are not done yet
@@ -169,8 +170,8 @@ class Run:
             try:
                 if redis is None:
                     redis = Redis(self.s.sock)
-                self.ledger.finished = int(redis(
-                    "HGET", self.s.key("stats"), "success") or 0)
+                self.ledger.finished = total(redis(
+                    "HGETALL", self.s.key("stats")), "success")
             except (OSError, RuntimeError, ValueError):
                 redis = None
             stop.wait(0.05)

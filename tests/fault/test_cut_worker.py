@@ -1,5 +1,6 @@
 """The connection between worker and Redis is cut after every byte of a
-complete exchange, and after many of a claim's, both ways: every job ends, has
+complete exchange, and after many of a claim's and of a payload's that is read
+apart, both ways: every job ends, has
 run once, is completed once, and nobody counts a crash.
 
 Several workers side by side, each with a proxy line and a namespace of its
@@ -14,6 +15,7 @@ import unittest
 from cut_proxy import CutProxy
 from desk import Desk
 from harness import BUILD, wait_for
+from layout import field
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "scripts"))
@@ -21,14 +23,17 @@ sys.path.append(os.path.join(os.path.dirname(os.path.dirname(
 import tmq  # noqa: E402
 
 WORKERS = 16
-# every byte of complete; of claim, every so many
-STEP = {"claim": 3, "complete": 1}
-JOB = [1] + tmq.group([tmq.job("t", '{"name":"%s"}' % ("x" * 12))])
+# every byte of complete; of the others, every so many
+STEP = {"claim": 3, "complete": 1, "payload": 11}
+JOB = tmq.group([tmq.job("t", '{"name":"%s"}' % ("x" * 12))])
+LARGE = '{"name":"%s","pad":"%s"}' % ("x" * 12, "y" * 1100)
+APART = tmq.group([tmq.job("t", LARGE, aside="abc")])
 
 
 def shas():
     with open(os.path.join(BUILD, "gen", "tq_scripts.c")) as f:
-        return dict(re.findall(r'"(\w+)",\s*"([0-9a-f]{40})"', f.read()))
+        return {name: sha.encode() for name, sha in re.findall(
+            r'"(\w+)",\s*"([0-9a-f]{40})"', f.read())}
 
 
 class Places:
@@ -65,28 +70,31 @@ class Bench(threading.Thread):
     def key(self, name):
         return "{%s}:%s" % (self.ns, name)
 
-    def add(self):
+    def add(self, call):
+        apart = call == "payload"
+        if apart:
+            self.redis("SET", self.key("b:abc"), LARGE, "EX", 60)
         i, _ = self.redis("EVALSHA", self.scripts.sha["enqueue"], 1,
-                          self.key(""), *JOB)
+                          self.key(""), *(APART if apart else JOB))
         self.jobs += 1
         return i
 
     def done(self, i):
         run = self.redis("GET", self.key("r:%d" % i))
-        return run is not None and run[:1] == b"S"
+        return run is not None and field(run, "RUN_STATE") == b"S"
 
     def settle(self):
         wait_for(lambda: self.line.stable(2), 60, "connected")
 
     def run_one(self):
         self.settle()
-        i = self.add()
+        i = self.add("claim")
         wait_for(lambda: self.done(i), 60, "job %d" % i)
 
-    def measure(self, sha):
+    def measure(self, call):
         self.settle()
-        self.line.measure(sha)
-        i = self.add()
+        self.line.measure(self.test.marks[call])
+        i = self.add(call)
         # what follows the exchange is counted, too, until it is measured
         wait_for(lambda: self.line.seen.get("down"), 30, "an exchange")
         seen = dict(self.line.seen)
@@ -96,8 +104,8 @@ class Bench(threading.Thread):
     def cut(self, call, direction, k):
         self.settle()
         cuts = self.line.cuts
-        self.line.arm(direction, k, self.test.shas[call].encode())
-        i = self.add()
+        self.line.arm(direction, k, self.test.marks[call])
+        i = self.add(call)
         wait_for(lambda: self.line.cuts == cuts + 1, 60, "the cut")
         wait_for(lambda: self.done(i), 60, "job %d ends\n%s"
                  % (i, self.w.tail()))
@@ -105,8 +113,10 @@ class Bench(threading.Thread):
         stats = dict(zip(*[iter(self.redis("HGETALL", self.key("stats")))]
                          * 2))
         state = {
-            "attempts and crashes": run[62:67].decode(),
-            "completed": int(stats[b"success"]),
+            "attempts and crashes": (field(run, "RUN_ATTEMPTS") + b" "
+                                     + field(run, "RUN_CRASHES")).decode(),
+            "completed": sum(int(n) for name, n in stats.items()
+                             if re.match(rb"d\d", name)),
             "leased": self.redis("ZCARD", self.key("leased")),
             "alive": self.w.alive(),
             "crashes": int(stats.get(b"crashes", 0))}
@@ -133,13 +143,13 @@ class Worker(unittest.TestCase):
         self.addCleanup(self.s.close)
         self.s.proxy = CutProxy()
         self.addCleanup(self.s.proxy.close)
-        self.shas = shas()
+        self.marks = dict(shas(), payload=b"}:b:")
 
-    def test_claim_and_complete(self):
+    def test_claim_payload_and_complete(self):
         benches = [Bench(self, n) for n in range(WORKERS)]
         benches[0].run_one()
-        lengths = {c: benches[0].measure(self.shas[c].encode())
-                   for c in STEP}
+        lengths = {c: benches[0].measure(c) for c in STEP}
+        self.assertGreater(lengths["payload"]["down"], 1100, lengths)
         self.assertGreater(lengths["complete"]["up"], 100, lengths)
         self.places = Places(lengths)
         for b in benches:

@@ -10,7 +10,7 @@ from test_fake_worker import DONE, UNDONE, WRONG, Fake
 
 
 class Rest(Fake):
-    """extend, reap, recover, the wake-up connection, the start of a
+    """extend, reap, the wake-up connection, the start of a
     session."""
 
     def test_extend(self):
@@ -47,10 +47,11 @@ class Rest(Fake):
     def test_session(self):
         """The calls that open the gate after every connect."""
         for call, names in (
-                ("recover", ("loading", "close", "garbage", "cut",
-                             "silence")),
+                ("extend", ("loading", "close", "garbage", "cut",
+                            "silence")),
                 ("SCRIPT LOAD", ("loading", "cut", "silence")),
-                ("PING", ("loading", "garbage", "one too many")),
+                ("open", ("loading", "garbage", "one too many", "close", "cut",
+                          "silence")),
                 ("CLIENT SETNAME", ("close", "loading")),
                 ("CLIENT ID", ("loading", "garbage", "cut", "silence"))):
             for name in names:
@@ -81,7 +82,7 @@ class Start(unittest.TestCase):
         with Desk(handlers=Fake.HANDLERS, aof=False) as s:
             fake = FakeRedis(s.path("fake.sock"), s.sock)
             self.addCleanup(fake.close)
-            for call in ("probe", "uuid", "recover", "CLIENT ID"):
+            for call in ("open", "probe", "uuid", "extend", "CLIENT ID"):
                 # not one of the embedded scripts: it has no hash
                 name = {"uuid": "unknown script"}.get(call, call)
                 for rule in (error("LOADING Redis is loading"),

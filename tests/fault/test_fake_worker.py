@@ -21,6 +21,7 @@ from fake_redis import (FakeRedis, bytewise, close, cut,  # noqa: E402
                         done_then_silence, dribble, error, extra, reply,
                         silence)
 from harness import free_port, wait_for  # noqa: E402
+from layout import field  # noqa: E402
 
 LEASE = 3
 # what a call may be answered with when nothing was done
@@ -84,17 +85,18 @@ class Fake(unittest.TestCase):
         type(self).n += 1
         name = "job%d" % self.n
         i, _ = self.s.redis(
-            "EVALSHA", self.scripts.sha["enqueue"], 1, self.s.key(""), 1,
+            "EVALSHA", self.scripts.sha["enqueue"], 1, self.s.key(""),
             *tmq.group([tmq.job(handler, '{"name":"%s"%s}' % (name, options),
                                 policy=policy)]))
         return i, name
 
     def state(self, i):
         run = self.s.redis("GET", self.s.key("r:%d" % i))
-        return chr(run[0]) if run else "-"
+        return field(run, "RUN_STATE").decode() if run else "-"
 
     def crashes(self, i):
-        return int(self.s.redis("GET", self.s.key("r:%d" % i))[66:67])
+        return int(field(self.s.redis("GET", self.s.key("r:%d" % i)),
+                         "RUN_CRASHES"))
 
     def runs(self, name):
         return len([m for m in self.s.marks()
@@ -247,11 +249,11 @@ class Claims(Fake):
 
         def rule(conn, ask):
             data = ask()
-            # *6 :now :due $12 counter, $… id :n $… record
-            if data.startswith(b"*6\r\n") and not sent:
+            # *5 :now :due, $… id :n $… record
+            if data.startswith(b"*5\r\n") and not sent:
                 words = data.split(b"\r\n")
-                data = b"\r\n".join([b"*93"] + words[1:5]
-                                    + 30 * words[5:10]) + b"\r\n"
+                data = b"\r\n".join([b"*92"] + words[1:3]
+                                    + 30 * words[3:8]) + b"\r\n"
                 sent.append(data)
             conn.send(data)
 

@@ -10,8 +10,8 @@ from fake_redis import FakeRedis, close, error, reply, silence
 from harness import Stack, wait_for
 
 GOOD = '{"handler":"n","payload":{}}'
-ASKED = ("probe", "enqueue", "claim", "extend", "reap", "recover", "complete",
-         "release", "BZPOPMIN")
+ASKED = ("probe", "enqueue", "claim", "extend", "reap", "complete", "release",
+         "BZPOPMIN")
 SECONDS = 3
 NGINX = re.compile(r"^\S+ \S+ \[(?:notice|warn|error|crit|alert|emerg)\] "
                    r"(.*)$", re.M)
@@ -111,7 +111,9 @@ class Lines(unittest.TestCase):
                 ("*", close), ("*", silence),
                 ("SCRIPT LOAD", error("LOADING Redis is loading")),
                 ("AUTH", error("WRONGPASS invalid username-password pair")),
-                ("PING", reply(b"GET / HTTP/1.1\r\n"))):
+                ("open", error("NOPERM No permissions to access a key")),
+                ("open", reply(b":1\r\n")), ("open", reply(b":3\r\n")),
+                ("open", reply(b"GET / HTTP/1.1\r\n"))):
             with self.subTest(name=name, rule=rule):
                 def begin():
                     self.fake.say(name, rule)

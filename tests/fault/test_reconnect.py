@@ -80,7 +80,7 @@ class Lost(unittest.TestCase):
             wait_for(lambda: time.monotonic() > until, seconds + 5)
             more(conn, ask)
 
-        self.fake.say("PING", rule)
+        self.fake.say("open", rule)
 
     def test_in_time(self):
         """Every request of several clients is answered, once. On a busy

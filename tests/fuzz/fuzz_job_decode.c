@@ -51,7 +51,8 @@ check_shown(const tq_job_info_t *info)
     int       whole;
     tq_buf_t  b = { 0 };
 
-    whole = is_one_value(info->job.payload)
+    /* a payload that is apart is shown as null */
+    whole = (info->job.payload.len == 0 || is_one_value(info->job.payload))
             && (info->result.len == 0 || is_one_value(info->result));
 
     tq_job_add_json(&b, info);
@@ -99,6 +100,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(tq_handler_name_ok(info.job.handler, info.job.handler_len));
         MUST(info.job.priority >= 0 && info.job.priority <= TQ_PRIORITY_MAX);
         MUST(tq_state_name(info.state)[0] != '\0');
+        MUST(info.job.aside_bytes >= 0);
+        MUST(info.job.payload.len == (size_t) info.job.aside_bytes
+             || (info.job.aside_bytes == 0) == (info.job.payload.len != 0));
         check_shown(&info);
     } else {
         tq_job_guess(1, record, run, 0, &info);

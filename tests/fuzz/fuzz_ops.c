@@ -9,6 +9,7 @@
 #include "tq_redis_int.h"
 
 static volatile unsigned  sink;
+static const tq_token_t   token = { "00000000001f00000000000000a1" };
 
 
 static void
@@ -41,8 +42,10 @@ touch_job(const tq_job_info_t *info)
 static void
 work(const redisReply *r)
 {
+    int              more;
     int64_t          v;
     unsigned         i, n;
+    tq_str_t         payload;
     tq_reaped_t      reaped;
     tq_claimed_t     claimed;
     tq_verdict_t     verdict;
@@ -52,7 +55,7 @@ work(const redisReply *r)
          i < TQ_BULK_MAX_JOBS && tq_enqueue_result(r, i, &v) == 0;
          i++)
     {
-        MUST(v != 0 && v >= TQ_ENQUEUE_UNKNOWN_HANDLER && v <= TQ_ID_MAX);
+        MUST(v != 0 && v >= TQ_ENQUEUE_PAYLOAD && v <= TQ_ID_MAX);
     }
     for (i = 0; tq_verdict(r, i, &verdict) == 0; i++) {
         MUST(verdict <= TQ_VERDICT_CANCELLED);
@@ -60,15 +63,30 @@ work(const redisReply *r)
     if (tq_claim_head(r, &head) == 0) {
         MUST(head.now_ms >= 0 && head.due_ms >= 0);
         for (i = 0; i < head.jobs; i++) {
-            if (tq_claim_job(r, "00000000000000a1", i, &claimed) == 0) {
+            if (tq_claim_job(r, &token, i, &claimed) == 0) {
                 MUST(claimed.attempts >= 0);
+                MUST(claimed.job.aside_bytes > 0
+                     || claimed.job.payload.len >= 2);
                 touch(claimed.job.payload);
             }
         }
-        MUST(tq_claim_job(r, "00000000000000a1", head.jobs, &claimed) == -1);
+        MUST(tq_claim_job(r, &token, head.jobs, &claimed) == -1);
     }
+    if (tq_extend_result(r, &n, &more) == 0) {
+        MUST(more == 0 || more == 1);
+        for (i = 0; tq_extend_verdict(r, i, &verdict) == 0; i++) {
+            MUST(verdict <= TQ_VERDICT_CANCELLED);
+        }
+    }
+    if (r->type == REDIS_REPLY_STRING
+        && tq_payload_result(r, (int64_t) r->len, &payload) == 1)
+    {
+        MUST(payload.len >= 2 && payload.p[0] == '{');
+        touch(payload);
+    }
+    MUST(tq_payload_result(r, -1, &payload) <= 0);
+    (void) tq_sweep_result(r, &n, &more);
     (void) tq_reap_result(r, &reaped);
-    (void) tq_recover_result(r, &v, &n);
 }
 
 
@@ -140,7 +158,12 @@ rest(const redisReply *r)
     }
     (void) tq_config_set_result(r, &kept);
     (void) tq_probe_result(r, &v, &w, &kept);
-    (void) tq_uuid_key_result(r, key);
+    if (tq_uuid_key_result(r, key) == 0) {
+        touch((tq_str_t) { (const char *) key, sizeof(key) });
+    }
+    if (tq_open_why(r) != NULL) {
+        MUST(tq_open_why(r)[0] != '\0');
+    }
     MUST(tq_redis_err_text(tq_redis_err(r)) != NULL);
 }
 

@@ -71,27 +71,45 @@ ended(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 }
 
 
-static void
-give(void)
+static tq_call_t *
+make(unsigned how, unsigned n)
 {
-    unsigned    how;
     tq_call_t  *call;
 
-    if (host->taken == CALLS_MAX) {
-        return;
-    }
-
-    how = next_byte();
-    call = tq_call_new((how & 1) ? &script : NULL, ended,
-        &host->ended[host->taken]);
+    call = tq_call_new((how & 1) ? &script : NULL, ended, &host->ended[n]);
     MUST(call != NULL);
     tq_call_args(call, "GET");
     tq_call_argi(call, how);
     call->wait = (how >> 1) & 1;
     call->timeout_ms = (how & 4) ? -1 : (how & 8) ? 5 : 0;
 
+    return call;
+}
+
+
+/* One call, or with up to three before it. */
+static void
+give(void)
+{
+    unsigned    how, n, before;
+    tq_call_t  *call, **link;
+
+    how = next_byte();
+    before = how >> 6;
+    n = host->taken;
+
+    if (n + before >= CALLS_MAX) {
+        return;
+    }
+
+    call = make(how, n++);
+    for (link = &call->before; before != 0; before--) {
+        *link = make(0, n++);
+        link = &(*link)->before;
+    }
+
     if (tq_redis_call(host->r, call, host->now) == 0) {
-        host->taken++;
+        host->taken = n;
     }
 }
 

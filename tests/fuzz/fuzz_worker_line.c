@@ -28,7 +28,7 @@ check_answer(tq_str_t line)
         break;
     case TW_ANSWER_ERROR:
         MUST(a.error.len <= TQ_ERROR_MAX_BYTES && !a.error.failed);
-        cut = tw_utf8_cut(a.error.p, a.error.len, a.error.len / 2);
+        cut = tq_text_cut(a.error.p, a.error.len, a.error.len / 2);
         MUST(cut <= a.error.len / 2);
         break;
     case TW_ANSWER_NONE:

@@ -10,6 +10,7 @@ near. `x ref` is cpu against a plain script in the same round (INCR, HSET of 6
 fields, ZADD, HINCRBY per call, pipelined by 32): that ratio is what to compare
 between machines. Medians over the rounds."""
 
+import itertools
 import re
 import statistics
 import sys
@@ -18,6 +19,7 @@ import time
 import tmq
 
 HANDLER, WORKER = 'send-email', '0123456789abcdef'
+CLAIMS = itertools.count(1)
 REF = b"""local id = redis.call('INCR', KEYS[1] .. 'seq')
 redis.call('HSET', KEYS[1] .. 'j:' .. id, 'h', 'email', 'p', '10', 's', 'P',
            'c', '123', 'payload', ARGV[1], 'a', '0')
@@ -50,7 +52,7 @@ class Bench:
                     for i in range(per_group)]
             n += per_group
             args += tmq.group(jobs, key % n if key else '')
-        return tmq.encode(self.s.args('enqueue', groups, *args))
+        return tmq.encode(self.s.args('enqueue', *args))
 
     def timed(self, what, jobs, work, *args):
         wall, cpu = time.perf_counter(), self.server.cpu_ms()
@@ -70,8 +72,6 @@ class Bench:
     def drain(self, batch, jobs):
         """Completes the last batch and claims the next in one write."""
         f, done, ids, token = self.c.f, 0, [], b''
-        claim = tmq.encode(self.s.args('claim', WORKER, 'host:1', 30000, batch,
-                                       HANDLER, batch))
         sha = self.s.sha['complete'].encode()
         while done < jobs or ids:
             out = b''
@@ -83,15 +83,20 @@ class Bench:
                        + b''.join([b'$%d\r\n%s\r\n$0\r\n\r\n' % (len(i), i)
                                    for i in ids]))
             more = done < jobs
-            self.c.s.sendall(out + (claim if more else b''))
+            if more:
+                claimed = ('%012x' % next(CLAIMS) + WORKER).encode()
+                out += tmq.encode(self.s.args(
+                    'claim', claimed, 'host:1', 30000, batch, 1, HANDLER,
+                    batch))
+            self.c.s.sendall(out)
             if ids:
                 n = int(f.readline()[1:])
                 assert f.read(4 * n) == b':0\r\n' * n
                 ids = []
             if more:
-                n = (int(f.readline()[1:]) - 3) // 3
-                f.readline(), f.readline(), f.readline()
-                token = f.readline()[:-2] + WORKER.encode()
+                n = (int(f.readline()[1:]) - 2) // 3
+                f.readline(), f.readline()
+                token = claimed
                 for _ in range(n):
                     f.readline()
                     ids.append(f.readline()[:-2])

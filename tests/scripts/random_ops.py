@@ -5,11 +5,13 @@ Held after every operation:
  * every job touched has the record and the run the model says;
  * each id is in exactly one place, with the model's score, and its run's
    letter agrees (all jobs every FULL operations, the touched ones always);
+ * each lane names the model's ids, in its order; each lease the ids of its
+   claim, and how many of them run;
  * gauges and counters equal the sizes they describe and the model's;
  * a call that changed nothing (stale, already, gone) left the data as it was;
- * a handler with jobs in any ready set has its wake marker. Here a marker is
-   taken only together with a claim for that handler, as a worker does; so it
-   can be missing only where nothing is ready;
+ * a handler with waiting jobs has its wake marker, unless a worker took it and
+   has not yet claimed for it with `woken`;
+ * payloads aside are those of the jobs that are there, and expire no more;
  * a job scheduled earlier than all others has its handler's marker;
  * jobs that a call completed are in packs: neighbours of one retention."""
 
@@ -17,8 +19,8 @@ import itertools
 import time
 
 import tmq
-from compare import HANDLERS, WORKERS, Mismatch, Pair, need
-from model import BACK, Win
+from model import Win
+from side_by_side import HANDLERS, WORKERS, Mismatch, Pair, need
 
 FULL = 50
 LEASE = 3600000
@@ -26,6 +28,8 @@ FAR = 10**8         # ms: nothing this far comes due while the test runs
 
 
 class Player(Pair):
+    claims = 0
+
     # -- picking
     def some_id(self):
         r = self.rng
@@ -59,11 +63,11 @@ class Player(Pair):
 
     def travelled(self):
         return [j.id for j in self.m.jobs.values()
-                for t in (j.due, j.expiry)
+                for t in (j.due, self.m.expiry_of(j))
                 if t and not isinstance(t, Win) and t <= self.past]
 
     # -- operations
-    def make_job(self):
+    def make_job(self, may_be_aside=False):
         r, now = self.rng, int(time.time() * 1000)
         options, due = '', 0
         if r.random() < .2:
@@ -78,9 +82,16 @@ class Player(Pair):
                             now + FAR + r.randint(0, FAR)])
             options += ' s=%d' % due
         payload = b'{"n":%d,"t":"a k=7 i=9\xc3\xa9"}' % r.randint(0, 10**9)
+        aside = ''
+        if may_be_aside and r.random() < .15:
+            aside = 'f%015x' % r.getrandbits(60)
+            if r.random() < .9:
+                self.c('SET', self.k('b:' + aside), payload, 'EX', 60)
+                self.m.payloads[aside] = payload
         return tmq.job(r.choice(HANDLERS), payload, due,
                        r.choice([0, 0, 10, 50, 99, 100]), r.choice('fen'),
-                       r.choice(['t--', 'd--', '000', '001', '003']), options)
+                       r.choice(['t--', 'd--', '000', '001', '003']), options,
+                       aside)
 
     def enqueue(self):
         r, m = self.rng, self.m
@@ -98,15 +109,15 @@ class Player(Pair):
             if groups and r.random() < .1:
                 key = groups[-1][1]
             body = '%016x' % r.randint(0, 1)
-            g = ([self.make_job() for _ in range(r.choice([1, 1, 2, 5]))],
+            g = ([self.make_job(True) for _ in range(r.choice([1, 1, 2, 5]))],
                  key, body, r.choice('0001'))
             if r.random() < .3:
-                g[0].extend(g[0][-1:] * r.choice([3, 8, 20]))
+                g[0].extend([self.make_job()] * r.choice([3, 8, 20]))
             groups.append(g)
             args += tmq.group(*g)
         first = min([j.due for j in m.at('scheduled')], default=None)
         seq = m.seq
-        reply, now = self.run('enqueue', len(groups), *args)
+        reply, now = self.run('enqueue', *args)
         want = m.enqueue(groups, now)
         need(reply == want, 'enqueue', reply, want)
         new = [m.jobs[i] for i in range(seq + 1, m.seq + 1)]
@@ -122,31 +133,40 @@ class Player(Pair):
             handlers = r.sample(HANDLERS, r.randint(1, len(HANDLERS)))
         wants = [(h, r.choice([0, 1, 1, 2, 4]) if len(handlers) > 1 else 1)
                  for h in handlers]
-        total = r.choice([1, 2, 5, 100])
+        if r.random() < .1:
+            wants = [(h, r.choice([3, 30])) for h in handlers]
+        total, woken = r.choice([0, 1, 2, 5, 100]), r.choice([0, 1])
         name = 'host-%s:%d' % (worker[-1], r.randint(1, 99999))
+        self.claims += 1
+        token = '%012x' % self.claims + worker
         flat = [x for w in wants for x in w]
         was = self.travelled()
-        reply, now = self.run('claim', worker, name, LEASE, total, *flat)
-        counter = int(reply[2], 16)
-        taken = m.claim(worker, name, LEASE, total, wants, now)
+        reply, now = self.run('claim', token, name, LEASE, total, woken, *flat)
+        got = [(int(reply[i]), reply[i + 1], reply[i + 2])
+               for i in range(2, len(reply), 3)]
+        ids = [x[0] for x in got]
+        taken = m.claim(token, name, LEASE, total, woken, wants, now, ids)
         need(now.lo <= reply[0] <= now.hi, 'now', reply[0])
         due = min([j.due for j in m.at('scheduled')], default=0)
         need(reply[1] == due, 'due', reply[1], due)
-        need(counter == (m.claims if taken else 0), 'counter', reply[2])
-        got = [(int(reply[i]), reply[i + 1], reply[i + 2])
-               for i in range(3, len(reply), 3)]
-        want = [(j.id, j.attempts, self.record(j)) for j in taken]
-        need(got == want, 'claim', got, want)
+        need(taken is not None, 'claim', m.mode, total, wants, ids)
+        need(got == [(j.id, j.attempts, self.record(j)) for j in taken],
+             'claim', m.mode, total, wants, ids, [j.id for j in taken])
+        self.see_lanes(handlers)
         self.tokens += [(j.id, j.token) for j in taken]
         del self.tokens[:-300]
         self.touched.update(j.id for j in taken)
         self.touched.update(was)
 
-    def wake_and_claim(self):
-        """What a worker does: takes the marker, then claims."""
+    def take_marker(self):
+        """What a worker does before it claims."""
         h = self.rng.choice(HANDLERS)
-        self.c('ZREM', self.k('h:%s:wake' % h), 'w')
-        self.claim([h])
+        if self.c('ZREM', self.k('h:%s:wake' % h), 'w'):
+            self.m.taken.add(h)
+
+    def wake_and_claim(self):
+        self.take_marker()
+        self.claim(list(self.m.taken) or None)
 
     def write(self, name, items, args, model):
         before = self.data()
@@ -221,25 +241,44 @@ class Player(Pair):
                    lambda now: self.m.release(items, now))
 
     def extend(self):
-        r = self.rng
-        items, worker = self.leases(), r.choice(WORKERS)
+        """Leases with all of their jobs, with some, with others; some not
+        named. Jobs that its worker does not name go back."""
+        r, m = self.rng, self.m
+        worker, leases = r.choice(WORKERS), []
+        mine = [t for t in m.leases if t[12:] == worker]
+        for token in r.sample(mine, r.randint(len(mine) // 2, len(mine))):
+            ids = list(m.leases[token].ids)
+            if r.random() < .1:
+                ids = r.sample(ids, r.randint(0, len(ids)))
+            if r.random() < .2:
+                ids.append(self.some_id())
+            leases.append((token, ids))
+        for i, token in self.leases() if r.random() < .2 else []:
+            if len(token) == 28 and token not in [t for t, _ in leases]:
+                leases.append((token, [i]))
+        every = int(r.random() < .1)
         handlers = r.sample(HANDLERS, r.randint(0, 3))
         info = '{"free":%d}' % r.randint(0, 9)
-        keys = [self.k('r:%d' % i) for i, _ in items]
-        before = [self.c('DUMP', k) for k in keys]
-        reply, now = self.run(
-            'extend', worker, 'n:1', info, LEASE, len(handlers), *handlers,
-            *sum(items, ()))
-        want = self.m.extend(worker, 'n:1', info, LEASE, handlers, items, now)
-        need(reply == want, 'extend', items, reply, want)
-        need(before == [self.c('DUMP', k) for k in keys], 'extend wrote r:')
+        args = sum([['%s%d' % (token, len(ids)), *ids]
+                    for token, ids in leases], [])
+        was = [j.id for j in m.at('leased')]
+        runs = [self.k('r:%d' % i) for i in was]
+        before = [self.c('DUMP', k) for k in runs]
+        reply, now = self.run('extend', worker, 'n:1', info, LEASE, every,
+                              len(handlers), *handlers, *args)
+        want = m.extend(worker, 'n:1', info, LEASE, every, handlers, leases,
+                        now)
+        need(reply == want, 'extend', leases, every, reply, want)
+        need(reply[0] or before == [self.c('DUMP', k) for k in runs],
+             'extend wrote r:')
+        self.touched.update(was)
 
     def refresh(self):
         for worker in WORKERS:
             if worker in self.m.workers:
                 name, info = self.m.workers[worker]
                 live = [h for h in HANDLERS if self.m.served.get(h)]
-                self.run('extend', worker, name, info, LEASE, len(live), *live)
+                self.run('extend', worker, name, info, LEASE, 0, len(live), *live)
 
     def goodbye(self):
         worker = self.rng.choice(WORKERS)
@@ -271,18 +310,16 @@ class Player(Pair):
     def reap_late(self):
         before = self.data()
         reply, now = self.run('reap', 1)
-        need(reply[1:] == [0, 0, 0, 0] and now.lo <= reply[0] <= now.hi,
+        need(reply[1:] == [0, 0, 0] and now.lo <= reply[0] <= now.hi,
              'reap late', reply)
         need(before == self.data(), 'a late reap changed something')
 
-    def recover(self):
-        worker = self.rng.choice(WORKERS)
-        mine = [j.id for j in self.m.at('leased') if j.worker == worker]
-        held = self.rng.sample(mine, self.rng.randint(0, len(mine)))
-        reply, now = self.run('recover', worker, 0, *held)
-        want = self.m.recover(worker, set(held), now)
-        need(reply == want, 'recover', reply, want)
-        self.touched.update(mine)
+    def sweep(self):
+        was = self.travelled()
+        reply, now = self.run('sweep')
+        want = self.m.sweep(now)
+        need(reply == want, 'sweep', reply, want)
+        self.touched.update(was)
 
     def change(self):
         r, m = self.rng, self.m
@@ -352,12 +389,10 @@ class Player(Pair):
             self.past += 1
             if place == 'scheduled':
                 j.due = self.past
-            elif place == 'leased' and j.token in self.shared() \
-                    and self.c('ZSCORE', self.k(place), j.id) is None:
-                for other in self.shared_jobs(j.token):
-                    other.expiry = self.past
-                    self.touched.add(other.id)
-                self.c('ZADD', self.k(place), self.past, 'T' + j.token)
+            elif place == 'leased':
+                self.m.leases[j.token].expiry = self.past
+                self.c('ZADD', self.k(place), self.past, j.token)
+                self.touched.update(x.id for x in self.m.running(j.token))
                 continue
             else:
                 j.expiry = self.past
@@ -383,7 +418,7 @@ class Player(Pair):
         what = r.choice(['list', 'stats', 'probe', 'logs'])
         if what == 'list':
             before = r.choice([0, 0, r.randint(1, m.seq + 5)])
-            state = r.choice(['', 'P', 'R', 'S', 'F', 'C', 'X'])
+            state = r.choice(['', 'P', 'D', 'R', 'S', 'F', 'C', 'X'])
             handler = r.choice([''] + HANDLERS)
             limit = r.choice([1, 5, 100])
             reply, _ = self.run('list', before, state, handler, limit)
@@ -392,7 +427,11 @@ class Player(Pair):
             need((reply[0], got) == (low, rows), 'list', reply[0], got, low,
                  rows)
             for i, job_id in enumerate(rows):
-                self.same(m.jobs[job_id], reply[4 * i + 2:4 * i + 5])
+                row, j = reply[4 * i + 2:4 * i + 5], m.jobs[job_id]
+                if j.aside:
+                    need(row[0].endswith(j.aside), 'payload', job_id, row)
+                    row[0] = row[0][:-len(j.aside)]
+                self.same(j, row)
         elif what == 'logs':
             job_id = self.some_id()
             reply, _ = self.run('logs', job_id)
@@ -423,24 +462,15 @@ class Player(Pair):
         for q in range(x[29]):
             h, *got = x[31 + 7 * q:38 + 7 * q]
             h = h.decode()
-            line = m.line(h)
-            if m.mode == 'p':
-                firsts = {}
-                for j in line:
-                    firsts.setdefault(j.priority, j.id)
-                oldest = min(firsts.values(), default=None)
-            else:
-                oldest = line and min(j.id for j in (line[0], line[-1]))
             want = [m.received[h]] + [len(m.at(p, h)) for p in (
                 'ready', 'scheduled', 'leased', 'dead')]
             need(got[:5] == want, 'queue', h, got, want)
-            if self.moved:
-                made = m.jobs[oldest].created if oldest else 0
-                if m.mode == 'p' or not oldest:
-                    need(got[5] == made, 'oldest', h, got[5], made)
-                else:
-                    ends = line[0] if m.mode == 'f' else line[-1]
-                    need(got[5] == ends.created, 'oldest', h)
+            firsts = []
+            for (owner, _), line in m.lanes.items():
+                jobs = [m.jobs.get(i) for i, _ in line if owner == h]
+                firsts += [j.created for j in jobs
+                           if j and j.place == 'ready'][:1]
+            need(got[5] == min(firsts, default=0), 'oldest', h, got[5], firsts)
         at = 31 + 7 * x[29]
         seen = {x[i].decode(): (x[i + 1].decode(), x[i + 3].decode())
                 for i in range(at, len(x) - 3, 4)}
@@ -453,17 +483,16 @@ class Player(Pair):
 WEIGHTS = [
     ('enqueue', 14), ('claim', 14), ('wake_and_claim', 6), ('complete', 10),
     ('fail', 10), ('release', 3), ('extend', 4), ('reap', 5), ('reap_late', 1),
-    ('recover', 1), ('change', 14), ('configure', 2), ('travel', 9),
+    ('sweep', 10), ('take_marker', 2), ('change', 14), ('configure', 2), ('travel', 9),
     ('set_back', 1),
     ('read', 6), ('goodbye', 1),
 ]
 
 
-def play(client, seed, count, lanes=None):
-    """Plays `count` operations, with other bounds for lanes if given. Returns
-    how many of each kind, and the player; raises Mismatch with the operation's
-    number."""
-    p = Player(client, seed, lanes)
+def play(client, seed, count):
+    """Plays `count` operations. Returns how many of each kind, and the player;
+    raises Mismatch with the operation's number."""
+    p = Player(client, seed)
     for name, value in (('retry_wait_ms', FAR), ('retry_wait_max_ms', 4 * FAR)):
         p.run('config_set', name, value, 0)
         p.m.config[name] = str(value)

@@ -15,26 +15,28 @@ import traceback
 
 import random_ops
 import test_bytes
-import test_claim_bytes
 import test_clock
 import test_complete
 import test_enqueue
 import test_finished
 import test_lanes
-import test_queue
+import test_leases
+import test_payloads
+import test_read
 import test_runs
-import test_shared
+import test_scripts
 import test_unreadable
 import tmq
-from desk import Desk
+from driver import Queue
 
+MODULES = (test_enqueue, test_payloads, test_lanes, test_leases, test_runs,
+           test_complete, test_finished, test_bytes, test_unreadable,
+           test_clock, test_read, test_scripts)
 SEED, OPS = 20261122, 20000
 
 
 def directed(only):
-    for module in (test_enqueue, test_lanes, test_runs, test_shared,
-                   test_complete, test_finished, test_unreadable, test_bytes,
-                   test_claim_bytes, test_clock, test_queue):
+    for module in MODULES:
         for name, test in vars(module).items():
             if name.startswith('test_') and (
                     not only or any(o in name for o in only)):
@@ -47,20 +49,20 @@ def terminated(*_):
     sys.exit('terminated')
 
 
-def play(desk, a, lanes):
-    desk.c('FLUSHALL')
-    print('random operations%s: seed %d, %d of them' % (
-        ', lanes for all' if lanes else '', a.seed, a.ops), flush=True)
+def play(queue, a):
+    queue.c('FLUSHALL')
+    print('random operations: seed %d, %d of them' % (a.seed, a.ops),
+          flush=True)
     start = time.monotonic()
     try:
-        done, p = random_ops.play(desk.c, a.seed, a.ops, lanes)
+        done, p = random_ops.play(queue.c, a.seed, a.ops)
     except Exception:
         print('FAILED random operations')
         traceback.print_exc(file=sys.stdout)
         return False
     print('  %.0f s; %s' % (time.monotonic() - start, ', '.join(
         '%s %d' % x for x in sorted(done.items()))))
-    print('  jobs %d (seen waiting in lanes: %d, shared leases: %d), %s' % (
+    print('  jobs %d (seen in packs: %d, leases of several: %d), %s' % (
         p.m.seq, p.packed, p.together, ', '.join(
             '%s %d' % x for x in sorted(p.m.stats.items()))))
     return True
@@ -76,11 +78,11 @@ def main():
     signal.signal(signal.SIGTERM, terminated)
     passed = failed = 0
     with tmq.Server('--enable-debug-command', 'yes') as server:
-        desk = Desk(server)
+        queue = Queue(server)
         for name, test in directed(a.only):
-            desk.c('FLUSHALL')
+            queue.c('FLUSHALL')
             try:
-                test(desk)
+                test(queue)
                 passed += 1
             except Exception:
                 failed += 1
@@ -90,11 +92,8 @@ def main():
                     break
         if a.ops and not (a.first and failed) and (
                 not a.only or any(o in 'random' for o in a.only)):
-            # also with lanes and shared leases for all, which else are for
-            # many jobs
-            for lanes in (None, (1, 0)):
-                ok = play(desk, a, lanes)
-                passed, failed = passed + ok, failed + (not ok)
+            ok = play(queue, a)
+            passed, failed = passed + ok, failed + (not ok)
     print('%d passed, %d failed' % (passed, failed))
     return 1 if failed else 0
 

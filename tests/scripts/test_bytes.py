@@ -1,7 +1,7 @@
 """Finished and dead jobs, bounded by what they take: finished_max_bytes."""
 
 import tmq
-from desk import HOUR, between, eq, error_of, ms
+from driver import HOUR, between, eq, error_of, ms
 from tmq import job
 
 OVER = 256          # what is counted for each, beside its texts
@@ -9,7 +9,7 @@ OVER = 256          # what is counted for each, beside its texts
 
 def takes(d, *ids):
     return sum(OVER + sum(d.c('STRLEN', d.k('%s:%d' % (x, i)))
-                          for x in 'jrl') for i in ids)
+                          for x in 'jrlb') for i in ids)
 
 
 def held(d):
@@ -35,7 +35,7 @@ def test_off(d):
     """Nothing is counted, nothing is dropped but by time."""
     ended(d, 5)
     eq((held(d), d.c('EXISTS', d.k('bytes'))), ([0, 0, 0], 0))
-    eq(d.s.reap()[1:], [0, 0, 0, 0])
+    eq(d.s.sweep(), [0, 0])
     eq(d.finished(), 5)
 
 
@@ -62,7 +62,7 @@ def test_what_is_counted(d):
     eq((d.s.delete(a), d.s.delete(9), d.s.delete(8)), (0, 0, 0))
     eq(held(d)[0], takes(d, *ids))
     d.expire_packs(ids)
-    eq(d.s.reap()[3], 5)
+    eq(d.s.sweep()[0], 5)
     eq((held(d), d.c('EXISTS', d.k('bytes'))), ([0, 10**9, 0], 0))
 
 
@@ -74,16 +74,15 @@ def test_the_first_to_go_are_dropped(d):
     d.c('FLUSHALL')
     d.config('finished_max_bytes', one * 10 + one // 2)
     ids = ended(d, 10, at_once=False)
-    eq(d.s.reap()[1:], [0, 0, 0, 0])
+    eq(d.s.sweep(), [0, 0])
     eq(there(d, ids), ids, 'they fit')
     for n, i in enumerate(ids):
         d.c('ZADD', d.k('finished'), ms() + HOUR + n, i)
     more = ended(d, 3, at_once=False)
-    # which claims and reaps do, by the way
-    d.claim('none', 1)
+    eq(d.s.sweep(), [3, 0])
     eq(there(d, ids + more), ids[3:] + more)
     eq((d.finished(), held(d)), (10, [one * 10, one * 10 + one // 2, 3]))
-    eq(d.s.reap()[1:], [0, 0, 0, 0])
+    eq(d.s.sweep(), [0, 0])
 
 
 def test_finished_ones_go_before_dead_ones(d):
@@ -93,27 +92,27 @@ def test_finished_ones_go_before_dead_ones(d):
     for i, t, _, _ in got:
         d.fail(i, t, error='e' * 500)
     ids = ended(d, 2, at_once=False)
-    d.s.reap()
+    d.s.sweep()
     eq(there(d, ids), [])
     left = d.card('dead')
     between(15, left, 29)
     between(19000, held(d)[0], 20000)
     eq((held(d)[2], d.stat('dead_dropped'), d.stat('dead:x')),
        (2, 30 - left, left))
-    eq(len(d.c('KEYS', tmq.PREFIX + b'[jrl]:*')), 2 * left)
+    eq(len(d.c('KEYS', tmq.PREFIX + b'[jrlb]:*')), 2 * left)
 
 
 def test_packs_are_dropped_whole_and_in_steps(d):
     d.config('finished_max_bytes', 10**9)
-    for _ in range(10):
+    for _ in range(24):
         ended(d, 100)
     full = held(d)[0]
     d.config('finished_max_bytes', full // 2)
     calls = 0
     while held(d)[0] > full // 2:
-        eq(d.s.reap()[3], 100)
+        eq(d.s.sweep(), [200, 0] if calls else [1000, 1])
         calls += 1
-    eq((calls, d.finished(), held(d)[2]), (5, 500, 500))
+    eq((calls, d.finished(), held(d)[2]), (2, 1200, 1200))
 
 
 def test_it_keeps_up(d):
@@ -122,8 +121,9 @@ def test_it_keeps_up(d):
     d.config('finished_max_bytes', 200000)
     for _ in range(30):
         ended(d, 200, size=200)
-        assert held(d)[0] < 200000 + 400 * 1000, held(d)
-    while d.s.reap()[3]:
+        d.s.sweep()
+        assert held(d)[0] <= 200000, held(d)
+    while d.s.sweep()[0]:
         pass
     between(1, held(d)[0], 200000)
     eq(held(d)[0], takes(d, *[i for p in d.packs() for i in p]))
@@ -135,9 +135,9 @@ def test_set_later_and_unset(d):
     d.config('finished_max_bytes', 10**6)
     new = ended(d, 5, at_once=False)
     eq(held(d)[0], takes(d, *new))
-    eq(d.s.reap()[3], 0)
+    eq(d.s.sweep()[0], 0)
     d.config('finished_max_bytes', 1)
-    while d.s.reap()[3]:
+    while d.s.sweep()[0]:
         pass
     eq((there(d, old + new), held(d)[0]), ([], 0))
     d.config('finished_max_bytes', 10**6)
@@ -146,7 +146,7 @@ def test_set_later_and_unset(d):
         eq(d.s.config_set('finished_max_bytes', *off), 0)
         eq((held(d), d.c('EXISTS', d.k('bytes'))), ([0, 0, 10], 0))
         ended(d, 2)
-        eq(d.s.reap()[3], 0)
+        eq(d.s.sweep()[0], 0)
     for bad in ('-1', '1.5', 'x', '1' * 13, ''):
         assert 'TASKMQ' in error_of(d.config, 'finished_max_bytes', bad), bad
 

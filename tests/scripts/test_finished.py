@@ -1,7 +1,8 @@
-"""The sorted set of finished jobs: packs of ids, how many are left, sweeping."""
+"""What is over: finished jobs, in packs of ids, and dead ones; how many are
+left, when they go."""
 
 import tmq
-from desk import W, eq, ms
+from driver import V, W, between, eq, ms
 from tmq import job
 
 
@@ -20,7 +21,7 @@ def complete_all(d, handler, n):
 
 def keys_left(d):
     return sorted({int(k.rsplit(b':', 1)[1])
-                   for k in d.c('KEYS', tmq.PREFIX + b'[jrl]:*')})
+                   for k in d.c('KEYS', tmq.PREFIX + b'[jrlb]:*')})
 
 
 def same(d, packs, n):
@@ -58,7 +59,7 @@ def test_packs_are_of_what_was_completed(d):
     eq(d.complete_all([(i, '0' * 28 if i == 2 else t, '', '')
                        for i in (1, 2, 3, 1, 4, 5)]), [0, 2, 0, 1, 3, 0])
     same(d, [[1, 5]], 2)
-    eq((d.stat('success'), d.stat('success_periodic')), (3, 1))
+    eq((d.success(), d.stat('success_periodic')), (3, 1))
 
 
 def test_delete_from_a_pack(d):
@@ -70,7 +71,7 @@ def test_delete_from_a_pack(d):
     eq(d.s.delete(6), 0)
     same(d, [[1, 2, 3, 4, 5]], 3)
     d.expire_packs([1, 2, 3, 4, 5])
-    eq(d.s.reap()[1:], [0, 0, 3, 0], 'those that were there')
+    eq(d.s.sweep(), [3, 0], 'those that were there')
     same(d, [], 0)
     eq(keys_left(d), [])
     eq(d.stat('finished_gone'), 6)
@@ -79,7 +80,7 @@ def test_delete_from_a_pack(d):
         d.s.delete(i)
     same(d, [ids], 0)
     d.expire_packs(ids)
-    eq(d.s.reap()[1:], [0, 0, 0, 0])
+    eq(d.s.sweep(), [0, 0])
     same(d, [], 0)
 
 
@@ -107,7 +108,7 @@ def test_how_many_are_finished(d):
     d.s.delete(6)
     left(0)
     # a series: its runs are no finished jobs, its end is one
-    for end in ('complete', 'fail', 'release', 'recover', 'reap', 'cancel',
+    for end in ('complete', 'fail', 'release', 'extend', 'reap', 'cancel',
                 'delete'):
         d.add(job(end, options=' i=100'))
         i, t = d.take(end)
@@ -117,8 +118,8 @@ def test_how_many_are_finished(d):
         i, t = d.take(end)
         d.s.cancel(i, 0)
         left(0)
-        if end == 'recover':
-            d.s.recover(W, 0)
+        if end == 'extend':
+            eq(d.extend(every=1), [1, 0])
         elif end == 'reap':
             d.expire('leased', i)
             d.s.reap()
@@ -137,49 +138,58 @@ def test_how_many_are_finished(d):
         eq(d.s.delete(i), 0)
         left(-1)
     d.expire_packs(*d.packs())
-    d.claim('none', 1)
+    eq(d.s.sweep()[1], 0)
     eq((d.finished(), d.packs(), keys_left(d)), (0, [], []))
 
 
 def test_sweep_is_bounded(d):
     """By ids, in whole packs; what it read and did not take stays."""
-    packs = [done(d, n) for n in (99, 100, 100)]
+    packs = [done(d, 99)] + [done(d, 100) for _ in range(11)]
     d.expire_packs(*packs)
-    eq(d.s.reap()[1:], [0, 0, 199, 1], '99 are too few')
-    same(d, [packs[2]], 100)
-    eq(keys_left(d), packs[2])
-    eq(d.s.reap()[1:], [0, 0, 100, 1])
-    eq(d.s.reap()[1:], [0, 0, 0, 0])
-
-    singles = [done(d, 1) for _ in range(130)]
-    d.expire_packs(*singles)
-    eq([d.s.reap()[1:] for _ in range(2)], [[0, 0, 100, 1], [0, 0, 30, 0]])
-    same(d, [], 0)
+    eq(d.s.sweep(), [1099, 1], '999 are too few')
+    same(d, [packs[11]], 100)
+    eq(keys_left(d), packs[11])
+    eq([d.s.sweep() for _ in range(2)], [[100, 0], [0, 0]])
 
     # ids of jobs that were deleted are looked at, too
-    ids = done(d, 100)
-    for i in ids[1:]:
+    packs = [done(d, 100) for _ in range(10)]
+    for i in sum(packs, []):
         d.s.delete(i)
     more = done(d, 2)
-    d.expire_packs(ids, more)
-    eq(d.s.reap()[1:], [0, 0, 1, 1])
+    d.expire_packs(*packs, more)
+    eq(d.s.sweep(), [0, 1])
     same(d, [more], 2)
+    eq(d.s.sweep(), [2, 0])
 
 
-def test_a_sweep_of_a_thousand(d):
-    """The most that a claim sweeps, and the pack that it ends in."""
-    packs = [done(d, 99)] + [done(d, 100) for _ in range(11)]
-    d.add(*[job('dead', retries='000')] * 10)
-    got = d.claim('dead', 10)
-    d.s.fail(0, *sum([[i, t, 0, 'e', '', -1] for i, t, _, _ in got], []))
-    d.expire('dead', *[i for i, _, _, _ in got])
-    d.expire_packs(*packs)
-    d.claim('none', 1000)
-    eq(d.card('dead'), 0)
-    same(d, packs[10:], 200)
-    d.claim('none', 1000)
-    same(d, [], 0)
-    eq(keys_left(d), [])
+def test_sweep_of_dead_and_finished_jobs(d):
+    """A thousand in all; dead ones first."""
+    d.add(*[job('dead', retries='000')] * 1000, *[job('dead')] * 30)
+    for _ in range(2):
+        got = d.claim('dead', 1000)
+        d.s.fail(0, *sum([[i, t, 0, 'e', 'l', -1] for i, t, _, _ in got], []))
+    d.expire('dead', *range(1, 1031))
+    ids = done(d, 30)
+    d.expire_packs(ids)
+    eq(d.s.sweep(), [1000, 1])
+    eq((d.card('dead'), d.stat('dead:dead'), d.finished()), (30, 30, 30))
+    eq(d.s.sweep(), [60, 0])
+    eq((d.stat('dead:dead'), d.stat('dead_dropped'), keys_left(d)),
+       (0, 0, []), 'they had their time')
+
+
+def test_sweep_forgets_workers(d):
+    d.extend(handlers=['a'])
+    d.extend(worker=V, handlers=['b'])
+    old = '%013d' % (ms() - 60001)
+    d.c('HSET', d.k('workers'), W, old + ' host:1 {}')
+    d.c('ZADD', d.k('served'), old, 'a')
+    eq(d.s.sweep(), [0, 0])
+    eq(d.c('HKEYS', d.k('workers')), [V.encode()])
+    eq(d.c('ZRANGE', d.k('served'), 0, -1), [b'b'])
+    before = d.c('HGETALL', d.k('stats'))
+    d.s.sweep()
+    eq(d.c('HGETALL', d.k('stats')), before, 'nothing to count')
 
 
 def test_what_redis_evicted(d):
@@ -188,5 +198,37 @@ def test_what_redis_evicted(d):
     d.c('DEL', d.k('j:%d' % ids[0]))
     d.c('DEL', d.k('j:%d' % ids[1]), d.k('r:%d' % ids[1]))
     d.expire_packs(ids)
-    eq(d.s.reap()[1:], [0, 0, 2, 0])
+    eq(d.s.sweep(), [1, 0])
     same(d, [], 0)
+
+
+def test_dead_max(d):
+    d.config('dead_max', 5)
+    d.add(*[job('h', retries='000') for _ in range(12)])
+    got = d.claim('h', 12)
+    for n, (i, t, _, _) in enumerate(got[:4]):
+        d.fail(i, t)
+    d.expire('dead', 3, 1)
+    d.c('ZADD', d.k('dead'), ms() + 10, 3, ms() + 20, 1)
+    d.s.fail(0, *sum([[i, t, 1, 'e', '', -1] for i, t, _, _ in got[4:7]], []))
+    eq(d.card('dead'), 5)
+    eq((d.s.get(3), d.s.get(1)), (None, None), 'dropped first')
+    eq((d.stat('dead_dropped'), d.stat('dead:h'), d.stat('failed')), (2, 5, 7))
+    d.config('dead_max', 0)
+    d.s.reap()
+    eq((d.card('dead'), d.stat('dead:h'), d.stat('dead_dropped')), (0, 0, 7))
+    eq([k for k in d.c('KEYS', tmq.PREFIX + b'[jr]:*')
+        if int(k.split(b':')[2]) < 8], [])
+
+
+def test_dead_max_lowered(d):
+    d.add(*[job(retries='000') for _ in range(900)])
+    got = d.claim('email', 900)
+    d.s.fail(0, *sum([[i, t, 1, 'e', '', -1] for i, t, _, _ in got], []))
+    d.config('dead_max', 100)
+    calls = 0
+    while d.card('dead') > 100:
+        d.s.reap()
+        calls += 1
+    between(2, calls, 10)
+    eq((d.stat('dead:email'), d.stat('dead_dropped')), (100, 800))

@@ -1,94 +1,114 @@
-"""Lanes: neighbours of one kind wait as packs of ids in a list per handler and
-priority; the ready set has each lane under its best job's score."""
+"""Lanes: where jobs wait. Those of one handler and one priority are a list of
+packs; which lane a claim takes from, and from which end, is decided by it."""
 
 import tmq
-from desk import HOUR, between, eq, ms
+from driver import HOUR, between, eq, ms
 from tmq import job
 
-JOBS, MEMBERS = 8, 64       # enqueue's LANE_JOBS and LANE_MEMBERS
-
-
-def ready(d, mode='p', handler='email'):
-    return d.c('ZRANGE', d.k('h:%s:ready:%s' % (handler, mode)), 0, -1)
-
-
-def lane(d, priority=0, handler='email'):
-    return d.c('LRANGE', d.k('h:%s:lane:%03d' % (handler, priority)), 0, -1)
+MODES = 'priority', 'fifo', 'lifo'
 
 
 def ids(got):
     return [x[0] for x in got]
 
 
-def test_few_go_one_by_one(d):
-    d.add(*[job()] * (JOBS - 1))
-    eq(ready(d), [b'%d' % i for i in range(1, JOBS)])
-    d.add(*[job()] * JOBS)
-    eq((ready(d)[0], lane(d)), (b'1', [b'8 8 8']))
-    eq(ids(d.claim('email', 99)), list(range(1, 16)))
-    eq((ready(d), lane(d)), ([], []))
+def release(d, got):
+    eq(d.s.release(*sum([[i, t] for i, t, _, _ in got], [])), [0] * len(got))
 
 
-def test_deep_line(d):
-    for _ in range(MEMBERS + 3):
-        d.add(job())
-    eq(len(ready(d)), MEMBERS + 1, 'and the lane')
-    eq(lane(d), [b'65 1 65', b'66 1 66', b'67 1 67'])
-    eq(d.waiting(), MEMBERS + 3)
-    for i in range(1, MEMBERS + 4):
-        eq(d.take()[0], i)
-    eq((ready(d), lane(d), d.waiting()), ([], [], 0))
+def test_neighbours_are_one_pack(d):
+    d.add(job())
+    d.add(*[job()] * 5)
+    eq(d.lane(), ['1', '2 5'])
+    eq(ids(d.claim('email', 3)), [1, 2, 3])
+    eq(d.lane(), ['4 3'])
+    eq(ids(d.claim('email', 2)), [4, 5])
+    eq((d.lane(), d.lanes()), (['6'], [0]))
+    eq(ids(d.claim('email', 9)), [6])
+    eq((d.lane(), d.lanes(), d.waiting()), ([], [], 0))
 
 
 def test_a_pack_is_of_neighbours(d):
     a, b, late = job('a'), job('b'), job('a', due=ms() + HOUR)
     d.add(*[a] * 9, *[b] * 9, late, *[a] * 9, job('a', priority=7), *[a] * 9)
-    eq(lane(d, handler='a'), [b'1 9 1', b'20 9 19', b'30 9 29'])
-    eq(lane(d, handler='b'), [b'10 9 10'])
+    eq(d.lane(0, 'a'), ['1 9', '20 9', '30 9'])
+    eq((d.lane(0, 'b'), d.lane(7, 'a'), d.lanes('a')), (['10 9'], ['29'],
+                                                        [7, 0]))
     eq(ids(d.claim('a', 3, 'b', 3)), [29, 1, 2, 10, 11, 12])
-    eq(lane(d, handler='a'), [b'3 7 3', b'20 9 19', b'30 9 29'])
+    eq(d.lane(0, 'a'), ['3 7', '20 9', '30 9'])
     eq(ids(d.claim('a', 40)), list(range(3, 10)) + list(range(20, 29))
        + list(range(30, 39)))
 
 
+def test_options_do_not_part_neighbours(d):
+    """What a lane says is where they wait."""
+    d.add(job(options=' t=5'), job(), job(retries='003'), job(payload=b'x'))
+    eq(d.lane(), ['1 4'])
+
+
 def test_requests_of_one_turn_share_a_pack(d):
-    out = d.s.enqueue(20, *tmq.group([job()]) * 20)
-    eq(out, list(range(1, 21)))
-    eq(lane(d), [b'1 20 1'])
-    out = d.s.enqueue(9, *sum([tmq.group([job()], '0::%d' % i)
-                               for i in range(9)], []))
-    eq(lane(d), [b'1 20 1', b'21 9 21'])
+    eq(d.s.enqueue(*tmq.group([job()]) * 20), list(range(1, 21)))
+    eq(d.lane(), ['1 20'])
+    out = d.s.enqueue(*sum([tmq.group([job()], '0::%d' % (i % 8))
+                            for i in range(9)], []))
+    eq(out, list(range(21, 29)) + [21])
+    eq(d.lane(), ['1 20', '21 8'])
 
 
-def test_what_came_back_is_first(d):
+def test_what_was_given_back_is_first(d):
+    """In its own order, in one call or several; and what comes again is last,
+    before the next new one."""
     d.add(*[job()] * 20)
     got = d.claim('email', 10)
-    d.s.release(*[x for i, t, _, _ in got[3:5] for x in (i, t)])
-    eq(ready(d), [b'4', b'5', b'L000'])
-    eq(ids(d.claim('email', 3)), [4, 5, 11])
-    d.s.retry(1)
+    t = got[0][1]
+    eq(d.s.release(5, t, 4, t), [0, 0])
+    eq(d.lane(), ['4 1 4', '5 1 5', '11 10'])
+    for i in (2, 7, 3):
+        eq(d.s.release(i, t), [0])
+    eq(d.lane(), [f'{i} 1 {i}' for i in (2, 3, 4, 5, 7)] + ['11 10'])
+    eq(ids(d.claim('email', 6)), [2, 3, 4, 5, 7, 11])
+    d.fail(1, t, retryable=0)
+    eq(d.s.retry(1), 0)
+    d.add(job())
+    eq(d.lane(), ['12 9', '1 1 20.5', '21'])
     d.add(*[job(priority=3)] * 9, job(priority=4))
-    eq(ids(d.claim('email', 12)), [30] + list(range(21, 30)) + [12, 13])
+    eq(ids(d.claim('email', 22)), [31] + list(range(22, 31))
+       + list(range(12, 21)) + [1, 21])
+
+
+def test_what_was_given_back_comes_next_in_every_mode(d):
+    for mode in MODES:
+        d.c('FLUSHALL')
+        d.config('selection', mode)
+        d.add(*[job('ab'[i % 2], priority=i % 3) for i in range(60)])
+        for wants in (('a', 7), ('a', 5, 'b', 9), ('b', 40, 'a', 40)):
+            got = d.claim(*wants)
+            release(d, got)
+            again = d.claim(*wants)
+            eq(ids(again), ids(got), mode)
+            for i, t, _, _ in reversed(again):
+                d.s.release(i, t)
 
 
 def test_lifo(d):
     d.config('selection', 'lifo')
     d.add(*[job()] * 20)
     eq(ids(d.claim('email', 3)), [20, 19, 18])
-    eq(lane(d), [b'1 17 1'])
+    eq(d.lane(), ['1 17'])
     d.add(*[job()] * 9)
     d.add(job())
-    eq(ids(d.claim('email', 12)), [30] + list(range(29, 20, -1)) + [17, 16])
-    got = d.claim('email', 2)
-    d.s.release(*[x for i, t, _, _ in got for x in (i, t)])
-    eq(ids(d.claim('email', 99)), list(range(15, 0, -1)))
-    eq((ready(d, 'l'), lane(d)), ([], []))
+    got = d.claim('email', 12)
+    eq(ids(got), [30] + list(range(29, 20, -1)) + [17, 16])
+    release(d, got[-2:])
+    eq(d.lane(), ['1 15', '16 1 16', '17 1 17'])
+    eq(ids(d.claim('email', 99)), list(range(17, 0, -1)))
+    eq((d.lanes(), d.lane()), ([], []))
 
 
 def test_numbers_of_a_pack(d):
-    """Ids are made text a hundred at a time, up and down."""
+    """To 2^53, up and down."""
     for mode in ('priority', 'lifo'):
-        for seq in (0, 90, 99, 199, 9990, 2**53 - 300):
+        for seq in (0, 90, 99, 199, 9990, 10**14 - 30, 2**53 - 900):
             d.c('FLUSHALL')
             d.config('selection', mode)
             d.c('SET', d.k('seq'), seq)
@@ -101,9 +121,11 @@ def test_numbers_of_a_pack(d):
             eq(got, want, (mode, seq))
 
 
-def test_change_of_selection_with_lanes(d):
+def test_selection_is_of_the_claim(d):
+    """A change of it moves nothing and holds from the next claim on."""
     d.add(*[job(priority=1)] * 9, *[job(priority=2)] * 9, job(),
           *[job(priority=1)] * 9)
+    before = [d.lane(p) for p in range(3)]
     d.config('selection', 'fifo')
     d.add(*[job(priority=1)] * 9)
     eq(ids(d.claim('email', 12)), list(range(1, 13)))
@@ -111,29 +133,77 @@ def test_change_of_selection_with_lanes(d):
     eq(ids(d.claim('email', 10)), list(range(37, 27, -1)))
     d.add(*[job(priority=2)] * 9)
     d.config('selection', 'priority')
+    eq([d.lane(p) for p in (0, 1)], [before[0], ['20 8']])
     eq(ids(d.claim('email', 99)), list(range(13, 19)) + list(range(38, 47))
        + list(range(20, 28)) + [19])
-    eq([ready(d, m) for m in 'pfl'], [[], [], []])
+    eq(d.lanes(), [])
 
 
-def test_selection_back_before_anything_moved(d):
-    d.config('selection', 'lifo')
-    d.add(*[job()] * 9)
-    d.add(job())
-    d.config('selection', 'fifo')
-    d.add(*[job()] * 9)
-    d.config('selection', 'lifo')
-    d.claim('none', 1)
-    eq(ids(d.claim('email', 12)), list(range(19, 7, -1)))
+def test_best_of_all_handlers(d):
+    """More slots than jobs asked for: from lane to lane, by place."""
+    d.add(job('a', priority=9), job('a', priority=1), job('b', priority=5),
+          job('b', priority=5), job('c', priority=0))
+    eq(ids(d.claim('a', 2, 'b', 2, 'c', 2, total=4)), [1, 3, 4, 2])
+    assert d.marked('c')
+    eq(d.lanes('a'), [])
+    d.c('FLUSHALL')
+    for _ in range(3):
+        for h in 'abc':
+            d.add(*[job(h)] * 10)
+    eq(ids(d.claim('a', 50, 'b', 50, 'c', 50, total=25)), list(range(1, 26)))
+    eq(ids(d.claim('a', 3, 'b', 50, 'c', 50, total=30)),
+       list(range(26, 34)) + list(range(41, 61)) + [71, 72])
 
 
-def test_evicted_before_they_are_moved(d):
-    d.config('selection', 'fifo')
-    d.add(*[job()] * 5)
-    d.c('DEL', d.k('j:2'), d.k('j:3'))
-    d.config('selection', 'priority')
-    eq(ids(d.claim('email', 9)), [1, 4, 5])
-    eq((d.waiting(), d.s.probe()[0]), (0, 0))
+def test_lanes_of_one_priority_take_turns(d):
+    """Also where a lane of a lower one was looked at before them."""
+    d.add(job('low'), *[job(h, priority=5) for h in 'ab' * 4])
+    for wants in (('low', 1, 'a', 9, 'b', 9), ('a', 9, 'low', 1, 'b', 9),
+                  ('b', 9, 'a', 9, 'low', 1)):
+        got = d.claim(*wants)
+        eq(ids(got), list(range(2, 10)) + [1], wants)
+        release(d, got)
+
+
+def test_every_other_job_anothers(d):
+    d.add(*[job('h%d' % (i % 7)) for i in range(700)])
+    wants = sum([['h%d' % i, 100] for i in range(7)], [])
+    eq(ids(d.claim(*wants, total=650)), list(range(1, 651)))
+
+
+def test_free_slots_limit(d):
+    d.add(*[job('a') for _ in range(5)], *[job('b') for _ in range(5)])
+    eq(ids(d.claim('a', 2, 'b', 9, total=6)), [1, 2, 6, 7, 8, 9])
+
+
+def test_most_of_one_claim(d):
+    d.add(*[job()] * 1500)
+    eq(ids(d.claim('email', 2000, total=2000)), list(range(1, 1001)))
+
+
+def test_many_priorities(d):
+    want = []
+    for priority in (0, 50, 100):
+        first = d.add(*[job(priority=priority)] * 30)
+        want = list(range(first, first + 30)) + want
+    got = d.claim('email', 7)
+    eq(ids(got), want[:7])
+    release(d, got)
+    eq(ids(d.claim('email', 50)), want[:50])
+    eq(ids(d.claim('email', 50)), want[50:])
+
+
+def test_packs_by_the_hundred(d):
+    """More than are read at once, of one job each."""
+    d.add(*[job('ab'[i % 2]) for i in range(1000)])
+    for mode in MODES:
+        d.config('selection', mode)
+        got = ids(d.claim('a', 150))
+        eq(len(d.lane(0, 'a')), 350)
+        step = -1 if mode == 'lifo' else 1
+        eq(got, list(range(got[0], got[0] + step * 300, 2 * step)), mode)
+        d.c('FLUSHALL')
+        d.add(*[job('ab'[i % 2]) for i in range(1000)])
 
 
 def test_cancelled_and_deleted_in_a_lane(d):
@@ -141,13 +211,21 @@ def test_cancelled_and_deleted_in_a_lane(d):
     eq([d.s.cancel(i, 0) for i in (1, 2, 9)], [0] * 3)
     eq([d.s.cancel(i, 0) for i in (1, 2, 9)], [1] * 3)
     eq([d.s.delete(i) for i in (3, 9, 20)], [0] * 3)
-    eq((d.waiting(), d.stat('stale:email')), (15, 5))
-    eq(d.s.stats()[24], 15)
+    eq((d.waiting(), d.s.stats()[24], d.lane()), (15, 15, ['1 20']))
     eq(ids(d.claim('email', 3)), [4, 5, 6], 'as many as asked for')
-    eq(d.stat('stale:email'), 2)
+    eq(d.lane(), ['7', '8', *['%d' % i for i in (10, 11, 12)], '13 8'],
+       'some were looked at')
     eq(ids(d.claim('email', 99)), [7, 8] + list(range(10, 20)))
-    eq((d.waiting(), d.stat('stale:email'), d.running()), (0, 0, 15))
-    eq((ready(d), lane(d), d.state(1)), ([], [], 'C'))
+    eq((d.waiting(), d.running(), d.lanes(), d.state(1)), (0, 15, [], 'C'))
+
+
+def test_cancelled_after_it_was_given_back(d):
+    """Its run says so, as the run of one that never ran does."""
+    d.add(*[job()] * 3)
+    release(d, d.claim('email', 3))
+    eq((d.s.cancel(1, 0), d.s.delete(2)), (0, 0))
+    eq(ids(d.claim('email', 3)), [3])
+    eq((d.waiting(), d.running(), d.lanes()), (0, 1, []))
 
 
 def test_all_of_a_lane_cancelled(d):
@@ -156,25 +234,31 @@ def test_all_of_a_lane_cancelled(d):
     for i in range(1, 2501):
         d.s.cancel(i, 0)
     eq(d.waiting(), 9)
-    calls = 1
-    got = d.claim('email', 4)
-    while not got:
-        assert d.marked()
-        got = d.claim('email', 4)
-        calls += 1
-    eq((ids(got), calls), ([2501, 2502, 2503, 2504], 1))
-    eq(d.stat('stale:email'), 0)
+    eq(ids(d.claim('email', 4)), [2501, 2502, 2503, 2504])
+    eq(d.lane(), ['%d' % i for i in range(2505, 2510)])
+
+
+def test_only_cancelled_ones(d):
+    d.add(*[job()] * 3)
+    for i in (1, 2, 3):
+        d.s.cancel(i, 0)
+    eq((d.claim('email', 9), d.lanes(), d.waiting()), ([], [], 0))
+    d.unmark()
+    d.add(job())
+    assert d.marked(), 'the lane was empty'
 
 
 def test_looks_are_bounded(d):
-    d.add(*[job()] * 9000)
-    d.add(job())
-    for at in range(1, 9001, 1000):
-        d.c('DEL', *[d.k('j:%d' % i) for i in range(at, at + 1000)])
+    most = tmq.LIMITS['LOOK_MAX']
+    d.add(*[job()] * 4000)
+    d.add(*[job()] * 5000)
+    for i in range(1, most + 501):
+        d.s.cancel(i, 0)
     d.unmark()
-    eq((d.claim('email', 1), d.marked()), ([], True))
-    eq(ids(d.claim('email', 1)), [9001])
-    eq(d.waiting(), 0, 'evicted ones do not count')
+    between(50, d.commands(lambda: eq(d.claim('email', 1), [])), 300)
+    assert d.marked()
+    eq(d.waiting(), 8500 - most)
+    eq(ids(d.claim('email', 1)), [most + 501])
 
 
 def test_looks_are_cheap(d):
@@ -187,38 +271,36 @@ def test_looks_are_cheap(d):
             d.s.cancel(i, 0) if i % 2 else d.s.delete(i)
     got = []
     between(1, d.commands(lambda: got.extend(d.claim(*wants, total=1)),
-                          'mget'), 2)
-    eq((ids(got), d.stat('stale:h0')), ([291], 0))
+                          'mget'), 15)
+    eq(ids(got), [291])
     got = d.claim(*wants, total=5)
     eq(ids(got), [292, 293, 294, 295, 591])
+    eq([d.waiting(h) for h in handlers[:3]], [5, 9, 10])
 
 
-def test_looks_at_cancelled_are_bounded(d):
-    d.add(*[job()] * 5500)
-    for i in range(1, 5201):
-        d.s.cancel(i, 0)
-    d.unmark()
-    between(100, d.commands(lambda: eq(d.claim('email', 1), [])), 300)
-    between(100, d.stat('stale:email'), 200)
-    eq(d.waiting(), 300)
-    assert d.marked()
-    eq(ids(d.claim('email', 1)), [5201])
-
-
-def test_evicted_members_are_not_looked_at_one_by_one(d):
-    for i in range(1, 41):
-        d.add(job('h%d' % (i % 4), payload=b'x'))
-    d.c('DEL', *[d.k('j:%d' % i) for i in range(1, 37)])
-    wants = sum([['h%d' % i, 4] for i in range(4)], [])
-    got = []
-    between(1, d.commands(lambda: got.extend(d.claim(*wants, total=1)),
-                          'mget'), 2)
-    eq(ids(got), [37])
-    eq(ids(d.claim(*wants)), [40, 38, 39])
-    eq([d.waiting('h%d' % i) for i in range(4)], [0] * 4)
-    d.add(job('a'), job('a'), job('b'))
-    d.c('DEL', d.k('j:41'))
-    eq(ids(d.claim('a', 9, 'b', 9, total=1)), [42])
+def test_what_was_selected_ahead_goes_back(d):
+    """To its place, in every mode; also what has run."""
+    for mode in MODES:
+        for ran in (0, 1):
+            d.c('FLUSHALL')
+            d.config('selection', mode)
+            d.add(*[job('ab'[i % 2]) for i in range(40)])
+            if ran:
+                d.config('selection', 'priority')
+                release(d, d.claim('a', 99, 'b', 99))
+                d.config('selection', mode)
+            for i in list(range(1, 8)) + list(range(34, 41)):
+                d.s.cancel(i, 0) if i % 3 else d.s.delete(i)
+            want, got = list(range(8, 34)), []
+            if mode == 'lifo':
+                want.reverse()
+            while len(got) < 26:
+                some = ids(d.claim('a', 2, 'b', 2, total=2))
+                eq(len(some), 2)
+                got += some
+            eq(got, want, (mode, ran))
+            eq((d.claim('a', 1, 'b', 1), d.lanes('a'), d.lanes('b')),
+               ([], [], []))
 
 
 def test_cancelled_of_several_handlers(d):
@@ -233,90 +315,58 @@ def test_cancelled_of_several_handlers(d):
        list(range(3, 11)) + list(range(16, 21)) + list(range(27, 31)))
 
 
-def test_too_much_for_a_reply(d):
-    """What goes back is a member of its own; what was cancelled stays out."""
-    d.add(*[job(payload=b'x' * 167000)] * 150)
-    eq((d.s.cancel(120, 0), d.s.delete(130)), (0, 0))
-    eq(ids(d.claim('email', 150)), list(range(1, 101)))
-    eq((len(ready(d)), lane(d), d.waiting()), (48, [], 48))
-    eq(d.stat('stale:email'), 0)
-    assert d.marked()
-    got = ids(d.claim('email', 99))
-    eq(got, [i for i in range(101, 151) if i not in (120, 130)])
+def test_evicted(d):
+    """A record that is gone is dropped; one without its run begins anew."""
+    d.add(*[job() for _ in range(4)])
+    release(d, d.claim('email', 2))
+    d.c('DEL', d.k('j:1'), d.k('j:3'), d.k('r:2'))
+    eq([x[::2] for x in d.claim('email', 9)], [(2, 0), (4, 0)])
+    eq((d.lanes(), d.leased()), ([], 2))
 
 
-def test_best_of_all_with_lanes(d):
-    """More slots than jobs asked for: handlers' lanes, line by line."""
-    for _ in range(3):
-        for h in 'abc':
-            d.add(*[job(h)] * 10)
-    got = ids(d.claim('a', 50, 'b', 50, 'c', 50, total=25))
-    eq(got, list(range(1, 26)))
-    got = ids(d.claim('a', 3, 'b', 50, 'c', 50, total=30))
-    eq(got, list(range(26, 34)) + list(range(41, 61)) + [71, 72])
+def test_a_lane_that_is_gone(d):
+    """A worker is not woken for it over and over."""
+    d.add(job())
+    d.c('DEL', d.k('h:email:lane:000'))
+    d.unmark()
+    eq((d.claim('email', 5), d.marked()), ([], False))
+    eq(d.card('h:email:ready'), 0)
 
 
-def test_many_priorities_and_singles(d):
-    """Lanes of all priorities, and members between them."""
-    want = []
-    for priority in (0, 50, 100):
-        first = d.add(*[job(priority=priority)] * 30)
-        want = list(range(first, first + 30)) + want
-    got = d.claim('email', 7)
-    eq(ids(got), want[:7])
-    d.s.release(*[x for i, t, _, _ in got for x in (i, t)])
-    eq(ids(d.claim('email', 50)), want[:50])
-    eq(ids(d.claim('email', 50)), want[50:])
+def test_promotion_order(d):
+    """By their times, behind the newest job."""
+    far = ms() + HOUR
+    d.add(job(due=far + 3), job(due=far + 1), job('b', due=far + 2),
+          job(priority=5, due=far + 9), job())
+    d.unmark(), d.unmark('b')
+    d.expire('scheduled', 2, 3, 1, 4)
+    got = d.claim('email', 9)
+    eq(ids(got), [4, 5, 2, 1])
+    assert d.marked('b'), 'another handler\'s job came due'
+    eq((d.stat('sch:email'), d.stat('sch:b')), (0, 0))
+    eq(d.lane(0, 'b'), ['3 1 5.5'])
+    d.add(job('c'))
+    d.config('selection', 'fifo')
+    eq(ids(d.claim('c', 1, 'b', 1)), [3, 6])
 
 
-def test_oldest_in_a_lane(d):
-    for mode in ('priority', 'fifo', 'lifo'):
-        d.c('FLUSHALL')
-        d.config('selection', mode)
-        d.add(*[job()] * 20)
-        for i in range(1, 21):
-            d.c('SETRANGE', d.k('j:%d' % i), 13, '%013d' % (1000 + i))
-        d.s.cancel(1, 0), d.s.delete(2)
-        x = d.s.stats()
-        eq(x[31:38], [b'email', 20, 18, 0, 0, 0, 1003], mode)
+def test_promotion_is_bounded(d):
+    far = ms() + HOUR
+    d.add(*[job(due=far) for _ in range(2500)])
+    d.expire('scheduled', *range(1, 2501))
+    for left in (1500, 500, 0, 0):
+        d.claim('email', 1)
+        eq(d.card('scheduled'), left)
+        assert (d.head[1] > 0) == (left > 0), 'due again at once'
 
 
-def test_oldest_of_many_handlers(d):
-    """Each has one, however many there are."""
-    for mode in ('priority', 'fifo', 'lifo'):
-        d.c('FLUSHALL')
-        d.config('selection', mode)
-        for h in range(700):
-            name = 'h%d' % h
-            d.add(*[job(name)] * JOBS, *[job(name, priority=1)] * JOBS)
-        x = d.s.stats()
-        eq((x[29], [x[31 + 7 * q] for q in range(700)
-                    if x[37 + 7 * q] == 0]), (700, []), mode)
-
-
-def test_oldest_among_many_that_are_gone(d):
-    """Looks are bounded; then the next job has to do."""
-    for mode in ('priority', 'fifo', 'lifo'):
-        d.c('FLUSHALL')
-        d.config('selection', mode)
-        for h in range(3):
-            first = d.add(*sum([[job('h%d' % h, priority=p)] * 102
-                                for p in range(101)], []))
-            for p in range(101):
-                at = first + 102 * p
-                d.c('DEL', *[d.k('j:%d' % i) for i in range(at, at + 101)])
-        x = []
-        between(300, d.commands(lambda: x.extend(d.s.stats())), 9000)
-        eq(x[29], 3)
-
-
-def test_oldest_behind_cancelled_ones(d):
-    d.add(*[job()] * 150)
-    for i in range(1, 131):
-        d.s.cancel(i, 0)
-    for i in range(1, 151):
-        d.c('SETRANGE', d.k('j:%d' % i), 13, '%013d' % (1000 + i))
-    for mode in ('priority', 'fifo', 'lifo'):
-        d.config('selection', mode)
-        d.claim('none', 1)
-        eq(d.s.stats()[31:38], [b'email', 150, 20, 0, 0, 0, 1101], mode)
+def test_woken(d):
+    """Only who may have taken a marker puts it back, also without slots."""
+    for total in (0, 1, 5):
+        for woken in (0, 1):
+            d.c('FLUSHALL')
+            d.add(job('a'), job('b'), job('b'), job('b'))
+            d.unmark('a'), d.unmark('b')
+            got = d.claim('a', 0, 'b', 2, 'c', 0, total=total, woken=woken)
+            eq(ids(got), [2, 3][:total])
+            eq([d.marked(h) for h in 'abc'], [woken, woken, False])

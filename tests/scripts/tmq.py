@@ -20,6 +20,34 @@ PREFIX = b'{t}:'
 CALL_MAX_S = 60     # no call takes nearly as long; a script may never end
 
 
+def numbers_of(header):
+    """{name without TQ_: number, or (first, last)} of a header's #defines."""
+    out = {}
+    with open(os.path.join(ROOT, 'libtaskmq', header)) as f:
+        text = f.read().replace('\\\n', ' ')
+    for name, value in re.findall(r'^#define TQ_(\w+) +([(0-9][^/\n]*)', text,
+                                  re.M):
+        value = re.sub(r'TQ_(\w+)', lambda m: str(out[m[1]]),
+                       value.replace('LL', ''))
+        out[name] = eval(value, {'__builtins__': {}})
+    return out
+
+
+LIMITS = numbers_of('tq_limits.h')
+LAYOUT = numbers_of('tq_layout.h')
+
+
+def field(record, name):
+    """A field of a record or of a run, by its name in tq_layout.h."""
+    first, last = LAYOUT[name]
+    return record[first - 1:last]
+
+
+def at(name):
+    """Where a field begins, for SETRANGE."""
+    return LAYOUT[name][0] - 1
+
+
 class RedisError(Exception):
     pass
 
@@ -128,33 +156,14 @@ def text_of(name):
                           stdout=subprocess.PIPE).stdout
 
 
-LANE_BOUNDS = re.compile(rb'(LANE_JOBS, LANE_MEMBERS *= *)\d+, *\d+')
-
-SHARED_JOBS = re.compile(rb'(SHARED_JOBS *= *)\d+')
-
-# members of a lifo set that stats reads at once: more than there are lanes
-TAIL = re.compile(rb'(TAIL, TAIL_HOPS *= *)\d+')
-
-
 class Scripts:
     """s.claim(…) runs a script on the prefix; s.sha['claim'] names it."""
 
-    def __init__(self, client, lanes=None):
-        """lanes: other bounds for enqueue's use of lanes; then all claims
-        share their leases, and stats looks at few members at once."""
+    def __init__(self, client):
         self.c = client
         self.sha = {}
         for name in NAMES:
             text = text_of(name)
-            if lanes and name == 'enqueue':
-                was, text = text, LANE_BOUNDS.sub(b'\\g<1>%d, %d' % lanes, text)
-                assert was != text
-            if lanes and name == 'claim':
-                was, text = text, SHARED_JOBS.sub(b'\\g<1>1', text)
-                assert was != text
-            if lanes and name == 'stats':
-                was, text = text, TAIL.sub(b'\\g<1>6', text)
-                assert was != text
             self.sha[name] = hashlib.sha1(text).hexdigest()
             loaded = client('SCRIPT', 'LOAD', text)
             assert loaded.decode() == self.sha[name], name
@@ -179,16 +188,20 @@ def outcomes(reply):
 
 
 def job(handler='email', payload=b'{}', due=0, priority=0, policy='f',
-        retries='t--', options=''):
+        retries='t--', options='', aside=''):
     """The two arguments of one job in an enqueue call. options: as they stand
-    in the header, e.g. ' k=60 i=5'."""
-    kind = 'p' if ' i=' in options else 'o' if options else '-'
-    head = '1%s %03d %s %3s ' % (kind, priority, policy, retries)
-    assert len(head) == 13, head
+    in the header, e.g. ' k=60 i=5'. aside: the payload is in b:<aside>."""
     if isinstance(payload, str):
         payload = payload.encode()
+    if aside:
+        options += ' b=%d' % len(payload)
+        payload = b''
+    kind = 'p' if ' i=' in options else 'o' if options else '-'
+    head = '1%s %03d %s %3s ' % (kind, priority, policy, retries)
+    assert len(head) == LAYOUT['JOB_HEAD'][1], head
     tail = b' ' + (handler + options).encode() + b'\n' + payload
-    return ('%s%s %s' % (head, due, handler), tail)
+    return ('%s%s%s %s' % (head, due, '@' if aside else '', handler),
+            aside.encode() + tail)
 
 
 def completed(items):

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -70,7 +71,8 @@ add_job(const tq_job_t *job)
     tq_enqueue_t  e;
 
     memset(&e, 0, sizeof(e));
-    assert_int_equal(tq_enqueue_add(&e, str(""), str(""), 0, 0, job, 1), 0);
+    assert_int_equal(tq_enqueue_add(&e, &ns, str(""), str(""), 0, 0, job, 1),
+        0);
     assert_int_equal(
         tq_enqueue_result(run(tq_enqueue_call(&e, &ns, NULL, NULL)), 0, &id),
         0);
@@ -110,28 +112,62 @@ exists(int64_t id)
 }
 
 
+/* A token that was not used before. */
+tq_token_t
+token_of(const char *worker)
+{
+    char             text[TQ_LEASE_TOKEN_LEN + 1];
+    tq_token_t       token;
+    static unsigned  number;
+
+    assert_int_equal(snprintf(text, sizeof(text), "%012x%s", ++number, worker),
+        TQ_LEASE_TOKEN_LEN);
+    memcpy(token.t, text, TQ_LEASE_TOKEN_LEN);
+
+    return token;
+}
+
+
+/* A heartbeat of a worker that holds the n jobs of o. */
+const redisReply *
+beat(const char *worker, int all, const tq_outcome_t *o, unsigned n)
+{
+    tq_heartbeat_t  b;
+
+    memset(&b, 0, sizeof(b));
+    b.worker_id = worker;
+    b.worker_name = "host:1";
+    b.info = str("{}");
+    b.lease_ms = 30000;
+    b.all = all;
+
+    return run(tq_extend_call(&ns, &b, o, n, NULL, NULL));
+}
+
+
 /* Claims up to n jobs of one handler; returns how many. */
 unsigned
 claim(const char *worker, const char *handler, int64_t lease_ms, unsigned n,
     tq_claimed_t *out)
 {
     unsigned          i;
+    tq_token_t        token = token_of(worker);
     tq_claim_head_t   head;
     tq_claim_want_t   want = { str(handler), n };
     const redisReply  *reply;
 
-    reply = run(tq_claim_call(&ns, worker, "host:1", lease_ms, n, &want, 1,
-        NULL, NULL));
+    reply = run(tq_claim_call(&ns, &token, "host:1", lease_ms, n, 0, &want,
+        1, NULL, NULL));
     assert_int_equal(tq_claim_head(reply, &head), 0);
     assert_true(head.now_ms > 1700000000000);
     assert_true(head.jobs <= n);
 
     for (i = 0; i < head.jobs; i++) {
-        assert_int_equal(tq_claim_job(reply, worker, i, &out[i]), 0);
+        assert_int_equal(tq_claim_job(reply, &token, i, &out[i]), 0);
     }
-    assert_int_equal(tq_claim_job(reply, worker, i, &out[0]), -1);
+    assert_int_equal(tq_claim_job(reply, &token, i, &out[0]), -1);
     if (i != 0) {
-        assert_int_equal(tq_claim_job(reply, worker, 0, &out[0]), 0);
+        assert_int_equal(tq_claim_job(reply, &token, 0, &out[0]), 0);
     }
 
     return head.jobs;

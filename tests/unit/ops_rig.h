@@ -44,6 +44,14 @@ int64_t add(const char *handler, const char *payload);
 tq_job_info_t get(int64_t id);
 int exists(int64_t id);
 
+/* A lease token of worker that was not used before. */
+tq_token_t token_of(const char *worker);
+
+/* The reply to a heartbeat of a worker that holds the n jobs of o; all: and
+ * none besides. */
+const redisReply *beat(const char *worker, int all, const tq_outcome_t *o,
+    unsigned n);
+
 /* Claims up to n jobs of one handler; returns how many. */
 unsigned claim(const char *worker, const char *handler, int64_t lease_ms,
     unsigned n, tq_claimed_t *out);

@@ -160,8 +160,8 @@ fake_close(fake_t *f)
 }
 
 
-int
-fake_call_for(fake_t *f, const char *name, int kind, const char *arg,
+tq_call_t *
+fake_make(fake_t *f, const char *name, int kind, const char *arg,
     int64_t timeout_ms)
 {
     tq_call_t     *call;
@@ -189,14 +189,24 @@ fake_call_for(fake_t *f, const char *name, int kind, const char *arg,
     }
 
     if (call == NULL) {
-        return -1;
+        return NULL;
     }
 
     tq_call_args(call, arg);
     call->timeout_ms = timeout_ms;
     call->wait = ((kind & FAKE_WAIT) != 0);
 
-    return tq_redis_call(f->r, call, f->now);
+    return call;
+}
+
+
+int
+fake_call_for(fake_t *f, const char *name, int kind, const char *arg,
+    int64_t timeout_ms)
+{
+    tq_call_t  *call = fake_make(f, name, kind, arg, timeout_ms);
+
+    return call == NULL ? -1 : tq_redis_call(f->r, call, f->now);
 }
 
 

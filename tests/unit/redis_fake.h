@@ -64,6 +64,10 @@ int fake_call(fake_t *f, const char *name, int kind, const char *arg);
 int fake_call_for(fake_t *f, const char *name, int kind, const char *arg,
     int64_t timeout_ms);
 
+/* The same, and not handed over. */
+tq_call_t *fake_make(fake_t *f, const char *name, int kind, const char *arg,
+    int64_t timeout_ms);
+
 /* What is done inside the callback of the call made last. */
 void fake_then(fake_t *f, void (*then)(fake_t *f));
 

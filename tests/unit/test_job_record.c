@@ -2,19 +2,16 @@
 
 #include "unit.h"
 #include "fail_alloc.h"
+#include "records.h"
 #include "tq_job.h"
+#include "tq_layout.h"
 
-/* The examples of docs/redis-schema.md. */
-#define HEAD    "1- 010 f t-- 1763800000000 email\n"
+#define HEAD    RECORD_HEAD
 #define RECORD  HEAD "{\"to\":\"a@example.org\"}"
-#define TOKEN   "00000000001f9c0ffee012345678"
-#define APART   "-0000000000000042"
-#define SHARED_RUN(shared, letter, attempts, crashes, runs, finished, len)    \
-    letter TOKEN shared "1763800000123 " APART " " attempts " " crashes " "   \
-    runs " " finished " " len " host:4242\n" HEAD
-#define RUN(letter, attempts, crashes, runs, finished, len)                   \
-    SHARED_RUN(" ", letter, attempts, crashes, runs, finished, len)
-#define NEVER   "0000000000000"
+#define NEVER   RUN_NEVER
+#define RUN(state, attempts, crashes, runs, finished, len)                    \
+    RUN_TEXT(state, finished, RUN_TOKEN, RUN_STARTED, attempts, crashes,      \
+        runs, len, "host:4242")
 
 static tq_job_info_t  info;
 
@@ -124,6 +121,77 @@ test_options(void **state)
         "\"crashes\":0}");
 }
 
+/* The payload may be apart, and not read: then there is none. */
+static void
+test_aside(void **state)
+{
+    (void) state;
+
+    assert_int_equal(decode("1o 010 f t-- 1763800000000 email b=1025\n", "",
+        0), 0);
+    assert_int_equal(info.job.aside_bytes, 1025);
+    assert_int_equal(info.job.payload.len, 0);
+    assert_job("{\"id\":42,\"status\":\"PENDING\",\"handler\":\"email\","
+        "\"priority\":10,\"payload\":null,\"result\":null,"
+        "\"error_log\":null,\"retries\":0,\"runs\":0,"
+        "\"retry_policy\":\"fixed\",\"max_retries\":null,\"timeout\":null,"
+        "\"retention_seconds\":null,\"interval_seconds\":null,"
+        "\"created_at\":\"2025-11-22T08:26:40.000Z\",\"scheduled_for\":null,"
+        "\"started_at\":null,\"finished_at\":null,\"worker\":null,"
+        "\"crashes\":0}");
+
+    assert_int_equal(decode("1p 010 f t-- 1763800000000 email t=7 i=5 b=7\n"
+        "{\"a\":1}", "", 0), 0);
+    assert_int_equal(info.job.aside_bytes, 7);
+    assert_int_equal(info.job.timeout_s, 7);
+    assert_true(tq_str_eq(info.job.payload, "{\"a\":1}"));
+
+    assert_int_equal(decode(RECORD, "", 0), 0);
+    assert_int_equal(info.job.aside_bytes, 0);
+}
+
+/* What these tests write stands where the table says. */
+static void
+assert_at(const char *record, size_t at, size_t len, const char *text)
+{
+    assert_int_equal(strlen(text), len);
+    assert_memory_equal(record + at, text, len);
+}
+
+#define ASSERT_AT(record, field, text)                                        \
+    assert_at(record, TQ_AT(field), TQ_LEN(field), text)
+
+static void
+test_layout(void **state)
+{
+    static const char  run[] = RUN("S", "002", "1", "0000000003",
+        "1763800001000", "00006") "errors[1]";
+
+    (void) state;
+
+    ASSERT_AT(RECORD, TQ_JOB_VERSION, "1");
+    ASSERT_AT(RECORD, TQ_JOB_KIND, "-");
+    ASSERT_AT(RECORD, TQ_JOB_PRIORITY, "010");
+    ASSERT_AT(RECORD, TQ_JOB_POLICY, "f");
+    ASSERT_AT(RECORD, TQ_JOB_RETRIES, "t--");
+    ASSERT_AT(RECORD, TQ_JOB_HEAD, "1- 010 f t-- ");
+    ASSERT_AT(RECORD, TQ_JOB_CREATED, RECORD_CREATED);
+    ASSERT_AT(RECORD, TQ_JOB_HANDLER, "e");
+
+    ASSERT_AT(run, TQ_RUN_VERSION, "1");
+    ASSERT_AT(run, TQ_RUN_STATE, "S");
+    ASSERT_AT(run, TQ_RUN_FINISHED, "1763800001000");
+    ASSERT_AT(run, TQ_RUN_COUNTER, "00000000001f");
+    ASSERT_AT(run, TQ_RUN_WORKER, RUN_WORKER);
+    ASSERT_AT(run, TQ_RUN_TOKEN, RUN_TOKEN);
+    ASSERT_AT(run, TQ_RUN_STARTED, RUN_STARTED);
+    ASSERT_AT(run, TQ_RUN_ATTEMPTS, "002");
+    ASSERT_AT(run, TQ_RUN_CRASHES, "1");
+    ASSERT_AT(run, TQ_RUN_RUNS, "0000000003");
+    ASSERT_AT(run, TQ_RUN_ERROR_LEN, "00006");
+    ASSERT_AT(run, TQ_RUN_NAME, "h");
+}
+
 static void
 test_run(void **state)
 {
@@ -160,9 +228,9 @@ test_run(void **state)
         "\"result\":[1.10, null]}");
 
     /* no worker yet: a job that was cancelled before its first run */
-    assert_int_equal(decode(RECORD, "C0000000000000000000000000000 " NEVER " "
-        "0000000000000000p 000 0 0000000000 1763800001000 00000 \n" HEAD, 0),
-        0);
+    assert_int_equal(decode(RECORD, RUN_TEXT("C", "1763800001000",
+        "0000000000000000000000000000", NEVER, "000", "0", "0000000000",
+        "00000", ""), 0), 0);
     assert_int_equal(info.state, TQ_STATE_CANCELLED);
     assert_int_equal(info.worker.len, 0);
     assert_int_equal(info.started_ms, 0);
@@ -276,6 +344,16 @@ test_bad_records(void **state)
         "1o 010 f t-- 1763800000000 email t=99999999999999999999999999\n{}",
         "1o 010 f t-- 1763800000000 email t=5 \n{}",
         "1o 010 f t-- 1763800000000 email  t=5\n{}",
+        "1- 010 f t-- 1763800000000 email b=2\n{}",
+        "1o 010 f t-- 1763800000000 email b=0\n{}",
+        "1o 010 f t-- 1763800000000 email b=\n{}",
+        "1o 010 f t-- 1763800000000 email b=2 b=2\n{}",
+        "1o 010 f t-- 1763800000000 email b=3\n{}",
+        "1o 010 f t-- 1763800000000 email b=2\n{} ",
+        "1o 010 f t-- 1763800000000 email b=2\n{",
+        "1o 010 f t-- 1763800000000 email b=2\n[]",
+        "1o 010 f t-- 1763800000000 email b=-2\n{}",
+        "1o 010 f t-- 1763800000000 email t=5\n",
     };
 
     (void) state;
@@ -367,7 +445,8 @@ test_damage(void **state)
     size_t             i, j;
     static const char  bytes[] = "\0\n 0-9aR{}\xff";
     static const char  record[] =
-        "1p 010 f t-- 1763800000000 email t=30 k=60 i=5 s=17\n{\"a\":{}}";
+        "1p 010 f t-- 1763800000000 email t=30 k=60 i=5 s=17 b=8\n"
+        "{\"a\":{}}";
     static const char  run[] =
         RUN("S", "002", "1", "0000000003", "1763800001000", "00006")
         "errors[1]";
@@ -402,10 +481,18 @@ test_damage(void **state)
         "99999") "abc", 0), -1);
     assert_int_equal(decode(RECORD, RUN("X", "001", "0", "0000000000", NEVER,
         "00000"), 0), -1);
-    assert_int_equal(decode(RECORD, SHARED_RUN("+", "R", "001", "0",
-        "0000000000", NEVER, "00000"), 0), 0);
-    assert_int_equal(decode(RECORD, SHARED_RUN("-", "R", "001", "0",
-        "0000000000", NEVER, "00000"), 0), -1);
+    /* another version; each blank is one */
+    memcpy(copy, run, sizeof(run));
+    assert_int_equal(decode(RECORD, copy, 0), 0);
+    copy[TQ_AT(TQ_RUN_VERSION)] = '2';
+    assert_int_equal(decode(RECORD, copy, 0), -1);
+    for (i = 0; i < TQ_AT(TQ_RUN_NAME); i++) {
+        if (run[i] == ' ') {
+            memcpy(copy, run, sizeof(run));
+            copy[i] = '+';
+            assert_int_equal(decode(RECORD, copy, 0), -1);
+        }
+    }
     assert_int_equal(decode(RECORD, RUN("F", "0x1", "0", "0000000000", NEVER,
         "00000"), 0), -1);
 }
@@ -443,6 +530,8 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_record),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_aside),
+        cmocka_unit_test(test_layout),
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_bad_records),

@@ -1,7 +1,7 @@
 /*
  * test_ops_admin.c: what people and the HTTP side ask: list, stats, cancel,
- * retry, delete, replay, settings, the probe, the wake-up, the key for task
- * ids; on a real Redis (ops_rig.h).
+ * retry, delete, replay, settings, the probe, the wake-up;
+ * on a real Redis (ops_rig.h).
  */
 
 #include <setjmp.h>
@@ -353,15 +353,12 @@ probing(void **state)
 {
     int       noeviction, bytes, memory, kept;
     int64_t   waiting, workers;
-    tq_str_t  handler;
 
     (void) state;
 
-    handler = str("p");
     add("p", "{}");
     add("p", "{}");
-    run(tq_extend_call(&ns, W1, "host:1", str("{}"), &handler, 1, 30000, NULL,
-        0, NULL, NULL));
+    beat(W1, 0, NULL, 0);
 
     assert_int_equal(tq_probe_result(run(tq_probe_call(&ns, NULL, NULL)),
         &waiting, &workers, &noeviction), 0);
@@ -409,7 +406,8 @@ full_redis(void **state)
 
     job = job_of("full", "{}");
     memset(&e, 0, sizeof(e));
-    assert_int_equal(tq_enqueue_add(&e, str(""), str(""), 0, 0, &job, 1), 0);
+    assert_int_equal(tq_enqueue_add(&e, &ns, str(""), str(""), 0, 0, &job, 1),
+        0);
     reply = redis_loop_run(&loop, tq_enqueue_call(&e, &ns, NULL, NULL));
     assert_int_equal(tq_redis_err(reply), TQ_ERR_OOM);
 
@@ -452,23 +450,34 @@ waking(void **state)
 }
 
 
+/* A worker that has taken a marker, and leaves jobs, puts it back. */
 static void
-uuid_key(void **state)
+waking_others(void **state)
 {
-    unsigned char  first[32], second[32], got[32];
+    int                woken;
+    tq_str_t           handler, loud = str("loud");
+    tq_token_t         token;
+    tq_claim_head_t    head;
+    tq_claim_want_t    want = { loud, 1 };
 
     (void) state;
 
-    memset(first, 0, sizeof(first));
-    first[31] = 1;
-    memset(second, 0xff, sizeof(second));
+    for (woken = 1; woken >= 0; woken--) {
+        add("loud", "{}");
+        add("loud", "{}");
+        assert_int_equal(tq_wake_result(run(tq_wake_call(&ns, W1, &loud, 1,
+            5000, NULL, NULL)), &ns, &handler), 1);
 
-    assert_int_equal(tq_uuid_key_result(
-        run(tq_uuid_key_call(&ns, first, NULL, NULL)), got), 0);
-    assert_memory_equal(got, first, 32);
-    assert_int_equal(tq_uuid_key_result(
-        run(tq_uuid_key_call(&ns, second, NULL, NULL)), got), 0);
-    assert_memory_equal(got, first, 32);
+        token = token_of(W1);
+        assert_int_equal(tq_claim_head(run(tq_claim_call(&ns, &token, "host:1",
+            30000, 1, woken, &want, 1, NULL, NULL)), &head), 0);
+        assert_int_equal(head.jobs, 1);
+
+        assert_int_equal(tq_wake_result(run(tq_wake_call(&ns, W2, &loud, 1,
+            20, NULL, NULL)), &ns, &handler), woken);
+
+        claim_one(W1, "loud");
+    }
 }
 
 
@@ -483,7 +492,7 @@ main(void)
         ops_test("probe", probing),
         ops_test("full", full_redis),
         ops_test("wake", waking),
-        ops_test("uuid", uuid_key),
+        ops_test("wake-others", waking_others),
     };
 
     return cmocka_run_group_tests_name("ops_admin", tests, rig_setup,

@@ -21,10 +21,12 @@ enqueue_room(void **state)
     char          *payload, key[TQ_SUBJECT_MAX];
     size_t         len;
     tq_job_t       job;
+    tq_ns_t        ns;
     tq_enqueue_t   e;
 
     (void) state;
 
+    assert_int_equal(tq_ns_init(&ns, "room", 4), 0);
     memset(key, 'k', sizeof(key));
     memset(&job, 0, sizeof(job));
     memset(job.handler, 'h', TQ_HANDLER_MAX);
@@ -46,13 +48,13 @@ enqueue_room(void **state)
         job.payload = (tq_str_t) { payload, len };
 
         for (i = 0; i < 3; i++) {
-            assert_int_equal(tq_enqueue_add(&e, (tq_str_t) { key, len % 256 },
-                (tq_str_t) { key, sizeof(key) }, UINT64_MAX, 1, &job, 1), i);
+            assert_int_equal(tq_enqueue_add(&e, &ns,
+                (tq_str_t) { key, len % 256 }, (tq_str_t) { key, sizeof(key) },
+                UINT64_MAX, 1, &job, 1), i);
             assert_true(e.args.len <= e.args.cap);
         }
 
-        tq_buf_free(&e.args);
-        memset(&e, 0, sizeof(e));
+        tq_enqueue_drop(&e);
     }
 
     test_free(payload);

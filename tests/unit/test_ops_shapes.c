@@ -14,64 +14,21 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "records.h"
+#include "replies.h"
 #include "tq_ops.h"
 
 #define W1      "00000000000000a1"
-#define RECORD  "1- 010 f t-- 1763800000000 email\n{\"to\":\"a\"}"
-#define RUN     "R00000000001f" W1 " 1763800000123 " \
-                "6368371348078593p 001 0 0000000000 0000000000000 " \
-                "00002 host:4242\n1- 010 f t-- 1763800000000 email\nno[1]"
+#define RECORD  RECORD_HEAD "{\"to\":\"a\"}"
+#define ASIDE   "1o 010 f t-- 1763800000000 email t=7 b=5000\n"
+#define RUN     RUN_TEXT("R", RUN_NEVER, RUN_TOKEN, RUN_STARTED, "001", "0", \
+                    "0000000000", "00002", "host:4242") "no[1]"
 
-static tq_ns_t  ns;
+static tq_ns_t            ns;
+static const tq_token_t   token = { "00000000001f" W1 };
 
 /* 0 when the whole reply was understood. */
 typedef int (*decode_t)(const redisReply *reply);
-
-
-static redisReply *
-parse(const char *resp)
-{
-    void         *reply;
-    redisReader  *reader;
-
-    reader = redisReaderCreate();
-    assert_non_null(reader);
-    assert_int_equal(redisReaderFeed(reader, resp, strlen(resp)), REDIS_OK);
-    assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
-    assert_non_null(reply);
-    redisReaderFree(reader);
-
-    return reply;
-}
-
-
-/* RESP of an array of words: ":1" integer, "-" nil, else a string. */
-static redisReply *
-array(const char *const *words, size_t n)
-{
-    char         *text;
-    size_t        i, len;
-    redisReply   *reply;
-
-    text = test_malloc(65536);
-    len = (size_t) sprintf(text, "*%zu\r\n", n);
-
-    for (i = 0; i < n; i++) {
-        if (words[i][0] == ':') {
-            len += (size_t) sprintf(text + len, "%s\r\n", words[i]);
-        } else if (strcmp(words[i], "-") == 0) {
-            len += (size_t) sprintf(text + len, "$-1\r\n");
-        } else {
-            len += (size_t) sprintf(text + len, "$%zu\r\n%s\r\n",
-                strlen(words[i]), words[i]);
-        }
-    }
-
-    reply = parse(text);
-    test_free(text);
-
-    return reply;
-}
 
 
 static int
@@ -89,14 +46,14 @@ decode_claim(const redisReply *reply)
     tq_claimed_t     c;
     tq_claim_head_t  head;
 
-    if (tq_claim_job(reply, W1, 0, &c) == 0) {
+    if (tq_claim_job(reply, &token, 0, &c) == 0) {
         assert_in_range(c.id, 1, TQ_ID_MAX);
-        assert_memory_equal(c.token.t, "00000000001f" W1, TQ_LEASE_TOKEN_LEN);
+        assert_memory_equal(c.token.t, token.t, TQ_LEASE_TOKEN_LEN);
         assert_string_equal(c.job.handler, "email");
     }
 
-    return tq_claim_head(reply, &head) | tq_claim_job(reply, W1, 0, &c)
-           | tq_claim_job(reply, W1, 1, &c) | (head.jobs == 2 ? 0 : -1);
+    return tq_claim_head(reply, &head) | tq_claim_job(reply, &token, 0, &c)
+           | tq_claim_job(reply, &token, 1, &c) | (head.jobs == 2 ? 0 : -1);
 }
 
 
@@ -119,12 +76,33 @@ decode_reap(const redisReply *reply)
 
 
 static int
-decode_recover(const redisReply *reply)
+decode_extend(const redisReply *reply)
 {
-    int64_t   cursor;
+    int           more;
+    unsigned      n;
+    tq_verdict_t  v;
+
+    return tq_extend_result(reply, &n, &more) | tq_extend_verdict(reply, 0, &v)
+           | tq_extend_verdict(reply, 1, &v);
+}
+
+
+static int
+decode_sweep(const redisReply *reply)
+{
+    int       more;
     unsigned  n;
 
-    return tq_recover_result(reply, &cursor, &n);
+    return tq_sweep_result(reply, &n, &more);
+}
+
+
+static int
+decode_payload(const redisReply *reply)
+{
+    tq_str_t  payload;
+
+    return tq_payload_result(reply, 2, &payload) == 1 ? 0 : -1;
 }
 
 
@@ -233,6 +211,13 @@ decode_uuid(const redisReply *reply)
 }
 
 
+static int
+decode_open(const redisReply *reply)
+{
+    return tq_open_why(reply) == NULL ? 0 : -1;
+}
+
+
 #define STATS_ZEROS  ":0", ":0", ":0", ":0", ":0", ":0", ":0", ":0", ":0", \
                      ":0", ":0", ":0", ":0", ":0", ":0"
 
@@ -249,11 +234,12 @@ typedef struct {
 
 static const shape_t  shapes[] = {
     { "enqueue", decode_enqueue, 0, WORDS(":1", ":2", ":-3", ":1") },
-    { "claim", decode_claim, 0, WORDS(":1763800000000", ":0", "00000000001f",
-        "1", ":0", RECORD, "9007199254740991", ":999", RECORD) },
+    { "claim", decode_claim, 0, WORDS(":1763800000000", ":0", "1", ":0", RECORD,
+        "9007199254740991", ":999", ASIDE) },
     { "verdict", decode_verdict, 0, WORDS(":0", ":4") },
-    { "reap", decode_reap, 0, WORDS(":1763800000000", ":0", ":1", ":2", ":1") },
-    { "recover", decode_recover, 0, WORDS(":0", ":12") },
+    { "reap", decode_reap, 0, WORDS(":1763800000000", ":0", ":1", ":1") },
+    { "extend", decode_extend, 0, WORDS(":0", ":1", ":0", ":4") },
+    { "sweep", decode_sweep, 0, WORDS(":1000", ":1") },
     { "get", decode_get, 0, WORDS(RECORD, RUN, ":0") },
     { "list", decode_list, 0, WORDS(":5", "6", RECORD, RUN, ":0", "5", RECORD,
         "", ":1763800000000") },
@@ -280,7 +266,7 @@ good(void **state)
     (void) state;
 
     for (i = 0; i < SHAPES; i++) {
-        reply = array(shapes[i].words, shapes[i].n);
+        reply = reply_array(shapes[i].words, shapes[i].n);
         if (shapes[i].decode(reply) != 0) {
             fail_msg("%s: the good reply is refused", shapes[i].name);
         }
@@ -299,7 +285,7 @@ cut(void **state)
 
     for (i = 0; i < SHAPES; i++) {
         for (n = 0; n < shapes[i].n; n++) {
-            reply = array(shapes[i].words, n);
+            reply = reply_array(shapes[i].words, n);
 
             /* settings come in pairs and none need be there; a change is the
              * change alone */
@@ -337,8 +323,8 @@ replaced(void **state)
 
         for (n = 0; n < shapes[i].n; n++) {
             for (k = 0; k < sizeof(odds) / sizeof(odds[0]); k++) {
-                reply = array(words, shapes[i].n);
-                odd = parse(odds[k]);
+                reply = reply_array(words, shapes[i].n);
+                odd = reply_parse(odds[k]);
                 freeReplyObject(reply->element[n]);
                 reply->element[n] = odd;
 
@@ -368,24 +354,23 @@ extended(void **state)
 
     (void) state;
 
-    static const char *const  odd_claim[] = { ":1", ":0", "00000000001f",
-        "1", ":0" };
+    static const char *const  odd_claim[] = { ":1", ":0", "1", ":0" };
     static const char *const  odd_list[] = { ":0", "6", RECORD, RUN };
     static const char *const  workers[] = { ":1", ":0", ":0", ":0", ":0", ":0",
         ":0", ":0", ":0", STATS_ZEROS, ":0", ":0", ":0", ":0", ":0", ":0",
         ":2", "a", "1", ":1", "1", "2", "1", ":1", "1", ":7", ":8", ":9",
         ":5" };
 
-    reply = array(odd_claim, 5);
+    reply = reply_array(odd_claim, 4);
     assert_int_equal(tq_claim_head(reply, &head), -1);
     freeReplyObject(reply);
 
-    reply = array(odd_list, 4);
+    reply = reply_array(odd_list, 4);
     assert_int_equal(tq_list_head(reply, &cursor, &n), -1);
     freeReplyObject(reply);
 
     /* two workers take more room than the queue that is not there */
-    reply = array(workers, 42);
+    reply = reply_array(workers, 42);
     assert_int_equal(tq_stats_result(reply, &stats), 0);
     assert_int_equal(stats.workers, 2);
     assert_int_equal(stats.finished_bytes, 7);
@@ -394,7 +379,7 @@ extended(void **state)
     assert_int_equal(tq_stats_queue(reply, 0, &queue), -1);
     freeReplyObject(reply);
 
-    reply = array(workers, 43);
+    reply = reply_array(workers, 43);
     assert_int_equal(tq_stats_result(reply, &stats), -1);
     freeReplyObject(reply);
 }
@@ -418,7 +403,7 @@ numbers(void **state)
         { "1", 1 }, { "9007199254740991", TQ_ID_MAX }, { "-1", -1 },
         { "9007199254740992", 0 }, { "99999999999999999999", 0 }, { "", 0 },
         { "--1", 0 }, { "x", 0 }, { "1x", 0 }, { " 1", 0 }, { "1.0", 0 },
-        { "-4", 0 }, { "0", 0 }, { "+1", 0 },
+        { "-4", TQ_ENQUEUE_PAYLOAD }, { "-5", 0 }, { "0", 0 }, { "+1", 0 },
     };
     static const char *const  runs[] = { ":7", ":3", ":-2", ":2", ":10", "1" };
     static const int64_t      each[] = { 7, 8, 9, -2, -2, 10 };
@@ -429,9 +414,9 @@ numbers(void **state)
     words[1] = "1";
 
     for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        /* "-" alone is nil in array()'s words; here it is never alone */
+        /* "-" alone is nil in reply_array()'s words; here it is never alone */
         words[0] = texts[i].text;
-        reply = array(words, 2);
+        reply = reply_array(words, 2);
         v = 0;
         assert_int_equal(tq_enqueue_result(reply, 0, &v),
             texts[i].v != 0 ? 0 : -1);
@@ -439,7 +424,7 @@ numbers(void **state)
         freeReplyObject(reply);
     }
 
-    reply = array(runs, 6);
+    reply = reply_array(runs, 6);
     for (i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
         assert_int_equal(tq_enqueue_result(reply, (unsigned) i, &v), 0);
         assert_int_equal(v, each[i]);
@@ -447,16 +432,16 @@ numbers(void **state)
     assert_int_equal(tq_enqueue_result(reply, (unsigned) i, &v), -1);
     freeReplyObject(reply);
 
-    reply = array(past, 2);
+    reply = reply_array(past, 2);
     assert_int_equal(tq_enqueue_result(reply, 1, &v), 0);
     assert_int_equal(tq_enqueue_result(reply, 2, &v), -1);
     freeReplyObject(reply);
 
-    reply = array(none, 2);
+    reply = reply_array(none, 2);
     assert_int_equal(tq_enqueue_result(reply, 0, &v), -1);
     freeReplyObject(reply);
 
-    reply = array(many, 2);
+    reply = reply_array(many, 2);
     assert_int_equal(tq_enqueue_result(reply, 0, &v), -1);
     freeReplyObject(reply);
 }
@@ -473,9 +458,9 @@ scalars(void **state)
 
     static const decode_t  all[] = {
         decode_enqueue, decode_claim, decode_verdict, decode_reap,
-        decode_recover, decode_get, decode_list, decode_stats, decode_config,
-        decode_probe, decode_wake, decode_logs, decode_kept, decode_uuid,
-        decode_change
+        decode_extend, decode_sweep, decode_get, decode_list, decode_stats,
+        decode_config, decode_probe, decode_wake, decode_logs, decode_kept,
+        decode_uuid, decode_open, decode_change, decode_payload
     };
     static const char *const  odds[] = {
         "$-1\r\n", "*0\r\n", "*-1\r\n", ":77\r\n", "-ERR no\r\n",
@@ -487,57 +472,13 @@ scalars(void **state)
         assert_int_equal(all[i](NULL), -1);
 
         for (k = 0; k < sizeof(odds) / sizeof(odds[0]); k++) {
-            reply = parse(odds[k]);
+            reply = reply_parse(odds[k]);
             if (all[i](reply) == 0 && !(all[i] == decode_config && k == 1)) {
                 fail_msg("decoder %zu accepts %s", i, odds[k]);
             }
             freeReplyObject(reply);
         }
     }
-}
-
-
-static void
-records_and_keys(void **state)
-{
-    size_t             i;
-    int64_t            id;
-    tq_change_t        c;
-    tq_claimed_t       job;
-    redisReply        *reply;
-
-    (void) state;
-
-    static const char *const  bad_keys[][3] = {
-        { "{shapes}:h::wake", "w", "0" }, { "{shapes}:x:a:wake", "w", "0" },
-        { "{other}:h:email:wake", "w", "0" }, { "{shapes}:h:email", "w", "0" },
-        { "{shapes}::wake", "w", "0" }, { "", "w", "0" },
-        { "{shapes}:wake", "w", "0" },
-    };
-    static const char *const  bad_record[] = {
-        ":1", ":0", "00000000001f", "5", ":0", "9- newer version"
-    };
-    static const char *const  no_id[] = { ":0", ":0" };
-
-    for (i = 0; i < sizeof(bad_keys) / sizeof(bad_keys[0]); i++) {
-        reply = array(bad_keys[i], 3);
-        assert_int_equal(decode_wake(reply), -1);
-        freeReplyObject(reply);
-    }
-
-    /* a job whose record cannot be read can still be failed: id and token */
-    reply = array(bad_record, 6);
-    memset(&job, 0, sizeof(job));
-    assert_int_equal(tq_claim_job(reply, W1, 0, &job), -1);
-    assert_int_equal(job.id, 5);
-    assert_memory_equal(job.token.t, "00000000001f" W1, TQ_LEASE_TOKEN_LEN);
-    assert_int_equal(tq_claim_job(reply, "short", 0, &job), -1);
-    freeReplyObject(reply);
-
-    /* a replay that went well has an id */
-    reply = array(no_id, 2);
-    assert_int_equal(tq_change_result(reply, &c, &id), -1);
-    freeReplyObject(reply);
 }
 
 
@@ -551,7 +492,6 @@ main(void)
         cmocka_unit_test(extended),
         cmocka_unit_test(numbers),
         cmocka_unit_test(scalars),
-        cmocka_unit_test(records_and_keys),
     };
 
     if (tq_ns_init(&ns, "shapes", 6) != 0) {

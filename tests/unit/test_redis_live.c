@@ -148,7 +148,7 @@ store(redis_loop_t *l, const char *payload)
 
     memset(&e, 0, sizeof(e));
     assert_int_equal(
-        tq_enqueue_add(&e, tq_str(""), tq_str(""), 0, 0, &job, 1), 0);
+        tq_enqueue_add(&e, &ns, tq_str(""), tq_str(""), 0, 0, &job, 1), 0);
     assert_int_equal(tq_enqueue_result(redis_loop_run(l,
         tq_enqueue_call(&e, &ns, NULL, NULL)), 0, &id), 0);
 
@@ -328,7 +328,7 @@ open_sync(char err[TQ_SYNC_ERR_BYTES])
     memset(&url, 0, sizeof(url));
     snprintf(url.path, sizeof(url.path), "%s", server.sock);
 
-    return tq_sync_open(&url, "unit-sync", 5000, err);
+    return tq_sync_open(&url, NULL, "unit-sync", 5000, err);
 }
 
 
@@ -415,14 +415,14 @@ sync_refused(void **state)
     memset(&url, 0, sizeof(url));
     snprintf(url.path, sizeof(url.path), "%s/nobody.sock", server.dir);
     snprintf(url.password, sizeof(url.password), "sesame");
-    assert_null(tq_sync_open(&url, NULL, 1000, err));
+    assert_null(tq_sync_open(&url, NULL, NULL, 1000, err));
     assert_non_null(strstr(err, "nobody.sock"));
     assert_non_null(strstr(err, "No such file"));
     assert_null(strstr(err, "sesame"));
 
     /* a password where none is set */
     snprintf(url.path, sizeof(url.path), "%s", server.sock);
-    assert_null(tq_sync_open(&url, NULL, 1000, err));
+    assert_null(tq_sync_open(&url, NULL, NULL, 1000, err));
     assert_non_null(strstr(err, "AUTH was refused"));
     assert_null(strstr(err, "sesame"));
 
@@ -430,7 +430,7 @@ sync_refused(void **state)
     memset(&url, 0, sizeof(url));
     strcpy(url.host, "127.0.0.1");
     url.port = 1;
-    assert_null(tq_sync_open(&url, NULL, 1000, err));
+    assert_null(tq_sync_open(&url, NULL, NULL, 1000, err));
     assert_non_null(strstr(err, "refused"));
 }
 
@@ -490,7 +490,7 @@ sync_tcp(void **state)
         before[n] = fcntl(n, F_GETFD);
     }
 
-    s = tq_sync_open(&url, "unit-tcp", 5000, err);
+    s = tq_sync_open(&url, NULL, "unit-tcp", 5000, err);
     if (s == NULL) {
         fail_msg("%s", err);
     }

@@ -143,14 +143,14 @@ scenario(char *big)
 {
     int64_t             now = 1000;
     tq_ns_t             ns;
-    tq_job_t            job;
+    tq_job_t            job, large;
     tq_redis_t         *r;
     tq_call_t          *call;
     tq_enqueue_t        e;
     tq_redis_conf_t     conf;
 
     static const char  hello[] = "+OK\r\n+OK\r\n+OK\r\n$40\r\n" A40
-                                 "\r\n$40\r\n" B40 "\r\n+PONG\r\n";
+                                 "\r\n$40\r\n" B40 "\r\n:2\r\n";
 
     memset(&conf, 0, sizeof(conf));
     conf.user = "joe";
@@ -159,6 +159,11 @@ scenario(char *big)
     conf.client_name = "oom";
     conf.scripts = fake_scripts;
     conf.idle_ping_ms = 5000;
+    conf.greet = tq_open_call;
+    conf.greeted = tq_open_why;
+    conf.greets = &ns;
+
+    assert_int_equal(tq_ns_init(&ns, "oom", 3), 0);
 
     r = tq_redis_new(&conf, now);
     if (r == NULL) {
@@ -175,25 +180,33 @@ scenario(char *big)
         give(r, call, now);
     }
 
-    assert_int_equal(tq_ns_init(&ns, "oom", 3), 0);
     memset(&job, 0, sizeof(job));
     strcpy(job.handler, "h");
     job.handler_len = 1;
     job.policy = 'f';
-    job.payload = (tq_str_t) { big, 3000 };
+    job.payload = (tq_str_t) { big, 1000 };
+    large = job;
+    large.payload.len = 3000;
     memset(&e, 0, sizeof(e));
-    if (tq_enqueue_add(&e, tq_str("s"), tq_str("k"), 1, 0, &job, 1) == 0
-        && tq_enqueue_add(&e, tq_str(""), tq_str(""), 1, 0, &job, 1) == 1)
+    if (tq_enqueue_add(&e, &ns, tq_str("s"), tq_str("k"), 1, 0, &job, 1) == 0
+        && tq_enqueue_add(&e, &ns, tq_str(""), tq_str(""), 1, 0, &large, 1)
+           == 1
+        && tq_enqueue_add(&e, &ns, tq_str(""), tq_str(""), 1, 0, &large, 1)
+           == 2)
     {
         give(r, tq_enqueue_call(&e, &ns, count_cb, NULL), now);
     } else {
-        tq_buf_free(&e.args);
+        tq_enqueue_drop(&e);
     }
+    assert_null(e.aside);
+    assert_null(e.args.p);
     give(r, tq_get_call(&ns, 1, count_cb, NULL), now);
     give(r, tq_uuid_key_call(&ns, (const unsigned char *) big, count_cb, NULL),
         now);
+    give(r, tq_payload_call(&ns, 7, count_cb, NULL), now);
 
-    drive(r, &now, "-NOSCRIPT no\r\n-NOSCRIPT no\r\n*3\r\n$1\r\nx\r\n$-1\r\n"
+    drive(r, &now, "-NOSCRIPT no\r\n+OK\r\n+OK\r\n-NOSCRIPT no\r\n"
+        "*3\r\n$1\r\nx\r\n$-1\r\n"
         "*2\r\n:1\r\n+y\r\n");
     drive(r, &now, big);
     drive(r, &now, ":1\r\n:2\r\n");
@@ -248,7 +261,7 @@ every_allocation(void **state)
     }
 
     /* the last round had nothing to fail, and took everything */
-    assert_int_equal(taken, 6);
+    assert_int_equal(taken, 7);
     assert_true(n > 60);
     test_free(big);
 }

@@ -140,6 +140,22 @@ tw_log_on(tw_level_t level)
     return 0;
 }
 
+static void
+on_recovered(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    (void) result;
+    (void) reply;
+    tw_session_recovered(call->data, NULL);
+}
+
+/* What lease.c asks for is not of interest here. */
+int
+tw_lease_recover(tw_worker_t *worker)
+{
+    return tw_rconn_call(NULL, tq_uuid_peek_call(&worker->ns, on_recovered,
+        worker));
+}
+
 /* Redis answers all that was asked. */
 static void
 answer(void)

@@ -1,5 +1,4 @@
--- bad: an argument list that does not add up; a bug of the caller, never a
--- job's.
+-- bad: arguments that do not add up: a bug of the caller, never a job's.
 
 local function bad(what)
     return redis.error_reply('ERR TASKMQ ' .. what)

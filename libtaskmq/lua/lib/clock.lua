@@ -1,40 +1,49 @@
--- clock: Redis' clock was set back: what was to come within some time would
--- come later by the difference. `clock` is the time of the last reap, and while
--- the scheduled jobs are looked through, some per call, also how far that is. A
--- part of reap, before its flush.
+-- clock: Redis' clock was set back: what was to come within some time would come
+-- later by the difference.
 
--- No lease is longer.
-local latest = fmt('%d', now + LEASE_MAX_MS)
-local long = call('ZRANGEBYSCORE', P .. 'leased', '(' .. latest, '+inf',
-                  'LIMIT', 0, CLOCK_MAX)
-for i = 1, #long do
-    call('ZADD', P .. 'leased', latest, long[i])
-end
+--@include base
+--@include now
+--@include run
+--@include periodic
 
-local was, cursor = match(call('GET', P .. 'clock') or '0', '^(%d+) ?(%d*)$')
-local clock = now13
-if cursor ~= '' or now < was - CLOCK_BACK_MS then
+-- The time of the last reap is in `clock`, and while the scheduled jobs are
+-- looked through, some per call, also how far that is. Returns whether there is
+-- more to look at.
+local function mend_clock()
+    -- No lease is longer.
+    local latest = fmt('%d', now + TQ_LEASE_MAX_MS)
+    local long = call('ZRANGEBYSCORE', P .. 'leased', '(' .. latest, '+inf',
+                      'LIMIT', 0, TQ_CLOCK_MAX)
+    for i = 1, #long do
+        call('ZADD', P .. 'leased', latest, long[i])
+    end
+
+    local was, cursor = match(call('GET', P .. 'clock') or '0',
+                              '^(%d+) ?(%d*)$')
+    if cursor == '' and now >= was - TQ_CLOCK_BACK_MS then
+        call('SET', P .. 'clock', now13)
+        return false
+    end
     local got = call('ZSCAN', P .. 'scheduled', cursor == '' and 0 or cursor,
-                     'COUNT', CLOCK_MAX)
+                     'COUNT', TQ_CLOCK_MAX)
     for i = 1, #got[2], 2 do
         local id, due = got[2][i], tonumber(got[2][i + 1])
         local run = due > now and call('GETRANGE', R .. id, 0, 399) or ''
         if run ~= '' then
             -- A job's first time is what was asked for, whatever the clock.
             local h = header_at(run)
-            local late = now + wait_max
-            if is_periodic(run, h) and sub(run, 63, 65) == '000' then
+            local late = now + (call('HGET', P .. 'config', 'retry_wait_max_ms')
+                                or TQ_RETRY_WAIT_MAX_MS)
+            if is_periodic(run, h) and sub(run, TQ_RUN_ATTEMPTS) == '000' then
                 late = next_due(run, h)
             end
             if late < due then
-                add(sched, late, id)
-                if not due_min or late < due_min then
-                    due_min, due_handler = late, handler_at(run, h)
-                end
+                call('ZADD', P .. 'scheduled', fmt('%d', late), id)
+                call('ZADD', P .. 'h:' .. handler_at(run, h) .. ':wake', '0',
+                     'w')
             end
         end
     end
-    clock = got[1] == '0' and now13 or was .. ' ' .. got[1]
-    clock_more = got[1] ~= '0'
+    call('SET', P .. 'clock', got[1] == '0' and now13 or was .. ' ' .. got[1])
+    return got[1] ~= '0'
 end
-call('SET', P .. 'clock', clock)

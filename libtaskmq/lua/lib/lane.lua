@@ -1,118 +1,73 @@
--- lane: takes packs of the lane whose turn it is, up to the score of the next
--- member, and moves the lane to its new place among the members. A part of
--- claim.
+-- lane: where jobs wait. The jobs of one handler and one priority are a list of
+-- packs, h:<handler>:lane:<priority>; h:<handler>:ready has its lanes that are
+-- not empty, the highest priority first. A pack is one of
+--
+--   <id>             one job, whose place in line is its id
+--   <id> <jobs>      neighbours: ids, and places, that follow each other
+--   <id> 1 <place>   one job that has run, or was given back
 
-source[LANES] = source[LANES] or {}
-local lane = source[LANES][member]
-if not lane then
-    lane = { P .. 'h:' .. argv[i] .. ':lane:' .. sub(member, 2),
-             {}, 0, 0, 0, LANE_FIRST, true, 0, 0, 0, false,
-             false, false }
-    source[LANES][member] = lane
-end
-local bound = min(limit, source[LAST],
-                  tonumber(view[at + 3] or HUGE))
-local base = mode == 'p'
-             and (100 - sub(member, 2)) * BAND + MID or MID
-while true do
-    if lane[COUNT] == 0 then
-        local pack = lane[PACKS][lane[K] + 1]
-        lane[K] = lane[K] + 1
-        if not pack and lane[MORE] then
-            local from, to = lane[PACKS_READ], lane[PACKS_READ] + lane[NEXT] - 1
-            if mode == 'l' then
-                from, to = -1 - to, -1 - from
-            end
-            local got = call('LRANGE', lane[KEY], from, to)
-            lane[MORE] = #got == lane[NEXT]
-            lane[PACKS_READ] = lane[PACKS_READ] + #got
-            lane[NEXT] = min(LANE_MORE * lane[NEXT], LANE_MAX)
-            if mode == 'l' then
-                for k = 1, #got / 2 do
-                    local z = #got + 1 - k
-                    got[k], got[z] = got[z], got[k]
-                end
-            end
-            lane[PACKS], lane[K], pack = got, 1, got[1]
-        end
-        if not pack then
-            lane[BEST] = false
+--@include base
+
+-- Makes the packs of lane, see below, those that are pushed to where claims take
+-- the next job from: in the order of their places, and with them what is there
+-- and comes before the last of them, at most TQ_LANE_READ packs.
+local function at_their_places(key, lane, lifo)
+    local function rank(pack)
+        local first, jobs, place = match(pack, '^(%d+) ?(%d*) ?([%d.]*)$')
+        place = tonumber(place) or tonumber(first)
+        return lifo and 1 - place - (tonumber(jobs) or 1) or place
+    end
+
+    local packs, ranks = { unpack(lane, 3) }, {}
+    for i = 1, #packs do
+        ranks[packs[i]] = rank(packs[i])
+    end
+    table.sort(packs, function(a, b) return ranks[a] < ranks[b] end)
+
+    local last, before = ranks[packs[#packs]], {}
+    local there = call('LRANGE', key, lifo and -TQ_LANE_READ or 0,
+                       lifo and -1 or TQ_LANE_READ - 1)
+    for i = 1, #there do
+        local pack = there[lifo and #there + 1 - i or i]
+        ranks[pack] = rank(pack)
+        if ranks[pack] > last then
             break
         end
-        local id, count, place = match(pack,
-                                       '^(%d+) (%d+) (%d+)$')
-        lane[TEXT], lane[FIRST] = id, tonumber(id)
-        lane[COUNT] = tonumber(count)
-        lane[PLACE] = tonumber(place)
+        before[i] = pack
     end
-    lane[BEST] = mode == 'l'
-                 and MID - lane[PLACE] - lane[COUNT]
-                 or base + lane[PLACE]
-    if n >= want or left == 0 or lane[BEST] > bound then
-        break
+    if #before > 0 then
+        call('LTRIM', key, lifo and 0 or #before, lifo and -1 - #before or -1)
     end
-    local take, id = min(lane[COUNT], left, want - n), lane[FIRST]
-    local apart, step, live = lane[PLACE] - id, 1, take
-    if mode == 'l' then
-        id, step = id + lane[COUNT] - 1, -1
-    end
-    if check then
---@include live
-    elseif take > 8 and id > 99 + take then
-        -- Numbers become text a hundred at a time, as in
-        -- enqueue.
-        D = D or {
-            [0] =
---@include digits
-        }
-        local low = id % 100
-        local text = fmt('%d', (id - low) / 100)
-        for k = n + 1, n + take do
-            jobs[k] = text .. D[low]
-            low, id = low + step, id + step
-            if low > 99 or low < 0 then
-                low = id % 100
-                text = fmt('%d', (id - low) / 100)
-            end
-        end
-    elseif take == 1 and step == 1 and not lane[CUT] then
-        jobs[n + 1] = lane[TEXT]
-    else
-        for k = 1, take do
-            jobs[n + k] = fmt('%d', id + step * (k - 1))
-        end
-    end
-    if live > 0 then
-        if apart ~= last_apart or base ~= last_base or i ~= last_i
-           or not last_lane
+
+    local n, i, k = #before + #packs, 1, 1
+    for at = n + 2, 3, -1 do
+        if before[i] and not (packs[k] and ranks[packs[k]] < ranks[before[i]])
         then
-            np = np + 5
-            parts[np + 1], parts[np + 2] = i, base
-            parts[np + 3], parts[np + 4] = apart, true
-            last_i, last_base = i, base
-            last_apart, last_lane = apart, true
+            lane[at], i = before[i], i + 1
+        else
+            lane[at], k = packs[k], k + 1
         end
-        n, left = n + live, left - live
-        parts[np + 5] = n
-    end
-    if step == 1 then
-        lane[FIRST] = lane[FIRST] + take
-        lane[PLACE] = lane[PLACE] + take
-    end
-    lane[COUNT] = lane[COUNT] - take
-    lane[CUT] = lane[COUNT] > 0
-    if not lane[CUT] then
-        lane[USED] = lane[USED] + 1
     end
 end
-local moved = lane[BEST]
-if moved then
-    local k = at
-    while view[k + 2] and moved > tonumber(view[k + 3]) do
-        view[k], view[k + 1] = view[k + 2], view[k + 3]
-        k = k + 2
+
+-- Puts packs at the end of a lane, or (given_back) among the next ones: lane is
+-- its handler, its priority (three digits), then the packs in their order.
+local function to_lane(key, lane, given_back)
+    local front, length = false, nil
+    if given_back then
+        local lifo = call('HGET', P .. 'config', 'selection') == 'lifo'
+        at_their_places(key, lane, lifo)
+        front = not lifo
     end
-    view[k], view[k + 1] = member, moved
-else
-    at = at + 2
+    local n = #lane
+    for i = 3, n, CHUNK do
+        length = call(front and 'LPUSH' or 'RPUSH', key,
+                      unpack(lane, i, min(i + CHUNK - 1, n)))
+    end
+    if length == n - 2 then
+        -- It was empty: whoever serves the handler should look.
+        local prefix = P .. 'h:' .. lane[1]
+        call('ZADD', prefix .. ':ready', 100 - lane[2], lane[2])
+        call('ZADD', prefix .. ':wake', '0', 'w')
+    end
 end

@@ -1,5 +1,7 @@
--- now: Redis' clock in ms, read once per script, also as 13 digits.
+-- now: Redis' clock in ms, read once a script; now13: as 13 digits.
+
+--@include base
 
 local time = call('TIME')
-local now13 = time[1] .. sub('00000' .. time[2], -6, -4)
-local now = tonumber(now13)
+local now13 = fmt('%s%03d', time[1], time[2] / 1000)
+local now = now13 + 0

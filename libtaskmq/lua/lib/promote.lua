@@ -1,58 +1,38 @@
--- promote: due jobs get a fresh place, in the order of their times. A part of
--- claim.
+-- promote: jobs that are due go to the end of their lanes, in the order of
+-- their times.
 
-local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now13, 'LIMIT',
-                 '0', PROMOTE_MAX)
-local lists, counts = {}, {}
-local place = call('INCRBY', P .. 'order', #ids) - #ids
-for i = 1, #ids do
-    local id, handler = ids[i], nil
-    local head = call('GETRANGE', J .. id, 0, 95)
-    local sound = find(head, '^1[-op] %d%d%d ')
-                  and match(head, '^([%w_.-]+)[ \n]', 28)
-    if sound then
-        handler = sound
-        local list = lists[handler]
-        if not list then
-            list = {}
-            lists[handler] = list
-        end
-        local n = #list
-        list[n + 1] = score_of(mode, tonumber(sub(head, 4, 6)), place + i)
-        list[n + 2] = id
-    elseif head ~= '' then
-        -- Its handler is a guess.
-        handler = match(head, '^[%w_.-]+', 28)
-        handler = handler and call('HGET', P .. 'handlers', handler)
-                  and handler
+--@include base
+--@include now
+--@include sound
+--@include lanes
+--@include again
+
+-- Returns the earliest due time of what is left, or nil.
+local function promote()
+    local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now13, 'LIMIT',
+                     0, TQ_PROMOTE_MAX)
+    local lanes = {}
+    for i = 1, #ids do
+        local record = call('GETRANGE', J .. ids[i], 0, 255)
+        local handler = handler_at(record, 0)
+        if is_header(record, 0) then
+            add_pack(lanes, handler, priority_at(record, 0), ids[i] .. AGAIN)
+            call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
+        elseif record ~= '' then
+            -- Its handler is a guess.
+            if call('HEXISTS', P .. 'handlers', handler) == 1 then
+                call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
+                call('HINCRBY', P .. 'stats', 'back:' .. handler, '-1')
+            else
+                handler = '?'
+            end
 --@include unreadable
-        unreadable(id, handler or '?', 'record')
-        if handler then
-            call('HINCRBY', P .. 'stats', 'back:' .. handler, '-1')
-        end
-    else
-        -- evicted
-        local run = call('GETRANGE', R .. id, 0, 299)
-        if run ~= '' then
-            handler = match(run, '^[^ \n]+',
-                            (find(run, '\n', 100, true) or #run) + 28)
-        end
-        call('UNLINK', R .. id, P .. 'l:' .. id)
-        if handler then
-            call('HINCRBY', P .. 'stats', 'back:' .. handler, '-1')
+            unreadable(ids[i], handler, 'record')
         end
     end
-    if handler then
-        counts[handler] = (counts[handler] or 0) + 1
+    if #ids > 0 then
+        call('ZREM', P .. 'scheduled', unpack(ids))
     end
-end
-call('ZREM', P .. 'scheduled', unpack(ids))
-for handler, n in pairs(counts) do
-    call('HINCRBY', P .. 'stats', 'sch:' .. handler, -n)
-end
-for handler, list in pairs(lists) do
-    if call('ZCARD', ready_key(handler, mode)) == 0 then
-        arm(handler)
-    end
-    bulk('ZADD', ready_key(handler, mode), list)
+    to_lanes(lanes)
+    return tonumber(call('ZRANGE', P .. 'scheduled', 0, 0, 'WITHSCORES')[2])
 end

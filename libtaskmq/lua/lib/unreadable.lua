@@ -1,20 +1,21 @@
 -- unreadable: ends a waiting or leased job that cannot be read, because its
--- record or its run is damaged or of another version: it fails, once, with that
--- reason. What it counted as before is the caller's; handler: as far as known.
+-- record or its run is damaged: it fails, once, with that reason.
 
-local DEAD_RETENTION_S = 2592000
+--@include base
+--@include now
 
+-- What it counted as before is the caller's; handler: as far as known. what:
+-- "record" or "last run".
 local function unreadable(id, handler, what)
     local kept = call('HGET', P .. 'config', 'dead_retention_s')
-                 or DEAD_RETENTION_S
+                 or TQ_DEAD_RETENTION_S
     local err = "the job's " .. what .. ' in Redis cannot be read: it is '
                 .. 'damaged, or of another version of TaskMQ'
     call('SET', R .. id,
-         'F' .. NO_COUNTER .. '0000000000000000 0000000000000 '
-         .. '00000000000000000 000 0 0000000000 ' .. now13
-         .. fmt(' %05d \n1- 000 n 000 ', #err) .. now13 .. ' ' .. handler
-         .. '\n' .. err)
-    call('ZADD', P .. 'dead', now + kept * 1000, id)
+         '1F' .. now13 .. ' 0000000000000000000000000000 0000000000000 000 0 '
+         .. '0000000000' .. fmt(' %05d \n1- 000 n 000 ', #err) .. now13 .. ' '
+         .. handler .. '\n' .. err)
+    call('ZADD', P .. 'dead', fmt('%d', now + kept * 1000), id)
     call('HINCRBY', P .. 'stats', 'dead:' .. handler, '1')
     call('HINCRBY', P .. 'stats', 'failed', '1')
 end

@@ -14,6 +14,7 @@ our @EXPORT = qw(script claim complete fail_job);
 
 my %text;
 my $id = 'feedc0ffee012345';
+my $claims = 0;
 
 # Calls one of libtaskmq/lua/ in a namespace.
 sub script {
@@ -37,13 +38,14 @@ sub script {
 sub claim {
     my ($handler, $n) = @_;
 
-    my ($now, $due, $counter, @rest) = @{ script('claim', $id, 'spec:1',
-        60000, $n // 1, $handler, $n // 1) };
+    my $token = sprintf('%012x', ++$claims) . $id;
+    my ($now, $due, @rest) = @{ script('claim', $token, 'spec:1', 60000,
+        $n // 1, 0, $handler, $n // 1) };
     my @jobs;
 
     while (my ($job, $attempts, $record) = splice @rest, 0, 3) {
         push @jobs, { id => $job, attempts => $attempts, record => $record,
-                      token => $counter . $id };
+                      token => $token };
     }
 
     return wantarray ? @jobs : $jobs[0];

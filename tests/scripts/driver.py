@@ -1,6 +1,7 @@
 """What the directed tests share: one queue on a flushed Redis, and short
-words for what a worker does."""
+words for what clients, workers and operators do with it."""
 
+import itertools
 import re
 import time
 
@@ -14,25 +15,31 @@ def ms():
     return int(time.time() * 1000)
 
 
-class Desk:
+class Queue:
     def __init__(self, server):
         self.server = server
         self.c = tmq.Client(server)
         self.s = tmq.Scripts(self.c)
+        self.claims = itertools.count(1)
 
     def k(self, name):
         return tmq.PREFIX + name.encode()
 
     def add(self, *jobs, key='', body='0' * 16, known='0'):
         """One group; returns the first id or what it was refused with."""
-        return self.s.enqueue(1, *tmq.group(list(jobs), key, body, known))[0]
+        return self.s.enqueue(*tmq.group(list(jobs), key, body, known))[0]
 
-    def claim(self, *wants, worker=W, lease=HOUR, total=1000, name='host:1'):
+    def put_aside(self, name, payload):
+        """As a client does before it enqueues."""
+        self.c('SET', self.k('b:' + name), payload, 'EX', 60)
+
+    def claim(self, *wants, worker=W, lease=HOUR, total=1000, name='host:1',
+              woken=1):
         """[(id, token, attempts, record)]; wants: handler, free, …"""
-        self.head = r = self.s.claim(worker, name, lease, total, *wants)
-        token = r[2].decode() + worker
+        token = '%012x' % next(self.claims) + worker
+        self.head = r = self.s.claim(token, name, lease, total, woken, *wants)
         return [(int(r[i]), token, r[i + 1], r[i + 2])
-                for i in range(3, len(r), 3)]
+                for i in range(2, len(r), 3)]
 
     def take(self, handler='email', **more):
         """Claims exactly one job of a handler: (id, token)."""
@@ -52,22 +59,31 @@ class Desk:
         return self.s.fail(jitter, job_id, token, retryable, error, log,
                            wait)[0]
 
-    def extend(self, *items, worker=W, handlers=(), lease=HOUR):
-        return self.s.extend(worker, 'host:1', '{}', lease, len(handlers),
-                             *handlers, *items)
+    def extend(self, *leases, worker=W, handlers=(), lease=HOUR, every=0):
+        """leases: a token and ids, each a list. How many went back, whether
+        there are more, then the verdicts."""
+        args = []
+        for token, *ids in leases:
+            args += ['%s%d' % (token, len(ids)), *ids]
+        return self.s.extend(worker, 'host:1', '{}', lease, every,
+                             len(handlers), *handlers, *args)
 
     def run(self, job_id):
-        """The run as a dictionary, by the offsets of the schema."""
+        """The run as a dictionary."""
         r = self.s.get(job_id)[1]
-        assert len(r) > 99, r
-        name, header, rest = r[99:].split(b'\n', 2)
-        n = int(r[93:98])
+        assert len(r) >= tmq.at('RUN_NAME'), r
+        name, header, rest = r[tmq.at('RUN_NAME'):].split(b'\n', 2)
+
+        def text(field):
+            return tmq.field(r, field).decode()
+
+        n = int(text('RUN_ERROR_LEN'))
         return {
-            'state': chr(r[0]), 'counter': r[1:13].decode(),
-            'worker': r[13:29].decode(), 'started': int(r[30:43]),
-            'apart': int(r[44:61]),
-            'attempts': int(r[62:65]), 'crashes': int(r[66:67]),
-            'runs': int(r[68:78]), 'finished': int(r[79:92]), 'name': name,
+            'state': text('RUN_STATE'), 'counter': text('RUN_COUNTER'),
+            'worker': text('RUN_WORKER'), 'started': int(text('RUN_STARTED')),
+            'attempts': int(text('RUN_ATTEMPTS')),
+            'crashes': int(text('RUN_CRASHES')), 'runs': int(text('RUN_RUNS')),
+            'finished': int(text('RUN_FINISHED')), 'name': name,
             'header': header, 'error': rest[:n], 'result': rest[n:]}
 
     def state(self, job_id):
@@ -86,34 +102,57 @@ class Desk:
         return self.s.stats()[28]
 
     def score(self, place, job_id):
-        if place == 'finished':
-            for m in self.c('ZRANGE', self.k(place), 0, -1):
-                if b'%d' % job_id in m.split(b' '):
-                    return int(self.c('ZSCORE', self.k(place), m))
-        v = self.c('ZSCORE', self.k(place), self.member(place, job_id))
+        """When its lease, or its time in a set, ends."""
+        member = self.member(place, job_id)
+        for m in self.c('ZRANGE', self.k(place), 0, -1) \
+                if place == 'finished' else []:
+            if b'%d' % job_id in m.split(b' '):
+                member = m
+        v = self.c('ZSCORE', self.k(place), member)
         return None if v is None else int(v)
 
     def member(self, place, job_id):
-        """Under a shared lease it is not the job itself."""
+        """Whose score that is."""
         if place == 'leased':
-            head = self.c('GETRANGE', self.k('r:%d' % job_id), 0, 29)
-            token = head[1:29].decode()
-            if head[29:] == b'+' and self.c('HEXISTS', self.k('shared'),
-                                            token):
-                return 'T' + token
-        return job_id
+            run = self.c('GET', self.k('r:%d' % job_id))
+            return run and tmq.field(run, 'RUN_TOKEN')
+        return b'%d' % job_id
+
+    def lease(self, token):
+        """How many jobs run under it, and the ids it names; or None."""
+        text = self.c('GET', self.k('t:' + token))
+        assert (text is None) == (
+            self.c('ZSCORE', self.k('leased'), token) is None), text
+        if text is None:
+            return None
+        left, *ids = text.split(b' ')
+        assert len(left) == 4, text
+        return int(left), [int(i) for i in ids]
 
     def leased(self):
-        """How many there are, also under shared leases."""
-        shared = [int(n) for n in self.c('HVALS', self.k('shared'))]
-        return self.card('leased') - len(shared) + sum(shared)
+        """How many jobs run, as the leases say."""
+        return sum(self.lease(t.decode())[0]
+                   for t in self.c('ZRANGE', self.k('leased'), 0, -1))
 
     def expire(self, place, *ids):
-        """Makes times of leased, scheduled or dead jobs past."""
+        """Makes times of scheduled or dead jobs, or of leases, past."""
         for i, job_id in enumerate(ids):
             assert self.c('ZADD', self.k(place), 'XX', 1000 + i,
                           self.member(place, job_id)) == 0
             assert self.score(place, job_id) == 1000 + i
+
+    def lane(self, priority=0, handler='email'):
+        """Its packs."""
+        return [p.decode() for p in self.c(
+            'LRANGE', self.k('h:%s:lane:%03d' % (handler, priority)), 0, -1)]
+
+    def lanes(self, handler='email'):
+        """The priorities of those that are not empty, in their order."""
+        got = [int(m) for m in self.c(
+            'ZRANGE', self.k('h:%s:ready' % handler), 0, -1)]
+        there = [p for p in range(101) if self.lane(p, handler)]
+        assert got == there[::-1], (got, there)
+        return got
 
     def waiting(self, handler='email'):
         """As the counters say."""
@@ -123,8 +162,12 @@ class Desk:
                                                  ('claimed', -1)))
 
     def running(self, handler='email'):
-        return (self.stat('claimed:' + handler)
-                - self.stat('left:' + handler))
+        return (self.stat('claimed:' + handler) - self.stat('left:' + handler)
+                - sum(self.stat('d%d:%s' % (k, handler)) for k in range(15)))
+
+    def success(self):
+        """As stats says: each run of a periodic job counts."""
+        return self.s.stats()[2]
 
     def expire_packs(self, *packs):
         """Makes the times of packs of finished jobs past."""

@@ -1,0 +1,22 @@
+-- cancelled: a job's end by cancel, and what every end but a death needs.
+
+--@include base
+--@include now
+--@include run
+--@include batch
+
+local retention = call('HGET', P .. 'config', 'retention_s')
+                  or TQ_RETENTION_DEFAULT_S
+
+local function to_finished(id, run, h)
+    add(fin, now + (option(run, h, 'k') or retention) * 1000, id)
+end
+
+-- A cancelled job whose last run did not come to an end.
+local function end_cancelled(id, run, h)
+    run_over(sub(run, TQ_RUN_TOKEN), handler_at(run, h))
+    add(sets, R .. id, take_back(run, 'C', crashes_of(run), now13,
+                                 error_of(run)))
+    to_finished(id, run, h)
+    bump('cancelled', 1)
+end

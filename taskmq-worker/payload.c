@@ -1,0 +1,148 @@
+/*
+ * payload.c: reads the payloads that are stored apart from their jobs' records,
+ * and so do not come with a claim: some at a time, so that no reply is late
+ * because of those before it.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "slot.h"
+
+#define REFUSED_MS  1000
+
+/* A call in flight. */
+typedef struct {
+    tw_worker_t  *w;
+    tw_slot_t    *slot;
+    uint32_t      generation;
+    int64_t       bytes;
+} read_t;
+
+/* Redis answers, but not with the payload: the job is given back, and the next
+ * claim, which may bring it again, waits a little. */
+static void
+refused(tw_worker_t *w, const redisReply *reply)
+{
+    if (tw_trouble_reply(w, TW_ASK_PAYLOAD, reply)) {
+        TW_LOG(TW_WARN, "Redis refuses to hand out payloads",
+            tw_fs("error", reply->str));
+    }
+
+    tw_claim_pause(w, REFUSED_MS);
+}
+
+/* Its key holds no string: no other worker can read it either. */
+static int
+is_damaged(const redisReply *error)
+{
+    return strncmp(error->str, "WRONGTYPE ", 10) == 0;
+}
+
+/* reply: NULL when there is none. */
+static void
+take_payload(tw_worker_t *w, tw_slot_t *s, const redisReply *reply)
+{
+    tq_str_t  payload;
+
+    if (reply == NULL) {
+        tw_slot_give_back(w, s);
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR && !is_damaged(reply)) {
+        refused(w, reply);
+        tw_slot_give_back(w, s);
+        return;
+    }
+
+    tw_trouble_over(w, TW_ASK_PAYLOAD);
+
+    /* given back, it would be claimed again for ever */
+    switch (tq_payload_result(reply, s->payload_bytes, &payload)) {
+    case 1:
+        tw_slot_payload(w, s, payload);
+        break;
+    case 0:
+        tw_slot_no_payload(w, s, "its payload is not in Redis any more");
+        break;
+    default:
+        tw_slot_no_payload(w, s, "its payload in Redis is damaged");
+        break;
+    }
+}
+
+static void
+on_payload(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    read_t        r = *(read_t *) call->data;
+    tw_worker_t  *w = r.w;
+
+    free(call->data);
+    w->claim.reading_bytes -= r.bytes;
+
+    if (r.slot->generation == r.generation
+        && r.slot->state == TW_SLOT_WAITING)
+    {
+        take_payload(w, r.slot, result == TQ_CALL_REPLY ? reply : NULL);
+    }
+
+    tw_payload_turn(w);
+}
+
+/* 0, or -1: not now. */
+static int
+read_payload(tw_worker_t *w, tw_slot_t *s)
+{
+    read_t  *r;
+
+    r = malloc(sizeof(*r));
+    if (r == NULL) {
+        return -1;
+    }
+
+    r->w = w;
+    r->slot = s;
+    r->generation = s->generation;
+    r->bytes = s->payload_bytes;
+
+    if (tw_rconn_call(w->redis, tq_payload_call(&w->ns, s->id, on_payload, r))
+        != 0)
+    {
+        free(r);
+        return -1;
+    }
+
+    s->reading = 1;
+    w->claim.reading_bytes += r->bytes;
+
+    return 0;
+}
+
+void
+tw_payload_turn(tw_worker_t *w)
+{
+    unsigned    i;
+    tw_slot_t  *s;
+
+    for (i = 0; i < w->o->concurrency; i++) {
+        s = &w->slots[i];
+
+        if (s->state != TW_SLOT_WAITING || s->payload_bytes == 0
+            || s->reading)
+        {
+            continue;
+        }
+
+        if (w->claim.reading_bytes != 0
+            && w->claim.reading_bytes + s->payload_bytes > TQ_CLAIM_BYTES)
+        {
+            return;
+        }
+
+        if (read_payload(w, s) != 0) {
+            tw_slot_give_back(w, s);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+/*
+ * test_redis_greet.c: the host's own last word of the handshake (greet): a
+ * connection that it refuses is of no use, and nothing goes over it. Each test
+ * runs with bytes whole and one by one (redis_fake.c).
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "redis_fake.h"
+
+#define A40    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define B40    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define GREET  "*4\r\n$7\r\nEVALSHA\r\n$40\r\n" A40                                \
+               "\r\n$1\r\n1\r\n$5\r\nhello\r\n"
+#define SHAS   "$40\r\n" A40 "\r\n$40\r\n" B40 "\r\n"
+
+static int  no_memory;
+
+
+static tq_call_t *
+greet(const void *greets)
+{
+    tq_call_t  *call;
+
+    if (no_memory) {
+        return NULL;
+    }
+
+    call = tq_call_new(&fake_script_a, NULL, NULL);
+    assert_non_null(call);
+    tq_call_args(call, greets);
+
+    return call;
+}
+
+
+static const char *
+greeted(const redisReply *reply)
+{
+    assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
+
+    return reply->type == REDIS_REPLY_INTEGER ? NULL : "we are not welcome";
+}
+
+
+static void
+open_greeting(fake_t *f)
+{
+    no_memory = 0;
+    f->conf.scripts = fake_scripts;
+    f->conf.greet = greet;
+    f->conf.greeted = greeted;
+    f->conf.greets = "hello";
+    fake_open(f);
+}
+
+
+static void
+connect_greeting(fake_t *f)
+{
+    assert_int_equal(tq_redis_want(f->r), TQ_WANT_CONNECT);
+    tq_redis_connecting(f->r, f->now);
+    tq_redis_connected(f->r, f->now);
+    fake_out(f);
+}
+
+
+/* After the scripts, instead of a PING; calls wait for its answer. */
+static void
+welcome(fake_t *f)
+{
+    open_greeting(f);
+    fake_call_for(f, "a", FAKE_RAW + FAKE_WAIT, "1", -1);
+    connect_greeting(f);
+    assert_memory_equal(f->wire.p + f->wire.len - strlen(GREET), GREET,
+        strlen(GREET));
+    assert_null(memmem(f->wire.p, f->wire.len, "PING", 4));
+    tq_buf_reset(&f->wire);
+
+    assert_int_equal(fake_in(f, SHAS), 0);
+    assert_int_equal(tq_redis_state(f->r), TQ_REDIS_HANDSHAKE);
+    fake_log(f, "");
+    assert_int_equal(fake_in(f, ":2\r\n"), 0);
+    assert_int_equal(tq_redis_state(f->r), TQ_REDIS_READY);
+    fake_out(f);
+    fake_wire(f, "*2\r\n$4\r\nECHO\r\n$1\r\n1\r\n");
+    assert_int_equal(fake_in(f, "+1\r\n"), 0);
+    fake_log(f, "READY a=1 ");
+}
+
+
+/* Refused, by the host's judgement or by Redis: why is said, nothing is sent,
+ * and the next connection is asked again. */
+static void
+refused(fake_t *f)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *reply, *why;
+    } t[] = {
+        { "+no\r\n", "we are not welcome" },
+        { "-OOM command not allowed\r\n", "script a was refused: OOM" },
+        { "-NOSCRIPT no\r\n", "script a was refused: NOSCRIPT" },
+        { "-NOPERM no\r\n", "may not use the keys" },
+    };
+
+    open_greeting(f);
+    fake_call_for(f, "a", FAKE_RAW + FAKE_WAIT, "1", -1);
+
+    for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        connect_greeting(f);
+        tq_buf_reset(&f->wire);
+        assert_int_equal(fake_in(f, SHAS), 0);
+        assert_int_equal(fake_in(f, t[i].reply), -1);
+        assert_int_equal(tq_redis_want(f->r), TQ_WANT_CLOSE);
+        assert_non_null(strstr(tq_redis_why(f->r), t[i].why));
+        fake_lost(f);
+        assert_non_null(strstr(tq_redis_why(f->r), t[i].why));
+        fake_wire(f, "");
+        fake_log(f, "DOWN ");
+        fake_backoff(f);
+    }
+
+    connect_greeting(f);
+    assert_int_equal(fake_in(f, SHAS ":1\r\n"), 0);
+    tq_buf_reset(&f->wire);
+    fake_out(f);
+    assert_int_equal(fake_in(f, "+1\r\n"), 0);
+    fake_log(f, "READY a=1 ");
+}
+
+
+static void
+without_memory(fake_t *f)
+{
+    open_greeting(f);
+    no_memory = 1;
+    tq_redis_connecting(f->r, f->now);
+    tq_redis_connected(f->r, f->now);
+    assert_string_equal(tq_redis_why(f->r), "out of memory");
+    assert_int_equal(tq_redis_want(f->r), TQ_WANT_CLOSE);
+    fake_lost(f);
+    fake_log(f, "DOWN ");
+
+    no_memory = 0;
+    fake_backoff(f);
+    connect_greeting(f);
+    assert_int_equal(fake_in(f, SHAS ":1\r\n"), 0);
+    assert_int_equal(tq_redis_state(f->r), TQ_REDIS_READY);
+}
+
+
+int
+main(void)
+{
+    static const fake_test_t  tests[] = {
+        { "welcome", welcome },
+        { "refused", refused },
+        { "without memory", without_memory },
+    };
+
+    return fake_run("redis_greet", tests, sizeof(tests) / sizeof(tests[0]));
+}
