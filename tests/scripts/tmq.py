@@ -4,48 +4,23 @@ are embedded. What all script tests stand on; nothing here knows the rules."""
 import hashlib
 import itertools
 import os
-import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.append(os.path.join(ROOT, 'tests', 'e2e'))
+from layout import LAYOUT, LIMITS, at, field    # noqa: E402, F401
+
 LUA = os.environ.get('TMQ_LUA') or os.path.join(ROOT, 'libtaskmq', 'lua')
 EMBED = os.path.join(ROOT, 'libtaskmq', 'embed.sh')
 NAMES = sorted(f[:-4] for f in os.listdir(LUA) if f.endswith('.lua'))
 PREFIX = b'{t}:'
 CALL_MAX_S = 60     # no call takes nearly as long; a script may never end
-
-
-def numbers_of(header):
-    """{name without TQ_: number, or (first, last)} of a header's #defines."""
-    out = {}
-    with open(os.path.join(ROOT, 'libtaskmq', header)) as f:
-        text = f.read().replace('\\\n', ' ')
-    for name, value in re.findall(r'^#define TQ_(\w+) +([(0-9][^/\n]*)', text,
-                                  re.M):
-        value = re.sub(r'TQ_(\w+)', lambda m: str(out[m[1]]),
-                       value.replace('LL', ''))
-        out[name] = eval(value, {'__builtins__': {}})
-    return out
-
-
-LIMITS = numbers_of('tq_limits.h')
-LAYOUT = numbers_of('tq_layout.h')
-
-
-def field(record, name):
-    """A field of a record or of a run, by its name in tq_layout.h."""
-    first, last = LAYOUT[name]
-    return record[first - 1:last]
-
-
-def at(name):
-    """Where a field begins, for SETRANGE."""
-    return LAYOUT[name][0] - 1
 
 
 class RedisError(Exception):
