@@ -2,14 +2,11 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket;
+use TaskMQ::Port qw(free_port);
 use TaskMQ::Spec;
 
 # A password for everybody, a user of its own, a TCP port.
-our $Port = do {
-    my $sock = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-        or die;
-    $sock->sockport;
-};
+our $Port = free_port();
 our $Locked = TaskMQ::Redis->new(requirepass => 'op:en/s@me', port => $Port,
                                  bind => '127.0.0.1');
 $Locked->call(qw(ACL SETUSER app on >apppass ~* &* +@all));

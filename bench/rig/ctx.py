@@ -4,12 +4,11 @@ and what they cost. Nothing in it outlives it."""
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import time
 
 from .proc import Failed, Proc, wait_for
-from .resp import Redis
+from .resp import Redis, free_port  # noqa: F401
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -20,12 +19,6 @@ PLACES = {
     "one": {"front": 0, "worker": 0, "store": 1, "load": 1},
     "two": {"front": None, "worker": None, "store": None, "load": None},
 }
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Result:

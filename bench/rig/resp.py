@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 os.pardir, os.pardir, "tests", "e2e"))
 import resp  # noqa: E402
+from ports import free_port  # noqa: E402,F401
 
 
 class Redis(resp.Redis):

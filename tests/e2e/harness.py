@@ -25,7 +25,6 @@ import hmac
 import http.client
 import json
 import os
-import random
 import re
 import shlex
 import shutil
@@ -36,6 +35,7 @@ import tempfile
 import time
 
 from look import Look
+from ports import free_port
 from resp import SLOW, Redis
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -62,21 +62,6 @@ def wait_for(cond, timeout=10, what="condition"):
             raise AssertionError("not within %s s: %s" % (timeout, what))
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)
-
-
-def free_port():
-    """A port that nobody has. Below those that the kernel gives to
-    connections: one of these could be gone before it is listened on."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
-        end = max(int(f.read().split()[0]), 11000)
-    while True:
-        port = random.SystemRandom().randrange(10000, end)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 def b64(data):

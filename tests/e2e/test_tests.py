@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -59,6 +61,49 @@ class Harness(unittest.TestCase):
             p.stop(0.5)
         self.assertFalse(p.alive())
         s.close()
+
+
+class Ports(unittest.TestCase):
+    """No port is given twice while its process lives."""
+
+    PYTHON = ("import ports, sys\n"
+              "print(*[ports.free_port() for _ in range(300)], flush=True)\n"
+              "sys.stdin.read()")
+    PERL = ("$| = 1; print join(' ', map { free_port() } 1 .. 300), qq(\\n);"
+            "<STDIN>")
+
+    def test_picks_of_parallel_processes_differ(self):
+        procs = [subprocess.Popen(
+            argv, cwd=os.path.join(ROOT, "tests", "e2e"), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            for argv in 2 * [[sys.executable, "-c", self.PYTHON]]
+            + 2 * [["perl", "-I" + os.path.join(ROOT, "t", "lib"),
+                    "-MTaskMQ::Port=free_port", "-e", self.PERL]]]
+        picked = []
+        for p in procs:
+            picked += map(int, p.stdout.readline().split())
+        for p in procs:
+            p.communicate()
+            self.assertEqual(p.returncode, 0)
+        self.assertEqual(len(picked), 1200)
+        self.assertEqual(len(set(picked)), 1200)
+
+    def test_a_command_has_ports_of_its_own(self):
+        show = ["sh", "-c", "echo $A $B; read line"]
+        procs = [subprocess.Popen(
+            [sys.executable, os.path.join(ROOT, "tests", "e2e", "ports.py"),
+             "A", "B", "--"] + show, text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE) for _ in range(2)]
+        picked = []
+        for p in procs:
+            picked += p.stdout.readline().split()
+        for port in picked:         # the claims came along to the command
+            with socket.socket(socket.AF_UNIX) as s:
+                with self.assertRaises(OSError):
+                    s.bind("\0taskmq-port-" + port)
+        for p in procs:
+            p.communicate("\n")
+        self.assertEqual(len(set(picked)), 4)
 
 
 class ScriptTest(unittest.TestCase):

@@ -435,7 +435,8 @@ sync_refused(void **state)
 }
 
 
-/* A TCP port that nobody has at this moment. */
+/* A TCP port that nobody has at this moment, of those that the kernel gives to
+ * connections: tests/e2e/ports.py gives those below. */
 static int
 free_port(void)
 {

@@ -8,7 +8,7 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
-use IO::Socket::INET;
+use TaskMQ::Port qw(free_port);
 
 our @EXPORT = qw($Ours $Http load nchan);
 
@@ -37,11 +37,8 @@ sub load {
 # Starts a Redis for nchan, which knows no unix sockets; the upstream that
 # nchan_redis_pass names.
 sub nchan {
-    my $probe = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
-        LocalPort => 0, Listen => 1) or die "no free port: $!\n";
-    my $port = $probe->sockport;
+    my $port = free_port();
 
-    close $probe;
     $Nchan = TaskMQ::Redis->new(port => $port, bind => '127.0.0.1');
 
     return "upstream nchan_redis {"

@@ -10,6 +10,7 @@ use Cwd qw(cwd);
 use Exporter qw(import);
 use Test::More ();
 
+use TaskMQ::Port qw(free_port);
 use Test::Nginx::Standin::Server;
 
 our @SETTINGS = qw(
@@ -40,7 +41,7 @@ our $RootLocation = 1;
 our (@Env, @Preprocessors, @BodyChecks, @Cleanups, @TestCleanups);
 
 our $ServerPort = $ENV{TEST_NGINX_RANDOMIZE}
-    ? Test::Nginx::Standin::Server->new->free_port
+    ? free_port()
     : $ENV{TEST_NGINX_SERVER_PORT} || $ENV{TEST_NGINX_PORT} || 1984;
 our $ServRoot = $ENV{TEST_NGINX_RANDOMIZE}
     ? cwd() . "/t/servroot_$ServerPort"

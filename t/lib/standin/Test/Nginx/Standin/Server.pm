@@ -15,6 +15,7 @@ use IO::Socket::INET;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
+use TaskMQ::Port qw(free_port);
 use Test::Nginx::Standin::Client;
 
 # For processes to start and to end, which a busy machine makes slow.
@@ -47,23 +48,11 @@ sub expand {
     $text =~ s{\$(TEST_NGINX_[_A-Z0-9]+)}{
         my $name = $1;
         $name =~ /^TEST_NGINX_RAND_PORT_\d+$/
-            ? ($self->{rand_ports}{$name} //= $self->free_port)
+            ? ($self->{rand_ports}{$name} //= free_port())
             : $ENV{$name} // die "no $name in the environment\n"
     }ge;
 
     return $text;
-}
-
-sub free_port {
-    my ($self) = @_;
-
-    while (1) {
-        my $sock = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
-            LocalPort => 0, Listen => 1) or die "no free port: $!\n";
-        my $port = $sock->sockport;
-        return $port if $port != ($self->{port} // 0)
-            && !grep { ($_ // 0) == $port } values %{ $self->{rand_ports} };
-    }
 }
 
 # ---- files ----
