@@ -21,6 +21,10 @@ $(foreach v,CURDIR BUILD,$(if $(call odd,$($v)),$(error $v="$($v)": the \
     build needs a path without $(call odd,$($v)))))
 $(if $(BUILD),,$(error BUILD is empty: expected a folder, such as build))
 
+# Every folder of sources; which may include which: tests/rooms.py
+ROOMS    := $(patsubst %/,%,$(filter-out %/lua/,$(wildcard libtaskmq/*/ \
+              taskmq-worker/*/)) libtaskmq taskmq-worker taskmq-cli)
+
 WARN     = -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion \
            -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2
 HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2
@@ -30,19 +34,20 @@ OPT      = -O1
 endif
 CFLAGS   ?= -g
 override CFLAGS += $(OPT) -std=gnu11 -fPIC -fvisibility=hidden $(WARN) \
-           $(HARDEN) -D_GNU_SOURCE -Ilibtaskmq -MMD -MP
+           $(HARDEN) -D_GNU_SOURCE $(ROOMS:%=-I%) -MMD -MP
 # tests/e2e/test_hardening.py looks whether all of it arrived
 LDFLAGS  += -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN))
 
-LIB_SRC    := $(sort $(wildcard libtaskmq/*.c))
+LIB_SRC    := $(sort $(wildcard libtaskmq/*/*.c))
 LUA_SRC    := $(sort $(wildcard libtaskmq/lua/*.lua libtaskmq/lua/lib/*.lua))
-WORKER_SRC := $(sort $(wildcard taskmq-worker/*.c))
+WORKER_SRC := $(sort $(wildcard taskmq-worker/*.c taskmq-worker/*/*.c))
 CLI_SRC    := $(sort $(wildcard taskmq-cli/*.c))
-MOD_SRC    := $(sort $(wildcard ngx_taskmq_module/*.[ch]))
+MOD_SRC    := $(sort $(wildcard ngx_taskmq_module/*.[ch] \
+                ngx_taskmq_module/*/*.[ch]))
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/gen/tq_scripts.o
 WORKER_OBJ := $(WORKER_SRC:%.c=$(BUILD)/obj/%.o) \
-              $(BUILD)/obj/taskmq-worker/toml.o
+              $(BUILD)/obj/taskmq-worker/config/toml.o
 CLI_OBJ    := $(CLI_SRC:%.c=$(BUILD)/obj/%.o)
 
 LIBTASKMQ  := $(BUILD)/libtaskmq.a
@@ -77,7 +82,7 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/obj/taskmq-worker/toml.o: taskmq-worker/toml.cc
+$(BUILD)/obj/taskmq-worker/config/toml.o: taskmq-worker/config/toml.cc
 	@mkdir -p $(@D)
 	$(CXX) -g $(OPT) -std=c++17 -fPIC -Wall -Wextra -Werror $(HARDEN) \
 	    -MMD -MP -c -o $@ $<
@@ -103,8 +108,7 @@ $(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
 # know exports.map, so the module is always linked anew.
 NGX_BUILD  := $(abspath $(BUILD))/nginx
 NGX_TREE   := $(abspath $(BUILD))/nginx-src
-MOD_LIB    := $(filter-out libtaskmq/tq_conn_sync.c libtaskmq/tq_env.c \
-                libtaskmq/tq_stdio.c, $(LIB_SRC))
+MOD_LIB    := $(filter-out %/tq_env.c %/tq_stdio.c, $(LIB_SRC))
 
 $(BUILD)/nginx.sources: force
 	@mkdir -p $(@D)
@@ -125,7 +129,7 @@ $(BUILD)/nginx/Makefile: config $(NGX_SRC)/conf_flags $(BUILD)/nginx.sources \
 	    || { cat $(NGX_BUILD).configure.log; exit 1; }
 
 $(BUILD)/ngx_http_taskmq_module.so: $(BUILD)/nginx/Makefile $(MOD_SRC) \
-        $(MOD_LIB) $(wildcard libtaskmq/*.h) $(SCRIPTS_C) \
+        $(MOD_LIB) $(wildcard libtaskmq/*.h libtaskmq/*/*.h) $(SCRIPTS_C) \
         ngx_taskmq_module/exports.map
 	rm -f $(NGX_BUILD)/ngx_http_taskmq_module.so
 	$(MAKE) -C $(NGX_TREE) -f $(NGX_BUILD)/Makefile modules
@@ -162,8 +166,8 @@ install: all
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 format:
-	clang-format -i libtaskmq/*.[ch] ngx_taskmq_module/*.[ch] \
-	    taskmq-worker/*.[ch] taskmq-cli/*.[ch] tests/unit/*.[ch]
+	clang-format -i libtaskmq/*/*.[ch] $(MOD_SRC) taskmq-worker/*.[ch] \
+	    taskmq-worker/*/*.[ch] taskmq-cli/*.[ch] tests/unit/*.[ch]
 
 clean:
 	rm -rf $(BUILD)

@@ -47,7 +47,7 @@
 #define TQ_ENVELOPE_BYTES         (64 * 1024)   /* a body but for its payload */
 #define TQ_SECRET_FILE_BYTES      (16 * 1024)   /* secret, password, key */
 
-/* JSON (libtaskmq/tq_json.h). */
+/* JSON (libtaskmq/json/tq_json.h). */
 #define TQ_JSON_DEPTH_MAX         128
 #define TQ_JSON_ERRORS_MAX        32      /* field errors listed in one 422 */
 

@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#include "tq_conn_sync.h"
+#include "sync.h"
 #include "tq_ops.h"
 #include "tq_text.h"
 #include "tq_time.h"

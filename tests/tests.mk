@@ -4,7 +4,7 @@ UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_SAN := -fsanitize=address,undefined -fno-sanitize-recover=all \
             -fno-omit-frame-pointer
-UNIT_CFLAGS = -g -O1 -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilibtaskmq \
+UNIT_CFLAGS = -g -O1 -std=gnu11 $(WARN) -D_GNU_SOURCE $(ROOMS:%=-I%) \
               -Itests/unit $(UNIT_SAN)
 UNIT_LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/unit/obj/%.o) \
                 $(BUILD)/unit/obj/gen/tq_scripts.o
@@ -49,7 +49,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(UNIT_HELP_OBJ) $(BUILD)/unit/libtaskmq.a
 
 # these include the worker's sources
 $(filter $(BUILD)/unit/test_worker_%,$(UNIT_BIN)): \
-    $(wildcard taskmq-worker/*.[ch])
+    $(wildcard taskmq-worker/*.[ch] taskmq-worker/*/*.[ch])
 
 unit: $(UNIT_BIN)
 	@rc=0; for t in $(UNIT_BIN); do $$t || { echo "failed: $$t"; rc=1; }; \
@@ -140,7 +140,7 @@ FUZZ_SECONDS ?= 20
 FUZZ_SRC     := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TARGETS ?= $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
 FUZZ_BIN      = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
-FUZZ_CFLAGS   = -g -O1 -std=gnu11 $(WARN) -D_GNU_SOURCE -Ilibtaskmq \
+FUZZ_CFLAGS   = -g -O1 -std=gnu11 $(WARN) -D_GNU_SOURCE $(ROOMS:%=-I%) \
                 -fsanitize=$(FUZZ_SAN) -fno-sanitize-recover=all \
                 -fno-omit-frame-pointer
 FUZZ_LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/fuzz/obj/%.o) \
@@ -161,22 +161,24 @@ $(BUILD)/fuzz/libtaskmq.a: $(FUZZ_LIB_OBJ)
 # configure made of them, and nginx's own warnings.
 FUZZ_MOD  := $(BUILD)/fuzz/fuzz_route $(BUILD)/fuzz/fuzz_token
 $(FUZZ_MOD): FUZZ_MORE = -Wno-unused-parameter -Wno-conversion -Wno-shadow \
-    -Wno-missing-prototypes -Ingx_taskmq_module $(NGX_INCS)
+    -Wno-missing-prototypes \
+    $(patsubst %/,-I%,$(wildcard ngx_taskmq_module/ ngx_taskmq_module/*/)) \
+    $(NGX_INCS)
 $(FUZZ_MOD): FUZZ_LIBS = -ljwt -lcrypto -ldl
 $(FUZZ_MOD): $(BUILD)/nginx/Makefile tests/fuzz/nginx_shim.h \
-    $(wildcard ngx_taskmq_module/*.[ch])
+    $(MOD_SRC)
 
 # The worker's configuration, with its one C++ file.
-$(BUILD)/fuzz/obj/taskmq-worker/toml.o: taskmq-worker/toml.cc
+$(BUILD)/fuzz/obj/taskmq-worker/config/toml.o: taskmq-worker/config/toml.cc
 	@mkdir -p $(@D)
 	$(FUZZ_CXX) -g -O1 -std=c++17 -fsanitize=fuzzer-no-link,$(FUZZ_SAN) \
 	    -fno-sanitize-recover=all -MMD -MP -c -o $@ $<
 
 $(BUILD)/fuzz/fuzz_config: FUZZ_LIBS = \
-    $(BUILD)/fuzz/obj/taskmq-worker/toml.o -fsanitize-link-c++-runtime -lstdc++
-$(BUILD)/fuzz/fuzz_config: $(BUILD)/fuzz/obj/taskmq-worker/toml.o
+    $(BUILD)/fuzz/obj/taskmq-worker/config/toml.o -fsanitize-link-c++-runtime -lstdc++
+$(BUILD)/fuzz/fuzz_config: $(BUILD)/fuzz/obj/taskmq-worker/config/toml.o
 $(BUILD)/fuzz/fuzz_config $(BUILD)/fuzz/fuzz_worker_line: \
-    $(wildcard taskmq-worker/*.[ch])
+    $(wildcard taskmq-worker/*.[ch] taskmq-worker/*/*.[ch])
 
 $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h \
         $(BUILD)/fuzz/libtaskmq.a

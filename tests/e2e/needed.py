@@ -35,7 +35,8 @@ def text(path):
 
 
 def sources(folder):
-    return [text(p) for p in sorted(glob.glob(os.path.join(folder, "*.c")))]
+    found = glob.glob(os.path.join(folder, "**", "*.c"), recursive=True)
+    return [text(p) for p in sorted(found)]
 
 
 def reached(start, bodies):

@@ -19,7 +19,8 @@ FAIL_BUILD = harness.BUILD + "-fail"
 
 def points():
     found = []
-    for path in sorted(glob.glob(os.path.join(ROOT, "taskmq-worker/*.c"))):
+    for path in sorted(glob.glob(os.path.join(ROOT, "taskmq-worker/**/*.c"),
+                                 recursive=True)):
         with open(path) as f:
             found += re.findall(r'TQ_FAIL\("([a-z-]+)"\)', f.read())
     return found

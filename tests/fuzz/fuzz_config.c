@@ -5,11 +5,11 @@
  */
 
 #include "fuzz.h"
-#include "../../taskmq-worker/config.c"
-#include "../../taskmq-worker/config_read.c"
-#include "../../taskmq-worker/config_opt.c"
-#include "../../taskmq-worker/config_user.c"
-#include "../../taskmq-worker/curl_load.c"
+#include "../../taskmq-worker/config/config.c"
+#include "../../taskmq-worker/config/config_read.c"
+#include "../../taskmq-worker/config/config_opt.c"
+#include "../../taskmq-worker/config/config_user.c"
+#include "../../taskmq-worker/http/curl_load.c"
 
 static void
 check_handler(const tw_handler_conf_t *h)

@@ -9,7 +9,7 @@
 
 #include "fuzz.h"
 #include "nginx_shim.h"
-#include "../../ngx_taskmq_module/ngx_http_taskmq_route.c"
+#include "../../ngx_taskmq_module/request/ngx_http_taskmq_route.c"
 
 /* The handlers stand in the table; none is called. */
 #define HANDLER(name)                                                         \

@@ -18,10 +18,10 @@
 
 #include "fuzz.h"
 #include "nginx_shim.h"
-#include "../../ngx_taskmq_module/ngx_http_taskmq_auth.c"
-#include "../../ngx_taskmq_module/ngx_http_taskmq_auth_claims.c"
-#include "../../ngx_taskmq_module/ngx_http_taskmq_jwt.c"
-#include "../../ngx_taskmq_module/ngx_http_taskmq_token_cache.c"
+#include "../../ngx_taskmq_module/auth/ngx_http_taskmq_auth.c"
+#include "../../ngx_taskmq_module/auth/ngx_http_taskmq_auth_claims.c"
+#include "../../ngx_taskmq_module/auth/ngx_http_taskmq_jwt.c"
+#include "../../ngx_taskmq_module/auth/ngx_http_taskmq_token_cache.c"
 
 static ngx_str_t  secrets[] = {
     ngx_string("one secret of this fuzzer, 32 bytes long"),

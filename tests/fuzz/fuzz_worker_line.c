@@ -7,7 +7,7 @@
  */
 
 #include "fuzz.h"
-#include "../../taskmq-worker/proto.c"
+#include "../../taskmq-worker/process/proto.c"
 
 static tq_buf_t  whole;      /* what came out of all bytes at once */
 static tq_buf_t  pieces;     /* and piece by piece */

@@ -170,7 +170,7 @@ def test_numbers_are_those_of_the_headers(d):
 
 def test_bounds_of_durations(d):
     """Those that complete counts by are those that C tells of."""
-    with open(tmq.ROOT + '/libtaskmq/tq_ops_read.c') as f:
+    with open(tmq.ROOT + '/libtaskmq/queue/tq_ops_read.c') as f:
         m = re.search(r'tq_duration_bounds_ms\[\w+\] = \{([^}]*)\}', f.read())
     lua = re.findall(r"took <= (\d+) and 'd(\d+):'",
                      tmq.text_of('complete').decode())

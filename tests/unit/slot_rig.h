@@ -9,9 +9,9 @@
 #include "unit.h"
 
 #undef fail                     /* cmocka's; slot.c has one of its own */
-#include "../../taskmq-worker/slot.c"
-#include "../../taskmq-worker/proto.c"
-#include "../../taskmq-worker/payload.c"
+#include "../../taskmq-worker/run/slot.c"
+#include "../../taskmq-worker/process/proto.c"
+#include "../../taskmq-worker/run/payload.c"
 
 /* ---- what slot.c stands on ---- */
 

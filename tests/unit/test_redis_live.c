@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #include "redis_loop.h"
-#include "tq_conn_sync.h"
+#include "../../taskmq-cli/sync.c"
 #include "tq_ops.h"
 
 #define CALLS  2000

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../libtaskmq/tq_uuid.c"
+#include "../../libtaskmq/base/tq_uuid.c"
 
 static unsigned char  key[TQ_UUID_KEY_LEN];
 

@@ -4,7 +4,7 @@
 
 #include <sys/stat.h>
 
-#include "../../taskmq-worker/cgroup.c"
+#include "../../taskmq-worker/process/cgroup.c"
 
 static char  dir[64];
 

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "../../taskmq-worker/fence.c"
+#include "../../taskmq-worker/process/fence.c"
 
 #define OTHER  4000000        /* nobody's pid */
 #define GUARD  4100000

@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-#include "../../taskmq-worker/health.c"
+#include "../../taskmq-worker/health/health.c"
 
 static int       ready;
 static uint64_t  now_ms;

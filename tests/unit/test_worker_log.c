@@ -2,7 +2,7 @@
 
 #include "unit.h"
 
-#include "../../taskmq-worker/log.c"
+#include "../../taskmq-worker/base/log.c"
 
 static int  out;              /* what is read from "stderr" */
 static int  saved;

@@ -6,7 +6,7 @@
 
 #include "unit.h"
 
-#include "../../taskmq-worker/outq.c"
+#include "../../taskmq-worker/process/outq.c"
 
 /* A non-blocking pipe of one page, so that it is soon full. */
 static void

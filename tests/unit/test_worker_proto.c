@@ -2,7 +2,7 @@
 
 #include "unit.h"
 
-#include "../../taskmq-worker/proto.c"
+#include "../../taskmq-worker/process/proto.c"
 
 static tq_str_t
 str(const char *s)

@@ -4,8 +4,8 @@
 
 #include "unit.h"
 
-#include "../../taskmq-worker/session.c"
-#include "../../taskmq-worker/trouble.c"
+#include "../../taskmq-worker/queue/session.c"
+#include "../../taskmq-worker/queue/trouble.c"
 
 static int           refuse;      /* bits: which calls cannot be handed over */
 static int           no_random;

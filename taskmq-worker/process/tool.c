@@ -1,7 +1,7 @@
 /* quiet.c: see quiet.h. */
 
 #include "log.h"
-#include "quiet.h"
+#include "tool.h"
 
 void
 tw_quiet_started(tw_child_t *c, void *data)

@@ -1,5 +1,5 @@
 /*
- * tq_conn_sync.h: a small blocking host of tq_redis over poll(2), for the CLI
+ * sync.h: a small blocking host of tq_redis over poll(2), for the CLI
  * and for a program's start-up checks. It owns the socket (close-on-exec) and
  * waits with deadlines; it does not reconnect: a lost connection ends the
  * calls on it, and every later call fails. One thread at a time.

@@ -1,5 +1,5 @@
 /*
- * tq_conn_sync.c: the blocking host of tq_redis: socket, poll(2), clock.
+ * sync.c: the blocking host of tq_redis: socket, poll(2), clock.
  */
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tq_conn_sync.h"
+#include "sync.h"
 #include "tq_limits.h"
 #include "tq_ops.h"
 #include "tq_text.h"

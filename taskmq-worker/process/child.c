@@ -11,7 +11,7 @@
 #include "cgroup.h"
 #include "child_int.h"
 #include "guard.h"
-#include "quiet.h"
+#include "tool.h"
 
 #define READ_BYTES       (64 * 1024)
 #define READS_MAX        8    /* per event; a flood must not starve others */

@@ -9,7 +9,7 @@
 #include "launch.h"
 #include "log.h"
 #include "owner.h"
-#include "quiet.h"
+#include "tool.h"
 #include "tq_env.h"
 
 #define SWEEP_MAX  100   /* containers removed by one command */

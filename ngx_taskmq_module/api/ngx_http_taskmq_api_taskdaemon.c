@@ -1,7 +1,7 @@
 /*
  * ngx_http_taskmq_api_taskdaemon.c: TaskDaemon's endpoints that add, show and
  * change tasks. A task is a job; its id here is a UUID that only this
- * namespace's key can make (libtaskmq/tq_uuid.h).
+ * namespace's key can make (libtaskmq/base/tq_uuid.h).
  */
 
 #include "ngx_http_taskmq_api.h"
