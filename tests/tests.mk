@@ -28,6 +28,9 @@ UNIT_LINK_test_json_read = $(UNIT_WRAP)
 UNIT_LINK_test_text = $(UNIT_WRAP)
 UNIT_LINK_test_worker_payload = $(UNIT_WRAP)
 
+UNIT_TOML = $(BUILD)/obj/taskmq-worker/toml.o
+UNIT_LINK_test_worker_config = $(UNIT_TOML) -lstdc++
+
 .PHONY: lua unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
 
 $(BUILD)/unit/obj/%.o: %.c
@@ -46,6 +49,8 @@ $(BUILD)/unit/%: tests/unit/%.c $(UNIT_HELP_OBJ) $(BUILD)/unit/libtaskmq.a
 	$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_HELP_OBJ) \
 	    $(BUILD)/unit/libtaskmq.a $(UNIT_LINK_$*) \
 	    -lcmocka -lhiredis -lcjson -lm
+
+$(BUILD)/unit/test_worker_config: $(UNIT_TOML)
 
 # these include the worker's sources
 $(filter $(BUILD)/unit/test_worker_%,$(UNIT_BIN)): \

@@ -7,8 +7,8 @@
 
 #include "config_read.h"
 #include "curl_load.h"
-#include "toml.h"
 #include "tq_job.h"
+#include "tq_text.h"
 
 static void
 unknown_key(tw_reader_t *r, int line)
@@ -27,196 +27,170 @@ unknown_key(tw_reader_t *r, int line)
 }
 
 static void
-set_place(tw_reader_t *r, const char *handler, tq_str_t key)
+set_place(tw_reader_t *r, const char *key)
 {
-    (void) snprintf(r->place, sizeof(r->place), "handlers.%.*s%s%.*s",
-        TQ_HANDLER_MAX, handler, key.len ? "." : "",
-        (int) (key.len > 64 ? 64 : key.len), key.p ? key.p : "");
+    tq_text_print(r->place, sizeof(r->place), "handlers.%s%s%.64s",
+        r->h->name, key != NULL ? "." : "", key != NULL ? key : "");
 }
 
 /* FNV-1a over kinds, keys and values, without the line numbers: a handler
  * that was only moved in the file is the same. */
 static uint64_t
-digest(uint64_t d, tq_str_t s)
+digest(uint64_t d, const void *p, size_t len)
 {
     size_t  i;
 
-    for (i = 0; i < s.len; i++) {
-        d = (d ^ (unsigned char) s.p[i]) * UINT64_C(0x100000001b3);
+    for (i = 0; i < len; i++) {
+        d = (d ^ ((const unsigned char *) p)[i]) * UINT64_C(0x100000001b3);
     }
 
     return (d ^ 0x1f) * UINT64_C(0x100000001b3);
 }
 
 static uint64_t
-digest_node(uint64_t d, const tw_node_t *n)
+digest_node(uint64_t d, const cJSON *n)
 {
-    size_t            pos = 0;
-    tw_node_t         item;
-    tq_json_val_t     v;
-    tq_json_member_t  m;
+    const cJSON  *item;
 
-    d = digest(d, n->kind);
+    d = digest(d, &n->type, sizeof(n->type));
 
-    if (tw_read_is(n, "table")) {
-        while (tq_json_next_member(n->val.raw, &pos, &m)) {
-            tw_read_open(&m.val, &item);
-            d = digest_node(digest(d, m.key), &item);
-        }
-    } else if (tw_read_is(n, "array")) {
-        while (tq_json_next_item(n->val.raw, &pos, &v)) {
-            tw_read_open(&v, &item);
-            d = digest_node(d, &item);
-        }
-    } else {
-        d = digest(d, n->val.raw);
+    if (n->string != NULL) {
+        d = digest(d, n->string, strlen(n->string));
+    }
+    if (cJSON_IsString(n)) {
+        d = digest(d, n->valuestring, strlen(n->valuestring));
+    }
+    if (cJSON_IsNumber(n)) {
+        d = digest(d, &n->valuedouble, sizeof(n->valuedouble));
+    }
+
+    cJSON_ArrayForEach(item, n) {
+        d = digest_node(d, item);
     }
 
     return d;
 }
 
+/* The option of this name, or the last one, whose key is NULL. */
+static const tw_option_t *
+find_option(const char *key)
+{
+    const tw_option_t  *o = tw_options;
+
+    while (o->key != NULL && strcmp(o->key, key) != 0) {
+        o++;
+    }
+
+    return o;
+}
+
 /* Keys that mean nothing for this kind of handler. */
 static void
-check_kinds(tw_reader_t *r, const tw_node_t *n)
+check_kinds(tw_reader_t *r, const cJSON *n)
 {
-    size_t            i, pos = 0;
-    tw_node_t         item;
-    tq_json_member_t  m;
+    const cJSON        *item;
+    const tw_option_t  *o;
 
-    while (tq_json_next_member(n->val.raw, &pos, &m)) {
-        for (i = 0; tw_options[i].key != NULL; i++) {
-            if (tq_str_eq(m.key, tw_options[i].key)
-                && (tw_options[i].kinds & 1u << r->h->kind) == 0)
-            {
-                tw_read_open(&m.val, &item);
-                set_place(r, r->h->name, m.key);
-                tw_read_complain(r, item.line, "not for this kind of "
-                    "handler");
-            }
+    cJSON_ArrayForEach(item, n) {
+        o = find_option(item->string);
+        if (o->key != NULL && (o->kinds & 1u << r->h->kind) == 0) {
+            set_place(r, item->string);
+            tw_read_complain(r, item->valueint, "not for this kind of "
+                "handler");
         }
     }
 }
 
 static void
-read_handler(tw_reader_t *r, const tw_node_t *n)
+read_handler(tw_reader_t *r, const cJSON *n)
 {
-    size_t            i, pos = 0;
-    tw_node_t         item;
-    tq_json_member_t  m;
+    const cJSON        *item;
+    const tw_option_t  *o;
 
     r->kinds = 0;
-    r->h->line = n->line;
+    r->h->line = n->valueint;
     r->h->instances = TQ_INSTANCES_DEFAULT;
     r->h->fingerprint = digest_node(UINT64_C(0xcbf29ce484222325), n);
 
-    while (tq_json_next_member(n->val.raw, &pos, &m)) {
-        tw_read_open(&m.val, &item);
-        set_place(r, r->h->name, m.key);
+    cJSON_ArrayForEach(item, n) {
+        set_place(r, item->string);
+        o = find_option(item->string);
 
-        for (i = 0; tw_options[i].key != NULL; i++) {
-            if (tq_str_eq(m.key, tw_options[i].key)) {
-                tw_options[i].read(r, &item);
-                break;
-            }
-        }
-
-        if (tw_options[i].key == NULL) {
-            unknown_key(r, item.line);
+        if (o->key != NULL) {
+            o->read(r, item);
+        } else {
+            unknown_key(r, item->valueint);
         }
     }
 
     if (r->kinds == 1) {
         check_kinds(r, n);
     } else {
-        set_place(r, r->h->name, (tq_str_t) { NULL, 0 });
-        tw_read_complain(r, n->line, "expected exactly one of command, "
+        set_place(r, NULL);
+        tw_read_complain(r, n->valueint, "expected exactly one of command, "
             "image, url, library, builtin");
     }
 }
 
 static void
-read_handlers(tw_reader_t *r, tw_conf_t *conf, const tw_node_t *n)
+read_handlers(tw_reader_t *r, tw_conf_t *conf, const cJSON *n)
 {
-    size_t            i = 0, pos = 0;
-    tw_node_t            item;
-    tq_json_member_t  m;
+    const cJSON  *item;
 
-    while (tq_json_next_member(n->val.raw, &pos, &m)) {
-        conf->n++;
-    }
-
-    conf->h = calloc(conf->n + 1, sizeof(tw_handler_conf_t *));
+    conf->h = calloc((size_t) cJSON_GetArraySize(n) + 1,
+        sizeof(tw_handler_conf_t *));
     if (conf->h == NULL) {
-        conf->n = 0;
-        tw_read_complain(r, n->line, "out of memory");
+        tw_read_complain(r, n->valueint, "out of memory");
         return;
     }
 
-    for (pos = 0; tq_json_next_member(n->val.raw, &pos, &m); i++) {
-        tw_read_open(&m.val, &item);
-        r->h = conf->h[i] = calloc(1, sizeof(tw_handler_conf_t));
+    cJSON_ArrayForEach(item, n) {
+        r->h = conf->h[conf->n++] = calloc(1, sizeof(tw_handler_conf_t));
         if (r->h == NULL) {
-            tw_read_complain(r, item.line, "out of memory");
+            tw_read_complain(r, item->valueint, "out of memory");
             return;
         }
 
-        (void) snprintf(r->place, sizeof(r->place), "handlers.%.*s",
-            (int) (m.key.len > TQ_HANDLER_MAX ? TQ_HANDLER_MAX : m.key.len),
-            m.key.p);
+        tq_text_print(r->place, sizeof(r->place), "handlers.%.*s",
+            TQ_HANDLER_MAX, item->string);
 
-        if (!tq_handler_name_ok(m.key.p, m.key.len)) {
-            tw_read_complain(r, item.line, "expected a handler name of 1 to 64 "
-                "letters, digits, '.', '_' or '-'");
+        if (!tq_handler_name_ok(item->string, strlen(item->string))) {
+            tw_read_complain(r, item->valueint, "expected a handler name of "
+                "1 to 64 letters, digits, '.', '_' or '-'");
 
-        } else if (!tw_read_is(&item, "table")) {
-            tw_read_complain(r, item.line, "expected a table");
+        } else if (!cJSON_IsObject(item)) {
+            tw_read_complain(r, item->valueint, "expected a table");
 
         } else {
-            memcpy(r->h->name, m.key.p, m.key.len);
-            read_handler(r, &item);
+            strcpy(r->h->name, item->string);
+            read_handler(r, item);
         }
     }
 }
 
-int
-tw_conf_read(tw_conf_t *conf, const char *path, tq_str_t json,
+/* conf is all zeroes. 0, or -1 with a line per mistake in errors. */
+static int
+read_tree(tw_conf_t *conf, const char *path, const cJSON *top,
     tq_buf_t *errors)
 {
-    tw_node_t            top, item;
-    size_t            pos = 0;
-    char             *text;
-    tw_reader_t          r = { .path = path, .errors = errors };
-    tq_json_err_t     err;
-    tq_json_val_t     v;
-    tq_json_member_t  m;
+    tw_reader_t   r = { .path = path, .errors = errors };
+    const cJSON  *item;
 
-    memset(conf, 0, sizeof(*conf));
-
-    if (tq_json_parse(json.p, json.len, &v, &err) != 0) {
-        tw_read_complain(&r, 1, err.msg);
+    if (cJSON_IsString(top)) {
+        tw_read_complain(&r, top->valueint, top->valuestring);
         return -1;
     }
 
-    tw_read_open(&v, &top);
-
-    if (tw_read_is(&top, "error")) {
-        text = tw_read_unescape(top.val.raw);
-        tw_read_complain(&r, top.line, text != NULL ? text : "not TOML");
-        free(text);
-        return -1;
-    }
-
-    while (tq_json_next_member(top.val.raw, &pos, &m)) {
-        tw_read_open(&m.val, &item);
-        if (!tq_str_eq(m.key, "handlers")) {
-            (void) snprintf(r.place, sizeof(r.place), "%.*s",
-                (int) (m.key.len > 64 ? 64 : m.key.len), m.key.p);
-            tw_read_complain(&r, item.line, "unknown key, expected "
+    cJSON_ArrayForEach(item, top) {
+        if (strcmp(item->string, "handlers") != 0) {
+            tq_text_print(r.place, sizeof(r.place), "%.64s", item->string);
+            tw_read_complain(&r, item->valueint, "unknown key, expected "
                 "[handlers.NAME]");
-        } else if (!tw_read_is(&item, "table")) {
-            tw_read_complain(&r, item.line, "expected [handlers.NAME] tables");
+        } else if (!cJSON_IsObject(item)) {
+            tw_read_complain(&r, item->valueint, "expected [handlers.NAME] "
+                "tables");
         } else {
-            read_handlers(&r, conf, &item);
+            read_handlers(&r, conf, item);
         }
     }
 
@@ -308,7 +282,7 @@ int
 tw_conf_load(tw_conf_t *conf, const char *path, tq_buf_t *errors)
 {
     int       rc;
-    char     *json;
+    cJSON    *top;
     tq_buf_t  text = {0};
 
     memset(conf, 0, sizeof(*conf));
@@ -320,16 +294,16 @@ tw_conf_load(tw_conf_t *conf, const char *path, tq_buf_t *errors)
         return -1;
     }
 
-    json = tw_toml_to_json(text.p, text.len);
+    top = tw_toml_read(text.p, text.len);
     tq_buf_free(&text);
 
-    if (json == NULL) {
+    if (top == NULL) {
         tq_buf_addf(errors, "%s: out of memory\n", path);
         return -1;
     }
 
-    rc = tw_conf_read(conf, path, (tq_str_t) { json, strlen(json) }, errors);
-    free(json);
+    rc = read_tree(conf, path, top, errors);
+    cJSON_Delete(top);
 
     return rc != 0 ? rc : load_curl(conf, path, errors);
 }

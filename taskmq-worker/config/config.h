@@ -1,8 +1,7 @@
 /*
- * config.h: handlers.toml as plain structs. Reading is two steps so that it
- * can be tested without files: TOML to JSON with line numbers (toml.cc), and
- * JSON to structs with every mistake named by file, line and what was
- * expected (here).
+ * config.h: handlers.toml as plain structs. Reading is two steps: TOML to a
+ * tree with line numbers (toml.cc), and the tree to structs with every mistake
+ * named by file, line and what was expected (here).
  */
 
 #ifndef TW_CONFIG_H
@@ -75,10 +74,6 @@ typedef struct {
  * freed in both cases.
  */
 int tw_conf_load(tw_conf_t *conf, const char *path, tq_buf_t *errors);
-
-/* The second step alone: json is what tw_toml_to_json() returned. */
-int tw_conf_read(tw_conf_t *conf, const char *path, tq_str_t json,
-    tq_buf_t *errors);
 
 /* config_check.c: what prefetch comes to with so many jobs held at most: a line
  * per handler that has one, as above, added to out. */

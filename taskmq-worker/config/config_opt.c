@@ -1,5 +1,6 @@
 /* config_opt.c: the keys of [handlers.NAME], one reader each. */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,68 +8,68 @@
 #include "tq_env.h"
 
 static void
-read_command(tw_reader_t *r, const tw_node_t *n)
+read_command(tw_reader_t *r, const cJSON *n)
 {
     static const char  expected[] =
         "expected a non-empty array of strings, the program first";
 
     r->kinds++;
     r->h->kind = TW_KIND_COMMAND;
-    r->h->program_line = n->line;
+    r->h->program_line = n->valueint;
     r->h->argv = tw_read_list(r, n, expected);
 
     if (r->h->argv != NULL
         && (r->h->argv[0] == NULL || r->h->argv[0][0] == '\0'))
     {
-        tw_read_complain(r, n->line, expected);
+        tw_read_complain(r, n->valueint, expected);
     }
 }
 
 static void
-read_builtin(tw_reader_t *r, const tw_node_t *n)
+read_builtin(tw_reader_t *r, const cJSON *n)
 {
     r->kinds++;
     r->h->kind = TW_KIND_NOOP;
 
-    if (!tw_read_is(n, "string") || !tq_str_eq(n->val.raw, "\"noop\"")) {
-        tw_read_complain(r, n->line, "expected \"noop\"");
+    if (!tw_read_eq(n, "noop")) {
+        tw_read_complain(r, n->valueint, "expected \"noop\"");
     }
 }
 
 static void
-read_image(tw_reader_t *r, const tw_node_t *n)
+read_image(tw_reader_t *r, const cJSON *n)
 {
     r->kinds++;
     r->h->kind = TW_KIND_IMAGE;
     if (r->h->runtime == NULL) {
-        r->h->program_line = n->line;
+        r->h->program_line = n->valueint;
     }
     r->h->image = tw_read_string(r, n, "expected the name of an image");
 
     if (r->h->image != NULL && r->h->image[0] == '-') {
-        tw_read_complain(r, n->line, "expected the name of an image");
+        tw_read_complain(r, n->valueint, "expected the name of an image");
     }
 }
 
 static void
-read_library(tw_reader_t *r, const tw_node_t *n)
+read_library(tw_reader_t *r, const cJSON *n)
 {
     r->kinds++;
     r->h->kind = TW_KIND_LIBRARY;
-    r->h->program_line = n->line;
+    r->h->program_line = n->valueint;
     r->h->library = tw_read_string(r, n, "expected the path of a shared "
         "object");
 }
 
 static void
-read_url(tw_reader_t *r, const tw_node_t *n)
+read_url(tw_reader_t *r, const cJSON *n)
 {
     static const char  expected[] = "expected an http:// or https:// URL";
     const char        *u;
 
     r->kinds++;
     r->h->kind = TW_KIND_URL;
-    r->h->program_line = n->line;
+    r->h->program_line = n->valueint;
     u = r->h->url = tw_read_string(r, n, expected);
 
     if (u != NULL && ((strncmp(u, "http://", 7) != 0
@@ -76,32 +77,32 @@ read_url(tw_reader_t *r, const tw_node_t *n)
                       || strpbrk(u, " \t\r\n") != NULL
                       || strchr(u, ':')[3] == '\0'))
     {
-        tw_read_complain(r, n->line, expected);
+        tw_read_complain(r, n->valueint, expected);
     }
 }
 
 /* "docker", or the program with its own options. */
 static void
-read_runtime(tw_reader_t *r, const tw_node_t *n)
+read_runtime(tw_reader_t *r, const cJSON *n)
 {
     static const char  expected[] = "expected the container program, or an "
                                     "array of it and its options";
 
-    r->h->program_line = n->line;
+    r->h->program_line = n->valueint;
 
-    if (tw_read_is(n, "array")) {
+    if (cJSON_IsArray(n)) {
         r->h->runtime = tw_read_list(r, n, expected);
         if (r->h->runtime != NULL && (r->h->runtime[0] == NULL
                                       || r->h->runtime[0][0] == '\0'))
         {
-            tw_read_complain(r, n->line, expected);
+            tw_read_complain(r, n->valueint, expected);
         }
         return;
     }
 
     r->h->runtime = calloc(2, sizeof(char *));
     if (r->h->runtime == NULL) {
-        tw_read_complain(r, n->line, "out of memory");
+        tw_read_complain(r, n->valueint, "out of memory");
         return;
     }
 
@@ -109,28 +110,29 @@ read_runtime(tw_reader_t *r, const tw_node_t *n)
 }
 
 static void
-read_runtime_args(tw_reader_t *r, const tw_node_t *n)
+read_runtime_args(tw_reader_t *r, const cJSON *n)
 {
     r->h->runtime_args = tw_read_list(r, n, "expected an array of strings");
 }
 
 /* Bytes, or a string with k, m or g (of 1024). */
 static void
-read_memory(tw_reader_t *r, const tw_node_t *n)
+read_memory(tw_reader_t *r, const cJSON *n)
 {
     int64_t      v = 0;
-    const char  *p = n->val.raw.p + 1, *end = p + n->val.raw.len - 2;
+    const char  *p;
 
-    if (tw_read_is(n, "integer")) {
-        (void) tq_json_int64(&n->val, &v);
+    if (cJSON_IsNumber(n) && n->valuedouble <= TQ_MEMORY_MAX_BYTES) {
+        v = (int64_t) n->valuedouble;
 
-    } else if (tw_read_is(n, "string")) {
-        while (p < end && *p >= '0' && *p <= '9' && v < INT64_MAX / 2048) {
+    } else if (cJSON_IsString(n)) {
+        p = n->valuestring;
+        while (*p >= '0' && *p <= '9' && v < INT64_MAX / 2048) {
             v = v * 10 + (*p++ - '0');
         }
 
-        if (p + 1 == end) {
-            switch (*p) {
+        if (*p != '\0') {
+            switch (p[1] == '\0' ? *p : '?') {
             case 'g': case 'G':
                 v = v < INT64_MAX >> 30 ? v << 30 : -1;
                 break;
@@ -143,13 +145,11 @@ read_memory(tw_reader_t *r, const tw_node_t *n)
             default:
                 v = -1;
             }
-        } else if (p != end) {
-            v = -1;
         }
     }
 
     if (v < TQ_MEMORY_MIN_BYTES || v > TQ_MEMORY_MAX_BYTES) {
-        tw_read_complain(r, n->line, "expected a size from \"1m\" to "
+        tw_read_complain(r, n->valueint, "expected a size from \"1m\" to "
             "\"1048576m\", such as \"512m\" or \"2g\"");
         return;
     }
@@ -158,7 +158,7 @@ read_memory(tw_reader_t *r, const tw_node_t *n)
 }
 
 static void
-read_user(tw_reader_t *r, const tw_node_t *n)
+read_user(tw_reader_t *r, const cJSON *n)
 {
     const char  *why;
 
@@ -168,125 +168,110 @@ read_user(tw_reader_t *r, const tw_node_t *n)
     if (r->h->user != NULL && r->h->image == NULL
         && tw_user_find(r->h->user, &r->h->as, &why) != 0)
     {
-        tw_read_complain(r, n->line, why);
+        tw_read_complain(r, n->valueint, why);
     }
 }
 
 static void
-read_instances(tw_reader_t *r, const tw_node_t *n)
+read_instances(tw_reader_t *r, const cJSON *n)
 {
     r->h->instances = (unsigned) tw_read_int(r, n, 1, TQ_INSTANCES_MAX);
 }
 
 static void
-read_prefetch(tw_reader_t *r, const tw_node_t *n)
+read_prefetch(tw_reader_t *r, const cJSON *n)
 {
-    r->h->prefetch_line = n->line;
+    r->h->prefetch_line = n->valueint;
     r->h->prefetch = (unsigned) tw_read_int(r, n, 0, TQ_PREFETCH_MAX);
 }
 
 static void
-read_timeout(tw_reader_t *r, const tw_node_t *n)
+read_timeout(tw_reader_t *r, const cJSON *n)
 {
     r->h->timeout_s = tw_read_int(r, n, 1, TQ_TIMEOUT_MAX_S);
 }
 
 static void
-read_pick(tw_reader_t *r, const tw_node_t *n)
+read_pick(tw_reader_t *r, const cJSON *n)
 {
-    if (tq_str_eq(n->val.raw, "\"round-robin\"")) {
+    if (tw_read_eq(n, "round-robin")) {
         r->h->pick = TW_PICK_ROUND_ROBIN;
-    } else if (tq_str_eq(n->val.raw, "\"first-available\"")) {
+    } else if (tw_read_eq(n, "first-available")) {
         r->h->pick = TW_PICK_FIRST;
-    } else if (tq_str_eq(n->val.raw, "\"random\"")) {
+    } else if (tw_read_eq(n, "random")) {
         r->h->pick = TW_PICK_RANDOM;
     } else {
-        tw_read_complain(r, n->line, "expected \"round-robin\", "
+        tw_read_complain(r, n->valueint, "expected \"round-robin\", "
             "\"first-available\" or \"random\"");
     }
 }
 
 /* "NAME=value", or NULL after a complaint. */
 static char *
-env_pair(tw_reader_t *r, const tq_json_member_t *m, const tw_node_t *n)
+env_pair(tw_reader_t *r, const cJSON *n)
 {
-    char     *value, *pair = NULL;
-    tq_buf_t  b = {0};
+    char  *pair = NULL;
 
-    value = tw_read_is(n, "string") ? tw_read_unescape(n->val.raw) : NULL;
-    if (value == NULL) {
-        tw_read_complain(r, n->line, "expected a table of strings");
-        return NULL;
+    if (!cJSON_IsString(n)) {
+        tw_read_complain(r, n->valueint, "expected a table of strings");
+
+    } else if (!tq_env_name_ok(n->string, strlen(n->string))) {
+        tw_read_complain(r, n->valueint, "expected names of letters, digits "
+            "and _");
+
+    } else if (asprintf(&pair, "%s=%s", n->string, n->valuestring) < 0) {
+        pair = NULL;
+        tw_read_complain(r, n->valueint, "out of memory");
     }
-
-    tq_buf_add(&b, m->key.p, m->key.len);
-    if (tq_buf_cstr(&b) != NULL && !tq_env_name_ok(b.p, b.len)) {
-        tw_read_complain(r, n->line, "expected names of letters, digits and _");
-        tq_buf_free(&b);
-    } else {
-        tq_buf_addc(&b, '=');
-        tq_buf_adds(&b, value);
-        pair = (char *) tq_buf_cstr(&b);
-    }
-
-    free(value);
 
     return pair;
 }
 
 static void
-read_env(tw_reader_t *r, const tw_node_t *n)
+read_env(tw_reader_t *r, const cJSON *n)
 {
-    size_t            pos = 0, count = 0;
-    tw_node_t            item;
-    tq_json_member_t  m;
+    size_t        count = 0;
+    const cJSON  *item;
 
-    if (!tw_read_is(n, "table")) {
-        tw_read_complain(r, n->line, "expected a table of strings");
+    if (!cJSON_IsObject(n)) {
+        tw_read_complain(r, n->valueint, "expected a table of strings");
         return;
     }
 
-    while (tq_json_next_member(n->val.raw, &pos, &m)) {
-        count++;
-    }
-
-    r->h->env = calloc(count + 1, sizeof(char *));
+    r->h->env = calloc((size_t) cJSON_GetArraySize(n) + 1, sizeof(char *));
     if (r->h->env == NULL) {
-        tw_read_complain(r, n->line, "out of memory");
+        tw_read_complain(r, n->valueint, "out of memory");
         return;
     }
 
-    for (pos = 0, count = 0; tq_json_next_member(n->val.raw, &pos, &m);
-         count++)
-    {
-        tw_read_open(&m.val, &item);
-        r->h->env[count] = env_pair(r, &m, &item);
-        if (r->h->env[count] == NULL) {
+    cJSON_ArrayForEach(item, n) {
+        r->h->env[count] = env_pair(r, item);
+        if (r->h->env[count++] == NULL) {
             return;
         }
     }
 }
 
 static void
-read_max_tasks(tw_reader_t *r, const tw_node_t *n)
+read_max_tasks(tw_reader_t *r, const cJSON *n)
 {
     r->h->max_tasks = tw_read_int(r, n, 1, INT32_MAX);
 }
 
 static void
-read_protocol(tw_reader_t *r, const tw_node_t *n)
+read_protocol(tw_reader_t *r, const cJSON *n)
 {
-    if (tq_str_eq(n->val.raw, "\"taskmq\"")) {
+    if (tw_read_eq(n, "taskmq")) {
         r->h->extended = 1;
-    } else if (!tq_str_eq(n->val.raw, "\"taskdaemon\"")) {
-        tw_read_complain(r, n->line, "expected \"taskdaemon\" or \"taskmq\"");
+    } else if (!tw_read_eq(n, "taskdaemon")) {
+        tw_read_complain(r, n->valueint, "expected \"taskdaemon\" or \"taskmq\"");
     }
 }
 
 static void
-read_workdir(tw_reader_t *r, const tw_node_t *n)
+read_workdir(tw_reader_t *r, const cJSON *n)
 {
-    r->h->workdir_line = n->line;
+    r->h->workdir_line = n->valueint;
     r->h->workdir = tw_read_string(r, n, "expected the path of a folder");
 }
 

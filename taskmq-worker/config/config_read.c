@@ -18,86 +18,46 @@ tw_read_complain(tw_reader_t *r, int line, const char *text)
     tq_buf_addc(r->errors, '\n');
 }
 
-void
-tw_read_open(const tq_json_val_t *v, tw_node_t *n)
-{
-    size_t         pos = 0;
-    int64_t        line = 0;
-    tq_json_val_t  item;
-
-    memset(n, 0, sizeof(*n));
-
-    if (tq_json_next_item(v->raw, &pos, &item)) {
-        (void) tq_json_int64(&item, &line);
-        n->line = (int) line;
-    }
-
-    if (tq_json_next_item(v->raw, &pos, &item)) {
-        n->kind = item.raw;
-    }
-
-    (void) tq_json_next_item(v->raw, &pos, &n->val);
-}
-
 int
-tw_read_is(const tw_node_t *n, const char *kind)
+tw_read_eq(const cJSON *n, const char *text)
 {
-    return n->kind.len == strlen(kind) + 2
-           && memcmp(n->kind.p + 1, kind, n->kind.len - 2) == 0;
-}
-
-char *
-tw_read_unescape(tq_str_t raw)
-{
-    char  *s = malloc(raw.len);
-
-    if (s != NULL && tq_json_unescape(raw, s, raw.len) < 0) {
-        free(s);
-        s = NULL;
-    }
-
-    return s;
+    return cJSON_IsString(n) && strcmp(n->valuestring, text) == 0;
 }
 
 /* A copy of a string value, or NULL after a complaint. */
 char *
-tw_read_string(tw_reader_t *r, const tw_node_t *n, const char *expected)
+tw_read_string(tw_reader_t *r, const cJSON *n, const char *expected)
 {
     char  *s;
 
-    if (!tw_read_is(n, "string")) {
-        tw_read_complain(r, n->line, expected);
+    if (!cJSON_IsString(n) || n->valuestring[0] == '\0') {
+        tw_read_complain(r, n->valueint, expected);
         return NULL;
     }
 
-    s = tw_read_unescape(n->val.raw);
+    s = strdup(n->valuestring);
     if (s == NULL) {
-        tw_read_complain(r, n->line, "out of memory");
-    } else if (s[0] == '\0') {
-        free(s);
-        s = NULL;
-        tw_read_complain(r, n->line, expected);
+        tw_read_complain(r, n->valueint, "out of memory");
     }
 
     return s;
 }
 
 int64_t
-tw_read_int(tw_reader_t *r, const tw_node_t *n, int64_t min, int64_t max)
+tw_read_int(tw_reader_t *r, const cJSON *n, int64_t min, int64_t max)
 {
-    int64_t  v;
-    char     text[96];
+    char  text[96];
 
-    if (tw_read_is(n, "integer") && tq_json_int64(&n->val, &v) == 0
-        && v >= min && v <= max)
+    if (cJSON_IsNumber(n) && n->valuedouble >= (double) min
+        && n->valuedouble <= (double) max)
     {
-        return v;
+        return (int64_t) n->valuedouble;
     }
 
     (void) snprintf(text, sizeof(text),
         "expected an integer from %lld to %lld", (long long) min,
         (long long) max);
-    tw_read_complain(r, n->line, text);
+    tw_read_complain(r, n->valueint, text);
 
     return min;
 }
@@ -139,36 +99,27 @@ tw_list_copy(char *const *list)
 
 /* An array of strings, NULL-terminated; NULL after a complaint. */
 char **
-tw_read_list(tw_reader_t *r, const tw_node_t *n, const char *expected)
+tw_read_list(tw_reader_t *r, const cJSON *n, const char *expected)
 {
     char         **list;
-    size_t         pos = 0, count = 0;
-    tw_node_t         item;
-    tq_json_val_t  v;
+    size_t         count = 0;
+    const cJSON   *item;
 
-    if (!tw_read_is(n, "array")) {
-        tw_read_complain(r, n->line, expected);
+    if (!cJSON_IsArray(n)) {
+        tw_read_complain(r, n->valueint, expected);
         return NULL;
     }
 
-    while (tq_json_next_item(n->val.raw, &pos, &v)) {
-        count++;
-    }
-
-    list = calloc(count + 1, sizeof(char *));
+    list = calloc((size_t) cJSON_GetArraySize(n) + 1, sizeof(char *));
     if (list == NULL) {
-        tw_read_complain(r, n->line, "out of memory");
+        tw_read_complain(r, n->valueint, "out of memory");
         return NULL;
     }
 
-    for (pos = 0, count = 0; tq_json_next_item(n->val.raw, &pos, &v);
-         count++)
-    {
-        tw_read_open(&v, &item);
-        list[count] = tw_read_is(&item, "string")
-                      ? tw_read_unescape(item.val.raw) : NULL;
-        if (list[count] == NULL) {
-            tw_read_complain(r, item.line, expected);
+    cJSON_ArrayForEach(item, n) {
+        list[count] = cJSON_IsString(item) ? strdup(item->valuestring) : NULL;
+        if (list[count++] == NULL) {
+            tw_read_complain(r, item->valueint, expected);
             tw_list_free(list);
             return NULL;
         }

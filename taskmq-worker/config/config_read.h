@@ -1,13 +1,13 @@
 /*
- * config_read.h: reading one value of handlers.toml, and complaining about
- * it. Shared by config*.c only.
+ * config_read.h: reading one value of handlers.toml (its line is n->valueint,
+ * see toml.h), and complaining about it. Shared by config*.c only.
  */
 
 #ifndef TW_CONFIG_READ_H
 #define TW_CONFIG_READ_H
 
 #include "config.h"
-#include "tq_json.h"
+#include "toml.h"
 
 /* What all readers share. */
 typedef struct {
@@ -19,16 +19,9 @@ typedef struct {
     char                place[2 * TQ_HANDLER_MAX + 64];
 } tw_reader_t;
 
-/* One TOML value: [line, kind, value]. */
-typedef struct {
-    int            line;
-    tq_str_t       kind;      /* with its quotes */
-    tq_json_val_t  val;
-} tw_node_t;
-
 typedef struct {
     const char  *key;
-    void       (*read)(tw_reader_t *r, const tw_node_t *n);
+    void       (*read)(tw_reader_t *r, const cJSON *n);
     unsigned     kinds;       /* bits 1 << tw_kind_t: where it may be */
 } tw_option_t;
 
@@ -38,19 +31,14 @@ extern const tw_option_t  tw_options[];
 /* Adds "FILE:LINE: PLACE: text". */
 void tw_read_complain(tw_reader_t *r, int line, const char *text);
 
-void tw_read_open(const tq_json_val_t *v, tw_node_t *n);
-int tw_read_is(const tw_node_t *n, const char *kind);
-
-/* NULL: out of memory. */
-char *tw_read_unescape(tq_str_t raw);
+/* A string that is this one? */
+int tw_read_eq(const cJSON *n, const char *text);
 
 /* These complain and return NULL (or min) when the value is another one. The
  * string must not be empty. */
-char *tw_read_string(tw_reader_t *r, const tw_node_t *n,
-    const char *expected);
-int64_t tw_read_int(tw_reader_t *r, const tw_node_t *n, int64_t min,
-    int64_t max);
-char **tw_read_list(tw_reader_t *r, const tw_node_t *n, const char *expected);
+char *tw_read_string(tw_reader_t *r, const cJSON *n, const char *expected);
+int64_t tw_read_int(tw_reader_t *r, const cJSON *n, int64_t min, int64_t max);
+char **tw_read_list(tw_reader_t *r, const cJSON *n, const char *expected);
 
 /* config_user.c: looks h->user up. 0, or -1 with *why static text. */
 int tw_user_find(const char *text, tw_user_t *out, const char **why);

@@ -3,11 +3,10 @@
 #define TOML_HEADER_ONLY 1
 
 #include <algorithm>
-#include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <sstream>
+#include <memory>
 #include <stdexcept>
+#include <string>
 
 /* toml++ asserts of some texts, as "[[[[", what they are not: a mistake in a
  * file must not end the worker. (A function: some of it is noexcept.) */
@@ -40,55 +39,58 @@
 
 #include "toml.h"
 
-static void quote(std::ostream &out, std::string_view s) {
-    static const char hex[] = "0123456789abcdef";
+struct Delete {
+    void operator()(cJSON *item) const { cJSON_Delete(item); }
+};
 
-    out << '"';
-    for (unsigned char c : s) {
-        if (c < 0x20 || c == '"' || c == '\\')
-            out << "\\u00" << hex[c >> 4] << hex[c & 15];
-        else
-            out << c;
-    }
-    out << '"';
+using Tree = std::unique_ptr<cJSON, Delete>;
+
+struct Mistake {
+    unsigned line;
+    const char *what;
+};
+
+static Tree on_line(unsigned line, cJSON *item) {
+    if (item == nullptr)
+        throw std::bad_alloc();
+    item->valueint = static_cast<int>(line);
+    return Tree(item);
 }
 
-static void emit(std::ostream &out, const toml::node &n) {
-    const char *sep = "";
+/* As C has strings. */
+static const char *text_of(unsigned line, const std::string &s) {
+    if (s.find('\0') != s.npos)
+        throw Mistake{line, "a NUL character is not accepted"};
+    return s.c_str();
+}
 
-    out << '[' << n.source().begin.line << ",\"";
+static Tree tree_of(const toml::node &n) {
+    unsigned line = n.source().begin.line;
+    Tree tree;
+
     if (auto t = n.as_table()) {
-        out << "table\",{";
+        tree = on_line(line, cJSON_CreateObject());
         for (auto &&[key, value] : *t) {
-            out << sep;
-            quote(out, key.str());
-            out << ':';
-            emit(out, value);
-            sep = ",";
+            Tree item = tree_of(value);
+            std::string name(key.str());
+            const char *text = text_of(value.source().begin.line, name);
+            if (!cJSON_AddItemToObject(tree.get(), text, item.get()))
+                throw std::bad_alloc();
+            (void) item.release();
         }
-        out << '}';
     } else if (auto a = n.as_array()) {
-        out << "array\",[";
-        for (auto &item : *a) {
-            out << sep;
-            emit(out, item);
-            sep = ",";
-        }
-        out << ']';
+        tree = on_line(line, cJSON_CreateArray());
+        for (auto &value : *a)
+            (void) cJSON_AddItemToArray(tree.get(), tree_of(value).release());
     } else if (auto s = n.as_string()) {
-        out << "string\",";
-        quote(out, s->get());
+        tree = on_line(line, cJSON_CreateString(text_of(line, s->get())));
     } else if (auto i = n.as_integer()) {
-        out << "integer\"," << i->get();
-    } else if (auto b = n.as_boolean()) {
-        out << "boolean\"," << (b->get() ? "true" : "false");
+        tree = on_line(line, cJSON_CreateNumber(
+            static_cast<double>(i->get())));
     } else {
-        std::ostringstream text;
-        text << toml::node_view<const toml::node>(n);
-        out << (n.is_floating_point() ? "float" : "date") << "\",";
-        quote(out, text.str());
+        tree = on_line(line, cJSON_CreateNull());
     }
-    out << ']';
+    return tree;
 }
 
 // The end of the string or quoted key that begins at p: behind its last quote.
@@ -141,34 +143,34 @@ static int deep_key(const char *p, size_t len) {
 }
 
 /* One line, though toml++ quotes line feeds of the text as they are. */
-static void complain(std::ostream &out, unsigned line, std::string_view why) {
+static Tree complaint(unsigned line, std::string_view why) {
     std::string text(why);
 
     for (char &c : text)
         if (static_cast<unsigned char>(c) < 0x20)
             c = ' ';
 
-    out << '[' << line << ",\"error\",";
-    quote(out, text);
-    out << ']';
+    return on_line(line, cJSON_CreateString(text.c_str()));
 }
 
-char *tw_toml_to_json(const char *text, size_t len) {
+static Tree read(const char *text, size_t len) {
+    if (int line = deep_key(text, len))
+        return complaint(line, "a key of more than "
+                         + std::to_string(PARTS_MAX) + " parts");
     try {
-        std::ostringstream out;
-        if (int line = deep_key(text, len)) {
-            out << '[' << line << ",\"error\",\"a key of more than "
-                << PARTS_MAX << " parts\"]";
-            return strdup(out.str().c_str());
-        }
-        try {
-            emit(out, toml::parse(std::string_view(text, len)));
-        } catch (const toml::parse_error &e) {
-            complain(out, e.source().begin.line, e.description());
-        } catch (const std::logic_error &e) {
-            complain(out, 1, e.what());     /* it does not say where */
-        }
-        return strdup(out.str().c_str());
+        return tree_of(toml::parse(std::string_view(text, len)));
+    } catch (const toml::parse_error &e) {
+        return complaint(e.source().begin.line, e.description());
+    } catch (const Mistake &e) {
+        return complaint(e.line, e.what);
+    } catch (const std::logic_error &e) {
+        return complaint(1, e.what());          /* it does not say where */
+    }
+}
+
+cJSON *tw_toml_read(const char *text, size_t len) {
+    try {
+        return read(text, len).release();
     } catch (...) {
         return nullptr;
     }

@@ -1,6 +1,5 @@
 /*
- * toml.h: TOML text into JSON text with line numbers; the only door to the
- * one C++ file.
+ * toml.h: TOML text as a tree; the only door to the one C++ file.
  */
 
 #ifndef TW_TOML_H
@@ -8,19 +7,24 @@
 
 #include <stddef.h>
 
+#include <cjson/cJSON.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /*
- * Every TOML value comes out as [line, kind, value] with kind one of
- * "table", "array", "string", "integer", "float", "boolean", "date"; a table's
- * value is an object of such values, a date's is its text. Text that is not
- * TOML comes out as [line, "error", description].
+ * A table is an object, an array an array, a string a string, an integer a
+ * number (valuedouble: exact up to 2^53, and beyond that still out of every
+ * bound). Other values, which no key of handlers.toml takes, are null.
+ * valueint of every item is its line in the text.
  *
- * Returns a malloc'ed C string, or NULL when memory ran out.
+ * Text that is not TOML, or has a NUL character in a key or a string, comes
+ * out as a string that says what is wrong, with the line of it.
+ *
+ * The caller frees the tree with cJSON_Delete(). NULL when memory ran out.
  */
-char *tw_toml_to_json(const char *text, size_t len);
+cJSON *tw_toml_read(const char *text, size_t len);
 
 #ifdef __cplusplus
 }

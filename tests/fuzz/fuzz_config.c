@@ -1,5 +1,5 @@
 /*
- * fuzz_config.c: handlers.toml, both steps: toml.cc and what reads its JSON.
+ * fuzz_config.c: handlers.toml, both steps: toml.cc and what reads its tree.
  * What is taken is complete and within every limit, and reads the same twice;
  * what is not is said a line per mistake, each with the file and a line of it.
  */
@@ -55,19 +55,34 @@ check_errors(const char *p, size_t lines)
     }
 }
 
-/* The configuration of a text; its JSON is what toml.cc says it is. */
-static int
-read_text(const char *text, size_t len, tw_conf_t *conf, tq_buf_t *errors)
+/* The tree is what toml.cc says it is. */
+static void
+check_tree(const cJSON *n, size_t lines)
 {
-    int             rc;
-    char           *json = tw_toml_to_json(text, len);
-    tq_json_err_t   err;
-    tq_json_val_t   v;
+    const cJSON  *item;
 
-    MUST(json != NULL);
-    rc = tw_conf_read(conf, "f", (tq_str_t) { json, strlen(json) }, errors);
-    MUST(rc != 0 || tq_json_parse(json, strlen(json), &v, &err) == 0);
-    free(json);
+    MUST(n->valueint >= 1 && (size_t) n->valueint <= lines);
+    MUST(cJSON_IsObject(n) || cJSON_IsArray(n) || cJSON_IsString(n)
+         || cJSON_IsNumber(n) || cJSON_IsNull(n));
+
+    cJSON_ArrayForEach(item, n) {
+        MUST(cJSON_IsObject(n) == (item->string != NULL));
+        check_tree(item, lines);
+    }
+}
+
+static int
+read_text(const char *text, size_t len, size_t lines, tw_conf_t *conf,
+    tq_buf_t *errors)
+{
+    int     rc;
+    cJSON  *top = tw_toml_read(text, len);
+
+    MUST(top != NULL);
+    check_tree(top, lines);
+    memset(conf, 0, sizeof(*conf));
+    rc = read_tree(conf, "f", top, errors);
+    cJSON_Delete(top);
 
     return rc;
 }
@@ -84,8 +99,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         lines += data[i] == '\n';
     }
 
-    rc = read_text((const char *) data, size, &conf, &errors);
-    MUST(read_text((const char *) data, size, &twice, &again) == rc);
+    rc = read_text((const char *) data, size, lines, &conf, &errors);
+    MUST(read_text((const char *) data, size, lines, &twice, &again) == rc);
 
     if (rc == 0) {
         MUST(errors.len == 0 && conf.n >= 1 && conf.n == twice.n);
