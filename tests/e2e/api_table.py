@@ -15,7 +15,7 @@ from api_table_edges import (OK, busy, fields, hasty, iter_body, memory,
                              redis_in_trouble)
 from api_tokens import tokens
 from harness import BUILD, ROOT, Stack, wait_for
-from table import ANY, Has, ID, Match, Some, TEXT, TIME, Table
+from request_table import ANY, Has, ID, Match, Some, TEXT, TIME, Table
 
 JOB = {"id": ID, "status": "PENDING", "handler": "parked", "priority": 0,
        "payload": {}, "result": None, "error_log": None, "retries": 0,

@@ -14,7 +14,7 @@ import sys
 
 from api_table_edges import hasty, iter_body
 from harness import BUILD, ROOT, Stack, wait_for
-from table import (ANY, INT, Match, Re, Some, TEXT, TIME, Table,
+from request_table import (ANY, INT, Match, Re, Some, TEXT, TIME, Table,
                    UUID, allows)
 
 TASK = {"id": UUID, "task_type": "parked", "task_data": {},

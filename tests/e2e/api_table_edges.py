@@ -6,7 +6,7 @@ import os
 import signal
 
 from harness import wait_for
-from table import Has, ID, Match, RAW, Re, Some, TEXT, allows, same
+from request_table import Has, ID, Match, RAW, Re, Some, TEXT, allows, same
 
 OK = {"status": "ok", "job_id": ID}
 

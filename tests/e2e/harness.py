@@ -29,12 +29,11 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
-from look import Look
+from redis_state import RedisState
 from ports import free_port
 from resp import SLOW, Redis
 
@@ -144,7 +143,7 @@ class Process:
             return f.read()[-n:]
 
 
-class Stack(Look):
+class Stack(RedisState):
     def __init__(self, handlers=None, nginx=True, api="taskmq", lease=None,
                  aof=True, redis_args=(), server="", http="", main="",
                  location="", nginx_workers=1, namespace=None):

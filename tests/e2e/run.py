@@ -67,8 +67,8 @@ def one(folder, names):
 def run_file(names):
     """One file's names in a process group of their own."""
     p = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, os.path.abspath(__file__), "--one", HERE]
-        + names,
+        ["setpriv", "--pdeathsig", "KILL", "--", sys.executable,
+         os.path.abspath(__file__), "--one", HERE] + names,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace",
         start_new_session=True)

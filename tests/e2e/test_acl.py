@@ -1,7 +1,8 @@
 """redis-acl.example: its users may do what nginx, workers and the command line
 tool do, all of it (every test runs under it, see harness.py), and nothing
 else: each command that stands there is used. What they can do is also read
-from the sources (needed.py): a branch that no test takes counts, too."""
+from the sources (redis_commands.py): a branch that no test takes counts, too.
+"""
 
 import re
 import threading
@@ -9,7 +10,7 @@ import urllib.request
 import unittest
 
 from harness import ACL, Redis, Stack, free_port, wait_for
-from needed import needed
+from redis_commands import needed
 
 ROLES = ("nginx", "worker", "cli")
 LINE = re.compile(r"\+[\d.]+ \[\d+ ([^\]]+)\] (.*)")

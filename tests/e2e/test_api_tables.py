@@ -7,7 +7,7 @@ import unittest
 import api_table
 import api_table_daemon
 from harness import Reply
-from table import ANY, Has, ID, Re, Some, TIME, Table, same
+from request_table import ANY, Has, ID, Re, Some, TIME, Table, same
 
 
 class Tables(unittest.TestCase):

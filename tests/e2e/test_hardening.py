@@ -10,7 +10,7 @@ import signal
 import subprocess
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import BUILD, ROOT, Stack, wait_for
 
 PRYING = ["python3", os.path.join(ROOT, "tests", "e2e", "prying_handler.py")]
@@ -61,7 +61,7 @@ class Children(unittest.TestCase):
                     "given": {"command": PRYING, "env": {"OWN": "yes"}}}
         if os.getuid() == 0:
             handlers["other"] = {"command": PRYING, "user": "nobody"}
-        s = cls.s = Desk(aof=False, handlers=handlers)
+        s = cls.s = CliStack(aof=False, handlers=handlers)
         cls.addClassCleanup(s.close)
         # as docs/security.md says: the URL in the environment
         cls.w = s.start("worker", [
@@ -133,7 +133,7 @@ class SameUser(unittest.TestCase):
 
     def said(self, handlers, *words, hup=None, **env):
         """The warnings of a worker with these handlers."""
-        with Desk(aof=False, handlers=handlers) as s:
+        with CliStack(aof=False, handlers=handlers) as s:
             w = self.start(s, *words, **env)
             if hup is not None:
                 s.write_handlers(hup)
@@ -143,7 +143,7 @@ class SameUser(unittest.TestCase):
                     if " warn " in line]
 
     def reach(self, *words, **payload):
-        with Desk(aof=False) as s:
+        with CliStack(aof=False) as s:
             handler = shutil.copy(os.path.join(
                 ROOT, "tests", "e2e", "reaching_handler.py"), s.dir)
             s.write_handlers({"r": {"command": ["python3", handler],
@@ -255,7 +255,7 @@ class Reading(unittest.TestCase):
         return job["result"]["parent"]
 
     def test_only_where_core_dumps_are_wanted(self):
-        with Desk(aof=False, handlers={"plain": {"command": PRYING}}) as s:
+        with CliStack(aof=False, handlers={"plain": {"command": PRYING}}) as s:
             found = self.parent(s, TASKMQ_COREDUMP="1")
             self.assertIn(s.password, found["environ"])
             found = self.parent(s)

@@ -6,8 +6,8 @@ import json
 import re
 import unittest
 
-import trick
-from desk import Desk
+import preload
+from cli_stack import CliStack
 from harness import Stack, wait_for
 
 
@@ -246,12 +246,12 @@ class Times(unittest.TestCase):
 
     def test_clock_of_redis_is_set_back(self):
         """A periodic job goes on, and a retry is not a day late."""
-        library = trick.build(type(self))
-        with Desk(handlers={"t": {}}, lease=1, aof=False) as s:
+        library = preload.build(type(self))
+        with CliStack(handlers={"t": {}}, lease=1, aof=False) as s:
             s.server.stop()
             clock = s.path("clock", b"0")
             s.redis_argv = ["env", "LD_PRELOAD=" + library,
-                            "TRICK_CLOCK=" + clock] + s.redis_argv
+                            "FAKE_CLOCK=" + clock] + s.redis_argv
             s.start_redis()
             s.run("config", "set", "retry_wait_ms", "4000")
             s.run("config", "set", "retry_wait_max_ms", "4000")

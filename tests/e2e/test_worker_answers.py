@@ -6,7 +6,7 @@ import os
 import sys
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import ROOT, Stack, wait_for
 
 E2E = os.path.join(ROOT, "tests", "e2e")
@@ -46,8 +46,8 @@ class Answers(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.s = Desk(handlers={"odd": {"command": ODD, "instances": 1,
-                                       "timeout": 20}}, aof=False)
+        cls.s = CliStack(handlers={"odd": {"command": ODD, "instances": 1,
+                                           "timeout": 20}}, aof=False)
         cls.addClassCleanup(cls.s.close)
         cls.w = cls.s.worker()
 
@@ -146,7 +146,7 @@ class Carried(unittest.TestCase):
             "type": "odd", "data": self.result()})))
 
     def test_command(self):
-        s = Desk(handlers={"t": {}, "odd": {"command": ODD}}, aof=False)
+        s = CliStack(handlers={"t": {}, "odd": {"command": ODD}}, aof=False)
         self.addCleanup(s.close)
         s.worker()
         jobs = [int(s.run("add-job", "t", self.DATA)),
@@ -193,8 +193,8 @@ class Lines(unittest.TestCase):
 
     def test_one_line_for_any_reader(self):
         data = {"a": "x\u2028y\u2029\x85z\x0b\x0c\x1c\x1d\x1e", "\u2028": 1}
-        s = Desk(handlers={"r": {"command": [sys.executable, "-c",
-                                             self.READER]}}, aof=False)
+        s = CliStack(handlers={"r": {"command": [sys.executable, "-c",
+                                                 self.READER]}}, aof=False)
         self.addCleanup(s.close)
         s.worker()
         text = json.dumps(data, ensure_ascii=False)
@@ -202,7 +202,7 @@ class Lines(unittest.TestCase):
 
     def test_node_readline(self):
         """The reader of Node's own documentation."""
-        s = Desk(handlers={"n": {"command": ["node", "-e", (
+        s = CliStack(handlers={"n": {"command": ["node", "-e", (
             "const rl = require('readline').createInterface({input: "
             "process.stdin, crlfDelay: Infinity});\n"
             "rl.on('line', l => { const t = JSON.parse(l); console.log("

@@ -11,8 +11,8 @@ import sys
 import time
 import unittest
 
-import trick
-from desk import Desk, gone
+import preload
+from cli_stack import CliStack, gone
 from harness import BUILD, ROOT, SLOW, free_port, wait_for
 
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
@@ -31,9 +31,9 @@ class Handlers(unittest.TestCase):
 
     def test_payload_that_nobody_reads(self):
         """A full stdin pipe stops nobody; the timeout ends it."""
-        with Desk(handlers={"deaf": {"command": ["sleep", "600"],
-                                     "instances": 1, "timeout": 1},
-                            "t": {"instances": 1}}, aof=False) as s:
+        with CliStack(handlers={"deaf": {"command": ["sleep", "600"],
+                                         "instances": 1, "timeout": 1},
+                                "t": {"instances": 1}}, aof=False) as s:
             w = s.worker()
             job = s.add("deaf", {"text": "x" * 900_000},
                         retry_policy="none")
@@ -48,8 +48,8 @@ class Handlers(unittest.TestCase):
         """The next task is not lost on it, and costs no try."""
         once = ["sh", "-c", 'read x; echo "{\\"status\\":\\"success\\"}"; '
                 'exec <&-; sleep 600']
-        with Desk(handlers={"once": {"command": once, "instances": 2}},
-                  aof=False) as s:
+        with CliStack(handlers={"once": {"command": once, "instances": 2}},
+                      aof=False) as s:
             s.worker()
             for i in s.add_many("once", [{}] * 6):
                 done = s.wait_done(i, 20)
@@ -57,9 +57,9 @@ class Handlers(unittest.TestCase):
 
     def test_never_reads_and_closes_stdin(self):
         """From the start: it cannot start, and its job waits."""
-        with Desk(handlers={"shut": {"command": [
+        with CliStack(handlers={"shut": {"command": [
                 "sh", "-c", "exec <&-; sleep 600"], "instances": 1}},
-                  aof=False) as s:
+                      aof=False) as s:
             w = s.worker()
             job = s.add("shut", {}, retry_policy="none")
             wait_for(lambda: re.search(
@@ -73,8 +73,8 @@ class Handlers(unittest.TestCase):
         """What was read may still be answered."""
         late = ["sh", "-c", 'read x; exec <&-; sleep 1; '
                 'echo "{\\"status\\":\\"success\\"}"']
-        with Desk(handlers={"late": {"command": late, "instances": 1}},
-                  aof=False) as s:
+        with CliStack(handlers={"late": {"command": late, "instances": 1}},
+                      aof=False) as s:
             s.worker()
             for i in s.add_many("late", [{}] * 2):
                 self.assertEqual(s.wait_done(i, 20)["retries"], 0)
@@ -82,8 +82,8 @@ class Handlers(unittest.TestCase):
     def test_grandchild_that_left_with_the_pipes(self):
         """A process of its own session keeps stdout and stderr open: nobody
         waits for it, and it holds no descriptor of the worker."""
-        with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
-                  aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 1}},
+                      aof=False) as s:
             w = s.worker()
             s.wait_done(s.add("odd", {"do": "ok"}))
             fds = len(os.listdir("/proc/%d/fd" % w.pid))
@@ -106,7 +106,7 @@ class Handlers(unittest.TestCase):
                     os.kill(p, signal.SIGKILL)
 
     def test_stubborn_at_the_end_of_the_grace_time(self):
-        with Desk(handlers={"odd": {"command": ODD}}, aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD}}, aof=False) as s:
             w = s.worker("--grace", 1)
             job = s.add("odd", {"do": "stubborn", "mark": s.path("pid")})
             wait_for(lambda: os.path.exists(s.path("pid"))
@@ -119,8 +119,8 @@ class Handlers(unittest.TestCase):
     def test_flood_of_noise(self):
         """Lines on stdout that are no answer: the log is spared, too."""
         noise = (b"0123456789" * 9 + b"\n") * 2000
-        with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
-                  aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 1}},
+                      aof=False) as s:
             w = s.worker()
             for _ in range(2):
                 s.wait_done(s.add("odd", {"do": "raw", "hex": noise.hex(),
@@ -136,12 +136,12 @@ class Machine(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.trick = trick.build(cls)
+        cls.preload = preload.build(cls)
 
     def test_descriptors_run_out(self):
         """What is left is Redis' and the log's: jobs run on as many processes
         as there can be, connections come back, the file is read again."""
-        with Desk(handlers={"t": {"instances": 30}}, aof=False) as s:
+        with CliStack(handlers={"t": {"instances": 30}}, aof=False) as s:
             port = free_port()
             w = s.start("worker", ["prlimit", "--nofile=64:64"]
                         + argv(s, "--concurrency", "30", "--listen",
@@ -172,11 +172,11 @@ class Machine(unittest.TestCase):
     def test_no_process_can_be_started(self):
         """The instance that lives does the work; the other is tried again
         with growing pauses, not after each job."""
-        with Desk(handlers={"odd": {"command": ODD, "instances": 2}},
-                  aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 2}},
+                      aof=False) as s:
             no_fork = s.path("no-fork")
-            w = s.worker(env={"LD_PRELOAD": self.trick,
-                              "TRICK_FORK": no_fork})
+            w = s.worker(env={"LD_PRELOAD": self.preload,
+                              "FAKE_FORK": no_fork})
             pids = {s.wait_done(s.add("odd", {"do": "look"}))["result"]["pid"]
                     for _ in range(6)}
             self.assertEqual(len(pids), 2)
@@ -193,7 +193,7 @@ class Machine(unittest.TestCase):
             wait_for(lambda: "handler works again" in w.tail(1 << 20), 5)
 
     def test_full_disk_under_the_log(self):
-        with Desk(handlers={"t": {"instances": 1}}, aof=False) as s:
+        with CliStack(handlers={"t": {"instances": 1}}, aof=False) as s:
             w = s.start("worker", ["sh", "-c", 'exec "$@" 2> /dev/full',
                                    "sh"] + argv(s))
             wait_for(lambda: seen(s), 10, "the worker is seen")
@@ -205,10 +205,10 @@ class Machine(unittest.TestCase):
 
     def test_clock_of_the_worker_jumps(self):
         """Nothing but the log looks at it."""
-        with Desk(handlers={"t": {"instances": 2, "timeout": 20}}, lease=1,
-                  aof=False) as s:
+        with CliStack(handlers={"t": {"instances": 2, "timeout": 20}}, lease=1,
+                      aof=False) as s:
             clock = s.path("clock", b"0")
-            s.worker(env={"LD_PRELOAD": self.trick, "TRICK_CLOCK": clock})
+            s.worker(env={"LD_PRELOAD": self.preload, "FAKE_CLOCK": clock})
             s.worker()
             job = s.add("t", {"sleep": 3})
             s.wait_status(job, "RUNNING")
@@ -227,12 +227,12 @@ class Machine(unittest.TestCase):
         job from a worker that lives, and a dead one's are found all the
         same."""
         for jump in (3600, -3600):
-            with Desk(handlers={"t": {"instances": 3}}, lease=1,
-                      aof=False) as s:
+            with CliStack(handlers={"t": {"instances": 3}}, lease=1,
+                          aof=False) as s:
                 s.server.stop()
                 clock = s.path("clock", b"0")
-                s.redis_argv = ["env", "LD_PRELOAD=" + self.trick,
-                                "TRICK_CLOCK=" + clock] + s.redis_argv
+                s.redis_argv = ["env", "LD_PRELOAD=" + self.preload,
+                                "FAKE_CLOCK=" + clock] + s.redis_argv
                 s.start_redis()
                 workers = [s.worker() for _ in range(2)]
                 # both reap by now
@@ -268,7 +268,7 @@ class Storm(unittest.TestCase):
                         "env": {"N": str(n // (k + 1))}}
                     for k, x in enumerate(names)}
 
-        with Desk(handlers=conf(0), lease=1, aof=False) as s:
+        with CliStack(handlers=conf(0), lease=1, aof=False) as s:
             s.run("config", "set", "retry_wait_ms", "20")
             workers = [s.worker("--concurrency", 6, "--grace", 1)
                        for _ in range(2)]

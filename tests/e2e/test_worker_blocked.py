@@ -8,8 +8,8 @@ import signal
 import time
 import unittest
 
-import trick
-from desk import Desk
+import preload
+from cli_stack import CliStack
 from harness import BUILD, SLOW, free_port, wait_for
 
 
@@ -21,17 +21,18 @@ class Names(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.trick = trick.build(cls)
+        cls.preload = preload.build(cls)
 
     def env(self, s):
-        return {"LD_PRELOAD": self.trick, "TRICK_DNS": s.path("looked-up")}
+        return {"LD_PRELOAD": self.preload, "FAKE_DNS": s.path("looked-up")}
 
     def test_url_whose_name_is_not_found_in_time(self):
         """Its timeout ends the job, though the look-up goes on: other jobs
         run, leases are kept, and the worker can stop."""
-        with Desk(handlers={"u": {"url": "http://a.slow.test/",
-                                  "instances": 1, "timeout": 1},
-                            "t": {"instances": 1}}, lease=1, aof=False) as s:
+        with CliStack(handlers={"u": {"url": "http://a.slow.test/",
+                                      "instances": 1, "timeout": 1},
+                                "t": {"instances": 1}},
+                      lease=1, aof=False) as s:
             w = s.worker(env=self.env(s))
             s.wait_done(s.add("t", {}))
             job = s.add("u", {}, retry_policy="none")
@@ -49,7 +50,7 @@ class Names(unittest.TestCase):
 
     def test_name_of_redis(self):
         """The worker answers /healthz meanwhile, and can stop."""
-        with Desk(handlers={"n": {"builtin": "noop"}}, aof=False) as s:
+        with CliStack(handlers={"n": {"builtin": "noop"}}, aof=False) as s:
             port = free_port()
             w = s.start("worker", [
                 os.path.join(BUILD, "taskmq-worker"), "--config", s.toml,
@@ -74,7 +75,8 @@ class Processes(unittest.TestCase):
         """A thousand processes are started little by little: somebody who
         asks meanwhile has an answer long before the last of them."""
         many = {"command": ["sleep", "600"], "instances": 1000}
-        with Desk(handlers={"t": {"instances": 1}}, lease=1, aof=False) as s:
+        with CliStack(handlers={"t": {"instances": 1}},
+                      lease=1, aof=False) as s:
             port = free_port()
             w = s.worker("--listen", "127.0.0.1:%d" % port)
             job = s.add("t", {"sleep": 8})
@@ -127,7 +129,8 @@ class Files(unittest.TestCase):
         os.close(fd)
 
     def test_jobs_run_while_the_file_is_read(self):
-        with Desk(handlers={"t": {"instances": 1}}, lease=1, aof=False) as s:
+        with CliStack(handlers={"t": {"instances": 1}},
+                      lease=1, aof=False) as s:
             w = s.worker()
             s.wait_done(s.add("t", {}))
             self.slow_file(s)
@@ -139,7 +142,7 @@ class Files(unittest.TestCase):
 
     def test_signal_while_the_file_is_read_is_not_lost(self):
         """The file may have changed after it was read: it is read again."""
-        with Desk(handlers={"t": {"instances": 1}}, aof=False) as s:
+        with CliStack(handlers={"t": {"instances": 1}}, aof=False) as s:
             w = s.worker()
             self.slow_file(s)
             for n in (1, 2):

@@ -7,9 +7,9 @@ import random
 import time
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import wait_for
-from listener import Listener
+from redis_monitor import RedisMonitor
 
 
 class Claims(unittest.TestCase):
@@ -20,10 +20,10 @@ class Claims(unittest.TestCase):
     def test_one_call_for_many_handlers_in_priority_order(self):
         names = sorted(self.handlers(6))
         for concurrency in (1, 4):
-            with Desk(handlers=self.handlers(6), aof=False) as s:
+            with CliStack(handlers=self.handlers(6), aof=False) as s:
                 order = list(range(1, 49))
                 random.Random(1).shuffle(order)
-                seen = Listener(s)
+                seen = RedisMonitor(s)
                 s.worker("--concurrency", concurrency)
                 # one claim names all six handlers, once they are there
                 wait_for(lambda: names in [sorted(c[5::2]) for c in
@@ -51,11 +51,11 @@ class Claims(unittest.TestCase):
 
     def test_never_more_than_can_run(self):
         """What a claim asks for fits into the slots that are free."""
-        with Desk(handlers={"a": {"instances": 2}, "b": {"instances": 1},
-                            "c": {"instances": 3}}, aof=False) as s:
+        with CliStack(handlers={"a": {"instances": 2}, "b": {"instances": 1},
+                                "c": {"instances": 3}}, aof=False) as s:
             for n in "abc":
                 s.add_many(n, [{"sleep": 0.02}] * 40)
-            seen = Listener(s)
+            seen = RedisMonitor(s)
             s.worker("--concurrency", 4)
             most = 0
             while s.stat("success") < 120:
@@ -73,13 +73,13 @@ class Leases(unittest.TestCase):
     def test_one_call_for_all_running_jobs(self):
         """Every third of the lease, and no other call for them; a job that
         has ended is not among them."""
-        with Desk(handlers={"t": {"instances": 6}}, lease=1,
-                  aof=False) as s:
+        with CliStack(handlers={"t": {"instances": 6}}, lease=1,
+                      aof=False) as s:
             s.worker("--concurrency", 6)
             ids = s.add_many("t", [{"sleep": 2.5}] * 5 + [{"die": 1,
                              "fail_until": 9}])
             wait_for(lambda: s.stat("retries") == 1, 10)
-            seen, began = Listener(s), time.monotonic()
+            seen, began = RedisMonitor(s), time.monotonic()
             wait_for(lambda: s.stat("success") == 5, 20)
             calls = [set(args) for args in seen.of("extend")]
             took = time.monotonic() - began
@@ -94,10 +94,10 @@ class Outcomes(unittest.TestCase):
 
     def test_batches(self):
         """Many at once: a call for many."""
-        with Desk(handlers={"n": {"builtin": "noop"}}, aof=False) as s:
+        with CliStack(handlers={"n": {"builtin": "noop"}}, aof=False) as s:
             s.worker("--concurrency", 100)
             s.wait_done(s.add("n", {}))
-            seen = Listener(s)
+            seen = RedisMonitor(s)
             s.add_many("n", [{}] * 3000)
             wait_for(lambda: s.stat("success") == 3001, 60)
             self.assertLess(len(seen.of("complete")), 3000 / 20)

@@ -5,7 +5,7 @@ import sys
 import time
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import wait_for
 
 # Answers before it reads anything.
@@ -31,7 +31,7 @@ class Early(unittest.TestCase):
     def test_greeting(self):
         """It cannot start: that is told with growing pauses, and a job waits,
         rather than be done by nobody."""
-        with Desk(handlers={"g": {"command": GREETS}}, aof=False) as s:
+        with CliStack(handlers={"g": {"command": GREETS}}, aof=False) as s:
             w = s.worker()
             job = s.add("g")
             wait_for(lambda: "retry_in_ms=800" in w.tail(20000), 10)
@@ -43,8 +43,8 @@ class Early(unittest.TestCase):
 
     def test_a_second_answer_is_not_the_next_jobs(self):
         for pause in (0, 0.005):
-            with Desk(handlers={"t": {"command": twice(pause)}},
-                      aof=False) as s:
+            with CliStack(handlers={"t": {"command": twice(pause)}},
+                          aof=False) as s:
                 jobs = [s.add("t", {"n": n}) for n in range(12)]
                 w = s.worker("--concurrency", 8)
                 for n, job in enumerate(jobs):

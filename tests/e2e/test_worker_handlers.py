@@ -8,7 +8,7 @@ import sys
 import time
 import unittest
 
-from desk import Desk, gone
+from cli_stack import CliStack, gone
 from harness import ROOT, SLOW, wait_for
 
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
@@ -24,7 +24,7 @@ class Shared(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.s = Desk(handlers=cls.handlers, aof=False)
+        cls.s = CliStack(handlers=cls.handlers, aof=False)
         cls.addClassCleanup(cls.s.close)
         cls.w = cls.s.worker(*cls.args, env=cls.env)
 
@@ -224,8 +224,8 @@ class Surroundings(Shared):
 class Endings(unittest.TestCase):
 
     def test_stubborn_child_is_killed(self):
-        with Desk(handlers={"odd": {"command": ODD, "instances": 1,
-                                    "timeout": 1}}, aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 1,
+                                        "timeout": 1}}, aof=False) as s:
             s.worker()
             job = s.add("odd", {"do": "stubborn", "mark": s.path("pid")},
                         retry_policy="none")
@@ -237,7 +237,7 @@ class Endings(unittest.TestCase):
 
     def test_handler_that_does_not_read(self):
         """What is written to it goes nowhere, and ends only that job."""
-        with Desk(handlers={
+        with CliStack(handlers={
                 "deaf": {"command": ["sleep", "60"], "instances": 1, "timeout": 1},
                 "odd": {"command": ODD, "instances": 1}}, aof=False) as s:
             w = s.worker()
@@ -251,8 +251,8 @@ class Endings(unittest.TestCase):
         pipe without a reader: EPIPE, and no SIGPIPE that ends the worker."""
         last = ["sh", "-c", 'read x; exec <&-; '
                 'echo "{\\"status\\":\\"success\\"}"; exec sleep 600']
-        with Desk(handlers={"last": {"command": last, "instances": 1}},
-                  aof=False) as s:
+        with CliStack(handlers={"last": {"command": last, "instances": 1}},
+                      aof=False) as s:
             w = s.worker()
             for n in range(3):
                 job = s.add("last", {})
@@ -265,9 +265,9 @@ class Endings(unittest.TestCase):
                     "handler closed its stdin"), n)
 
     def family(self, then, end):
-        """The handler's own child is gone after end(worker, desk, job)."""
-        with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
-                  aof=False) as s:
+        """The handler's own child is gone after end(worker, stack, job)."""
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 1}},
+                      aof=False) as s:
             w = s.worker()
             job = s.add("odd", {"do": "family", "mark": s.path("pid"),
                                 "then": then}, retry_policy="none")
@@ -303,7 +303,7 @@ class Endings(unittest.TestCase):
         self.family("sleep", end)
 
     def test_grace_time_over(self):
-        with Desk(handlers={"odd": {"command": ODD}}, aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD}}, aof=False) as s:
             w = s.worker("--grace", 1)
             job = s.add("odd", {"do": "sleep", "s": 60})
             s.wait_status(job, "RUNNING")
@@ -318,8 +318,8 @@ class Starting(unittest.TestCase):
 
     def cannot_start(self, command, text):
         """Backs off, says so, keeps its jobs, and recovers."""
-        with Desk(handlers={"h": dict(command, instances=4)},
-                  aof=False) as s:
+        with CliStack(handlers={"h": dict(command, instances=4)},
+                      aof=False) as s:
             w = s.worker()
             job = s.add("h", {"do": "ok"})
             wait_for(lambda: w.tail(50000).count("cannot start") >= 4, 15)
@@ -345,7 +345,7 @@ class Starting(unittest.TestCase):
                           "exited with status 9")
 
     def test_it_recovers(self):
-        with Desk(handlers={}, aof=False) as s:
+        with CliStack(handlers={}, aof=False) as s:
             program = s.path("program")
             s.write_handlers({"h": {"command": [program]}})
             w = s.worker()
@@ -362,17 +362,17 @@ class Starting(unittest.TestCase):
     def test_one_task_per_process(self):
         """A program that answers once and ends loses no job and no try."""
         once = ["sh", "-c", 'read line; echo "{\\"status\\":\\"success\\"}"']
-        with Desk(handlers={"once": {"command": once, "instances": 2}},
-                  aof=False) as s:
+        with CliStack(handlers={"once": {"command": once, "instances": 2}},
+                      aof=False) as s:
             s.worker()
             ids = s.add_many("once", [{}] * 40)
             for i in ids:
                 self.assertEqual(s.wait_done(i, 20)["retries"], 0)
 
     def test_max_tasks_per_child(self):
-        with Desk(handlers={"odd": {"command": ODD, "instances": 1,
-                                    "max_tasks_per_child": 5}},
-                  aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 1,
+                                        "max_tasks_per_child": 5}},
+                      aof=False) as s:
             s.worker()
             pids = [s.wait_done(s.add("odd", {"do": "look"}))["result"]["pid"]
                     for _ in range(16)]
@@ -384,7 +384,7 @@ class Starting(unittest.TestCase):
 
     def test_replacement_comes_first(self):
         """One that cannot be started leaves the old process at work."""
-        with Desk(handlers={}, aof=False) as s:
+        with CliStack(handlers={}, aof=False) as s:
             program = s.path("program", b"#!/bin/sh\nexec %s\n"
                              % " ".join(ODD).encode())
             os.chmod(program, 0o755)
@@ -410,7 +410,7 @@ class Starting(unittest.TestCase):
     def test_selection(self):
         for pick, distinct in (("round-robin", 3), ("first-available", 1),
                                ("random", 3)):
-            with Desk(handlers={"odd": {
+            with CliStack(handlers={"odd": {
                     "command": ODD, "instances": 3,
                     "handler_selection": pick}}, aof=False) as s:
                 s.worker()
@@ -425,8 +425,8 @@ class Starting(unittest.TestCase):
                                                                pids[1:])))
 
     def test_concurrency_bounds_all_handlers(self):
-        with Desk(handlers={n: {"command": ODD, "instances": 4}
-                            for n in ("a", "b", "c")}, aof=False) as s:
+        with CliStack(handlers={n: {"command": ODD, "instances": 4}
+                                for n in ("a", "b", "c")}, aof=False) as s:
             s.worker("--concurrency", 3)
             for n in "abc":
                 s.add_many(n, [{"do": "sleep", "s": 0.3}] * 4)

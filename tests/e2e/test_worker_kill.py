@@ -10,7 +10,7 @@ import subprocess
 import unittest
 
 import harness
-from desk import Desk
+from cli_stack import CliStack
 from harness import ROOT, wait_for
 
 JOBS, CHILD_JOBS = 1000, 250
@@ -51,7 +51,7 @@ class Kill(unittest.TestCase):
 
     def kill_at(self, point, count):
         handlers = {"c": {"instances": 4}, "n": {"builtin": "noop"}}
-        with Desk(handlers=handlers, lease=1, aof=False) as s:
+        with CliStack(handlers=handlers, lease=1, aof=False) as s:
             s.add_many("c", [{"name": str(i), "sleep": 0.01}
                              for i in range(CHILD_JOBS)])
             s.add_many("n", [{}] * (JOBS - CHILD_JOBS))

@@ -18,7 +18,7 @@ import time
 import unittest
 import zlib
 
-from desk import Desk, gone
+from cli_stack import CliStack, gone
 from harness import BUILD, ROOT, SLOW, wait_for
 
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
@@ -78,7 +78,7 @@ class Url(unittest.TestCase):
     def setUpClass(cls):
         cls.server, cls.other = cls.start_server(), cls.start_server()
         cls.base = cls.server.base
-        cls.s = Desk(handlers={
+        cls.s = CliStack(handlers={
             "u": {"url": cls.base + "/run?x=1", "instances": 4, "timeout": 2},
             "auth": {"url": cls.base.replace(
                 "//", "//us%40er:s3cr%2fet@") + "/run", "instances": 1},
@@ -313,7 +313,7 @@ class Library(unittest.TestCase):
         count = os.path.join(cls.dir.name, "w.so")
         subprocess.run(["cc", "-shared", "-fPIC", "-o", count, os.path.join(
             ROOT, "clients/c/wordcount.c")], check=True)
-        cls.s = Desk(handlers={
+        cls.s = CliStack(handlers={
             "lib": {"library": so, "instances": 1},
             "count": {"library": count, "instances": 1},
             "none": {"library": "/no/such.so", "instances": 1},
@@ -376,7 +376,7 @@ class Bounds(unittest.TestCase):
                "    x = bytearray(n << 20)\n"
                "    print('{\"status\":\"success\",\"result\":%d}' % len(x),"
                " flush=True)\n")
-        with Desk(handlers={"eat": {
+        with CliStack(handlers={"eat": {
                 "command": [sys.executable, "-c", eat], "instances": 1,
                 "memory_limit": "256m"}}, aof=False) as s:
             w = s.worker()
@@ -409,7 +409,7 @@ class Bounds(unittest.TestCase):
                 " os.getgroups(),\n"
                 "        os.environ['HOME'], os.environ['USER'], caps]}),"
                 " flush=True)\n")
-        with Desk(handlers={"who": {
+        with CliStack(handlers={"who": {
                 "command": ["/usr/bin/python3", "-c", look], "user": "nobody",
                 "instances": 1}}, aof=False) as s:
             w = s.worker()
@@ -425,8 +425,8 @@ class Bounds(unittest.TestCase):
                 wait_for(lambda c=c: gone(c), 5, "child %d ends" % c)
 
     def test_unknown_user(self):
-        with Desk(handlers={"x": {"command": ["true"],
-                                  "user": "no-such-user"}}) as s:
+        with CliStack(handlers={"x": {"command": ["true"],
+                                      "user": "no-such-user"}}) as s:
             w = s.worker(wait=False)
             self.assertEqual(w.wait(), 2)
             self.assertIn("x.user: there is no such user", w.tail())
@@ -437,7 +437,7 @@ class Bounds(unittest.TestCase):
                           ({"url": "http://a/", "env": {"A": "b"}}, "env"),
                           ({"command": ["a"], "runtime": "docker"},
                            "runtime")):
-            with Desk(handlers={"x": conf}) as s:
+            with CliStack(handlers={"x": conf}) as s:
                 w = s.worker(wait=False)
                 self.assertEqual(w.wait(), 2)
                 self.assertIn("x.%s: not for this kind" % key, w.tail())
@@ -484,7 +484,7 @@ class FakeRuntime(unittest.TestCase):
     """The arguments, and the environment."""
 
     def test_arguments(self):
-        with Desk(handlers={}, aof=False) as s:
+        with CliStack(handlers={}, aof=False) as s:
             runtime = s.path("runtime", (FAKE % {"dir": s.dir}).encode())
             os.chmod(runtime, 0o755)
             s.write_handlers({"c": {
@@ -507,7 +507,7 @@ class FakeRuntime(unittest.TestCase):
         """A container's PATH and HOME are not those of the program that runs
         it (docker, unless another is named), which is found in the worker's
         PATH."""
-        with Desk(handlers={}, aof=False) as s:
+        with CliStack(handlers={}, aof=False) as s:
             os.mkdir(s.path("bin"))
             s.path("bin/docker", b"#!/bin/sh\necho \"$PATH $HOME\" > "
                    + s.path("saw").encode() + b"\n"
@@ -566,10 +566,11 @@ class Podman(unittest.TestCase):
         return out.stdout.split()
 
     def test_jobs(self):
-        with Desk(handlers={"c": self.conf(env={"MINE": "yes"}, user="65534",
-                                           memory_limit="64m"),
-                            "short": self.conf(timeout=1)},
-                  aof=False) as s:
+        with CliStack(handlers={"c": self.conf(env={"MINE": "yes"},
+                                               user="65534",
+                                               memory_limit="64m"),
+                                "short": self.conf(timeout=1)},
+                      aof=False) as s:
             # podman leaves a file "oom" where it was started
             w = s.start("worker", [
                 "env", "-C", s.dir, os.path.join(BUILD, "taskmq-worker"),
@@ -598,7 +599,7 @@ class Podman(unittest.TestCase):
             wait_for(lambda: not self.containers(), 15, "no container stays")
 
     def test_left_behind_by_kill_9(self):
-        with Desk(handlers={"c": self.conf()}, lease=1, aof=False) as s:
+        with CliStack(handlers={"c": self.conf()}, lease=1, aof=False) as s:
             w = s.worker()
             s.add("c", {"do": "do-sleep"})
             wait_for(lambda: s.redis("ZCARD", s.key("leased")) == 1

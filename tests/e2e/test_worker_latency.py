@@ -8,9 +8,9 @@ import sys
 import time
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import SLOW, wait_for
-from listener import Listener
+from redis_monitor import RedisMonitor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "scripts"))
@@ -36,7 +36,7 @@ class Outcomes(unittest.TestCase):
 
     def test_one_alone_is_told_at_once(self):
         """From the handler's answer to its outcome in Redis."""
-        with Desk(handlers={"t": {"instances": 1}}, aof=False) as s:
+        with CliStack(handlers={"t": {"instances": 1}}, aof=False) as s:
             s.worker("--concurrency", 100)
 
             def late():
@@ -53,8 +53,8 @@ class Outcomes(unittest.TestCase):
 class Idle(unittest.TestCase):
 
     def setUp(self):
-        self.s = Desk(handlers={"t%02d" % i: {"instances": 1}
-                                for i in range(12)}, aof=False)
+        self.s = CliStack(handlers={"t%02d" % i: {"instances": 1}
+                                    for i in range(12)}, aof=False)
         self.addCleanup(self.s.close)
         self.w = self.s.worker()
         for i in range(12):
@@ -91,7 +91,7 @@ class Idle(unittest.TestCase):
     def test_says_next_to_nothing(self):
         """Awake by Redis, not by asking again and again."""
         wait_for(self.blocked, 10)
-        seen = Listener(self.s)
+        seen = RedisMonitor(self.s)
         end = time.monotonic() + 3
         wait_for(lambda: time.monotonic() > end, 10)
         self.assertLess(len(seen.commands), 10, seen.commands)

@@ -10,7 +10,7 @@ import sys
 import time
 import unittest
 
-from desk import Desk, gone
+from cli_stack import CliStack, gone
 from harness import BUILD, ROOT, SLOW, wait_for
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "scripts"))
@@ -32,7 +32,7 @@ def kill_clients(s):
 class Start(unittest.TestCase):
 
     def test_waits_for_redis(self):
-        with Desk(handlers=T) as s:
+        with CliStack(handlers=T) as s:
             s.server.stop()
             w = s.start("worker", [os.path.join(BUILD, "taskmq-worker"),
                                    "--config", s.toml, "--redis-url",
@@ -43,14 +43,14 @@ class Start(unittest.TestCase):
             self.assertTrue(w.alive())
 
     def test_eviction_is_refused(self):
-        with Desk(handlers=T, redis_args=("--maxmemory-policy",
-                                          "allkeys-lru")) as s:
+        with CliStack(handlers=T, redis_args=("--maxmemory-policy",
+                                              "allkeys-lru")) as s:
             w = s.worker(wait=False)
             self.assertEqual(w.wait(), 1)
             self.assertIn("maxmemory-policy is not noeviction", w.tail())
 
     def test_settings_are_seeded_once(self):
-        with Desk(handlers=T) as s:
+        with CliStack(handlers=T) as s:
             env = {"DAEMON_TASK_SELECTION": "fifo", "DAEMON_MAX_RETRIES": "7"}
             a = s.worker(env=env)
 
@@ -113,7 +113,7 @@ class Start(unittest.TestCase):
     @unittest.skipIf(os.getuid() != 0, "needs root for a host name")
     def test_long_host_name(self):
         """All that Linux allows, whole, wherever the worker is named."""
-        with Desk(handlers={"x": {"builtin": "noop"}}, aof=False) as s:
+        with CliStack(handlers={"x": {"builtin": "noop"}}, aof=False) as s:
             for n in (51, 52, 63, 64):
                 host = "h" * (n - 3) + ".%02d" % n
                 w = s.start("worker", [
@@ -145,7 +145,7 @@ class Start(unittest.TestCase):
                 self.assertRegex(out.stderr, r"\.toml:[1-9]: [^\n]+\n\Z")
 
     def test_json_log(self):
-        with Desk(handlers=T) as s:
+        with CliStack(handlers=T) as s:
             w = s.worker("--log-format", "json")
             s.wait_status(s.add("t", {"fail": "a \"b\"\nc"}), "FAILED")
             w.stop()
@@ -159,7 +159,7 @@ class Start(unittest.TestCase):
 class Leases(unittest.TestCase):
 
     def test_force_cancel_and_delete_stop_the_handler(self):
-        with Desk(handlers={"odd": {"command": ODD, "instances": 1}}) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 1}}) as s:
             s.worker()              # a lease of 30 s: only the wake-up key
             for command, after in ((["cancel", "--force"], "CANCELLED"),
                                    (["delete"], None)):
@@ -184,7 +184,7 @@ class Leases(unittest.TestCase):
             self.assertEqual(s.stat("success"), 2)
 
     def test_log_of_a_run_that_was_cancelled(self):
-        with Desk(handlers={"t": {"instances": 1}}) as s:
+        with CliStack(handlers={"t": {"instances": 1}}) as s:
             w = s.worker()
             job = s.add("t", {"stderr": "until \u00fc here\n", "sleep": 60})
             wait_for(lambda: "until \u00fc here" in w.tail(), 10)
@@ -199,7 +199,7 @@ class Leases(unittest.TestCase):
 
     def test_cancel_and_delete_while_the_worker_is_stopped(self):
         """SIGSTOP: it learns of it within a second of going on."""
-        with Desk(handlers={"odd": {"command": ODD, "instances": 1}}) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 1}}) as s:
             w = s.worker()
             for command, word in ((["cancel", "--force"], "job cancelled"),
                                   (["delete"], "job deleted")):
@@ -220,7 +220,7 @@ class Leases(unittest.TestCase):
 
     def test_cancel_and_delete_while_the_worker_is_away(self):
         """Killed before, started after: nobody runs the job again."""
-        with Desk(handlers={"t": {"instances": 1}}, lease=1) as s:
+        with CliStack(handlers={"t": {"instances": 1}}, lease=1) as s:
             for n, command in enumerate((["cancel", "--force"], ["delete"])):
                 w = s.worker(wait=n == 0)
                 job = s.add("t", {"name": "x%d" % n, "sleep": 60})
@@ -256,7 +256,7 @@ class Leases(unittest.TestCase):
     def test_lost_lease_drops_the_result(self):
         """A worker that was stopped longer than its lease: another one has
         the job, and the first one's result is not used."""
-        with Desk(handlers={"t": {"instances": 1}}, lease=1) as s:
+        with CliStack(handlers={"t": {"instances": 1}}, lease=1) as s:
             a = s.worker()
             job = s.add("t", {"name": "x", "sleep": 4, "result": "once"})
             wait_for(s.marks, 10)
@@ -274,7 +274,7 @@ class Leases(unittest.TestCase):
 
     def test_claim_whose_reply_was_lost(self):
         """Its leases are given back at the next connect, uncounted."""
-        with Desk(handlers={"t": {"instances": 1}}) as s:
+        with CliStack(handlers={"t": {"instances": 1}}) as s:
             w = s.worker()
             wid = s.redis("HKEYS", s.key("workers"))[0]
             busy = s.add("t", {"name": "first", "sleep": 1.5})
@@ -295,8 +295,8 @@ class Leases(unittest.TestCase):
 class Outages(unittest.TestCase):
 
     def test_connections_killed_again_and_again(self):
-        with Desk(handlers={"t": {"instances": 4},
-                            "n": {"builtin": "noop"}}) as s:
+        with CliStack(handlers={"t": {"instances": 4},
+                                "n": {"builtin": "noop"}}) as s:
             w = s.worker("--concurrency", 50)
             ids = s.add_many("t", [{"name": str(i)} for i in range(200)])
             more = s.add_many("n", [{}] * 3000)
@@ -313,14 +313,14 @@ class Outages(unittest.TestCase):
             self.assertTrue(w.alive())
 
     def test_script_flush(self):
-        with Desk(handlers=T) as s:
+        with CliStack(handlers=T) as s:
             s.worker()
             for _ in range(5):
                 s.redis("SCRIPT", "FLUSH")
                 s.wait_done(s.add("t", {}))
 
     def test_full_redis_drains(self):
-        with Desk(handlers=T) as s:
+        with CliStack(handlers=T) as s:
             s.worker()
             job = s.add("t", {"name": "x", "sleep": 0.5, "result": "y" * 50})
             ids = s.add_many("t", [{}] * 20)
@@ -331,7 +331,7 @@ class Outages(unittest.TestCase):
     def test_refused_for_a_while(self):
         """A Redis that takes no writes: nothing is lost, nothing runs
         twice, and nobody is reaped when it is over."""
-        with Desk(handlers={"t": {"instances": 2}}, lease=1) as s:
+        with CliStack(handlers={"t": {"instances": 2}}, lease=1) as s:
             w = s.worker()
             s.worker()
             ids = [s.add("t", {"name": "r%d" % n, "sleep": t})
@@ -349,7 +349,7 @@ class Outages(unittest.TestCase):
 
     def test_terms_until_it_has_ended(self):
         """Who goes on sending TERM does not change the exit status."""
-        with Desk(handlers=T) as s:
+        with CliStack(handlers=T) as s:
             for _ in range(10):
                 w = s.worker()
                 while w.alive():
@@ -360,7 +360,7 @@ class Outages(unittest.TestCase):
 
     def test_stopped_worker_with_redis_away(self):
         """TERM while Redis is away: it goes when the grace time is over."""
-        with Desk(handlers=T) as s:
+        with CliStack(handlers=T) as s:
             w = s.worker("--grace", 1)
             s.add("t", {"sleep": 60})
             wait_for(s.marks, 10)
@@ -374,7 +374,7 @@ class Outages(unittest.TestCase):
         """TERM while Redis is there and refuses the outcome, for a reason
         that may pass: it is repeated as long as the grace time, and a little
         more."""
-        with Desk(handlers=T, aof=False) as s:
+        with CliStack(handlers=T, aof=False) as s:
             for passes in (True, False):
                 w = s.worker("--grace", 1)
                 job = s.add("t", {"sleep": 0.5})
@@ -396,8 +396,8 @@ class Outages(unittest.TestCase):
 class Flat(unittest.TestCase):
 
     def test_no_descriptor_or_zombie_stays(self):
-        with Desk(handlers={"odd": {"command": ODD, "instances": 4,
-                                    "timeout": 5}}, aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 4,
+                                        "timeout": 5}}, aof=False) as s:
             w = s.worker("--concurrency", 8)
 
             def look():
@@ -426,7 +426,7 @@ class Flat(unittest.TestCase):
 
     def test_idle_worker_with_many_handlers_sleeps(self):
         handlers = {"h%d" % i: {"builtin": "noop"} for i in range(300)}
-        with Desk(handlers=handlers, aof=False) as s:
+        with CliStack(handlers=handlers, aof=False) as s:
             w = s.worker()
             s.wait_done(s.add("h299", {}))
             s.wait_done(s.add("h0", {}))
@@ -450,8 +450,8 @@ class Waking(unittest.TestCase):
 
     def test_two_workers_many_handlers(self):
         """Markers taken by a worker that is busy meanwhile are passed on."""
-        with Desk(handlers={"a": {"instances": 1}, "b": {"instances": 1}},
-                  aof=False) as s:
+        with CliStack(handlers={"a": {"instances": 1}, "b": {"instances": 1}},
+                      aof=False) as s:
             s.worker("--concurrency", 1)
             s.worker("--concurrency", 1)
             for n in range(8):      # every process has done something
@@ -470,7 +470,7 @@ class Waking(unittest.TestCase):
             self.assertLess(max(late), 0.15 * SLOW, late)
 
     def test_burst_spreads_over_workers(self):
-        with Desk(handlers={"t": {"instances": 2}}, aof=False) as s:
+        with CliStack(handlers={"t": {"instances": 2}}, aof=False) as s:
             for _ in range(3):
                 s.worker("--concurrency", 2)
 

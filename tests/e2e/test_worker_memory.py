@@ -10,7 +10,7 @@ import subprocess
 import threading
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import BUILD, SLOW, wait_for
 
 WORKER = os.path.join(BUILD, "taskmq-worker")
@@ -73,7 +73,7 @@ class Memory(unittest.TestCase):
     def test_idle(self):
         handlers = {"c%d" % i: {"instances": 1} for i in range(4)}
         handlers.update(("b%d" % i, NOOP) for i in range(4))
-        with Desk(handlers=handlers, aof=False) as s:
+        with CliStack(handlers=handlers, aof=False) as s:
             w = s.worker()
             for name in handlers:           # all of them are there
                 s.wait_done(s.add(name, {"name": name}))
@@ -84,7 +84,7 @@ class Memory(unittest.TestCase):
     def test_reloads_leave_nothing(self):
         """handlers.toml is read by other threads, whose heaps would stay."""
         handlers = {"h%d" % i: NOOP for i in range(500)}
-        with Desk(handlers=handlers, aof=False) as s:
+        with CliStack(handlers=handlers, aof=False) as s:
             w = s.worker()
             reload(s, w, handlers)
             first = rss_kb(w)
@@ -93,7 +93,7 @@ class Memory(unittest.TestCase):
             self.bounded(w, first + 256)
 
     def test_url_handler_loads_it(self):
-        with Desk(handlers={"n": NOOP}, aof=False) as s:
+        with CliStack(handlers={"n": NOOP}, aof=False) as s:
             w = s.worker()
             self.assertNotIn("libcurl", libraries(w))
             url = self.target()
@@ -135,7 +135,7 @@ class Missing(unittest.TestCase):
                      TASKMQ_REDIS_URL=s.url("worker")))
 
     def test_start_and_check(self):
-        with Desk(handlers=self.CONF, aof=False) as s:
+        with CliStack(handlers=self.CONF, aof=False) as s:
             expected = self.says(s, self.broken(s) + ": file too short")
             for args in (), ("--check",):
                 out = self.started(s, *args)
@@ -158,7 +158,7 @@ class Missing(unittest.TestCase):
                                "taskmq-worker", "curl_load.h")) as f:
             names = re.findall(r"\bF\((\w+)\)", f.read())
         self.assertIn("version_info", names)
-        with Desk(handlers=self.CONF, aof=False) as s:
+        with CliStack(handlers=self.CONF, aof=False) as s:
             out = self.other(s, "int x;")
             self.assertEqual(out.returncode, 2)
             self.assertEqual(out.stderr.splitlines(), self.says(
@@ -180,7 +180,7 @@ class Missing(unittest.TestCase):
             self.assertEqual((out.returncode, out.stderr), (0, ""))
 
     def test_reload(self):
-        with Desk(handlers={"n": NOOP}, aof=False) as s:
+        with CliStack(handlers={"n": NOOP}, aof=False) as s:
             w = s.worker(env={"LD_LIBRARY_PATH": s.dir})
             path = self.broken(s)
             reload(s, w, self.CONF, REFUSED)

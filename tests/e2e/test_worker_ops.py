@@ -12,8 +12,8 @@ import sys
 import time
 import unittest
 
-from desk import Desk, gone
-from harness import BUILD, ROOT, SLOW, free_port, wait_for
+from cli_stack import CliStack, gone
+from harness import ROOT, SLOW, free_port, wait_for
 
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
 
@@ -31,8 +31,8 @@ class Reload(unittest.TestCase):
 
     def test_added_changed_removed_kept(self):
         odd = {"command": ODD, "instances": 1}
-        with Desk(handlers={"kept": odd, "gone": odd, "changed": odd},
-                  aof=False) as s:
+        with CliStack(handlers={"kept": odd, "gone": odd, "changed": odd},
+                      aof=False) as s:
             w = s.worker("--concurrency", 8)
             kept, old = self.pid(s, "kept"), self.pid(s, "changed")
             removed = self.pid(s, "gone")
@@ -57,8 +57,8 @@ class Reload(unittest.TestCase):
             self.assertEqual(s.job(waits)["status"], "PENDING")
 
     def test_mistake_changes_nothing(self):
-        with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
-                  aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 1}},
+                      aof=False) as s:
             w = s.worker()
             before = self.pid(s, "odd")
             self.reload(s, w, {"odd": {"command": ODD, "instances": 0}},
@@ -72,7 +72,7 @@ class Reload(unittest.TestCase):
 
     def test_broken_successor_leaves_the_old_one_at_work(self):
         odd = {"command": ODD, "instances": 1}
-        with Desk(handlers={"odd": odd}, aof=False) as s:
+        with CliStack(handlers={"odd": odd}, aof=False) as s:
             w = s.worker()
             before = self.pid(s, "odd")
             self.reload(s, w, {"odd": {"command": ["/no/such"],
@@ -87,7 +87,7 @@ class Reload(unittest.TestCase):
             wait_for(lambda: gone(before), 5)
 
     def test_reloads_under_load(self):
-        with Desk(handlers={"t": {"instances": 4}}, aof=False) as s:
+        with CliStack(handlers={"t": {"instances": 4}}, aof=False) as s:
             w = s.worker("--concurrency", 8)
             fds = len(os.listdir("/proc/%d/fd" % w.pid))
             jobs = 400
@@ -129,8 +129,8 @@ class Health(unittest.TestCase):
         return r.status, body.decode(), r.headers
 
     def test_healthz_and_metrics(self):
-        with Desk(handlers={"odd": {"command": ODD, "instances": 2},
-                            "n": {"builtin": "noop"}}, lease=1) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 2},
+                                "n": {"builtin": "noop"}}, lease=1) as s:
             port = free_port()
             w = s.worker("--listen", "127.0.0.1:%d" % port)
             wait_for(lambda: self.get(port, "/healthz")[0] == 200, 10)
@@ -210,7 +210,7 @@ class Health(unittest.TestCase):
         return got.decode()
 
     def test_request_lines(self):
-        with Desk(handlers={"n": {"builtin": "noop"}}) as s:
+        with CliStack(handlers={"n": {"builtin": "noop"}}) as s:
             port = free_port()
             s.worker("--listen", "127.0.0.1:%d" % port)
             wait_for(lambda: self.get(port, "/healthz")[0] == 200, 10)
@@ -262,7 +262,7 @@ class Health(unittest.TestCase):
                            (min(hard, max(soft, want + 500)), hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE,
                         (soft, hard))
-        with Desk(handlers={"n": {"builtin": "noop"}}) as s:
+        with CliStack(handlers={"n": {"builtin": "noop"}}) as s:
             port = free_port()
             w = s.worker("--listen", "127.0.0.1:%d" % port)
             wait_for(lambda: self.get(port, "/healthz")[0] == 200, 10)
@@ -292,7 +292,7 @@ class Health(unittest.TestCase):
             self.assertEqual(w.stop(), 0)
 
     def test_no_handler_can_start(self):
-        with Desk(handlers={"x": {"command": ["/no/such"]}}) as s:
+        with CliStack(handlers={"x": {"command": ["/no/such"]}}) as s:
             port = free_port()
             s.worker("--listen", "127.0.0.1:%d" % port)
             wait_for(lambda: "no handler can start"
@@ -300,7 +300,7 @@ class Health(unittest.TestCase):
             self.assertEqual(self.get(port, "/healthz")[0], 503)
 
     def test_bad_address(self):
-        with Desk(handlers={"x": {"builtin": "noop"}}) as s:
+        with CliStack(handlers={"x": {"builtin": "noop"}}) as s:
             for where in ("x", "127.0.0.1:", "127.0.0.1:99999", "a.b:1"):
                 w = s.worker("--listen", where, wait=False)
                 self.assertEqual(w.wait(), 1)
@@ -317,8 +317,8 @@ class Health(unittest.TestCase):
 class Systemd(unittest.TestCase):
 
     def test_notify(self):
-        with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
-                  aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 1}},
+                      aof=False) as s:
             path = s.path("notify")
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
                 n.bind(path)
@@ -374,8 +374,8 @@ class Guard(unittest.TestCase):
         return job, wait_for(read, 10)
 
     def test_killed_worker_leaves_nothing(self):
-        with Desk(handlers={"odd": {"command": ODD, "instances": 2}},
-                  aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 2}},
+                      aof=False) as s:
             w = s.worker()
             family = [self.family(s, n)[1] for n in range(2)]
             with open("/proc/%d/task/%d/children" % (w.pid, w.pid)) as f:
@@ -387,8 +387,8 @@ class Guard(unittest.TestCase):
 
     def test_handlers_end_without_the_guard(self):
         """By the kernel's parent-death signal; the guard finds the rest."""
-        with Desk(handlers={"odd": {"command": ODD, "instances": 2}},
-                  aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 2}},
+                      aof=False) as s:
             w = s.worker()
             family = [self.family(s, n)[1] for n in range(2)]
             guard, = self.guards(w)
@@ -418,8 +418,8 @@ class Guard(unittest.TestCase):
         return found
 
     def test_guard_is_replaced(self):
-        with Desk(handlers={"odd": {"command": ODD, "instances": 1}},
-                  aof=False) as s:
+        with CliStack(handlers={"odd": {"command": ODD, "instances": 1}},
+                      aof=False) as s:
             w = s.worker()
             _, pid = self.family(s, 0)
             guard, = self.guards(w)
@@ -435,8 +435,9 @@ class Chaos(unittest.TestCase):
         """Crashes, timeouts and noise: every job ends where it should, and
         the worker stays as small as it was."""
         names = ["h%02d" % i for i in range(24)]
-        with Desk(handlers={n: {"command": ODD, "instances": 1, "timeout": 2}
-                            for n in names}, aof=False) as s:
+        with CliStack(handlers={n: {"command": ODD, "instances": 1,
+                                    "timeout": 2} for n in names},
+                      aof=False) as s:
             s.run("config", "set", "retry_wait_ms", "50")
             w = s.worker("--concurrency", 24)
             noise = b"noise \xff\n[1,2]\n{\"status\":1}\n".hex()

@@ -6,7 +6,7 @@ import os
 import re
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import BUILD, wait_for
 
 # Runs nothing in a container; a file of its name has its status.
@@ -29,8 +29,8 @@ APART = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
 
 class Orphans(unittest.TestCase):
 
-    def desk(self):
-        s = self.enterContext(Desk(handlers={}, aof=False))
+    def stack(self):
+        s = self.enterContext(CliStack(handlers={}, aof=False))
         os.mkdir(s.path("containers"))
         runtime = s.path("runtime", (RUNTIME % {"dir": s.dir}).encode())
         os.chmod(runtime, 0o755)
@@ -63,7 +63,7 @@ class Orphans(unittest.TestCase):
         return w, name
 
     def test_sweep(self):
-        s = self.desk()
+        s = self.stack()
         w, mine = self.worker(s)
         host, boot, space, pid, start = NAME.fullmatch(mine).groups()
         self.assertNotIn("00000000", (boot, space))
@@ -108,7 +108,7 @@ class Orphans(unittest.TestCase):
     def test_two_pid_namespaces(self):
         """One host name, one engine, the same pid in both: none of them can
         see the other, and none removes what is the other's."""
-        s = self.desk()
+        s = self.stack()
         a, of_a = self.worker(s, *APART)
         b, of_b = self.worker(s, *APART)
         outside, _ = self.worker(s)
@@ -127,7 +127,7 @@ class Orphans(unittest.TestCase):
     @unittest.skipIf(os.getuid() != 0, "needs root for a /proc of its own")
     def test_foreign_proc(self):
         """A /proc of another pid namespace tells nothing of our pids."""
-        s = self.desk()
+        s = self.stack()
         _, name = self.worker(s, "unshare", "--pid", "--fork", "--kill-child",
                               "--")
         self.assertEqual(NAME.fullmatch(name)[3], "00000000")
@@ -138,7 +138,7 @@ class Orphans(unittest.TestCase):
     @unittest.skipIf(os.getuid() != 0, "needs root to become another user")
     def test_hidden_processes(self):
         """A worker that /proc hides (hidepid) is alive."""
-        s = self.desk()
+        s = self.stack()
         _, name = self.worker(s)
         script = "mount -t proc -o hidepid=2 proc /proc && exec setpriv " \
             "--reuid 65534 --regid 65534 --clear-groups \"$@\""

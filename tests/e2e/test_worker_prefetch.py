@@ -10,10 +10,10 @@ import sys
 import tempfile
 import unittest
 
-from desk import gone
+from cli_stack import gone
 from harness import ROOT, wait_for
-from listener import Listener
-from prefetch import STEP, Base
+from redis_monitor import RedisMonitor
+from prefetch_rig import STEP, Base
 
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
 
@@ -22,11 +22,11 @@ class Order(Base):
 
     def test_thousands(self):
         """Exactly in order, each once, each with its own result."""
-        s = self.desk(prefetch=100)
+        s = self.stack(prefetch=100)
         n = 5000
         ids = s.add_many("t", [{"name": i, "result": [i, "r"]}
                                for i in range(n)])
-        seen = Listener(s)
+        seen = RedisMonitor(s)
         self.worker(s)
         self.finished(s, n, 60)
         self.assertEqual([m["name"] for m in s.marks()
@@ -39,7 +39,7 @@ class Order(Base):
         self.assertEqual(seen.of("release"), [])
 
     def test_several_processes(self):
-        s = self.desk(prefetch=50, instances=4)
+        s = self.stack(prefetch=50, instances=4)
         n = 3000
         ids = s.add_many("t", [{"name": i, "result": i} for i in range(n)])
         self.worker(s)
@@ -58,7 +58,7 @@ class Order(Base):
         self.counted(s)
 
     def test_idle_first_then_the_least_loaded(self):
-        s = self.desk(instances=3, prefetch=4, lease=1)
+        s = self.stack(instances=3, prefetch=4, lease=1)
         self.worker(s)
         wait_for(lambda: '"idle":3' in str(s.redis(
             "HVALS", s.key("workers"))), 10, "all are idle")
@@ -75,7 +75,7 @@ class Order(Base):
 
     def test_an_overtaken_job_is_told_of(self):
         """A more urgent job that comes later runs after those written."""
-        s = self.desk(prefetch=5)
+        s = self.stack(prefetch=5)
         s.add_many("t", [self.gate(s, name="head")] + [
             {"name": "behind%d" % i} for i in range(5)])
         self.worker(s)
@@ -90,7 +90,7 @@ class Order(Base):
         self.assertEqual(starts[6:], ["urgent", "late"])
 
     def test_noise_between_answers(self):
-        s = self.desk()
+        s = self.stack()
         s.add_many("t", [{"name": i, "noise": "no answer", "result": i}
                          for i in range(200)])
         self.worker(s)
@@ -103,7 +103,7 @@ class Order(Base):
             so = os.path.join(d, "w.so")
             subprocess.run(["cc", "-shared", "-fPIC", "-o", so, os.path.join(
                 ROOT, "clients/c/wordcount.c")], check=True)
-            s = self.desk(library=so, prefetch=100)
+            s = self.stack(library=so, prefetch=100)
             ids = s.add_many("t", [{"text": "w " * i} for i in range(1500)])
             self.worker(s)
             self.finished(s, 1500)
@@ -112,7 +112,7 @@ class Order(Base):
             self.counted(s)
 
     def test_log_is_of_the_job_that_wrote_it(self):
-        s = self.desk(command=STEP + ["/dev/null"])
+        s = self.stack(command=STEP + ["/dev/null"])
         self.worker(s)
         ids = s.add_many("t", [{"log": "log of %d" % i} for i in range(6)])
         self.finished(s, 6)
@@ -124,7 +124,7 @@ class Sizes(Base):
 
     def test_lines_longer_than_the_pipe(self):
         """100 kB each: written in parts, in order."""
-        s = self.desk(prefetch=100)
+        s = self.stack(prefetch=100)
         n = 60
         ids = s.add_many("t", [{"name": i, "raw": True, "pad": chr(
             97 + i % 26) * 100000} for i in range(n)])
@@ -139,7 +139,7 @@ class Sizes(Base):
 
     def test_bytes_ahead_are_bounded(self):
         """256 KiB behind the head, and as many that wait; not 101 jobs."""
-        s = self.desk(prefetch=100)
+        s = self.stack(prefetch=100)
         s.add_many("t", [self.gate(s, name="head")] + [
             {"name": i, "pad": "x" * 100000} for i in range(60)])
         self.worker(s)
@@ -154,11 +154,11 @@ class Sizes(Base):
     def test_long_among_short(self):
         """Those that a long one holds up are not claimed and given back over
         and over."""
-        s = self.desk(prefetch=1000)
+        s = self.stack(prefetch=1000)
         n = 1500
         ids = s.add_many("t", [{"name": i, "pad": "x" * (
             240000 if i % 100 == 50 else 500)} for i in range(n)])
-        seen = Listener(s)
+        seen = RedisMonitor(s)
         self.worker(s)
         self.finished(s, n)
         self.assertEqual([m["name"] for m in s.marks()
@@ -169,7 +169,7 @@ class Sizes(Base):
         self.assertEqual(s.job(ids[-1])["status"], "SUCCESS")
 
     def test_a_line_over_the_bound_runs_alone(self):
-        s = self.desk(prefetch=100)
+        s = self.stack(prefetch=100)
         self.worker(s)
         s.add_many("t", [{"name": i, "pad": "x" * 600000}
                          for i in range(8)])
@@ -182,7 +182,7 @@ class Sizes(Base):
 class Slots(Base):
 
     def test_default_concurrency_counts_the_prefetch(self):
-        s = self.desk(instances=2, prefetch=10)
+        s = self.stack(instances=2, prefetch=10)
         w = self.worker(s)
         self.assertIn("concurrency=24 ", w.tail())
         s.add_many("t", [self.gate(s)] * 40)
@@ -191,7 +191,7 @@ class Slots(Base):
         self.finished(s, 40)
 
     def test_concurrency_bounds_what_is_held(self):
-        s = self.desk(prefetch=100)
+        s = self.stack(prefetch=100)
         s.add_many("t", [self.gate(s)] * 20)
         self.worker(s, "--concurrency", 3)
         self.wait_held(s, 3)
@@ -201,8 +201,8 @@ class Slots(Base):
     def test_other_handlers_keep_their_places(self):
         """Jobs behind others never take the slot of a process that has
         none."""
-        s = self.desk_of({"t": {"instances": 1, "prefetch": 100},
-                          "u": {"instances": 2}})
+        s = self.stack_of({"t": {"instances": 1, "prefetch": 100},
+                           "u": {"instances": 2}})
         s.add_many("t", [self.gate(s)] * 20)
         self.worker(s, "--concurrency", 5)
         self.wait_held(s, 3)
@@ -214,9 +214,9 @@ class Slots(Base):
 
     def shared(self, held, concurrency, **data):
         """Two handlers with a prefetch take no slot of a third one's."""
-        s = self.desk_of({"t": {"instances": 1, "prefetch": 100},
-                          "a": {"instances": 1, "prefetch": 100},
-                          "u": {"instances": 2}})
+        s = self.stack_of({"t": {"instances": 1, "prefetch": 100},
+                           "a": {"instances": 1, "prefetch": 100},
+                           "u": {"instances": 2}})
         w = self.worker(s, "--concurrency", concurrency)
         w.signal(signal.SIGSTOP)        # one claim is for both
         s.add_many("t", [self.gate(s, **data)] * 20)
@@ -239,8 +239,8 @@ class Slots(Base):
 
     def test_max_tasks_per_child(self):
         """No process is given more lines than it has tasks left."""
-        s = self.desk(prefetch=100, max_tasks_per_child=7)
-        seen = Listener(s)
+        s = self.stack(prefetch=100, max_tasks_per_child=7)
+        seen = RedisMonitor(s)
         s.add_many("t", [{"name": i, "sleep": 0.02} for i in range(60)])
         self.worker(s)
         self.finished(s, 60)
@@ -252,7 +252,7 @@ class Slots(Base):
         self.once(s, range(60))
 
     def test_written_lines_before_the_replacement(self):
-        s = self.desk(prefetch=100, max_tasks_per_child=7)
+        s = self.stack(prefetch=100, max_tasks_per_child=7)
         s.add_many("t", [self.gate(s, name=i) for i in range(20)])
         self.worker(s)
         self.wait_held(s, 6)            # the seventh was its first task
@@ -264,7 +264,7 @@ class Slots(Base):
 class Deaths(Base):
 
     def test_killed(self):
-        s = self.desk()
+        s = self.stack()
         w, head, ids = self.fill(s, self.gate(s, name="head"))
         os.kill(self.started(s, "head")[0]["pid"], signal.SIGKILL)
         self.open(s)
@@ -275,7 +275,7 @@ class Deaths(Base):
 
     def test_killed_again_and_again(self):
         """Every death is counted to a head, and to nobody else."""
-        s = self.desk(prefetch=30)
+        s = self.stack(prefetch=30)
         n = 400
         s.add_many("t", [{"name": i, "die": 3} if i % 50 == 25
                          else {"name": i} for i in range(n)])
@@ -288,7 +288,7 @@ class Deaths(Base):
                       w.tail(100000))
 
     def test_exit_says_why(self):
-        s = self.desk()
+        s = self.stack()
         w, head, ids = self.fill(s, self.gate(s, name="head", die=7),
                               retry_policy="none")
         self.open(s)
@@ -296,14 +296,14 @@ class Deaths(Base):
         self.assertIn("exited with status 7", s.job(head)["error_log"])
 
     def test_timeout(self):
-        s = self.desk(timeout=1)
+        s = self.stack(timeout=1)
         w, head, ids = self.fill(s, {"name": "head", "sleep": 60},
                               retry_policy="none")
         self.rest(s, ids, 41)
         self.assertEqual(s.job(head)["error_log"], "timed out after 1 s")
 
     def test_time_begins_with_the_answer_before(self):
-        s = self.desk(timeout=1)
+        s = self.stack(timeout=1)
         self.worker(s)
         s.add_many("t", [{"name": i, "sleep": 0.4} for i in range(7)])
         self.finished(s, 7)
@@ -312,7 +312,7 @@ class Deaths(Base):
 
     def test_time_of_one_behind(self):
         """Also when it is shorter than the head's."""
-        s = self.desk(timeout=30)
+        s = self.stack(timeout=30)
         s.add("t", self.gate(s, name="head"))
         job = s.add("t", {"name": "slow", "sleep": 60}, timeout=1,
                     retry_policy="none")
@@ -327,7 +327,7 @@ class Deaths(Base):
 
     def test_before_its_first_task_was_read(self):
         """Nobody's fault: the head waits for another process."""
-        s = self.desk(command=["sh", "-c", "sleep 0.3; exit 3"])
+        s = self.stack(command=["sh", "-c", "sleep 0.3; exit 3"])
         w = self.cold(s)
         s.add_many("t", [{"name": i} for i in range(5)])
         wait_for(lambda: "handler cannot start" in w.tail(20000), 10)
@@ -342,7 +342,7 @@ class Deaths(Base):
 class Cancels(Base):
 
     def test_force_cancel_of_the_head(self):
-        s = self.desk()
+        s = self.stack()
         w, head, ids = self.fill(s, self.gate(s, name="head"))
         s.run("cancel", "--force", head)
         self.rest(s, ids, 41)
@@ -351,7 +351,7 @@ class Cancels(Base):
     def test_force_cancel_of_one_behind(self):
         """Its line cannot be taken back: the process is killed at once, and
         the one it works on begins anew, uncounted."""
-        s = self.desk()
+        s = self.stack()
         w, head, ids = self.fill(s, self.gate(s, name="head"))
         pid = self.started(s, "head")[0]["pid"]
         s.run("cancel", "--force", ids[7])
@@ -367,7 +367,7 @@ class Cancels(Base):
         self.once(s, ["b%d" % i for i in range(40) if i != 7])
 
     def test_delete_of_several_behind(self):
-        s = self.desk()
+        s = self.stack()
         w, head, ids = self.fill(s, self.gate(s, name="head"))
         for i in (3, 4, 19):
             s.run("delete", ids[i])
@@ -380,7 +380,7 @@ class Cancels(Base):
 class OutOfStep(Base):
 
     def test_an_answer_too_many(self):
-        s = self.desk(command=ODD)
+        s = self.stack(command=ODD)
         w = self.cold(s)
         s.wait_done(s.add("t", {"do": "twice"}))
         wait_for(lambda: "answer without a task" in w.tail(20000), 10)
@@ -391,7 +391,7 @@ class OutOfStep(Base):
     def test_another_tasks_id(self):
         """The one whose answer was awaited fails, the other is given back;
         the process is replaced."""
-        s = self.desk(command=STEP + ["/dev/null"])
+        s = self.stack(command=STEP + ["/dev/null"])
         # both in one claim
         bad = s.add("t", {"swap": 1, "echo": "bad"}, retry_policy="none")
         good = s.add("t", {"echo": "good"})
@@ -405,7 +405,7 @@ class OutOfStep(Base):
         self.assertIn("an answer to another task", w.tail(20000))
 
     def test_the_right_id_is_fine(self):
-        s = self.desk(command=STEP + ["/dev/null"])
+        s = self.stack(command=STEP + ["/dev/null"])
         w = self.worker(s)
         ids = s.add_many("t", [{"echo": i} for i in range(100)])
         self.finished(s, 100)
@@ -416,7 +416,7 @@ class OutOfStep(Base):
         """The next task must not be taken for the rest of that line; also
         without a prefetch."""
         for prefetch in (0, 20):
-            s = self.desk(prefetch=prefetch)
+            s = self.stack(prefetch=prefetch)
             s.write_handlers({"t": {"command": STEP + [s.path("junk")],
                                     "instances": 1, "prefetch": prefetch}})
             w = self.worker(s)
@@ -461,7 +461,7 @@ class Ids(Base):
         return w, ids
 
     def test_nothing_ahead_without_ids(self):
-        s = self.desk(command=self.PLAIN)
+        s = self.stack(command=self.PLAIN)
         w = self.cold(s)
         ids = s.add_many("t", [self.gate(s, echo=i) for i in range(10)])
         self.wait_held(s, 1)
@@ -477,7 +477,7 @@ class Ids(Base):
 
     def test_unreadable_without_ids(self):
         """As the issue was: every other job has its own result."""
-        s = self.desk(command=self.PLAIN)
+        s = self.stack(command=self.PLAIN)
         self.cold(s)
         ids = s.add_many("t", [{"echo": i, "nan": i % 4 == 1}
                                for i in range(40)])
@@ -489,7 +489,7 @@ class Ids(Base):
 
     def test_unreadable_with_lines_behind(self):
         """It ends the task whose turn it is, at once; the process goes on."""
-        s = self.desk(command=STEP + ["/dev/null"])
+        s = self.stack(command=STEP + ["/dev/null"])
         w, ids = self.ahead(s, [{"echo": i, "say": '{"status":NaN}',
                                  "no_answer": i % 2} if i in (3, 4, 9)
                                 else {"echo": i} for i in range(1, 12)])
@@ -504,7 +504,7 @@ class Ids(Base):
 
     def test_an_answer_without_the_id(self):
         """A library's line that looks like an answer is nobody's result."""
-        s = self.desk(command=STEP + ["/dev/null"])
+        s = self.stack(command=STEP + ["/dev/null"])
         w, ids = self.ahead(s, [{"echo": i, "say": '{"status":"success"}'}
                                 if i == 5 else {"echo": i}
                                 for i in range(1, 12)])
@@ -518,7 +518,7 @@ class Ids(Base):
     def test_answered_again_with_the_id(self):
         """The job after it, which may begin before that comes, is not
         touched."""
-        s = self.desk(command=STEP + ["/dev/null"])
+        s = self.stack(command=STEP + ["/dev/null"])
         w = self.cold(s)
         ids = s.add_many("t", [{"echo": i, "pause": 0.2,
                                 "say": '{"status":"success","result":"x"}'}
@@ -534,7 +534,7 @@ class Ids(Base):
     def test_ids_that_come_and_go(self):
         """After an answer without it nothing lies ahead until the next with
         it."""
-        s = self.desk(command=STEP + ["/dev/null"])
+        s = self.stack(command=STEP + ["/dev/null"])
         w = self.worker(s)
         s.wait_done(s.add("t", {"no_id": 1}))
         s.add_many("t", [self.gate(s, echo=i) for i in range(5)])
@@ -549,7 +549,7 @@ class Ids(Base):
         self.assertNotIn("replaced", w.tail(50000))
 
     def test_a_new_process_shows_it_anew(self):
-        s = self.desk()
+        s = self.stack()
         w, head, ids = self.fill(s, self.gate(s, name="head"))
         os.kill(self.started(s, "head")[0]["pid"], signal.SIGKILL)
         wait_for(lambda: self.held(s) == 1, 10)

@@ -3,14 +3,14 @@
 import os
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import BUILD
 
 
 class Check(unittest.TestCase):
 
     def check(self, keys):
-        s = Desk(handlers={"t": keys}, aof=False)
+        s = CliStack(handlers={"t": keys}, aof=False)
         self.addCleanup(s.close)
         return s.toml, s.start("check", [
             os.path.join(BUILD, "taskmq-worker"), "--check", "--config",

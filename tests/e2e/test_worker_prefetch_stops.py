@@ -4,13 +4,13 @@ lines lie ready."""
 import signal
 
 from harness import wait_for
-from prefetch import Base
+from prefetch_rig import Base
 
 
 class Stops(Base):
 
     def test_term_finishes_what_is_written(self):
-        s = self.desk()
+        s = self.stack()
         w, head, ids = self.fill(s, self.gate(s, name="head"))
         w.signal(signal.SIGTERM)
         wait_for(lambda: "draining" in w.tail(), 10)
@@ -21,7 +21,7 @@ class Stops(Base):
         self.counted(s)
 
     def test_grace_is_over(self):
-        s = self.desk()
+        s = self.stack()
         w, head, ids = self.fill(s, self.gate(s, name="head"), "--grace", 1)
         w.signal(signal.SIGTERM)
         self.assertEqual(w.wait(10), 0)
@@ -36,7 +36,7 @@ class Stops(Base):
         self.counted(s)
 
     def test_second_term(self):
-        s = self.desk()
+        s = self.stack()
         w, head, ids = self.fill(s, self.gate(s, name="head"))
         w.signal(signal.SIGTERM)
         wait_for(lambda: "draining" in w.tail(), 10)
@@ -47,7 +47,7 @@ class Stops(Base):
     def test_killed_worker(self):
         """Redis cannot know which of them had begun: a crash for each that
         was held, and every one ends."""
-        s = self.desk(lease=1)
+        s = self.stack(lease=1)
         w, head, ids = self.fill(s, self.gate(s, name="head"))
         w.kill()
         self.open(s)
@@ -57,7 +57,7 @@ class Stops(Base):
         self.counted(s, crashes=21)
 
     def test_leases_of_all_are_extended(self):
-        s = self.desk(lease=1)
+        s = self.stack(lease=1)
         w, head, ids = self.fill(s, self.gate(s, name="head"))
 
         def expiry():
@@ -73,7 +73,7 @@ class Stops(Base):
     def test_reload(self):
         """The old process finishes what it has; the new one, with another
         prefetch, gets the rest."""
-        s = self.desk()
+        s = self.stack()
         w, head, ids = self.fill(s, self.gate(s, name="head"))
         s.write_handlers({"t": {"instances": 1, "prefetch": 3}})
         w.signal(signal.SIGHUP)
@@ -88,7 +88,7 @@ class Stops(Base):
 
     def test_reload_without_room(self):
         """The number of slots stays what it was at the start."""
-        s = self.desk(prefetch=0, instances=4)
+        s = self.stack(prefetch=0, instances=4)
         w = self.worker(s)
         self.assertNotIn("prefetch has no effect", w.tail())
         s.write_handlers({"t": {"instances": 4, "prefetch": 3}})

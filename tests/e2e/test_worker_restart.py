@@ -4,10 +4,9 @@ import json
 import os
 import sys
 import threading
-import time
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import wait_for
 
 CODE = '''
@@ -23,7 +22,7 @@ for line in sys.stdin:
 class Restart(unittest.TestCase):
 
     def start(self, *args, n=3, **more):
-        s = Desk(lease=1, aof=False)
+        s = CliStack(lease=1, aof=False)
         self.addCleanup(s.close)
         self.code = s.path("code.py", (CODE % "one").encode())
         one = dict({"command": [sys.executable, self.code], "instances": n},

@@ -7,10 +7,10 @@ import re
 import sys
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import ROOT, SLOW, wait_for
 from layout import field
-from listener import Listener
+from redis_monitor import RedisMonitor
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "scripts"))
 import tmq  # noqa: E402  (the scripts' text)
@@ -21,13 +21,13 @@ SOON_MS = 1000 * SLOW           # of the 5 s that a sleep lasts
 class Markers(unittest.TestCase):
 
     def setUp(self):
-        self.s = Desk(handlers={h: {"instances": 1} for h in "abc"},
-                      aof=False)
+        self.s = CliStack(handlers={h: {"instances": 1} for h in "abc"},
+                          aof=False)
         self.addCleanup(self.s.close)
         self.redis = tmq.Client(self.s)
         self.addCleanup(self.redis.close)
         self.enqueue = tmq.Scripts(self.redis).sha["enqueue"]
-        self.seen = Listener(self.s)
+        self.seen = RedisMonitor(self.s)
 
     def adding(self, *handlers, until="end"):
         """The command that adds jobs in one call; they run until end()."""

@@ -13,7 +13,7 @@ import threading
 import unittest
 
 from cut_proxy import CutProxy
-from desk import Desk
+from cli_stack import CliStack
 from harness import BUILD, wait_for
 from layout import field
 
@@ -139,7 +139,7 @@ class Bench(threading.Thread):
 class Worker(unittest.TestCase):
 
     def setUp(self):
-        self.s = Desk(handlers={"t": {"instances": 1}}, lease=5, aof=False)
+        self.s = CliStack(handlers={"t": {"instances": 1}}, lease=5, aof=False)
         self.addCleanup(self.s.close)
         self.s.proxy = CutProxy()
         self.addCleanup(self.s.proxy.close)

@@ -3,7 +3,7 @@ wait for: leases, wake-ups, and what opens a session."""
 
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from fake_redis import (FakeRedis, close, cut, error, extra, reply, silence)
 from harness import wait_for
 from test_fake_worker import DONE, UNDONE, WRONG, Fake
@@ -79,7 +79,7 @@ class Start(unittest.TestCase):
     """A worker whose first contact is faulty gets there all the same."""
 
     def test_first_calls(self):
-        with Desk(handlers=Fake.HANDLERS, aof=False) as s:
+        with CliStack(handlers=Fake.HANDLERS, aof=False) as s:
             fake = FakeRedis(s.path("fake.sock"), s.sock)
             self.addCleanup(fake.close)
             for call in ("open", "probe", "uuid", "extend", "CLIENT ID"):

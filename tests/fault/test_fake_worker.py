@@ -16,7 +16,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "scripts"))
 
 import tmq  # noqa: E402
-from desk import Desk  # noqa: E402
+from cli_stack import CliStack  # noqa: E402
 from fake_redis import (FakeRedis, bytewise, close, cut,  # noqa: E402
                         done_then_silence, dribble, error, extra, reply,
                         silence)
@@ -51,7 +51,7 @@ class Fake(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        s = cls.s = Desk(handlers=cls.HANDLERS, lease=LEASE, aof=False)
+        s = cls.s = CliStack(handlers=cls.HANDLERS, lease=LEASE, aof=False)
         cls.addClassCleanup(s.close)
         cls.fake = FakeRedis(s.path("fake.sock"), s.sock)
         cls.addClassCleanup(cls.fake.close)

@@ -6,10 +6,10 @@ say which, and the test that must fail with it:
     Trap: Redis reply after the client left (Pitfalls 1)
     Test: spec t/faults.t
 
-Every patch is applied to a copy of the tree, what it touches is built, the
-test is run, and the patch is taken back. The same tests must pass without any
-patch first. Ends with a table and "N passed, N failed"; a patch that does not
-apply or build is a failure.
+Every patch is applied to a copy of the tree (a file that has moved since is
+found by its name), what it touches is built, the test is run, and the patch is
+taken back. The same tests must pass without any patch first. Ends with a table
+and "N passed, N failed"; a patch that does not apply or build is a failure.
 
     tests/mutants/run.py [TEXT ...]     only patches with TEXT in their name
 
@@ -40,8 +40,8 @@ class Mutant:
         self.path = path
         self.name = os.path.basename(path)[:-len(".patch")]
         with open(path) as f:
-            text = f.read()
-        head = text.split("\n--- ", 1)[0]
+            self.text = f.read()
+        head = self.text.split("\n--- ", 1)[0]
         self.trap = re.search(r"^Trap: (.+)$", head, re.M).group(1)
         self.kind, self.test = re.search(r"^Test: (\w+) (\S+)$", head,
                                          re.M).groups()
@@ -57,7 +57,7 @@ class Tree:
         files = subprocess.run(
             ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard",
              "-z"], check=True, capture_output=True).stdout.split(b"\0")
-        names = {f.decode() for f in files if f}
+        names = self.names = {f.decode() for f in files if f}
         for name in sorted(names):
             self.copy(name)
         for path, _, there in os.walk(self.src):
@@ -105,9 +105,24 @@ class Tree:
                 "SAN=address,undefined"] + (
             ["NGINX_SAN=" + nginx] if os.path.exists(nginx) else [])
 
+    def where(self, name):
+        """The file that a patch means. One that has moved is found by its
+        name, below the same top folder."""
+        if name in self.names:
+            return name
+        found = [n for n in self.names
+                 if os.path.basename(n) == os.path.basename(name)
+                 and n.split("/")[0] == name.split("/")[0]]
+        return found[0] if len(found) == 1 else name
+
     def patch(self, mutant, back=False):
+        diff = re.sub(r"^(---|\+\+\+) ([ab]/)(\S+)",
+                      lambda m: "%s %s%s" % (m[1], m[2], self.where(m[3])),
+                      mutant.text, flags=re.M)
+        with open(os.path.join(self.folder, "patch"), "w") as f:
+            f.write(diff)
         return self.run(["patch", "-p1", "-s", "--no-backup-if-mismatch",
-                         "-i", mutant.path] + (["-R"] if back else []))
+                         "-i", f.name] + (["-R"] if back else []))
 
     def prepare(self, kind, test):
         """Builds what the test needs."""

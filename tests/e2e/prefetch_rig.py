@@ -7,14 +7,14 @@ import time
 import tomllib
 import unittest
 
-from desk import Desk
+from cli_stack import CliStack
 from harness import ROOT, wait_for
 
 STEP = [sys.executable, os.path.join(ROOT, "tests", "e2e",
                                      "step_handler.py")]
 
 
-class Warmed(Desk):
+class Warmed(CliStack):
     """Its accounts leave the jobs of warm() out."""
     warmed = 0
 
@@ -52,12 +52,12 @@ class Warmed(Desk):
 
 class Base(unittest.TestCase):
 
-    def desk(self, lease=None, **keys):
+    def stack(self, lease=None, **keys):
         """One handler "t", the tests' own, unless keys say otherwise."""
-        return self.desk_of({"t": dict({"instances": 1, "prefetch": 20},
-                                       **keys)}, lease)
+        return self.stack_of({"t": dict({"instances": 1, "prefetch": 20},
+                                        **keys)}, lease)
 
-    def desk_of(self, handlers, lease=None):
+    def stack_of(self, handlers, lease=None):
         s = Warmed(handlers=handlers, lease=lease, aof=False)
         self.addCleanup(s.close)
         return s

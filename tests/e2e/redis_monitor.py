@@ -7,7 +7,7 @@ import threading
 from harness import BUILD, Redis
 
 
-class Listener(threading.Thread):
+class RedisMonitor(threading.Thread):
     """calls: the queue's scripts, (name, [arguments]); commands: all."""
 
     def __init__(self, s):

@@ -1,9 +1,9 @@
-"""Acceptance of the command line: every command with --json, --help and its
-exit codes, the progress bar, completion typed into a bash, manual pages as
-man(1) renders them, and the reference's commands exactly as they are printed:
-on port 8000, with its three variables, in a network of their own.
+"""The command line as its reference prints it: every command with --json,
+--help and its exit codes, the progress bar, completion typed into a bash,
+manual pages as man(1) renders them, and the printed commands themselves: on
+port 8000, with its three variables, in a network of their own.
 
-    test_acceptance_3_cli.py inside      what runs in that network
+    test_cli_reference.py inside      what runs in that network
 """
 
 import json

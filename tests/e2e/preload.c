@@ -2,10 +2,10 @@
  * Loaded before the C library (LD_PRELOAD), for what a test machine does not
  * do by itself:
  *
- *   TRICK_DNS=FILE    names in .slow.test take 30 s to be looked up, and say so
+ *   FAKE_DNS=FILE    names in .slow.test take 30 s to be looked up, and say so
  *                     with a byte in FILE
- *   TRICK_FORK=FILE   fork() fails while FILE is there
- *   TRICK_CLOCK=FILE  the wall clock is off by as many seconds as FILE says
+ *   FAKE_FORK=FILE   fork() fails while FILE is there
+ *   FAKE_CLOCK=FILE  the wall clock is off by as many seconds as FILE says
  */
 
 #include <dlfcn.h>
@@ -26,7 +26,7 @@ getaddrinfo(const char *node, const char *service,
     const struct addrinfo *hints, struct addrinfo **out)
 {
     int          fd;
-    const char  *mark = getenv("TRICK_DNS");
+    const char  *mark = getenv("FAKE_DNS");
 
     if (mark == NULL || node == NULL || strstr(node, ".slow.test") == NULL) {
         return REAL(getaddrinfo)(node, service, hints, out);
@@ -45,7 +45,7 @@ getaddrinfo(const char *node, const char *service,
 pid_t
 fork(void)
 {
-    const char  *mark = getenv("TRICK_FORK");
+    const char  *mark = getenv("FAKE_FORK");
 
     if (mark != NULL && access(mark, F_OK) == 0) {
         errno = EAGAIN;
@@ -60,7 +60,7 @@ off(void)
 {
     int          fd;
     char         text[32] = "";
-    const char  *name = getenv("TRICK_CLOCK");
+    const char  *name = getenv("FAKE_CLOCK");
 
     fd = name != NULL ? open(name, O_RDONLY | O_CLOEXEC) : -1;
     if (fd >= 0) {

@@ -1,4 +1,4 @@
-"""Builds trick.c; see there."""
+"""Builds preload.c; see there."""
 
 import os
 import subprocess
@@ -11,9 +11,9 @@ def build(test_class):
     """The library's path; it is gone after the class's tests."""
     folder = tempfile.TemporaryDirectory()
     test_class.addClassCleanup(folder.cleanup)
-    so = os.path.join(folder.name, "trick.so")
+    so = os.path.join(folder.name, "preload.so")
     subprocess.run(["cc", "-O1", "-Wall", "-Werror", "-D_GNU_SOURCE",
                     "-shared", "-fPIC", "-o", so,
-                    os.path.join(ROOT, "tests/e2e/trick.c"), "-ldl"],
+                    os.path.join(ROOT, "tests/e2e/preload.c"), "-ldl"],
                    check=True)
     return so

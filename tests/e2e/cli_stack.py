@@ -19,7 +19,7 @@ def gone(pid):
         return True
 
 
-class Desk(Stack):
+class CliStack(Stack):
 
     def __init__(self, **kw):
         kw["nginx"] = False

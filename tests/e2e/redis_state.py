@@ -71,7 +71,7 @@ def total(stats, name):
     return out
 
 
-class Look:
+class RedisState:
 
     def stat(self, name):
         """A counter of the namespace; "success" and "left:<handler>" are sums,

@@ -1,7 +1,6 @@
-"""Acceptance of TaskMQ's side, tokens: algorithm confusion with RS256 and
-ES256 keys, rotation of a secret, and the cache of verified tokens. The tokens
-are made by PyJWT and cryptography; how often the module checks a signature is
-counted between it and libjwt.
+"""Tokens: algorithm confusion with RS256 and ES256 keys, rotation of a secret,
+and the cache of verified tokens. The tokens are made by PyJWT and cryptography;
+how often the module checks a signature is counted between it and libjwt.
 """
 
 import base64
