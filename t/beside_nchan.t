@@ -10,16 +10,35 @@ use TaskMQ::Spec;
 # came from is no longer known when leaks are told: t/lsan.suppress cannot help.
 $ENV{NGINX_SANITIZED_LEAKS} = 0;
 
-queue(main_config => load('taskmq'));
+our %Config = (
+    memory => '
+        location / { taskmq_api taskmq; }
+        location = /pub { nchan_publisher; nchan_channel_id c; }
+        location = /sub { nchan_subscriber; nchan_channel_id c;
+                          nchan_subscriber_first_message oldest; }',
+    redis => '
+        location / { taskmq_api taskmq; }
+        location = /pub { nchan_publisher; nchan_channel_id c;
+                          nchan_redis_pass nchan_redis; }
+        location = /sub { nchan_subscriber; nchan_channel_id c;
+                          nchan_redis_pass nchan_redis;
+                          nchan_subscriber_first_message oldest; }',
+    lua => '
+        location = /lua { content_by_lua_block {
+            local r = ngx.location.capture("/job/1")
+            ngx.status = r.status; ngx.print(r.body) } }',
+);
 
-our $Add = "POST /add-job\n" . '{"payload":{},"handler":"h"}';
+beside(more => ['GET /sub', $Add]);
+
 our $Full = "POST /pub HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     . "Content-Length: 4\r\n\r\nfull";
 
-# Ours does its work: a token is checked, Redis answers.
-our @Work = ($Add, 'GET /job/1', 'GET /job/1');
-our @Headers = (admin(), '', admin());
-our @Codes = (200, 401, 200);
+# Publishes once nchan has its Redis.
+sub publish {
+    ready();
+    wait_until('nchan', sub { send_raw($Full) =~ / 20[012] / });
+}
 
 plan tests => planned();
 run_tests();
@@ -28,77 +47,39 @@ __DATA__
 
 === TEST 1: nchan before ours, in memory
 --- main_config eval: ::load('ngx_nchan_module', 'taskmq')
---- config
-    location / { taskmq_api taskmq; }
-    location = /pub { nchan_publisher; nchan_channel_id c; }
-    location = /sub { nchan_subscriber; nchan_channel_id c; nchan_subscriber_first_message oldest; }
---- request eval
-[@::Work, "POST /pub\nhello", 'GET /sub', $::Add]
---- more_headers eval
-[@::Headers, '', '', ::admin()]
---- error_code eval
-[@::Codes, 202, 200, 200]
+--- config eval: $::Config{memory}
+--- init: ::ready(); ::send_raw($::Full)
 --- response_body eval
-[qr/job_id/, qr/token/, qr/"id":1/, qr/queued/, 'hello', qr/job_id/]
+[qr/job_id/, qr/token/, qr/"id":1,/, 'full', qr/job_id/]
 
 
 
 === TEST 2: nchan after ours, in memory
 --- main_config eval: ::load('taskmq', 'ngx_nchan_module')
---- config
-    location / { taskmq_api taskmq; }
-    location = /pub { nchan_publisher; nchan_channel_id c; }
-    location = /sub { nchan_subscriber; nchan_channel_id c; nchan_subscriber_first_message oldest; }
---- request eval
-[@::Work, "POST /pub\nhello", 'GET /sub', $::Add]
---- more_headers eval
-[@::Headers, '', '', ::admin()]
---- error_code eval
-[@::Codes, 202, 200, 200]
+--- config eval: $::Config{memory}
+--- init: ::ready(); ::send_raw($::Full)
 --- response_body eval
-[qr/job_id/, qr/token/, qr/"id":1/, qr/queued/, 'hello', qr/job_id/]
+[qr/job_id/, qr/token/, qr/"id":1,/, 'full', qr/job_id/]
 
 
 
 === TEST 3: nchan before ours, on Redis
 --- main_config eval: ::load('ngx_nchan_module', 'taskmq')
 --- http_config eval: $::Http . ::nchan()
---- config
-    location / { taskmq_api taskmq; }
-    location = /pub { nchan_publisher; nchan_channel_id c; nchan_redis_pass nchan_redis; }
-    location = /sub { nchan_subscriber; nchan_channel_id c; nchan_redis_pass nchan_redis; nchan_subscriber_first_message oldest; }
---- init
-::ready();
-::wait_until('nchan', sub { ::send_raw($::Full) =~ / 20[012] / });
---- request eval
-[@::Work, 'GET /sub', $::Add]
---- more_headers eval
-[@::Headers, '', ::admin()]
---- error_code eval
-[@::Codes, 200, 200]
+--- config eval: $::Config{redis}
+--- init: ::publish()
 --- response_body eval
-[qr/job_id/, qr/token/, qr/"id":1/, 'full', qr/job_id/]
+[qr/job_id/, qr/token/, qr/"id":1,/, 'full', qr/job_id/]
 
 
 
 === TEST 4: nchan after ours, on Redis
 --- main_config eval: ::load('taskmq', 'ngx_nchan_module')
 --- http_config eval: $::Http . ::nchan()
---- config
-    location / { taskmq_api taskmq; }
-    location = /pub { nchan_publisher; nchan_channel_id c; nchan_redis_pass nchan_redis; }
-    location = /sub { nchan_subscriber; nchan_channel_id c; nchan_redis_pass nchan_redis; nchan_subscriber_first_message oldest; }
---- init
-::ready();
-::wait_until('nchan', sub { ::send_raw($::Full) =~ / 20[012] / });
---- request eval
-[@::Work, 'GET /sub', $::Add]
---- more_headers eval
-[@::Headers, '', ::admin()]
---- error_code eval
-[@::Codes, 200, 200]
+--- config eval: $::Config{redis}
+--- init: ::publish()
 --- response_body eval
-[qr/job_id/, qr/token/, qr/"id":1/, 'full', qr/job_id/]
+[qr/job_id/, qr/token/, qr/"id":1,/, 'full', qr/job_id/]
 
 
 
@@ -109,16 +90,11 @@ __DATA__
           ngx_http_echo_module ngx_http_headers_more_filter_module
           ngx_http_modsecurity_module ngx_http_brotli_static_module))
 --- http_config eval: $::Http . ::nchan()
---- config
-    location / { taskmq_api taskmq; }
-    location = /pub { nchan_publisher; nchan_channel_id c; nchan_redis_pass nchan_redis; }
-    location = /lua { content_by_lua_block { local r = ngx.location.capture("/job/1"); ngx.status = r.status; ngx.print(r.body) } }
---- init
-::ready();
-::wait_until('nchan', sub { ::send_raw($::Full) =~ / 20[012] / });
+--- config eval: $::Config{redis} . $::Config{lua}
+--- init: ::publish()
 --- request eval
-[@::Work, 'GET /lua']
+[$::Add, 'GET /job/1', 'GET /job/1', 'GET /lua']
 --- more_headers eval
-[@::Headers, ::admin()]
+[::admin(), '', ::admin(), ::admin()]
 --- error_code eval
-[@::Codes, 200]
+[200, 401, 200, 200]
