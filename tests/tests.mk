@@ -1,4 +1,4 @@
-# Tests. `make check` is quick (unit, scripts); `make test` is everything.
+# Tests. `make check` is quick; `make test` is everything.
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
@@ -31,7 +31,7 @@ UNIT_LINK_test_worker_payload = $(UNIT_WRAP)
 UNIT_TOML = $(BUILD)/obj/taskmq-worker/toml.o
 UNIT_LINK_test_worker_config = $(UNIT_TOML) -lstdc++
 
-.PHONY: lua unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
+.PHONY: lua docs-check unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
 
 $(BUILD)/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -117,7 +117,10 @@ specs: t
 lua:
 	sh libtaskmq/check_lua.sh
 
-check: lua unit scripts
+docs-check:
+	$(PYTHON) tests/check_docs.py
+
+check: lua docs-check unit scripts
 
 test:
 	BUILD=$(BUILD) script/test

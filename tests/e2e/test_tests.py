@@ -106,6 +106,54 @@ class Ports(unittest.TestCase):
         self.assertEqual(len(set(picked)), 4)
 
 
+class CheckDocs(unittest.TestCase):
+    """tests/check_docs.py on a copy in which something is wrong."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.dir)
+        for name in ("docs", "t", "tests"):
+            shutil.copytree(os.path.join(ROOT, name),
+                            os.path.join(self.dir, name),
+                            ignore=shutil.ignore_patterns(
+                                "servroot*", "node_modules", "seeds"))
+
+    def change(self, name, a, b):
+        path = os.path.join(self.dir, name)
+        with open(path) as f:
+            text = f.read()
+        self.assertIn(a, text)
+        with open(path, "w") as f:
+            f.write(text.replace(a, b))
+
+    def says(self, *lines):
+        out = subprocess.run(
+            [sys.executable, os.path.join(self.dir, "tests/check_docs.py")],
+            capture_output=True, text=True)
+        self.assertEqual((out.returncode != 0, out.stderr.splitlines()),
+                         (bool(lines), list(lines)))
+
+    def test_as_it_is(self):
+        self.says()
+
+    def test_table(self):
+        os.rename(self.dir + "/t/auth.t", self.dir + "/t/tokens.t")
+        self.says("docs/testing.md: t/tokens.t is in no row",
+                  "docs/testing.md: there is no t/auth.t")
+
+    def test_traps(self):
+        page, patch = "docs/internals/traps.md", "tests/mutants/crit.patch"
+        self.change(page, "## Tokens", "## Tokens, all of them")
+        self.change(patch, "\nSee:", "\nLook:")
+        lines = [p for p in sorted(os.listdir(self.dir + "/tests/mutants"))
+                 if p.endswith(".patch") and "traps.md#tokens\n" in open(
+                     self.dir + "/tests/mutants/" + p).read()]
+        self.says(*("tests/mutants/" + p + ": " + (
+            "it does not begin with Trap:, See: %s#…, Test:" % page
+            if p == "crit.patch" else "%s has no section #tokens" % page)
+            for p in lines), page + ": no patch names #tokens-all-of-them")
+
+
 class ScriptTest(unittest.TestCase):
     """script/test with parts that say what they are told."""
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Proof that the tests can fail. Each *.patch here is a small change that puts
-back a trap of the engineering notes, or a bug of our own; its opening lines
-say which, and the test that must fail with it:
+back a trap; its opening lines say which, in which section of the traps' page it
+is explained, and the test that must fail with it:
 
-    Trap: Redis reply after the client left (Pitfalls 1)
+    Trap: a reply of Redis after the client left
+    See: docs/internals/traps.md#requests
     Test: spec t/faults.t
 
 Every patch is applied to a copy of the tree (a file that has moved since is
