@@ -28,7 +28,7 @@ UNIT_LINK_test_json_read = $(UNIT_WRAP)
 UNIT_LINK_test_text = $(UNIT_WRAP)
 UNIT_LINK_test_worker_payload = $(UNIT_WRAP)
 
-UNIT_TOML = $(BUILD)/obj/taskmq-worker/toml.o
+UNIT_TOML = $(BUILD)/obj/taskmq-worker/config/toml.o
 UNIT_LINK_test_worker_config = $(UNIT_TOML) -lstdc++
 
 .PHONY: lua docs-check unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
@@ -56,9 +56,11 @@ $(BUILD)/unit/test_worker_config: $(UNIT_TOML)
 $(filter $(BUILD)/unit/test_worker_%,$(UNIT_BIN)): \
     $(wildcard taskmq-worker/*.[ch] taskmq-worker/*/*.[ch])
 
+# Side by side; what each says is printed when all have ended.
 unit: $(UNIT_BIN)
-	@rc=0; for t in $(UNIT_BIN); do $$t || { echo "failed: $$t"; rc=1; }; \
-	done; exit $$rc
+	@printf '%s\n' $(UNIT_BIN) | xargs -P $$(nproc) -I{} sh -c \
+	    '{} > {}.log 2>&1 || echo "failed: {}" >> {}.log'; \
+	cat $(UNIT_BIN:=.log); ! grep -hs '^failed: ' $(UNIT_BIN:=.log)
 
 # Debian's own, which has Debian's python3-* packages, before any other.
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
@@ -120,7 +122,10 @@ lua:
 docs-check:
 	$(PYTHON) tests/check_docs.py
 
-check: lua docs-check unit scripts
+# Side by side, unless make was told how many to run.
+check:
+	@$(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) -Otarget \
+	    lua docs-check unit scripts
 
 test:
 	BUILD=$(BUILD) script/test

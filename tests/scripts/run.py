@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The scripts' tests: directed ones first, then random operations against
-the model.
+"""The scripts' tests: directed ones, and beside them, in a process of its own,
+random operations against the model.
 
   run.py [--seed N] [--ops N] [NAME …]     NAME: only tests with it in theirs
 
@@ -8,7 +8,10 @@ Needs redis-server in the path (REDIS_SERVER names another); starts a private
 one. Closing line: `N passed, N failed`."""
 
 import argparse
+import os
+import re
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -68,6 +71,30 @@ def play(queue, a):
     return True
 
 
+def beside(a):
+    """The random operations in another process, when there is more to run."""
+    if a.only or a.first or not a.ops:
+        return None
+    return subprocess.Popen(
+        ['setpriv', '--pdeathsig', 'TERM', '--', sys.executable,
+         os.path.abspath(__file__), '--seed', str(a.seed), '--ops',
+         str(a.ops), 'random'], stdout=subprocess.PIPE, text=True)
+
+
+def told(process):
+    """Prints what it said; its numbers of passed and failed."""
+    if process is None:
+        return 0, 0
+    text = process.communicate()[0]
+    counts = re.search(r'(\d+) passed, (\d+) failed\s*\Z', text)
+    if not counts or (process.returncode == 0) != (counts[2] == '0'):
+        print(text + 'FAILED random operations: status %d'
+              % process.returncode)
+        return 0, 1
+    print(text[:counts.start()], end='')
+    return int(counts[1]), int(counts[2])
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('--seed', type=int, default=SEED)
@@ -77,6 +104,7 @@ def main():
     a = p.parse_args()
     signal.signal(signal.SIGTERM, terminated)
     passed = failed = 0
+    other = beside(a)
     with tmq.Server('--enable-debug-command', 'yes') as server:
         queue = Queue(server)
         for name, test in directed(a.only):
@@ -90,10 +118,12 @@ def main():
                 traceback.print_exc(file=sys.stdout)
                 if a.first:
                     break
-        if a.ops and not (a.first and failed) and (
+        if not other and a.ops and not (a.first and failed) and (
                 not a.only or any(o in 'random' for o in a.only)):
             ok = play(queue, a)
             passed, failed = passed + ok, failed + (not ok)
+    ok, bad = told(other)
+    passed, failed = passed + ok, failed + bad
     print('%d passed, %d failed' % (passed, failed))
     return 1 if failed else 0
 
