@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Holds the documents and the tests together: docs/testing.md's table names
 every test file and no other, and every patch of tests/mutants names a section
-of docs/internals/traps.md, which has no section without a patch.
+of docs/internals/traps.md, which has no section without a patch. Also holds
+docs/redis-schema.md and libtaskmq/tq_layout.h together.
 
 Ends with "N passed, N failed"."""
 
@@ -75,15 +76,41 @@ def traps():
         yield "%s: no patch names #%s" % (page, section)
 
 
+def schema():
+    """Each field of tq_layout.h is a row of docs/redis-schema.md, and no other
+    is; TQ_JOB_HEAD and TQ_RUN_TOKEN are several fields together."""
+    page = "docs/redis-schema.md"
+    for key, title in (("JOB", "## The job"), ("RUN", "## The run")):
+        text = read(page).partition(title)[2].partition("\n## ")[0]
+        rows = {tuple(map(int, re.findall(r"\d+", cell)))
+                for cell in re.findall(r"(?m)^\| ([\d–]+) \|", text)}
+        fields = {name: (int(first), int(last)) for name, first, last in
+                  re.findall(r"(?m)^#define (TQ_%s_\w+) +(\d+), (\d+)" % key,
+                             read("libtaskmq/tq_layout.h"))
+                  if name not in ("TQ_JOB_HEAD", "TQ_RUN_TOKEN")}
+        places = {name: at[:1] if at[0] == at[1] else at
+                  for name, at in fields.items()}
+        for name, at in places.items():
+            if at not in rows:
+                yield "%s: no row has %s, bytes %s" % (
+                    page, name, "–".join(map(str, at)))
+        for at in sorted(rows - set(places.values())):
+            yield "%s: bytes %s are no field of tq_layout.h" % (
+                page, "–".join(map(str, at)))
+
+
 def main():
     failed = 0
-    for check in index, traps:
+    for check in CHECKS:
         wrong = list(check())
         failed += bool(wrong)
         for line in wrong:
             print(line, file=sys.stderr)
-    print("%d passed, %d failed" % (2 - failed, failed))
+    print("%d passed, %d failed" % (len(CHECKS) - failed, failed))
     return failed != 0
+
+
+CHECKS = index, traps, schema
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ class CheckDocs(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.dir)
-        for name in ("docs", "t", "tests"):
+        for name in ("docs", "t", "tests", "libtaskmq"):
             shutil.copytree(os.path.join(ROOT, name),
                             os.path.join(self.dir, name),
                             ignore=shutil.ignore_patterns(
@@ -140,6 +140,13 @@ class CheckDocs(unittest.TestCase):
         os.rename(self.dir + "/t/auth.t", self.dir + "/t/tokens.t")
         self.says("docs/testing.md: t/tokens.t is in no row",
                   "docs/testing.md: there is no t/auth.t")
+
+    def test_schema(self):
+        self.change("libtaskmq/tq_layout.h", "TQ_RUN_CRASHES      64, 64",
+                    "TQ_RUN_CRASHES      64, 65")
+        self.says("docs/redis-schema.md: no row has TQ_RUN_CRASHES, bytes "
+                  "64–65", "docs/redis-schema.md: bytes 64 are no field of "
+                  "tq_layout.h")
 
     def test_traps(self):
         page, patch = "docs/internals/traps.md", "tests/mutants/crit.patch"

@@ -4,8 +4,17 @@ are windows (Win) until somebody has seen the real value."""
 
 import math
 
+from tmq import LIMITS
+
 WAITING, BACK = 'W', '000000000000'
-CLAIM_MAX, REAP_MAX = 1000, 100
+CLAIM_MAX, REAP_MAX = LIMITS['CLAIM_MAX'], LIMITS['REAP_MAX']
+DEFAULTS = {name: LIMITS[limit] for name, limit in (
+    ('retention_s', 'RETENTION_DEFAULT_S'),
+    ('dead_retention_s', 'DEAD_RETENTION_S'), ('dead_max', 'DEAD_MAX'),
+    ('max_retries', 'MAX_RETRIES_DEFAULT'),
+    ('daemon_max_retries', 'DAEMON_RETRIES_DEFAULT'),
+    ('retry_wait_ms', 'RETRY_WAIT_MS'),
+    ('retry_wait_max_ms', 'RETRY_WAIT_MAX_MS'))}
 
 
 class Win:
@@ -87,10 +96,7 @@ class Model:
 
     # -- settings
     def setting(self, name):
-        return int(self.config.get(name, {
-            'retention_s': 86400, 'dead_retention_s': 2592000,
-            'dead_max': 100000, 'max_retries': 2, 'daemon_max_retries': 3,
-            'retry_wait_ms': 2000, 'retry_wait_max_ms': 3600000}[name]))
+        return int(self.config.get(name, DEFAULTS[name]))
 
     @property
     def mode(self):

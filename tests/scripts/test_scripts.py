@@ -233,6 +233,14 @@ def test_embedding(d):
     assert ''.join('    &tq_script_%s,\n' % n for n in tmq.NAMES) in out
 
 
+def test_durations_are_counted_as_c_tells_them(d):
+    """complete has no table of the bounds, which would cost more."""
+    with open(os.path.join(tmq.LUA, 'complete.lua')) as f:
+        chain = re.findall(r"took <= (\d+) and 'd(\d+):'", f.read())
+    eq([(int(bound), int(n)) for bound, n in chain],
+       [(bound, n) for n, bound in enumerate(tmq.duration_bounds())])
+
+
 def put_together(*files):
     """embed.sh over a folder with these files (name, text)."""
     with tempfile.TemporaryDirectory() as t:

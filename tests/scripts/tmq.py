@@ -4,6 +4,7 @@ are embedded. What all script tests stand on; nothing here knows the rules."""
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,14 @@ EMBED = os.path.join(ROOT, 'libtaskmq', 'embed.sh')
 NAMES = sorted(f[:-4] for f in os.listdir(LUA) if f.endswith('.lua'))
 PREFIX = b'{t}:'
 CALL_MAX_S = 60     # no call takes nearly as long; a script may never end
+
+
+def duration_bounds():
+    """Of the histogram, in ms, as C tells them to Prometheus."""
+    with open(os.path.join(ROOT, 'libtaskmq', 'queue', 'tq_ops_read.c')) as f:
+        text = f.read()
+    return [int(n) for n in re.search(
+        r'tq_duration_bounds_ms\[\w+\] = {([\d,\s]+)}', text)[1].split(',')]
 
 
 class RedisError(Exception):
