@@ -108,7 +108,7 @@ $(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
 # know exports.map, so the module is always linked anew.
 NGX_BUILD  := $(abspath $(BUILD))/nginx
 NGX_TREE   := $(abspath $(BUILD))/nginx-src
-MOD_LIB    := $(filter-out %/tq_env.c %/tq_stdio.c, $(LIB_SRC))
+MOD_LIB    := $(filter-out %/tq_doc.c %/tq_env.c %/tq_stdio.c, $(LIB_SRC))
 
 $(BUILD)/nginx.sources: force
 	@mkdir -p $(@D)

@@ -35,7 +35,8 @@ typedef struct {
     int64_t         bad_why;
     char            lost[256];   /* why a batch has no outcome */
     int64_t         first, last; /* the range of ids being collected */
-    tq_buf_t        ranges;      /* JSON: [1,1000],[1004,1007] */
+    tq_buf_t        ranges;      /* "1-1000\n1004-1007\n", or as JSON: */
+    cJSON          *json_ranges; /* [[1,1000],[1004,1007]] */
 } bulk_t;
 
 /* A batch in flight. */
@@ -49,16 +50,22 @@ typedef struct {
 static void
 close_range_of_ids(bulk_t *k)
 {
+    char  json[48];
+
     if (k->first == 0) {
         return;
     }
 
-    if (k->ranges.len != 0) {
-        tq_buf_addc(&k->ranges, ',');
+    if (k->tc->json) {
+        snprintf(json, sizeof(json), "[%lld,%lld]", (long long) k->first,
+                 (long long) k->last);
+        tq_doc_add(&k->json_ranges, NULL,
+                   tq_doc_raw((tq_str_t) { json, strlen(json) }));
+    } else {
+        tq_buf_addf(&k->ranges, "%lld-%lld\n", (long long) k->first,
+                    (long long) k->last);
     }
 
-    tq_buf_addf(&k->ranges, "[%lld,%lld]", (long long) k->first,
-                (long long) k->last);
     k->first = 0;
 }
 
@@ -401,30 +408,13 @@ read_lines(bulk_t *k, int fd, const char *path)
 static int
 report(bulk_t *k, int code)
 {
-    size_t    i;
-    tq_buf_t  out = { 0 };
-
     close_range_of_ids(k);
 
     if (k->tc->json) {
-        tq_buf_addf(&out, "{\"status\":\"%s\",\"added\":%lld,\"job_ids\":[",
-                    code == TC_OK ? "ok" : "error", (long long) k->added);
-        tq_buf_add(&out, k->ranges.p, k->ranges.len);
-        tq_buf_adds(&out, "]}\n");
-
-    } else {
-        /* [1,1000],[1004,1007] as lines 1-1000 and 1004-1007 */
-        for (i = 0; i < k->ranges.len; i++) {
-            if (k->ranges.p[i] == ',') {
-                tq_buf_addc(&out, k->ranges.p[i - 1] == ']' ? '\n' : '-');
-            } else if (k->ranges.p[i] != '[' && k->ranges.p[i] != ']') {
-                tq_buf_addc(&out, k->ranges.p[i]);
-            }
-        }
-
-        if (out.len != 0) {
-            tq_buf_addc(&out, '\n');
-        }
+        tc_add_doc(&k->ranges, tq_doc_object(
+            { "status", tq_doc_text(code == TC_OK ? "ok" : "error") },
+            { "added", tq_doc_int(k->added) },
+            { "job_ids", k->json_ranges }));
     }
 
     if (k->bad_line != 0) {
@@ -446,7 +436,7 @@ report(bulk_t *k, int code)
                                      : k->line + 1));
     }
 
-    if (tc_print(k->tc, &out) != TC_OK && code == TC_OK) {
+    if (tc_print(k->tc, &k->ranges) != TC_OK && code == TC_OK) {
         code = TC_FAILED;
     }
 
@@ -481,6 +471,7 @@ tc_add_bulk(tc_t *tc, const char *path, tq_str_t tail)
 
     k->tc = tc;
     k->tail = tail;
+    k->json_ranges = tc->json ? cJSON_CreateArray() : NULL;
 
     tc_stop_watch();
     code = read_lines(k, fd, path);
@@ -505,7 +496,6 @@ tc_add_bulk(tc_t *tc, const char *path, tq_str_t tail)
 
     tq_enqueue_drop(&k->batch);
     tq_buf_free(&k->body);
-    tq_buf_free(&k->ranges);
     free(k);
     return code;
 }

@@ -98,14 +98,20 @@ static int
 say_dry(many_t *m)
 {
     tc_t        *tc = m->work->tc;
+    char         would[32];
     tq_buf_t     b = { 0 };
     unsigned     i;
-    const char  *what = jobs_done(m) + sizeof("jobs ") - 1;
+
+    snprintf(would, sizeof(would), "would be %s",
+             jobs_done(m) + sizeof("jobs ") - 1);
 
     for (i = 0; i < m->n; i++) {
-        tq_buf_addf(&b, tc->json
-                    ? "{\"job_id\":%lld,\"status\":\"would be %s\"}\n"
-                    : "%lld would be %s\n", (long long) m->ids[i], what);
+        if (tc->json) {
+            tc_add_doc(&b, tq_doc_object({ "job_id", tq_doc_int(m->ids[i]) },
+                                         { "status", tq_doc_text(would) }));
+        } else {
+            tq_buf_addf(&b, "%lld %s\n", (long long) m->ids[i], would);
+        }
     }
 
     m->work->done += m->n;

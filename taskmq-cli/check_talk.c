@@ -114,23 +114,25 @@ tc_check_send(tc_check_t *k, int number, int attempt, tq_str_t data)
 {
     int       rc;
     char      id[TC_ID_LEN + 1];
+    cJSON    *task;
     tq_buf_t  b = { 0 };
 
     make_id(id, number);
-    tq_buf_addf(&b, "{\"task_id\":\"%s\",\"task_type\":", id);
-    tq_buf_add_json(&b, k->type, strlen(k->type));
-    tq_buf_adds(&b, ",\"task_data\":");
     tq_json_add_line(&b, data);
-    tq_buf_addf(&b, ",\"attempt\":%d", attempt);
+    task = tq_doc_object({ "task_id", tq_doc_text(id) },
+                         { "task_type", tq_doc_text(k->type) },
+                         { "task_data", tq_doc_raw((tq_str_t) { b.p, b.len }) },
+                         { "attempt", tq_doc_int(attempt) });
 
     if (k->taskmq) {
-        tq_buf_addf(&b, ",\"job_id\":%d,\"priority\":10,\"retries\":%d,"
-                    "\"handler\":", number, attempt - 1);
-        tq_buf_add_json(&b, k->type, strlen(k->type));
+        tq_doc_add(&task, "job_id", tq_doc_int(number));
+        tq_doc_add(&task, "priority", tq_doc_int(10));
+        tq_doc_add(&task, "retries", tq_doc_int(attempt - 1));
+        tq_doc_add(&task, "handler", tq_doc_text(k->type));
     }
 
-    tq_buf_adds(&b, "}\n");
-
+    b.len = 0;
+    tc_add_doc(&b, task);
     rc = b.failed ? -1 : tc_child_send(&k->child, b.p, b.len, deadline(k));
 
     if (rc != 0) {
@@ -352,23 +354,10 @@ tc_check_ask(tc_check_t *k, tq_str_t data, tc_answer_t *a)
 void
 tc_check_extend(const tc_check_t *k, tq_buf_t *b)
 {
-    size_t  len;
+    size_t            pos = 0;
+    tq_json_member_t  m;
 
-    len = strlen(k->data);
-    while (k->data[len - 1] != '}') {
-        len--;
-    }
-    len--;
-
-    tq_buf_add(b, k->data, len);
-
-    while (len > 0 && tc_is_blank(k->data[len - 1])) {
-        len--;
-    }
-
-    if (k->data[len - 1] != '{') {
-        tq_buf_addc(b, ',');
-    }
-
+    tq_buf_add(b, k->data.p, k->data.len - 1);
+    tq_buf_adds(b, tq_json_next_member(k->data, &pos, &m) ? "," : "");
     tq_buf_adds(b, "\"taskmq_check\":");
 }

@@ -282,8 +282,8 @@ enqueue(tc_t *tc, const add_t *a, uint64_t hash, const tq_job_t *job)
     }
 
     if (tc->json) {
-        tq_buf_addf(&out, "{\"status\":\"ok\",\"job_id\":%lld}\n",
-                    (long long) id);
+        tc_add_doc(&out, tq_doc_object({ "status", tq_doc_text("ok") },
+                                       { "job_id", tq_doc_int(id) }));
     } else {
         tq_buf_addf(&out, "%lld\n", (long long) id);
     }

@@ -39,6 +39,7 @@ refusal(tc_change_kind_t change, tq_change_t verdict)
 static void
 say(tc_change_t *w, int64_t id, const char *error, int64_t new_id)
 {
+    cJSON     *doc;
     tq_buf_t  *b = &w->out;
 
     if (error != NULL && !w->tc->json) {
@@ -57,20 +58,16 @@ say(tc_change_t *w, int64_t id, const char *error, int64_t new_id)
         return;
     }
 
-    tq_buf_addf(b, "{\"job_id\":%lld,", (long long) id);
-
-    if (error != NULL) {
-        tq_buf_adds(b, "\"error\":");
-        tq_buf_add_json(b, error, strlen(error));
-    } else {
-        tq_buf_addf(b, "\"status\":\"%s\"", past[w->change]);
-    }
+    doc = tq_doc_object(
+        { "job_id", tq_doc_int(id) },
+        { error != NULL ? "error" : "status",
+          tq_doc_text(error != NULL ? error : past[w->change]) });
 
     if (new_id != 0) {
-        tq_buf_addf(b, ",\"new_job_id\":%lld", (long long) new_id);
+        tq_doc_add(&doc, "new_job_id", tq_doc_int(new_id));
     }
 
-    tq_buf_adds(b, "}\n");
+    tc_add_doc(b, doc);
 }
 
 

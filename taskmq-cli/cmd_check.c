@@ -19,13 +19,6 @@
 typedef enum { PASS, NOTE, FAIL } verdict_t;
 
 
-static tq_str_t
-text(const char *s)
-{
-    return (tq_str_t) { s, strlen(s) };
-}
-
-
 /* ---- the rules ---- */
 
 static verdict_t
@@ -43,7 +36,7 @@ rule_start(tc_check_t *k)
 
     /* It may start slowly and say it only now: then two answers come to one
      * task. One that does not answer is the next rule's. */
-    if (tc_check_send(k, 1, 1, text(k->data)) != 0
+    if (tc_check_send(k, 1, 1, k->data) != 0
         || tc_check_answer(k, &a) != 0)
     {
         memcpy(k->unanswered, k->why, sizeof(k->why));
@@ -69,7 +62,7 @@ rule_answer(tc_check_t *k)
         return FAIL;
     }
 
-    if (tc_check_ask(k, text(k->data), &a) != 0) {
+    if (tc_check_ask(k, k->data, &a) != 0) {
         return FAIL;
     }
 
@@ -94,7 +87,7 @@ rule_again(tc_check_t *k)
     }
 
     for (i = 1; i <= 3; i++) {
-        if (tc_check_send(k, i, i, text(k->data)) != 0
+        if (tc_check_send(k, i, i, k->data) != 0
             || tc_check_answer(k, &a) != 0)
         {
             return FAIL;
@@ -127,7 +120,7 @@ rule_ahead(tc_check_t *k)
     tc_answer_t  a;
 
     for (i = 1; rc == 0 && i <= 3; i++) {
-        rc = tc_check_send(k, i, 1, text(k->data));
+        rc = tc_check_send(k, i, 1, k->data);
     }
 
     for (i = 1; rc == 0 && i <= 3; i++) {
@@ -163,7 +156,7 @@ rule_error(tc_check_t *k)
 {
     tc_answer_t  a;
 
-    if (tc_check_ask(k, text(k->bad != NULL ? k->bad : "{}"), &a) != 0) {
+    if (tc_check_ask(k, k->bad.p != NULL ? k->bad : tq_str("{}"), &a) != 0) {
         return FAIL;
     }
 
@@ -184,7 +177,7 @@ rule_error(tc_check_t *k)
         return PASS;
     }
 
-    if (k->bad != NULL) {
+    if (k->bad.p != NULL) {
         tc_because(k, "it answered success to the data of --bad");
         return FAIL;
     }
@@ -339,7 +332,7 @@ rule_end(tc_check_t *k)
 {
     tc_answer_t  a;
 
-    return tc_check_ask(k, text(k->data), &a) == 0 ? ends_well(k) : FAIL;
+    return tc_check_ask(k, k->data, &a) == 0 ? ends_well(k) : FAIL;
 }
 
 
@@ -390,19 +383,11 @@ report(tc_check_t *k, unsigned i, verdict_t v)
         return;
     }
 
-    tq_buf_addf(&k->json, "%s{\"rule\":\"%s\",\"verdict\":\"%s\",\"text\":",
-                i ? "," : "", rules[i].name,
-                v == PASS ? "ok" : v == NOTE ? "note" : "fail");
-    tq_buf_add_json(&k->json, rules[i].text, strlen(rules[i].text));
-    tq_buf_adds(&k->json, ",\"why\":");
-
-    if (k->why[0]) {
-        tq_buf_add_json(&k->json, k->why, strlen(k->why));
-    } else {
-        tq_buf_adds(&k->json, "null");
-    }
-
-    tq_buf_addc(&k->json, '}');
+    tq_doc_add(&k->rules, NULL, tq_doc_object(
+        { "rule", tq_doc_text(rules[i].name) },
+        { "verdict", tq_doc_text(v == FAIL ? "fail" : words[v]) },
+        { "text", tq_doc_text(rules[i].text) },
+        { "why", tq_doc_text(k->why[0] ? k->why : NULL) }));
 }
 
 
@@ -429,7 +414,7 @@ check_all(tc_check_t *k)
     verdict_t    v;
     const char  *missing = NULL;
 
-    tq_buf_adds(&k->json, "{\"rules\":[");
+    k->rules = k->tc->json ? cJSON_CreateArray() : NULL;
 
     for (i = 0; i < N_RULES && missing == NULL; i++) {
         k->why[0] = '\0';
@@ -442,9 +427,11 @@ check_all(tc_check_t *k)
     }
 
     if (k->tc->json) {
-        tq_buf_addf(&k->json, "],\"failed\":%d,\"stopped\":%s}", k->failed,
-                    missing != NULL ? "true" : "false");
-        if (tc_print_json(k->tc, &k->json) != TC_OK) {
+        if (tc_print_doc(k->tc, tq_doc_object(
+                { "rules", k->rules },
+                { "failed", tq_doc_int(k->failed) },
+                { "stopped", cJSON_CreateBool(missing != NULL) })) != TC_OK)
+        {
             return TC_FAILED;
         }
     } else {
@@ -454,21 +441,29 @@ check_all(tc_check_t *k)
 
         printf("%s\n", k->failed ? "This program does not keep the protocol."
                : "This program keeps the protocol.");
-        tq_buf_free(&k->json);
     }
 
     return k->failed ? TC_FAILED : TC_OK;
 }
 
 
+/* NULL stays none. */
 static int
-is_object(const char *s)
+is_object(const char *s, tq_str_t *out)
 {
     tq_json_val_t  v;
     tq_json_err_t  err;
 
-    return tq_json_parse_as(TQ_JSON_PAYLOAD, s, strlen(s), &v, &err) == 0
-           && v.type == TQ_JSON_OBJECT;
+    if (s == NULL) {
+        return 1;
+    }
+
+    if (tq_json_parse_as(TQ_JSON_PAYLOAD, s, strlen(s), &v, &err) != 0) {
+        return 0;
+    }
+
+    *out = v.raw;
+    return v.type == TQ_JSON_OBJECT;
 }
 
 
@@ -504,16 +499,15 @@ static int
 cmd_check(tc_t *tc, int argc, char **argv)
 {
     int          n;
-    tc_check_t   k = { .tc = tc, .wait_s = 10, .type = "check",
-                       .data = "{}" };
+    tc_check_t   k = { .tc = tc, .wait_s = 10, .type = "check" };
     tc_texts_t   env = { 0 };
-    const char  *protocol = "taskdaemon";
+    const char  *protocol = "taskdaemon", *data = "{}", *bad = NULL;
 
     const tc_opt_t  opts[] = {
         { "timeout", TC_SECONDS, &k.wait_s, 1, TQ_TIMEOUT_MAX_S },
         { "type", TC_TEXT, &k.type, 0, 0 },
-        { "data", TC_TEXT, &k.data, 0, 0 },
-        { "bad", TC_TEXT, &k.bad, 0, 0 },
+        { "data", TC_TEXT, &data, 0, 0 },
+        { "bad", TC_TEXT, &bad, 0, 0 },
         { "protocol", TC_TEXT, &protocol, 0, 0 },
         { "env", TC_TEXTS, &env, 0, 0 },
         { NULL, TC_FLAG, NULL, 0, 0 }
@@ -535,7 +529,7 @@ cmd_check(tc_t *tc, int argc, char **argv)
                         protocol);
     }
 
-    if (!is_object(k.data) || (k.bad != NULL && !is_object(k.bad))) {
+    if (!is_object(data, &k.data) || !is_object(bad, &k.bad)) {
         return tc_usage(tc, "--data and --bad want a JSON object");
     }
 

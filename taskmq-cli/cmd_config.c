@@ -26,8 +26,8 @@ read_settings(tc_t *tc, const redisReply **reply)
 
 
 /* A setting in JSON: a whole number is one. */
-static void
-add_value(tq_buf_t *b, tq_str_t value)
+static cJSON *
+value_doc(tq_str_t value)
 {
     size_t  i;
 
@@ -35,11 +35,8 @@ add_value(tq_buf_t *b, tq_str_t value)
         /* void */
     }
 
-    if (i != 0 && i == value.len && (value.p[0] != '0' || i == 1)) {
-        tq_buf_add(b, value.p, value.len);
-    } else {
-        tq_buf_add_json(b, value.p, value.len);
-    }
+    return i != 0 && i == value.len && (value.p[0] != '0' || i == 1)
+           ? tq_doc_raw(value) : tq_doc_str(value);
 }
 
 
@@ -47,6 +44,7 @@ static int
 config_list(tc_t *tc)
 {
     int                code, rc;
+    cJSON             *doc;
     unsigned           i;
     tq_buf_t           b = { 0 };
     tq_str_t           name, value;
@@ -57,38 +55,26 @@ config_list(tc_t *tc)
         return code;
     }
 
-    if (tc->json) {
-        tq_buf_addc(&b, '{');
-    }
+    doc = tc->json ? cJSON_CreateObject() : NULL;
 
     for (i = 0; (rc = tq_config_pair(reply, i, &name, &value)) == 1; i++) {
 
-        if (!tc->json) {
+        if (tc->json) {
+            tq_doc_add(&doc, name.p, value_doc(value));
+        } else {
             tc_add_cell(&b, 24, name);
             tq_text_add(&b, value.p, value.len);
             tq_buf_addc(&b, '\n');
-            continue;
         }
-
-        if (i != 0) {
-            tq_buf_addc(&b, ',');
-        }
-        tq_buf_add_json(&b, name.p, name.len);
-        tq_buf_addc(&b, ':');
-        add_value(&b, value);
     }
 
     if (rc != 0) {
+        cJSON_Delete(doc);
         tq_buf_free(&b);
         return tc_bad_reply(tc);
     }
 
-    if (!tc->json) {
-        return tc_print(tc, &b);
-    }
-
-    tq_buf_addc(&b, '}');
-    return tc_print_json(tc, &b);
+    return tc->json ? tc_print_doc(tc, doc) : tc_print(tc, &b);
 }
 
 
@@ -113,12 +99,12 @@ config_get(tc_t *tc, const char *wanted)
         }
 
         if (tc->json) {
-            add_value(&b, value);
+            tc_add_doc(&b, value_doc(value));
         } else {
             tq_text_add(&b, value.p, value.len);
+            tq_buf_addc(&b, '\n');
         }
 
-        tq_buf_addc(&b, '\n');
         return tc_print(tc, &b);
     }
 
@@ -254,11 +240,7 @@ config_set(tc_t *tc, const char *name, const char *value)
     }
 
     if (tc->json) {
-        tq_buf_addc(&b, '{');
-        tq_buf_add_json(&b, name, strlen(name));
-        tq_buf_addc(&b, ':');
-        tq_buf_add_json(&b, value, strlen(value));
-        tq_buf_adds(&b, "}\n");
+        tc_add_doc(&b, tq_doc_object({ name, tq_doc_text(value) }));
     } else {
         tq_buf_addf(&b, "%s %s\n", name, value);
     }
@@ -297,18 +279,16 @@ cmd_config(tc_t *tc, int argc, char **argv)
 }
 
 
-/* How many of the workers seen lately say that they serve the handler (a name
- * needs no escapes), or -1. */
+/* How many of the workers seen lately say that they serve the handler, or
+ * -1. */
 static int
 count_serving(const redisReply *reply, unsigned workers, const char *handler)
 {
-    int       n = 0, len;
-    char      pool[TQ_HANDLER_MAX + sizeof("\"\":{\"active\":")];
+    int       n = 0;
+    cJSON    *said;
     int64_t   seen;
     unsigned  i;
     tq_str_t  id, name, info;
-
-    len = snprintf(pool, sizeof(pool), "\"%s\":{\"active\":", handler);
 
     for (i = 0; i < workers; i++) {
 
@@ -316,7 +296,11 @@ count_serving(const redisReply *reply, unsigned workers, const char *handler)
             return -1;
         }
 
-        n += memmem(info.p, info.len, pool, (size_t) len) != NULL;
+        said = cJSON_ParseWithLength(info.p, info.len);
+        n += cJSON_GetObjectItemCaseSensitive(
+                 cJSON_GetObjectItemCaseSensitive(said, "pools"), handler)
+             != NULL;
+        cJSON_Delete(said);
     }
 
     return n;
@@ -379,9 +363,13 @@ cmd_restart(tc_t *tc, int argc, char **argv)
         tc_warn(tc, "no worker serves \"%s\" now", argv[0]);
     }
 
-    tq_buf_addf(&b, tc->json ? "{\"handler\":\"%s\",\"workers\":%d}\n"
-                : "%s: the workers that serve it replace its processes, one "
-                "by one (workers: %d)\n", argv[0], serving);
+    if (tc->json) {
+        tc_add_doc(&b, tq_doc_object({ "handler", tq_doc_text(argv[0]) },
+                                     { "workers", tq_doc_int(serving) }));
+    } else {
+        tq_buf_addf(&b, "%s: the workers that serve it replace its processes, "
+                    "one by one (workers: %d)\n", argv[0], serving);
+    }
 
     return tc_print(tc, &b);
 }

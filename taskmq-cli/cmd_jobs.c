@@ -400,9 +400,8 @@ cmd_logs(tc_t *tc, int argc, char **argv)
     }
 
     if (tc->json) {
-        tq_buf_addf(&out, "{\"id\":%lld,\"log\":", (long long) id);
-        tq_buf_add_json(&out, log.p, log.len);
-        tq_buf_adds(&out, "}\n");
+        tc_add_doc(&out, tq_doc_object({ "id", tq_doc_int(id) },
+                                       { "log", tq_doc_str(log) }));
         return tc_print(tc, &out);
     }
 

@@ -7,130 +7,104 @@
 #include "tc.h"
 
 
-static void
-number(tq_buf_t *b, const char *name, int64_t v, int comma)
-{
-    tq_buf_addf(b, "\"%s\":%lld%s", name, (long long) v, comma ? "," : "");
-}
-
-
-static void
-json_queue(tq_buf_t *b, const tq_queue_stats_t *q)
+static cJSON *
+queue_doc(const tq_queue_stats_t *q)
 {
     char  t[TQ_TIME_ISO_LEN + 1];
 
-    tq_buf_adds(b, "{\"handler\":");
-    tq_buf_add_json(b, q->name.p, q->name.len);
-    tq_buf_addc(b, ',');
-    number(b, "received", q->received, 1);
-    number(b, "waiting", q->waiting, 1);
-    number(b, "scheduled", q->scheduled, 1);
-    number(b, "running", q->running, 1);
-    number(b, "dead", q->dead, 1);
-
-    if (q->oldest_ms != 0) {
-        tq_buf_addf(b, "\"oldest\":\"%s\"}", tc_time(q->oldest_ms, t));
-    } else {
-        tq_buf_adds(b, "\"oldest\":null}");
-    }
+    return tq_doc_object(
+        { "handler", tq_doc_str(q->name) },
+        { "received", tq_doc_int(q->received) },
+        { "waiting", tq_doc_int(q->waiting) },
+        { "scheduled", tq_doc_int(q->scheduled) },
+        { "running", tq_doc_int(q->running) },
+        { "dead", tq_doc_int(q->dead) },
+        { "oldest", tq_doc_text(q->oldest_ms != 0 ? tc_time(q->oldest_ms, t)
+                                : NULL) });
 }
 
 
 /* A worker's info is JSON that it wrote itself: shown only if it is. */
-static void
-json_worker(tq_buf_t *b, tq_str_t id, tq_str_t name, int64_t seen_ms,
-    tq_str_t info)
+static cJSON *
+worker_doc(tq_str_t id, tq_str_t name, int64_t seen_ms, tq_str_t info)
 {
     char           t[TQ_TIME_ISO_LEN + 1];
     tq_json_err_t  err;
     tq_json_val_t  val;
 
-    tq_buf_adds(b, "{\"id\":");
-    tq_buf_add_json(b, id.p, id.len);
-    tq_buf_adds(b, ",\"name\":");
-    tq_buf_add_json(b, name.p, name.len);
-    tq_buf_addf(b, ",\"seen\":\"%s\",\"info\":", tc_time(seen_ms, t));
-
-    if (tq_json_parse(info.p, info.len, &val, &err) == 0) {
-        tq_buf_add(b, val.raw.p, val.raw.len);
-    } else {
-        tq_buf_adds(b, "null");
-    }
-
-    tq_buf_addc(b, '}');
+    return tq_doc_object(
+        { "id", tq_doc_str(id) },
+        { "name", tq_doc_str(name) },
+        { "seen", tq_doc_text(tc_time(seen_ms, t)) },
+        { "info", tq_json_parse(info.p, info.len, &val, &err) == 0
+                  ? tq_doc_raw(val.raw) : cJSON_CreateNull() });
 }
 
 
-static void
-json_totals(tq_buf_t *b, const tq_stats_t *s)
+static cJSON *
+stats_doc(const tq_stats_t *s, cJSON *queues, cJSON *workers)
 {
-    char  t[TQ_TIME_ISO_LEN + 1];
+    char    t[TQ_TIME_ISO_LEN + 1];
+    cJSON  *jobs, *totals;
 
-    tq_buf_addf(b, "{\"now\":\"%s\",\"jobs\":{", tc_time(s->now_ms, t));
-    number(b, "waiting", s->waiting, 1);
-    number(b, "scheduled", s->scheduled, 1);
-    number(b, "running", s->running, 1);
-    number(b, "dead", s->dead, 1);
-    number(b, "finished", s->finished, 1);
-    number(b, "finished_bytes", s->finished_bytes, 1);
-    number(b, "finished_max_bytes", s->finished_max_bytes, 0);
+    jobs = tq_doc_object(
+        { "waiting", tq_doc_int(s->waiting) },
+        { "scheduled", tq_doc_int(s->scheduled) },
+        { "running", tq_doc_int(s->running) },
+        { "dead", tq_doc_int(s->dead) },
+        { "finished", tq_doc_int(s->finished) },
+        { "finished_bytes", tq_doc_int(s->finished_bytes) },
+        { "finished_max_bytes", tq_doc_int(s->finished_max_bytes) });
 
-    tq_buf_adds(b, "},\"totals\":{");
-    number(b, "received", s->received, 1);
-    number(b, "success", s->success, 1);
-    number(b, "failed", s->failed, 1);
-    number(b, "cancelled", s->cancelled, 1);
-    number(b, "retries", s->retries, 1);
-    number(b, "crashes", s->crashes, 1);
-    number(b, "dead_dropped", s->dead_dropped, 1);
-    number(b, "finished_dropped", s->finished_dropped, 1);
-    number(b, "duration_ms", s->duration_sum_ms, 0);
-    tq_buf_addc(b, '}');
+    totals = tq_doc_object(
+        { "received", tq_doc_int(s->received) },
+        { "success", tq_doc_int(s->success) },
+        { "failed", tq_doc_int(s->failed) },
+        { "cancelled", tq_doc_int(s->cancelled) },
+        { "retries", tq_doc_int(s->retries) },
+        { "crashes", tq_doc_int(s->crashes) },
+        { "dead_dropped", tq_doc_int(s->dead_dropped) },
+        { "finished_dropped", tq_doc_int(s->finished_dropped) },
+        { "duration_ms", tq_doc_int(s->duration_sum_ms) });
+
+    return tq_doc_object({ "now", tq_doc_text(tc_time(s->now_ms, t)) },
+                         { "jobs", jobs }, { "totals", totals },
+                         { "queues", queues }, { "workers", workers });
 }
 
 
 static int
 print_json(tc_t *tc, const tq_stats_t *s, const redisReply *reply)
 {
-    int64_t           seen;
-    unsigned          i;
-    tq_buf_t          b = { 0 };
-    tq_str_t          id, name, info;
-    tq_queue_stats_t  q;
+    cJSON             *queues, *workers;
+    int64_t            seen;
+    unsigned           i;
+    tq_str_t           id, name, info;
+    tq_queue_stats_t   q;
 
-    json_totals(&b, s);
-    tq_buf_adds(&b, ",\"queues\":[");
+    queues = cJSON_CreateArray();
+    workers = cJSON_CreateArray();
 
     for (i = 0; i < s->queues; i++) {
         if (tq_stats_queue(reply, i, &q) != 0) {
             goto bad;
         }
-
-        if (i != 0) {
-            tq_buf_addc(&b, ',');
-        }
-        json_queue(&b, &q);
+        tq_doc_add(&queues, NULL, queue_doc(&q));
     }
-
-    tq_buf_adds(&b, "],\"workers\":[");
 
     for (i = 0; i < s->workers; i++) {
         if (tq_stats_worker(reply, i, &id, &name, &seen, &info) != 0) {
             goto bad;
         }
-
-        if (i != 0) {
-            tq_buf_addc(&b, ',');
-        }
-        json_worker(&b, id, name, seen, info);
+        tq_doc_add(&workers, NULL, worker_doc(id, name, seen, info));
     }
 
-    tq_buf_adds(&b, "]}");
-    return tc_print_json(tc, &b);
+    return tc_print_doc(tc, stats_doc(s, queues, workers));
 
 bad:
 
-    tq_buf_free(&b);
+    cJSON_Delete(queues);
+    cJSON_Delete(workers);
     return tc_bad_reply(tc);
 }
 

@@ -161,13 +161,13 @@ cmd_token(tc_t *tc, int argc, char **argv)
                             "--sub, --aud and --iss valid UTF-8?)");
         } else {
             if (tc->json) {
-                tq_buf_addf(&out, "{\"token\":\"%s\",\"expires_at\":%lld}",
-                            token, (long long) c.exp);
+                tc_add_doc(&out, tq_doc_object(
+                    { "token", tq_doc_text(token) },
+                    { "expires_at", tq_doc_int(c.exp) }));
             } else {
-                tq_buf_adds(&out, token);
+                tq_buf_addf(&out, "%s\n", token);
             }
 
-            tq_buf_addc(&out, '\n');
             code = tc_print(tc, &out);
             free(token);
         }

@@ -53,11 +53,10 @@ tc_error(const tc_t *tc, int code, const char *fmt, ...)
                                                  MESSAGE_BYTES) };
 
     if (tc->json) {
-        tq_buf_adds(&b, "{\"error\":");
-        tq_buf_add_json(&b, text.p, text.len);
-        tq_buf_addf(&b, ",\"exit\":%d}", code);
-        fprintf(stderr, "%s\n", b.failed ? "out of memory"
-                : tq_buf_cstr(&b));
+        tc_add_doc(&b, tq_doc_object({ "error", tq_doc_str(text) },
+                                     { "exit", tq_doc_int(code) }));
+        tq_buf_cstr(&b);
+        fputs(b.failed ? "out of memory\n" : b.p, stderr);
         tq_buf_free(&b);
 
     } else {
@@ -97,76 +96,41 @@ indent(tq_buf_t *b, int depth)
 }
 
 
-/* Spreads valid JSON over lines. Whitespace between tokens is the only thing
- * that changes. */
+/* Spreads JSON over lines; between its tokens only. */
 static void
-spread(tq_buf_t *out, const char *p, size_t len)
+spread(tq_buf_t *out, const tq_json_val_t *v, int depth)
 {
-    int     depth, in_string;
-    size_t  i, next;
+    int               n = 0, object = v->type == TQ_JSON_OBJECT;
+    size_t            pos = 0;
+    tq_json_member_t  m;
 
-    depth = 0;
-    in_string = 0;
-
-    for (i = 0; i < len; i++) {
-
-        if (in_string) {
-            tq_buf_addc(out, p[i]);
-
-            if (p[i] == '\\' && i + 1 < len) {
-                tq_buf_addc(out, p[++i]);
-
-            } else if (p[i] == '"') {
-                in_string = 0;
-            }
-
-            continue;
-        }
-
-        switch (p[i]) {
-
-        case ' ': case '\t': case '\r': case '\n':
-            break;
-
-        case '{': case '[':
-            tq_buf_addc(out, p[i]);
-
-            for (next = i + 1; next < len && tc_is_blank(p[next]);
-                 next++)
-            {
-                /* void */
-            }
-
-            if (next < len && (p[next] == '}' || p[next] == ']')) {
-                tq_buf_addc(out, p[next]);
-                i = next;
-            } else {
-                indent(out, ++depth);
-            }
-            break;
-
-        case '}': case ']':
-            indent(out, --depth);
-            tq_buf_addc(out, p[i]);
-            break;
-
-        case ',':
-            tq_buf_addc(out, ',');
-            indent(out, depth);
-            break;
-
-        case ':':
-            tq_buf_adds(out, ": ");
-            break;
-
-        case '"':
-            in_string = 1;
-            /* fall through */
-
-        default:
-            tq_buf_addc(out, p[i]);
-        }
+    if (!object && v->type != TQ_JSON_ARRAY) {
+        tq_buf_add(out, v->raw.p, v->raw.len);
+        return;
     }
+
+    tq_buf_addc(out, object ? '{' : '[');
+
+    while (object ? tq_json_next_member(v->raw, &pos, &m)
+           : tq_json_next_item(v->raw, &pos, &m.val))
+    {
+        tq_buf_adds(out, n++ ? "," : "");
+        indent(out, depth + 1);
+
+        if (object) {
+            tq_buf_addc(out, '"');
+            tq_buf_add(out, m.key.p, m.key.len);
+            tq_buf_adds(out, "\": ");
+        }
+
+        spread(out, &m.val, depth + 1);
+    }
+
+    if (n != 0) {
+        indent(out, depth);
+    }
+
+    tq_buf_addc(out, object ? '}' : ']');
 }
 
 
@@ -186,18 +150,43 @@ make_harmless(tq_buf_t *b)
 int
 tc_print_json(tc_t *tc, tq_buf_t *b)
 {
-    tq_buf_t  pretty = { 0 };
+    tq_buf_t       pretty = { 0 };
+    tq_json_val_t  top;
+    tq_json_err_t  err;
 
     if (isatty(STDOUT_FILENO) && !b->failed) {
         make_harmless(b);
-        spread(&pretty, b->p, b->len);
-        pretty.failed |= b->failed;
-        tq_buf_free(b);
-        *b = pretty;
+
+        /* what it does not take, as for want of memory, is not spread */
+        if (!b->failed && tq_json_parse_as(TQ_JSON_RESULT, b->p, b->len, &top,
+                                           &err) == 0)
+        {
+            spread(&pretty, &top, 0);
+            tq_buf_free(b);
+            *b = pretty;
+        }
     }
 
     tq_buf_addc(b, '\n');
     return tc_print(tc, b);
+}
+
+
+int
+tc_print_doc(tc_t *tc, cJSON *doc)
+{
+    tq_buf_t  b = { 0 };
+
+    tq_doc_print(&b, doc);
+    return tc_print_json(tc, &b);
+}
+
+
+void
+tc_add_doc(tq_buf_t *b, cJSON *doc)
+{
+    tq_doc_print(b, doc);
+    tq_buf_addc(b, '\n');
 }
 
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "sync.h"
+#include "tq_doc.h"
 #include "tq_ops.h"
 #include "tq_text.h"
 #include "tq_time.h"
@@ -143,6 +144,12 @@ void tc_warn(const tc_t *tc, const char *fmt, ...)
 /* Prints one JSON value and a newline: indented when stdout is a terminal,
  * else as it is. Frees b. */
 int tc_print_json(tc_t *tc, tq_buf_t *b);
+
+/* The same of a document; frees it. */
+int tc_print_doc(tc_t *tc, cJSON *doc);
+
+/* Appends a document and a newline; frees it. */
+void tc_add_doc(tq_buf_t *b, cJSON *doc);
 
 /* Prints b to stdout as it is and frees it; only JSON in a terminal has
  * characters that are not shown (tq_text.h) as \uxxxx. TC_OK, or TC_FAILED when

@@ -21,8 +21,8 @@ typedef struct {
     char        **env;           /* as a worker makes it */
     int64_t       wait_s;
     const char   *type;
-    const char   *data;          /* data that it should succeed with */
-    const char   *bad;           /* data that it should refuse, or NULL */
+    tq_str_t      data;          /* an object that it should succeed with */
+    tq_str_t      bad;           /* one that it should refuse, or none */
     int           taskmq;        /* --protocol taskmq */
     tc_child_t    child;
 
@@ -36,7 +36,7 @@ typedef struct {
     char          unanswered[1024];      /* why the first task was not */
     char          came[TC_LINE_SHOWN];   /* this process' first wrong line */
     char          first_noise[TC_LINE_SHOWN];
-    tq_buf_t      json;
+    cJSON        *rules;         /* under --json: what is said of each */
 } tc_check_t;
 
 typedef struct {

@@ -2,8 +2,10 @@
  * tq_json.h: strict JSON scanner (RFC 8259) that keeps raw slices.
  *
  * Why not a tree: a payload must leave as the bytes it came in, numbers
- * included, and cJSON (which the CLI and the worker's configuration use)
- * rounds numbers, accepts invalid UTF-8, duplicate keys and trailing bytes.
+ * included, and cJSON rounds numbers, accepts invalid UTF-8, duplicate keys and
+ * trailing bytes. So cJSON is for small documents of our own and of the
+ * operator (tq_doc.h, handlers.toml), and this for all that comes from outside:
+ * requests, payloads, answers, tokens. The module uses no other.
  *
  * Nothing here keeps memory after it returns, except slices into the caller's
  * text. Refused: invalid UTF-8, raw control characters, numbers such as 007 or

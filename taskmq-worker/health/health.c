@@ -99,33 +99,35 @@ tw_health_why(const tw_worker_t *w)
     return NULL;
 }
 
-void
-tw_health_pools(tq_buf_t *b, const tw_worker_t *w)
+cJSON *
+tw_health_pools(const tw_worker_t *w)
 {
-    unsigned    i, some = 0;
+    cJSON      *pools = cJSON_CreateObject(), *pool;
+    unsigned    i;
     tw_pool_t  *p;
 
-    tq_buf_adds(b, "\"pools\":{");
     for (i = 0; i < w->npools; i++) {
         p = w->pools[i];
         if (p->n == 0) {
             continue;         /* a builtin has no instances */
         }
 
-        tq_buf_addf(b, "%s\"%s\":{\"active\":%u,\"idle\":%u",
-            some++ ? "," : "", p->conf->name, active(p), p->idle);
+        pool = tq_doc_object({ "active", tq_doc_int(active(p)) },
+                             { "idle", tq_doc_int(p->idle) });
         if (p->fails != 0) {
-            tq_buf_adds(b, ",\"failing\":true");
+            tq_doc_add(&pool, "failing", cJSON_CreateTrue());
         }
-        tq_buf_addc(b, '}');
+        tq_doc_add(&pools, p->conf->name, pool);
     }
-    tq_buf_addc(b, '}');
+
+    return pools;
 }
 
 /* The sentence of tw_health_why(), and what Redis has to do with it. */
-static void
-add_why(tq_buf_t *b, const tw_worker_t *w, const char *why)
+static cJSON *
+why_doc(const tw_worker_t *w, const char *why)
 {
+    cJSON       *doc;
     tq_buf_t     text = {0};
     const char  *redis = "";
 
@@ -140,25 +142,29 @@ add_why(tq_buf_t *b, const tw_worker_t *w, const char *why)
     }
 
     tq_buf_addf(&text, "%s%s%s", why, redis[0] != '\0' ? ": " : "", redis);
-    b->failed |= text.failed;
-    tq_buf_add_json(b, text.p, text.len);
+    doc = text.failed ? NULL : tq_doc_str((tq_str_t) { text.p, text.len });
     tq_buf_free(&text);
+
+    return doc;
 }
 
 void
 tw_health_json(tq_buf_t *b, const tw_worker_t *w)
 {
+    cJSON       *doc;
     const char  *why = tw_health_why(w);
 
-    tq_buf_addf(b, "{\"status\":\"%s\"", why == NULL ? "ok" : "error");
+    doc = tq_doc_object(
+        { "status", tq_doc_text(why == NULL ? "ok" : "error") });
     if (why != NULL) {
-        tq_buf_adds(b, ",\"detail\":");
-        add_why(b, w, why);
+        tq_doc_add(&doc, "detail", why_doc(w, why));
     }
-    tq_buf_addf(b, ",\"worker\":\"%s\",\"running\":%u,\"concurrency\":%u,",
-        w->name, w->busy, w->o->concurrency);
-    tw_health_pools(b, w);
-    tq_buf_adds(b, "}\n");
+    tq_doc_add(&doc, "worker", tq_doc_text(w->name));
+    tq_doc_add(&doc, "running", tq_doc_int(w->busy));
+    tq_doc_add(&doc, "concurrency", tq_doc_int(w->o->concurrency));
+    tq_doc_add(&doc, "pools", tw_health_pools(w));
+    tq_doc_print(b, doc);
+    tq_buf_addc(b, '\n');
 }
 
 static void

@@ -7,6 +7,7 @@
 #ifndef TW_HEALTH_H
 #define TW_HEALTH_H
 
+#include "tq_doc.h"
 #include "worker.h"
 
 /* NULL: well. Else why not, static text. */
@@ -15,8 +16,8 @@ const char *tw_health_why(const tw_worker_t *w);
 /* 1: jobs could be claimed and are not: only a restart helps. */
 int tw_health_stuck(const tw_worker_t *w);
 
-/* Appends "pools":{"NAME":{"active":N,"idle":N},…}. */
-void tw_health_pools(tq_buf_t *b, const tw_worker_t *w);
+/* {"NAME":{"active":N,"idle":N},…}; the caller's, see tq_doc.h. */
+cJSON *tw_health_pools(const tw_worker_t *w);
 
 /* 0, or -1 after logging why not. where: HOST:PORT, [IPV6]:PORT. */
 int tw_health_listen(tw_worker_t *w, const char *where);

@@ -198,11 +198,11 @@ build_extend(tw_worker_t *w, extend_t *x)
             o[i] = x->job[i].o;
         }
 
-        tq_buf_addf(&info, "{\"concurrency\":%u,\"running\":%u,"
-            "\"draining\":%s,", w->o->concurrency, w->busy,
-            w->phase > TW_RUNNING ? "true" : "false");
-        tw_health_pools(&info, w);
-        tq_buf_addc(&info, '}');
+        tq_doc_print(&info, tq_doc_object(
+            { "concurrency", tq_doc_int(w->o->concurrency) },
+            { "running", tq_doc_int(w->busy) },
+            { "draining", cJSON_CreateBool(w->phase > TW_RUNNING) },
+            { "pools", tw_health_pools(w) }));
 
         beat.worker_id = w->id;
         beat.worker_name = w->name;

@@ -144,13 +144,54 @@ test_no_handler_can_start(void **state)
     assert_string_equal(tw_health_why(&w), "no handler can start");
 }
 
+static void
+says(const char *expected)
+{
+    tq_buf_t  b = {0};
+
+    tw_health_json(&b, &w);
+    assert_string_equal(tq_buf_cstr(&b), expected);
+    tq_buf_free(&b);
+}
+
+/* /healthz byte by byte: others read it. */
+static void
+test_json(void **state)
+{
+    tw_pool_t           two = { .conf = &(tw_handler_conf_t) { .name = "b.c" },
+                                .n = 1, .inst = &inst, .idle = 7 };
+    tw_pool_t           builtin = { .conf = &conf };
+    tw_pool_t          *three[] = { &pool, &builtin, &two };
+
+    (void) state;
+    strcpy(w.name, "host:1");
+    says("{\"status\":\"ok\",\"worker\":\"host:1\",\"running\":0,"
+        "\"concurrency\":2,\"pools\":{\"h\":{\"active\":0,\"idle\":1}}}\n");
+
+    w.pools = three;
+    w.npools = 3;
+    w.busy = 1;
+    pool.fails = 1;
+    ready = 0;
+    says("{\"status\":\"error\",\"detail\":\"Redis is away: not now\","
+        "\"worker\":\"host:1\",\"running\":1,\"concurrency\":2,\"pools\":{"
+        "\"h\":{\"active\":0,\"idle\":1,\"failing\":true},"
+        "\"b.c\":{\"active\":0,\"idle\":7}}}\n");
+
+    w.npools = 0;
+    ready = 1;
+    w.phase = TW_DRAINING;
+    says("{\"status\":\"error\",\"detail\":\"stopping\",\"worker\":"
+        "\"host:1\",\"running\":1,\"concurrency\":2,\"pools\":{}}\n");
+}
+
 int
 main(void)
 {
 #define T(f)  cmocka_unit_test_setup(f, setup)
     const struct CMUnitTest  tests[] = {
         T(test_well), T(test_stuck), T(test_unanswered),
-        T(test_no_handler_can_start),
+        T(test_no_handler_can_start), T(test_json),
     };
 
     return cmocka_run_group_tests_name("worker_health", tests, NULL, NULL);
