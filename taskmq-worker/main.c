@@ -38,7 +38,10 @@ say(FILE *to, tq_buf_t *sentences)
     tq_buf_t  b = {0};
 
     tq_text_add_lines(&b, sentences->p, sentences->len);
-    (void) fwrite(b.p, 1, b.len, to);
+    if (b.len != 0) {
+        (void) fwrite(b.p, 1, b.len, to);
+    }
+
     tq_buf_free(&b);
     tq_buf_free(sentences);
 }

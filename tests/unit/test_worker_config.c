@@ -224,6 +224,43 @@ test_odd_keys(void **state)
         "digits, '.', '_' or '-'\n");
 }
 
+static int  allowed;          /* allocations that cJSON still gets */
+
+static void *
+allocate(size_t n)
+{
+    return allowed-- > 0 ? malloc(n) : NULL;
+}
+
+/* A tree without some of its keys would be another configuration: it is whole,
+ * or none. (The sanitizer sees what would be left behind.) */
+static void
+test_memory_runs_out(void **state)
+{
+    int          n;
+    cJSON       *top, *whole;
+    cJSON_Hooks  hooks = { allocate, free };
+    const char   text[] = CMD "env = { A = 'b', C = '' }\ntimeout = 9\n";
+
+    (void) state;
+    whole = tw_toml_read(text, sizeof(text) - 1);
+    cJSON_InitHooks(&hooks);
+
+    for (n = 0; /* void */ ; n++) {
+        allowed = n;
+        top = tw_toml_read(text, sizeof(text) - 1);
+        if (top != NULL) {
+            break;
+        }
+    }
+
+    cJSON_InitHooks(NULL);
+    assert_true(n > 15);
+    assert_true(cJSON_Compare(top, whole, 1));
+    cJSON_Delete(top);
+    cJSON_Delete(whole);
+}
+
 static int64_t
 memory_of(const char *value)
 {
@@ -332,6 +369,7 @@ main(void)
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_nul),
         cmocka_unit_test(test_odd_keys),
+        cmocka_unit_test(test_memory_runs_out),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_fingerprint),
         cmocka_unit_test(test_unknown_key_lists_the_known),
