@@ -1,0 +1,272 @@
+"""`url` handlers: jobs as HTTP requests, and what becomes of the answers."""
+
+import base64
+import email.utils
+import gzip
+import http.server
+import json
+import threading
+import time
+import unittest
+import zlib
+
+from cli_stack import CliStack
+from harness import SLOW, wait_for
+
+
+class Target(http.server.BaseHTTPRequestHandler):
+    """Does what the payload says; keeps what it saw."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        data = json.loads(body)
+        self.server.seen.append((self.path, dict(self.headers), body,
+                                 self.client_address[1], time.time()))
+        time.sleep(data.get("sleep", 0))
+        status, text = data.get("status", 200), data.get("body", "")
+        if data.get("until", 1 << 30) < len([
+                s for s in self.server.seen if s[2] == body]):
+            status, text = 200, '"late"'
+        if self.path == "/moved":
+            status, text = 200, '"moved"'
+        raw = text.encode() * data.get("times", 1)
+        if "pack" in data:
+            raw = {"gzip": gzip.compress, "deflate": zlib.compress,
+                   "none": bytes}[data["pack"]](raw)
+        self.send_response(status)
+        for name, value in data.get("headers", {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *args):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+
+    def handle_error(self, request, client_address):
+        """A client that went away is what some of these tests are about."""
+
+
+class Url(unittest.TestCase):
+
+    @classmethod
+    def start_server(cls):
+        server = Server(("127.0.0.1", 0), Target)
+        server.daemon_threads = True
+        server.seen = []
+        server.base = "http://127.0.0.1:%d" % server.server_address[1]
+        cls.addClassCleanup(server.server_close)
+        cls.addClassCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server, cls.other = cls.start_server(), cls.start_server()
+        cls.base = cls.server.base
+        cls.s = CliStack(handlers={
+            "u": {"url": cls.base + "/run?x=1", "instances": 4, "timeout": 2},
+            "auth": {"url": cls.base.replace(
+                "//", "//us%40er:s3cr%2fet@") + "/run", "instances": 1},
+            "nowhere": {"url": "http://127.0.0.1:1/", "instances": 1},
+        }, aof=False)
+        cls.addClassCleanup(cls.s.close)
+        cls.w = cls.s.worker("--concurrency", 6)
+        cls.s.run("config", "set", "retry_wait_ms", "200")
+
+    def setUp(self):
+        del self.server.seen[:]
+
+    def done(self, **data):
+        return self.s.wait_done(self.s.add("u", data))["result"]
+
+    def failed(self, retry_policy="none", **data):
+        job = self.s.wait_status(self.s.add("u", data, retry_policy=(
+            retry_policy)), "FAILED")
+        return job["error_log"]
+
+    def test_payload_and_headers(self):
+        payload = '{"n":12345678901234567890123, "x":1.10}'
+        job = self.s.add("u", payload)
+        self.s.wait_done(job)
+        (path, headers, body, _, _), = self.server.seen
+        self.assertEqual((path, body), ("/run?x=1", payload.encode()))
+        self.assertEqual(headers["TaskMQ-Job-Id"], str(job))
+        self.assertEqual(headers["TaskMQ-Handler"], "u")
+        self.assertEqual(headers["TaskMQ-Attempt"], "1")
+        self.assertEqual(headers["Content-Type"], "application/json")
+        self.assertRegex(headers["TaskMQ-Task-Id"],
+                         "^[0-9a-f]{8}-[0-9a-f]{4}-8")
+        self.assertEqual(headers["Idempotency-Key"],
+                         headers["TaskMQ-Task-Id"])
+
+    def test_results(self):
+        self.assertEqual(self.done(body='{"a": 1.10}'), {"a": 1.1})
+        self.assertIsNone(self.done(body=""))
+        self.assertIsNone(self.done(status=204))
+        self.assertEqual(self.done(body="fine\n"), "fine\n")
+        self.assertEqual(self.done(status=201, body="7"), 7)
+        # what JSON allows is that value, byte for byte, and no text
+        for body in (r'{"a":"x\u0000y"}', r'{"a":"\ud800","a":[1.10]}',
+                     r'"\udfff"'):
+            job = self.s.add("u", {"body": body})
+            self.s.wait_done(job)
+            self.assertIn('"result":' + body,
+                          self.s.run("--json", "get-job", job).decode())
+
+    def test_encodings_that_were_not_asked_for(self):
+        body = '{"a":"' + "é" * 5000 + '"}'
+        for pack, name in (("gzip", "gzip"), ("gzip", "x-gzip"),
+                           ("deflate", "deflate"), ("none", "identity"),
+                           ("none", "")):
+            self.assertEqual(self.done(body=body, pack=pack, headers={
+                "Content-Encoding": name}), json.loads(body), name)
+        self.assertEqual(self.server.seen[-1][1]["Accept-Encoding"],
+                         "identity")
+        # the work is done: not again
+        for pack, name in (("none", "gzip"), ("none", "zopfli"),
+                           ("gzip", "gzip, zopfli")):
+            del self.server.seen[:]
+            error = self.failed("fixed", body=body, pack=pack, headers={
+                "Content-Encoding": name})
+            self.assertIn("a Content-Encoding that cannot be read: ", error)
+            self.assertEqual(len(self.server.seen), 1)
+        # unpacked it must not be longer, either
+        self.assertIn("more than 1114112 bytes", self.failed(
+            "fixed", body="x" * 1000, times=2000, pack="gzip", headers={
+                "Content-Encoding": "gzip"}))
+        # of an error the status counts
+        self.assertEqual(self.failed(status=404, body="gone", pack="gzip",
+                                     headers={"Content-Encoding": "gzip"}),
+                         "HTTP status 404: gone")
+        job = self.s.wait_status(self.s.add("u", {
+            "status": 503, "body": "busy", "headers": {
+                "Content-Encoding": "gzip"}}, max_retries=1), "FAILED")
+        self.assertEqual((job["error_log"], job["retries"]),
+                         ("HTTP status 503", 2))
+
+    def test_a_name_and_password_in_the_url(self):
+        """Sent, and neither shown nor logged."""
+        def run(**data):
+            return self.s.add("auth", data, retry_policy="none")
+
+        basic = "Basic " + base64.b64encode(b"us@er:s3cr/et").decode()
+        job = self.s.wait_done(run(status=307, headers={
+            "Location": "/moved"}))
+        self.assertEqual(job["result"], "moved")
+        self.assertEqual([s[1]["Authorization"] for s in self.server.seen],
+                         [basic] * 2)
+        self.s.wait_done(run(status=307, headers={"Location": (
+            self.base + "/moved").replace("//", "//x:y@")}))
+        self.assertEqual(self.server.seen[-1][1]["Authorization"], basic)
+        errors = []
+        for status, to, says in (
+                (302, "/else?w=1", self.base + "/else?w=1"),
+                (302, "http://o:p%20q@example.org/", "http://example.org/"),
+                (307, "http://o:pq@127.0.0.1:1/", "http://127.0.0.1:1/"),
+                (302, "", "no Location that is a URL"),
+                (400, "", "HTTP status 400")):
+            job = self.s.wait_status(run(status=status, headers={
+                "Location": to} if to else {}), "FAILED")
+            self.assertIn(says, job["error_log"])
+            errors.append(job["error_log"])
+        for text in errors + [self.w.tail(1000000)]:
+            for secret in ("s3cr", "us%40er", "us@er", "o:p", "p%20q"):
+                self.assertNotIn(secret, text)
+
+    def test_connection_is_kept(self):
+        for _ in range(5):
+            self.done()
+        self.assertEqual(len({s[3] for s in self.server.seen}), 1)
+
+    def test_4xx_is_permanent(self):
+        error = self.failed("fixed", status=404, body="no such thing")
+        self.assertEqual(error, "HTTP status 404: no such thing")
+        self.assertEqual(len(self.server.seen), 1)
+
+    def test_5xx_is_retried_with_the_same_key(self):
+        job = self.s.add("u", {"status": 500, "until": 2})
+        done = self.s.wait_done(job)
+        self.assertEqual((done["result"], done["retries"]), ("late", 2))
+        self.assertEqual(len({s[1]["Idempotency-Key"]
+                              for s in self.server.seen}), 1)
+        self.assertEqual([s[1]["TaskMQ-Attempt"] for s in self.server.seen],
+                         ["1", "2", "3"])
+
+    def test_retry_after(self):
+        for status in (429, 503):
+            del self.server.seen[:]
+            job = self.s.add("u", {"status": status, "until": 1,
+                                   "headers": {"Retry-After": "2"}})
+            self.s.wait_done(job)
+            a, b = [s[4] for s in self.server.seen]
+            self.assertGreaterEqual(b - a, 1.95)
+            self.assertLess(b - a, 2 + 0.5 * SLOW)
+
+    def test_retry_after_as_a_date(self):
+        """The other form. The usual wait here is 0.2 s."""
+        at = time.time() + 4            # dates have whole seconds
+        job = self.s.add("u", {"status": 503, "until": 1, "headers": {
+            "Retry-After": email.utils.formatdate(at, usegmt=True)}})
+        self.s.wait_done(job, 15)
+        a, b = [s[4] for s in self.server.seen]
+        self.assertGreaterEqual(b, int(at) - 0.05)
+        self.assertLess(b, at + 1 * SLOW)
+        # one that is over, and one that is none
+        for text in ("Sun, 06 Nov 1994 08:49:37 GMT", "soon"):
+            del self.server.seen[:]
+            job = self.s.add("u", {"status": 429, "until": 1,
+                                   "headers": {"Retry-After": text}})
+            self.s.wait_done(job)
+            a, b = [s[4] for s in self.server.seen]
+            self.assertLess(b - a, 1 * SLOW, text)
+
+    def test_timeout_is_retried(self):
+        job = self.s.add("u", {"sleep": 3, "until": 0}, max_retries=1)
+        failed = self.s.wait_status(job, "FAILED", 15)
+        self.assertEqual(failed["error_log"], "timed out after 2 s")
+        self.assertEqual(failed["retries"], 2)
+        self.done()
+
+    def test_refused_connection_is_retried(self):
+        job = self.s.add("nowhere", {}, max_retries=1)
+        failed = self.s.wait_status(job, "FAILED")
+        self.assertIn("Failed to connect", failed["error_log"])
+        self.assertEqual(failed["retries"], 2)
+
+    def test_redirects(self):
+        self.assertEqual(self.done(status=307, headers={
+            "Location": self.base + "/moved"}), "moved")
+        self.assertEqual(self.server.seen[-1][2], self.server.seen[-2][2])
+        for status, to in ((307, "http://localhost:%d/moved"
+                            % self.server.server_address[1]),
+                           (308, "https://example.org/"),
+                           (307, self.other.base + "/moved"),
+                           (302, self.base + "/moved"),
+                           (308, self.base + "/run?x=1")):
+            error = self.failed("fixed", status=status,
+                                headers={"Location": to})
+            self.assertIn("HTTP status %d, not followed: " % status, error)
+        self.assertEqual(self.other.seen, [])
+
+    def test_answer_over_the_limit(self):
+        error = self.failed("fixed", body="x" * 1000, times=1200)
+        self.assertIn("more than 1114112 bytes", error)
+        error = self.failed("fixed", body='"%s"' % ("x" * (1 << 20)))
+        self.assertIn("the limit is 1048576", error)
+
+    def test_cancel(self):
+        job = self.s.add("u", {"sleep": 1.5})
+        wait_for(lambda: self.server.seen, 5)
+        self.s.run("cancel", "--force", job)
+        wait_for(lambda: "job cancelled" in self.w.tail(), 5)
+        self.done()
+        self.assertEqual(self.s.job(job)["status"], "CANCELLED")
+
+
+if __name__ == "__main__":
+    unittest.main()
