@@ -125,13 +125,6 @@
 #define TQ_MEMORY_MIN_BYTES       (1024 * 1024)
 #define TQ_MEMORY_MAX_BYTES       (1024LL * 1024 * 1024 * 1024)
 #define TQ_INSTANCES_MAX          1000    /* of one handler */
-#define TQ_PREFETCH_MAX           1000    /* jobs behind the one a process
-                                             works on */
-#define TQ_BEHIND_BYTES           (256 * 1024)  /* … and their lines in all */
-#define TQ_TINY_PER_MS            16      /* so many answers per ms, with a
-                                             prefetch: tiny jobs … */
-#define TQ_TINY_WAIT_MS           1       /* … whose answers are read, and
-                                             outcomes sent, this much later */
 #define TQ_STARTING_MAX           16      /* processes forked and not in their
                                              program yet: about 1 ms each */
 #define TQ_FILES_KEPT             32      /* descriptors that no child may use

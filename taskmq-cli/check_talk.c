@@ -171,7 +171,11 @@ read_answer(tc_check_t *k, tq_str_t line, tc_answer_t *a)
     }
 
     make_id(id, ++k->answered);
-    a->id = tq_answer_whose(&r.task_id, id);
+
+    if (tq_answer_whose(&r.task_id, id) == TQ_ANSWER_ID_OTHER) {
+        tc_because(k, "the answer's \"task_id\" is not that of its task");
+        return -1;
+    }
 
     if (r.kind == TQ_ANSWER_SUCCESS) {
         a->success = 1;

@@ -99,71 +99,12 @@ rule_again(tc_check_t *k)
 
 
 static verdict_t
-not_ahead(tc_check_t *k)
-{
-    char  why[sizeof(k->why)];
-
-    memcpy(why, k->why, sizeof(why));
-    k->why[0] = '\0';
-    tc_because(k, "it must not have a prefetch: %s", why);
-
-    return NOTE;
-}
-
-
-/* Only needed with a prefetch, so a note. */
-static verdict_t
-rule_ahead(tc_check_t *k)
-{
-    int          i, rc = tc_check_start(k);
-    unsigned     none = 0, other = 0;
-    tc_answer_t  a;
-
-    for (i = 1; rc == 0 && i <= 3; i++) {
-        rc = tc_check_send(k, i, 1, k->data);
-    }
-
-    for (i = 1; rc == 0 && i <= 3; i++) {
-        rc = tc_check_answer(k, &a);
-        none += rc == 0 && a.id == TQ_ANSWER_ID_NONE;
-        other += rc == 0 && a.id == TQ_ANSWER_ID_OTHER;
-    }
-
-    if (rc != 0 || tc_check_quiet(k, "after the last task") != 0) {
-        return not_ahead(k);
-    }
-
-    if (other != 0) {
-        tc_because(k, "an answer's \"task_id\" is not that of the task whose "
-                   "turn it was");
-        return not_ahead(k);
-    }
-
-    if (none != 0) {
-        tc_because(k, "its answers have no \"task_id\", so a prefetch has no "
-                   "effect: whose each is could not be told");
-        return NOTE;
-    }
-
-    k->with_ids = 1;
-
-    return PASS;
-}
-
-
-static verdict_t
 rule_error(tc_check_t *k)
 {
     tc_answer_t  a;
 
     if (tc_check_ask(k, k->bad.p != NULL ? k->bad : tq_str("{}"), &a) != 0) {
         return FAIL;
-    }
-
-    if (!a.success && a.id == TQ_ANSWER_ID_NONE && k->with_ids) {
-        tc_because(k, "its answers have a \"task_id\", but its errors have "
-                   "none: a prefetch needs it in both");
-        return NOTE;
     }
 
     if (!a.success && a.no_text) {
@@ -351,7 +292,6 @@ static const struct {
     { "start", "starts, and waits for a task in silence", rule_start },
     { "answer", "answers a task with one JSON line", rule_answer },
     { "again", "answers three tasks in one process, once each", rule_again },
-    { "ahead", "answers three tasks that were written at once", rule_ahead },
     { "error", "says errors as an answer, and lives on", rule_error },
     { "retryable", "\"retryable\" is true, false or missing",
       rule_retryable },

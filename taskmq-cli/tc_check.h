@@ -30,7 +30,6 @@ typedef struct {
     int           failed;        /* rules */
     int           noise;         /* lines that were no answers */
     int           errors_seen, odd_retryable;
-    int           with_ids;      /* its answers carry the task's id */
     int           cannot;        /* be started, or ends at once */
     char          why[1024];     /* of the rule being checked */
     char          unanswered[1024];      /* why the first task was not */
@@ -41,7 +40,6 @@ typedef struct {
 
 typedef struct {
     int           success;       /* else an error */
-    tq_answer_id_t  id;
     int           retryable;     /* 1, 0, or -1: missing */
     int           no_text;       /* an error without "error", or a null */
     char          error[TC_ERROR_SHOWN + 1];

@@ -81,18 +81,17 @@ main(int argc, char **argv)
         return 2;
     }
 
-    tw_options_settle(&o, &conf);
+    tw_conf_say_old(&conf, o.config, &errors);
 
     if (o.check) {
         (void) printf("%s: %u handler%s, configuration is fine\n", o.config,
             conf.n, conf.n == 1 ? "" : "s");
-        tw_conf_say_prefetch(&conf, o.config, o.concurrency, &errors);
         say(stdout, &errors);
         tw_conf_free(&conf);
         return printed(0);
     }
 
-    tw_conf_warn_prefetch(&conf, o.concurrency);
+    tw_log_lines(TW_WARN, "configuration", "warning", &errors);
 
     tq_secret_no_dump();
     tw_fence_warn(&conf);

@@ -69,7 +69,6 @@ typedef struct {
     uint64_t       calls;     /* made so far: numbers them, and is the first
                                  part of their jobs' lease token */
     unsigned       asked;     /* jobs asked for by them */
-    unsigned       asked_behind;      /* of them, to be written behind others */
     int            want;      /* something changed: claim when possible */
     int            hungry;    /* the last reply was full */
     int64_t        wait_until_ms;     /* Redis refused: not before this */
@@ -109,8 +108,6 @@ typedef struct {
 
 typedef struct {
     tw_batch_t    *open[3];   /* being filled in this turn, per kind */
-    int            hurry;     /* one of them does not wait for more */
-    int64_t        open_ms;   /* since when those that do are open */
     tw_batch_t    *first, **last;     /* complete: waiting or sent */
     tw_batch_t    *spare;
     unsigned       batches;
@@ -161,7 +158,6 @@ struct tw_worker_s {
     tw_slot_t     *slots;     /* o->concurrency of them */
     tw_slot_t     *free_slots;
     unsigned       busy;      /* slots in use */
-    tw_inst_t     *unwritten; /* instances with tasks to be written this turn */
 
     tw_pool_t    **pools;     /* what is served; room for the most there may
                                  be */
@@ -265,9 +261,7 @@ typedef enum { TW_DONE_COMPLETE, TW_DONE_FAIL, TW_DONE_RELEASE } tw_done_kind_t;
 int tw_done_init(tw_worker_t *w);
 
 /* Takes a copy of the outcome and of everything it points at. It leaves at the
- * end of this turn; with tw_done_later() at most TQ_TINY_WAIT_MS later, with
- * those that come meanwhile. */
-void tw_done_later(tw_worker_t *w, const tq_outcome_t *o);
+ * end of this turn. */
 void tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o);
 
 void tw_done_turn(tw_worker_t *w);

@@ -6,8 +6,8 @@ from .row import WORKS
 
 WIDTH, LABEL, BAR, ROW, GAP = 900, 330, 430, 20, 46
 OURS, LIMIT, PEER = "#00796b", "#b0bec5", "#78909c"
-SHOWN = ["http-1", "http-2", "bulk", "drain", "drain-python", "idle", "due",
-         "memory-waiting"]
+SHOWN = ["http-1", "http-2", "bulk", "drain", "drain-python", "real", "idle",
+         "due", "memory-waiting"]
 
 
 def _text(x, y, text, anchor="start", weight="normal", size=12):

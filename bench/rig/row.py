@@ -10,6 +10,8 @@ WORKS = {
     "native": ("Enqueue without HTTP, one job per call", "jobs/s", True),
     "drain": ("No-op drain of a loaded queue", "jobs/s", True),
     "drain-python": ("The same through Python processes", "jobs/s", True),
+    "real": ("Drain through Python processes on one CPU that work 0.1 or 1 ms "
+             "of it per job", "jobs/s", True),
     "drain-library": ("The same through a native library", "jobs/s", True),
     "idle": ("Enqueue to result on an idle system", "ms (p50)", False),
     "due": ("10,000 scheduled jobs falling due: the last is done after",

@@ -1,5 +1,6 @@
 """TaskMQ's worker side: a loaded queue, emptied by each kind of handler."""
 
+import json
 import os
 import re
 import subprocess
@@ -53,37 +54,41 @@ def drain(toml, jobs, concurrency, **kw):
 NOOP = '[handlers.dummy]\nbuiltin = "noop"\n'
 
 
-def places(instances, prefetch):
-    """The handler's keys, jobs so many that starting up does not count, and
-    slots for all that its processes may hold."""
-    return ("instances = %d\nprefetch = %d\n" % (instances, prefetch),
-            300000 if prefetch else 60000, instances * (1 + prefetch))
+def handler(work_us):
+    return ["taskset", "-c", "0", PYTHON, os.path.abspath(HANDLER),
+            str(work_us)]
 
 
-def python(instances, prefetch=0):
-    """The handlers on one CPU, worker and Redis on the other; with a prefetch
-    Redis has that one to itself: it does most of the work then."""
-    keys, jobs, slots = places(instances, prefetch)
-    toml = ('[handlers.dummy]\ncommand = ["taskset", "-c", "0", "%s", "%s"]\n'
-            % (PYTHON, os.path.abspath(HANDLER)))
-    return drain(toml + keys, jobs, slots, cpus="role" if prefetch else 1)
+def some_jobs(work_us):
+    """So many that starting up does not count."""
+    return min(60000, 6000000 // work_us) if work_us else 60000
 
 
-def library(instances, prefetch=0):
+def python(instances, work_us=0):
+    """The handlers on one CPU, worker and Redis on the other."""
+    toml = "[handlers.dummy]\ncommand = %s\ninstances = %d\n" % (
+        json.dumps(handler(work_us)), instances)
+    return drain(toml, some_jobs(work_us), instances, cpus=1)
+
+
+def library(instances):
     """The same with a shared object, in processes of the worker's own."""
-    keys, jobs, slots = places(instances, prefetch)
-    return drain('[handlers.dummy]\nlibrary = "%s"\n' % LIBRARY + keys, jobs,
-                 slots)
+    return drain('[handlers.dummy]\nlibrary = "%s"\ninstances = %d\n'
+                 % (LIBRARY, instances), 60000, instances)
 
 
-def file_loop(ctx):
+def file_loop(work_us=0):
     """The same loop, reading from a file: what Python itself allows."""
-    n = int(300000 * ctx.opt.scale)
+    return lambda ctx: read_file(ctx, work_us)
+
+
+def read_file(ctx, work_us):
+    n = int((some_jobs(work_us) if work_us else 300000) * ctx.opt.scale)
     line = ('{"task_id":"6d0f6c1e-9b5e-8d3a-a1c4-2f9e8b7a6c5d","task_type":'
             '"dummy","task_data":%s,"attempt":1}\n' % PAYLOAD)
     with open(ctx.path("tasks", line * n)) as f, \
             open(ctx.path("answers"), "w") as out:
-        argv = ["taskset", "-c", "0", PYTHON, os.path.abspath(HANDLER)]
+        argv = handler(work_us)
         used = os.times()
         start = time.perf_counter()
         subprocess.run(argv, stdin=f, stdout=out, check=True)
@@ -101,18 +106,18 @@ def versions():
 
 ROWS = [
     Row("drain", "TaskMQ for nginx, builtin", drain(NOOP, 300000, 1000)),
-    Row("drain-python", "limit: the same loop fed from a file", file_loop,
+    Row("drain-python", "limit: the same loop fed from a file", file_loop(),
         aof=False, limit=True),
     Row("drain-python", "TaskMQ for nginx, 1 process", python(1)),
     Row("drain-python", "TaskMQ for nginx, 8 processes", python(8)),
-    Row("drain-python", "TaskMQ for nginx, 1 process, prefetch 100",
-        python(1, 100)),
-    Row("drain-python", "TaskMQ for nginx, 1 process, prefetch 500",
-        python(1, 500)),
-    Row("drain-python", "TaskMQ for nginx, 8 processes, prefetch 124",
-        python(8, 124)),
     Row("drain-library", "TaskMQ for nginx, 1 process", library(1)),
     Row("drain-library", "TaskMQ for nginx, 8 processes", library(8)),
-    Row("drain-library", "TaskMQ for nginx, 8 processes, prefetch 124",
-        library(8, 124)),
 ]
+
+for us, ms in ((100, "0.1 ms"), (1000, "1 ms")):
+    ROWS += [
+        Row("real", "limit: the same loop fed from a file, " + ms,
+            file_loop(us), aof=False, limit=True),
+        Row("real", "TaskMQ for nginx, 1 process, " + ms, python(1, us)),
+        Row("real", "TaskMQ for nginx, 8 processes, " + ms, python(8, us)),
+    ]

@@ -78,7 +78,7 @@ main(void)
     while (getline(&line, &size, stdin) > 0) {      /* lines of any length */
         task = cJSON_Parse(line);
 
-        /* every answer has the task's id: only then may it have a prefetch */
+        /* every answer has the task's id: it is never taken for another's */
         id = cJSON_PrintUnformatted(
             cJSON_GetObjectItemCaseSensitive(task, "task_id"));
         printf("{\"task_id\":%s,", id ? id : "null");

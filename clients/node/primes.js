@@ -37,7 +37,7 @@ async function primes(data) {
     return { limit, count, largest };
 }
 
-// Every answer carries the task's id: only then may it have a prefetch.
+// Every answer carries the task's id: it is never taken for another's.
 async function answer(line) {
     let task = {};
     try {

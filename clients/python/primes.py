@@ -31,7 +31,7 @@ def primes(data):
             "largest": max(sieve.rfind(1), 0)}
 
 
-# Every answer carries the task's id: only then may it have a prefetch.
+# Every answer carries the task's id: it is never taken for another's.
 def answer(line):
     task_id = None
     try:

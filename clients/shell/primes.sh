@@ -33,7 +33,7 @@ primes() {
 
 # stdout belongs to the protocol: everything else goes to stderr, which is the
 # job's log. The loop ends with the input; the exit status is then 0.
-# Every answer carries the task's id: only then may it have a prefetch.
+# Every answer carries the task's id: it is never taken for another's.
 while IFS= read -r line || [ -n "$line" ]; do
     id=$(printf '%s\n' "$line" | jq -c .task_id 2> /dev/null) || id=null
     if ! limit=$(printf '%s\n' "$line" | task_limit); then

@@ -199,3 +199,18 @@ tw_log_fields(tw_level_t level, const char *msg, const tw_field_t *fields)
         log_dropped++;
     }
 }
+
+void
+tw_log_lines(tw_level_t level, const char *msg, const char *key,
+    tq_buf_t *lines)
+{
+    size_t       n;
+    const char  *p = tq_buf_cstr(lines);
+
+    for (; p != NULL && *p != '\0'; p += n + (p[n] == '\n')) {
+        n = strcspn(p, "\n");
+        TW_LOG(level, msg, tw_fz(key, ((tq_str_t) { p, n })));
+    }
+
+    tq_buf_free(lines);
+}

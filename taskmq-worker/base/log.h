@@ -53,6 +53,10 @@ int tw_log_on(tw_level_t level);
 void tw_log_fields(tw_level_t level, const char *msg,
     const tw_field_t *fields);
 
+/* A line of log for each line of the text, as a field. Empties the text. */
+void tw_log_lines(tw_level_t level, const char *msg, const char *key,
+    tq_buf_t *lines);
+
 #define TW_LOG(level, msg, ...)                                              \
     do {                                                                     \
         if (tw_log_on(level)) {                                              \

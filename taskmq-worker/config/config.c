@@ -18,8 +18,10 @@ unknown_key(tw_reader_t *r, int line)
 
     tq_buf_adds(&b, "unknown key, expected one of");
     for (i = 0; tw_options[i].key != NULL; i++) {
-        tq_buf_adds(&b, i == 0 ? " " : ", ");
-        tq_buf_adds(&b, tw_options[i].key);
+        if (tw_options[i].read != NULL) {
+            tq_buf_adds(&b, i == 0 ? " " : ", ");
+            tq_buf_adds(&b, tw_options[i].key);
+        }
     }
 
     tw_read_complain(r, line, tq_buf_cstr(&b) != NULL ? b.p : "unknown key");
@@ -116,10 +118,12 @@ read_handler(tw_reader_t *r, const cJSON *n)
         set_place(r, item->string);
         o = find_option(item->string);
 
-        if (o->key != NULL) {
-            o->read(r, item);
-        } else {
+        if (o->key == NULL) {
             unknown_key(r, item->valueint);
+        } else if (o->read == NULL) {
+            r->h->prefetch_line = item->valueint;
+        } else {
+            o->read(r, item);
         }
     }
 
@@ -306,6 +310,22 @@ tw_conf_load(tw_conf_t *conf, const char *path, tq_buf_t *errors)
     cJSON_Delete(top);
 
     return rc != 0 ? rc : load_curl(conf, path, errors);
+}
+
+void
+tw_conf_say_old(const tw_conf_t *conf, const char *path, tq_buf_t *out)
+{
+    unsigned                  i;
+    const tw_handler_conf_t  *h;
+
+    for (i = 0; i < conf->n; i++) {
+        h = conf->h[i];
+        if (h->prefetch_line != 0) {
+            tq_buf_addf(out, "%s:%d: handlers.%s.prefetch has no effect any "
+                "more: remove it, and raise instances if its jobs are tiny\n",
+                path, h->prefetch_line, h->name);
+        }
+    }
 }
 
 void

@@ -50,8 +50,7 @@ typedef struct {
     char      **runtime_args; /* image: further arguments of `run` */
     unsigned    instances;
     int64_t     timeout_s;    /* 0: DAEMON_TASK_TIMEOUT */
-    unsigned    prefetch;     /* jobs behind the one an instance works on */
-    int         prefetch_line;
+    int         prefetch_line;    /* an old key; 0: it is not there */
     tw_pick_t   pick;
     int64_t     memory_bytes; /* 0: no limit */
     char      **env;          /* "NAME=value"; NULL: none */
@@ -75,14 +74,8 @@ typedef struct {
  */
 int tw_conf_load(tw_conf_t *conf, const char *path, tq_buf_t *errors);
 
-/* config_check.c: what prefetch comes to with so many jobs held at most: a line
- * per handler that has one, as above, added to out. */
-void tw_conf_say_prefetch(const tw_conf_t *conf, const char *path,
-    unsigned concurrency, tq_buf_t *out);
-
-/* Warns in the log when some handler has a prefetch and there is no slot for
- * it. */
-void tw_conf_warn_prefetch(const tw_conf_t *conf, unsigned concurrency);
+/* Adds a line to out, as above, for each key that has no effect any more. */
+void tw_conf_say_old(const tw_conf_t *conf, const char *path, tq_buf_t *out);
 
 void tw_conf_free(tw_conf_t *conf);
 

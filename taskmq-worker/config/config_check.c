@@ -1,6 +1,6 @@
 /* config_check.c: what handlers need of this machine: their programs, folders
  * and libraries. For --check alone: a worker that runs tries again and again,
- * and what is missing may come. And what a prefetch comes to. */
+ * and what is missing may come. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "log.h"
 #include "spawn.h"
 
 /* One handler being looked at. */
@@ -190,59 +189,4 @@ tw_conf_check(const tw_conf_t *conf, const char *path, tq_buf_t *errors)
     }
 
     return errors->len == before ? 0 : -1;
-}
-
-/* Slots that are kept for the jobs that instances work on. */
-static unsigned
-places(const tw_conf_t *conf)
-{
-    unsigned  i, n = 0;
-
-    for (i = 0; i < conf->n; i++) {
-        n += conf->h[i]->kind == TW_KIND_NOOP ? 0 : conf->h[i]->instances;
-    }
-
-    return n;
-}
-
-void
-tw_conf_say_prefetch(const tw_conf_t *conf, const char *path,
-    unsigned concurrency, tq_buf_t *out)
-{
-    unsigned                  i, n = places(conf);
-    const tw_handler_conf_t  *h;
-
-    for (i = 0; i < conf->n; i++) {
-        h = conf->h[i];
-        if (h->prefetch == 0) {
-            continue;
-        }
-
-        tq_buf_addf(out, "%s:%d: handlers.%s.prefetch: ", path,
-            h->prefetch_line, h->name);
-        if (concurrency <= n) {
-            tq_buf_addf(out, "has no effect, --concurrency %u is not more "
-                "than the %u instances of all handlers\n", concurrency, n);
-        } else {
-            tq_buf_addf(out, "up to %u jobs behind the one that each of %u "
-                "processes works on, at most %u behind others in the worker; "
-                "only where answers carry the task's task_id\n",
-                h->prefetch, h->instances, concurrency - n);
-        }
-    }
-}
-
-void
-tw_conf_warn_prefetch(const tw_conf_t *conf, unsigned concurrency)
-{
-    unsigned  i;
-
-    for (i = 0; i < conf->n; i++) {
-        if (conf->h[i]->prefetch != 0 && concurrency <= places(conf)) {
-            TW_LOG(TW_WARN, "prefetch has no effect, concurrency is not more "
-                "than the instances of all handlers", tw_fi("concurrency",
-                concurrency));
-            return;
-        }
-    }
 }

@@ -179,13 +179,6 @@ read_instances(tw_reader_t *r, const cJSON *n)
 }
 
 static void
-read_prefetch(tw_reader_t *r, const cJSON *n)
-{
-    r->h->prefetch_line = n->valueint;
-    r->h->prefetch = (unsigned) tw_read_int(r, n, 0, TQ_PREFETCH_MAX);
-}
-
-static void
 read_timeout(tw_reader_t *r, const cJSON *n)
 {
     r->h->timeout_s = tw_read_int(r, n, 1, TQ_TIMEOUT_MAX_S);
@@ -290,7 +283,7 @@ const tw_option_t  tw_options[] = {
     { "instances", read_instances, ALL },
     { "max_tasks_per_child", read_max_tasks, CHILD },
     { "memory_limit", read_memory, CHILD },
-    { "prefetch", read_prefetch, CHILD },
+    { "prefetch", NULL, CHILD },
     { "protocol", read_protocol, CHILD },
     { "runtime", read_runtime, ONLY(IMAGE) },
     { "runtime_args", read_runtime_args, ONLY(IMAGE) },

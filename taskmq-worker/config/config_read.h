@@ -21,7 +21,8 @@ typedef struct {
 
 typedef struct {
     const char  *key;
-    void       (*read)(tw_reader_t *r, const cJSON *n);
+    void       (*read)(tw_reader_t *r, const cJSON *n);       /* NULL: an old
+                                 key, taken for files that have it */
     unsigned     kinds;       /* bits 1 << tw_kind_t: where it may be */
 } tw_option_t;
 

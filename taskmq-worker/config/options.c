@@ -21,9 +21,7 @@ static const char  usage[] =
 "                       unix:[//user:pass@]/path\n"
 "                       [TASKMQ_REDIS_URL; redis://127.0.0.1:6379/0]\n"
 "  --namespace NAME     the queue's namespace [TASKMQ_NAMESPACE; taskmq]\n"
-"  --concurrency N      jobs at a time, 1 to 1000, those behind others\n"
-"                       (prefetch) included [DAEMON_WORKERS; 4, and the\n"
-"                       prefetch of all handlers' instances]\n"
+"  --concurrency N      jobs at a time, 1 to 1000 [DAEMON_WORKERS; 4]\n"
 "  --lease SECONDS      how long a job stays ours without a sign of life,\n"
 "                       1 to 3600 [30]\n"
 "  --grace SECONDS      after TERM, how long running jobs may finish [30]\n"
@@ -257,7 +255,7 @@ int
 tw_options_read(tw_options_t *o, int argc, char **argv, int *exit_code)
 {
     int      opt;
-    int64_t  workers = 0, batch = 0;
+    int64_t  workers = DEFAULT_WORKERS, batch = 0;
 
     memset(o, 0, sizeof(*o));
     o->lease_ms = TQ_LEASE_DEFAULT_MS;
@@ -292,27 +290,10 @@ tw_options_read(tw_options_t *o, int argc, char **argv, int *exit_code)
     }
 
     o->concurrency = (unsigned) workers;
-    o->batch = (unsigned) batch;
-
-    return 0;
-}
-
-void
-tw_options_settle(tw_options_t *o, const tw_conf_t *conf)
-{
-    unsigned  i, n = DEFAULT_WORKERS;
-
-    for (i = 0; o->concurrency == 0 && i < conf->n; i++) {
-        n += conf->h[i]->instances * conf->h[i]->prefetch;
-        n = n < TQ_CONCURRENCY_MAX ? n : TQ_CONCURRENCY_MAX;
-    }
-
-    if (o->concurrency == 0) {
-        o->concurrency = n;
-    }
 
     /* half the slots, so that while one batch runs the next is on its way */
-    if (o->batch == 0) {
-        o->batch = o->concurrency < 10 ? 5 : (o->concurrency + 1) / 2;
-    }
+    o->batch = batch != 0 ? (unsigned) batch
+               : o->concurrency < 10 ? 5 : (o->concurrency + 1) / 2;
+
+    return 0;
 }

@@ -15,9 +15,8 @@ typedef struct {
     tq_url_t     url;
     const char  *ns;
     const char  *listen;      /* ADDRESS:PORT of /healthz; NULL: none */
-    unsigned     concurrency; /* jobs held; 0 until tw_options_settle(): not
-                                 given */
-    unsigned     batch;       /* most jobs per claim; 0: as above */
+    unsigned     concurrency; /* jobs at a time */
+    unsigned     batch;       /* most jobs per claim */
     int64_t      lease_ms;
     int64_t      grace_ms;
     int64_t      timeout_s;   /* of a task whose handler has none */
@@ -36,8 +35,5 @@ typedef struct {
  * point into argv and the environment.
  */
 int tw_options_read(tw_options_t *o, int argc, char **argv, int *exit_code);
-
-/* Sets what was not given to defaults that depend on the handlers. */
-void tw_options_settle(tw_options_t *o, const tw_conf_t *conf);
 
 #endif /* TW_OPTIONS_H */

@@ -22,15 +22,11 @@ static uv_signal_t   sigchld;
 static tw_child_t   *children;
 static unsigned      nchildren, nstarting;
 
-/* Wakes those that nap: one timer for all. */
-static uv_timer_t    alarm_clock;
-
 /* stdout's bytes are being taken apart while a callback reads stderr. */
 static char  out_buf[READ_BYTES], err_buf[READ_BYTES];
 
 static void go_on(tw_child_t *c, stage_t stage, int sig);
 static void on_timer(uv_timer_t *t);
-static void on_alarm(uv_timer_t *t);
 
 static void
 on_closed(uv_handle_t *h)
@@ -38,7 +34,6 @@ on_closed(uv_handle_t *h)
     tw_child_t  *c = h->data;
 
     if (--c->handles == 0) {
-        tw_outq_free(&c->out);
         free(c);
     }
 }
@@ -149,9 +144,8 @@ read_stdout(tw_child_t *c, int max)
             break;
         }
         mark_started(c);
-        c->err_read = 0;
         take_lines(c, out_buf, n);
-        if (n < READ_BYTES && c->out.cap > 1) {
+        if (n < READ_BYTES) {
             break;            /* the next read would find nothing */
         }
     }
@@ -182,45 +176,6 @@ read_report(tw_child_t *c)
     }
 }
 
-/* Answers that come one by one would each wake the worker: it looks again when
- * there are more. */
-static void
-nap(tw_child_t *c)
-{
-    c->napping = 1;
-    (void) uv_poll_stop(&c->poll[PIPE_OUT]);
-    if (!uv_is_active((uv_handle_t *) &alarm_clock)) {
-        (void) uv_timer_start(&alarm_clock, on_alarm, TQ_TINY_WAIT_MS, 0);
-    }
-}
-
-static void
-on_alarm(uv_timer_t *t)
-{
-    tw_child_t  *c;
-
-    (void) t;
-
-    for (c = children; c != NULL; c = c->next) {
-        if (!c->napping) {
-            continue;
-        }
-
-        c->napping = 0;
-        read_stdout(c, READS_MAX);
-        if (c->fd[PIPE_OUT] < 0) {
-            continue;
-        }
-
-        if (tw_child_may_nap(c)) {
-            nap(c);
-        } else {
-            (void) uv_poll_start(&c->poll[PIPE_OUT], UV_READABLE,
-                tw_child_on_pipe);
-        }
-    }
-}
-
 void
 tw_child_on_pipe(uv_poll_t *h, int status, int events)
 {
@@ -230,9 +185,6 @@ tw_child_on_pipe(uv_poll_t *h, int status, int events)
 
     if (h == &c->poll[PIPE_OUT]) {
         read_stdout(c, READS_MAX);
-        if (c->out.cap > 1 && c->fd[PIPE_OUT] >= 0 && tw_child_may_nap(c)) {
-            nap(c);
-        }
     } else if (h == &c->poll[PIPE_ERR]) {
         read_stderr(c, READS_MAX);
     } else if (h == &c->poll[PIPE_REPORT]) {
@@ -356,11 +308,6 @@ bury(tw_child_t *c)
         }
     }
 
-    /* its last answers may have made another task the head */
-    if (c->out.cap > 1) {
-        e.untouched = tw_child_task_untouched(c);
-    }
-
     e.status = status;
     if (c->reported) {
         e.start_step = tw_spawn_step(c->report.step);
@@ -420,9 +367,7 @@ on_sigchld(uv_signal_t *h, int signum)
 int
 tw_children_init(uv_loop_t *loop)
 {
-    int  rc = uv_timer_init(loop, &alarm_clock);
-
-    rc = rc != 0 ? rc : uv_signal_init(loop, &sigchld);
+    int  rc = uv_signal_init(loop, &sigchld);
 
     return rc != 0 ? rc : uv_signal_start(&sigchld, on_sigchld, SIGCHLD);
 }
@@ -432,7 +377,6 @@ tw_children_close(void)
 {
     if (!uv_is_closing((uv_handle_t *) &sigchld)) {
         uv_close((uv_handle_t *) &sigchld, NULL);
-        uv_close((uv_handle_t *) &alarm_clock, NULL);
     }
 }
 
@@ -486,10 +430,8 @@ tw_child_start(uv_loop_t *loop, tw_launch_t *launch,
         return NULL;
     }
 
-    *err = tw_outq_init(&c->out, 1 + launch->prefetch) != 0 ? ENOMEM
-           : tw_spawn(&launch->spec, &sp);
+    *err = tw_spawn(&launch->spec, &sp);
     if (*err != 0) {
-        tw_outq_free(&c->out);
         free(c);
         return NULL;
     }
@@ -557,9 +499,5 @@ tw_child_poll(tw_child_t *c)
 void
 tw_child_poll_stderr(tw_child_t *c)
 {
-    /* of the answers of one read, the first has all that is there */
-    if (c->out.cap == 1 || !c->err_read) {
-        c->err_read = 1;
-        read_stderr(c, READS_MAX);
-    }
+    read_stderr(c, READS_MAX);
 }

@@ -62,31 +62,22 @@ pid_t tw_child_pid(const tw_child_t *c);
 
 /* Reads what is in its pipes now, before it is given a task: callbacks run. */
 void tw_child_poll(tw_child_t *c);
-/* Only stderr: so that lines written before an answer belong to its job. With
- * a prefetch once per read of stdout. */
+/* Only stderr: so that lines written before an answer belong to its job. */
 void tw_child_poll_stderr(tw_child_t *c);
 
-/* Puts a task behind those without an answer: at most 1 + launch->prefetch of
- * them. p must stay as it is until tw_child_answered() took it out, or the
- * child is dead or stopping. */
-void tw_child_queue(tw_child_t *c, const char *p, size_t len);
+/* Writes a task (the one before it was answered), as far as the pipe takes it;
+ * the rest follows by itself. p must stay as it is until tw_child_answered(), or
+ * the child is dead or stopping. */
+void tw_child_send(tw_child_t *c, const char *p, size_t len);
 
-/* Writes what was put there, as far as the pipe takes it; the rest follows by
- * itself. */
-void tw_child_flush(tw_child_t *c);
-
-/* The oldest task was answered. 0, or -1: it was not even written whole, the
- * child must be stopped: it would read the rest as the start of another. */
+/* The task was answered. 0, or -1: it was not even written whole, the child
+ * must be stopped: it would read the rest as the start of another. */
 int tw_child_answered(tw_child_t *c);
-
-/* 1: those with a prefetch answer so many tasks a millisecond that outcomes
- * may wait for each other. */
-int tw_children_are_fast(const uv_loop_t *loop);
 
 /* Bytes on stdout after its last \n. */
 size_t tw_child_half_line(const tw_child_t *c);
 
-/* 1: not one byte of the oldest task without an answer has been read yet. */
+/* 1: it has a task, and not one byte of it has been read yet. */
 int tw_child_task_untouched(const tw_child_t *c);
 
 /* Stopping again with something harder is fine; softer does nothing. */

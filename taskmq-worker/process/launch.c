@@ -163,7 +163,6 @@ tw_launch_make(tw_pool_t *p, tw_launch_t *l, const char **step)
     const tw_handler_conf_t  *conf = p->conf;
 
     memset(l, 0, sizeof(*l));
-    l->prefetch = conf->prefetch;
     l->spec.envp = p->envp;
     l->spec.workdir = conf->workdir;
     l->spec.cgroup_fd = -1;

@@ -14,7 +14,6 @@ typedef struct {
     char        **own_argv;   /* spec.argv, when it was made for this child */
     char        **kill_argv;  /* a program to run instead of KILL, or NULL */
     char         *cgroup;     /* of this child alone, or NULL */
-    unsigned      prefetch;   /* tasks written behind another's */
 } tw_launch_t;
 
 /* For the next child of this pool. 0, or an errno with *step what failed. */

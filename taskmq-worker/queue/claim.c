@@ -20,7 +20,6 @@ typedef struct {
     uint64_t      no;         /* which call, from 1 */
     tq_token_t    token;
     unsigned      total;
-    unsigned      behind;     /* of them, at most */
     unsigned      n;
     struct {
         tw_pool_t  *pool;
@@ -87,7 +86,6 @@ unreserve(ask_t *a, int done)
     }
 
     w->claim.asked -= a->total;
-    w->claim.asked_behind -= a->behind;
     w->claim.in_flight--;
     free(a);
 }
@@ -176,8 +174,8 @@ take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n, uint64_t no,
 
         w->counts.claimed++;
 
-        /* more jobs than were asked for: not from our scripts; or more bytes
-         * than may wait */
+        /* more jobs than were asked for (not from our scripts), or than the
+         * pool has places for now */
         if (pool == NULL || w->session.gate & TW_GATE_UUID
             || w->phase != TW_RUNNING || no <= pool->refused
             || (pool->n != 0 && w->free_slots == NULL))
@@ -250,51 +248,12 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     take_jobs(w, reply, head.jobs, no, &token);
 }
 
-/* How many slots may still be taken by jobs behind others: never one that an
- * instance without a job could need. */
-static unsigned
-slots_behind(const tw_worker_t *w)
-{
-    unsigned  i, used = w->busy + w->claim.asked_behind;
-
-    for (i = 0; i < w->npools && used < w->o->concurrency; i++) {
-        used += tw_pool_jobless(w->pools[i]);
-    }
-
-    return used < w->o->concurrency ? w->o->concurrency - used : 0;
-}
-
-/* How many jobs more than it can run at once each pool may be given: what it
- * has places for, and together no more than there are slots for. */
-static void
-share_behind(const tw_worker_t *w, unsigned *more)
-{
-    unsigned  i, left, pools = 0;
-
-    for (i = 0; i < w->npools; i++) {
-        more[i] = w->pools[i]->conf->prefetch != 0
-                  ? tw_pool_free_behind(w->pools[i]) : 0;
-        pools += more[i] != 0;
-    }
-
-    left = pools != 0 ? slots_behind(w) : 0;
-
-    for (i = 0; pools != 0; i++) {
-        if (more[i] != 0) {
-            more[i] = min(more[i], (left + pools - 1) / pools);
-            left -= more[i];
-            pools--;
-        }
-    }
-}
-
 /* One more call. 0, or -1: nothing to ask for, or not possible now. */
 static int
 claim(tw_worker_t *w)
 {
     static tq_claim_want_t   want[TQ_HANDLERS_MAX];
-    static unsigned          more[TQ_HANDLERS_MAX];
-    unsigned                 i, n = 0, free_slots, total, k, behind = 0;
+    unsigned                 i, n = 0, free_slots, total, k;
     int                      woken = 0;
     ask_t                   *a;
     tw_pool_t               *p;
@@ -312,13 +271,10 @@ claim(tw_worker_t *w)
         return -1;
     }
 
-    share_behind(w, more);
-
     for (i = 0; i < w->npools; i++) {
         p = w->pools[i];
-        k = tw_pool_free(p) + more[i];
+        k = tw_pool_free(p);
         if (k != 0) {
-            behind += more[i];
             k = min(k, total);
             want[n].handler = (tq_str_t) { p->conf->name, p->name_len };
             want[n].free = k;
@@ -333,7 +289,6 @@ claim(tw_worker_t *w)
     a->w = w;
     a->n = n;
     a->total = total;
-    a->behind = min(behind, total);
 
     a->token = tw_claim_token(w);
     a->no = w->claim.calls;
@@ -352,7 +307,6 @@ claim(tw_worker_t *w)
         a->want[i].pool->woken = 0;
     }
     w->claim.asked += total;
-    w->claim.asked_behind += a->behind;
     w->claim.in_flight++;
     if (w->claim.unanswered_ms == 0) {
         w->claim.unanswered_ms = tw_now(w);

@@ -109,46 +109,11 @@ close_open(tw_worker_t *w, tw_done_kind_t kind)
 }
 
 void
-tw_done_later(tw_worker_t *w, const tq_outcome_t *o)
-{
-    int  hurry = w->done.hurry;
-
-    if (w->done.open[TW_DONE_COMPLETE] == NULL) {
-        w->done.open_ms = tw_now(w);
-    }
-
-    tw_done_add(w, TW_DONE_COMPLETE, o);
-    w->done.hurry = hurry;
-}
-
-/* Outcomes of tiny jobs wait a moment for those that follow. */
-static int
-may_wait(tw_worker_t *w)
-{
-    const tw_batch_t  *b = w->done.open[TW_DONE_COMPLETE];
-
-    if (b->n >= TQ_CLAIM_MAX / 2
-        || w->phase != TW_RUNNING
-        || tw_now(w) - w->done.open_ms >= TQ_TINY_WAIT_MS)
-    {
-        return 0;
-    }
-
-    if (!uv_is_active((uv_handle_t *) &w->done.retry)) {
-        (void) uv_timer_start(&w->done.retry, on_retry, TQ_TINY_WAIT_MS, 0);
-    }
-
-    return 1;
-}
-
-void
 tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o)
 {
     rec_t       *r;
     size_t       before;
     tw_batch_t  *b = w->done.open[kind];
-
-    w->done.hurry = 1;
 
     if (b != NULL && (b->n == TQ_CLAIM_MAX || b->bytes.len > BATCH_BYTES)) {
         close_open(w, kind);
@@ -358,13 +323,8 @@ tw_done_turn(tw_worker_t *w)
     int          k;
     tw_batch_t  *b;
 
-    if (w->done.hurry
-        || (w->done.open[TW_DONE_COMPLETE] != NULL && !may_wait(w)))
-    {
-        for (k = TW_DONE_COMPLETE; k <= TW_DONE_RELEASE; k++) {
-            close_open(w, k);
-        }
-        w->done.hurry = 0;
+    for (k = TW_DONE_COMPLETE; k <= TW_DONE_RELEASE; k++) {
+        close_open(w, k);
     }
 
     if (w->done.first == NULL || !tw_rconn_ready(w->redis)

@@ -85,6 +85,17 @@ start_child(tw_inst_t *inst)
     return c;
 }
 
+/* It has this child from now on (NULL: none), which was started then. */
+static void
+have_child(tw_inst_t *inst, tw_child_t *c, int64_t forked_ms)
+{
+    inst->child = c;
+    inst->forked_ms = forked_ms;
+    inst->born_ms = tw_now(inst->pool->w);
+    inst->tasks = 0;
+    inst->ended[0] = '\0';
+}
+
 int
 tw_inst_start(tw_inst_t *inst)
 {
@@ -99,33 +110,23 @@ tw_inst_start(tw_inst_t *inst)
         return -1;
     }
 
-    inst->child = c;
-    inst->child = c;
-    inst->born_ms = tw_now(inst->pool->w);
-    inst->forked_ms = inst->born_ms;
-    tw_inst_forget_ids(inst);
+    have_child(inst, c, tw_now(inst->pool->w));
     tw_inst_set_state(inst, TW_INST_STARTING);
 
     return 0;
 }
 
-/* A planned replacement: the next child is running before this one is told to
- * end. */
-static void
-replace_if_due(tw_inst_t *inst)
+void
+tw_inst_replace_if_due(tw_inst_t *inst)
 {
     int64_t  max = inst->pool->conf->max_tasks;
 
     if (inst->next_ready) {
         tw_child_set_data(inst->child, NULL);
         tw_child_stop(inst->child, TW_STOP_EOF);
-        inst->child = inst->next;
+        have_child(inst, inst->next, inst->next_ms);
         inst->next = NULL;
         inst->next_ready = 0;
-        inst->forked_ms = inst->next_ms;
-        inst->born_ms = tw_now(inst->pool->w);
-        inst->tasks = 0;
-        tw_inst_forget_ids(inst);
 
     } else if (max != 0 && inst->tasks >= (uint64_t) max && inst->next == NULL
                && tw_pool_may_start(inst->pool) && !inst->pool->stopping)
@@ -209,13 +210,7 @@ tw_inst_run(tw_inst_t *inst, tw_slot_t *slot)
         return tw_inst_http_run(inst, slot);
     }
 
-    inst->last = slot;
-    tw_child_queue(inst->child, slot->line.p, slot->line.len);
-    if (inst->pool->conf->prefetch == 0) {
-        tw_child_flush(inst->child);
-    } else {
-        tw_inst_write_soon(inst);
-    }
+    tw_child_send(inst->child, slot->line.p, slot->line.len);
     if (inst->tasks == 0) {
         (void) uv_timer_start(&inst->timer, on_boot, BOOT_LOOK_MS,
             BOOT_LOOK_MS);
@@ -230,7 +225,6 @@ tw_inst_kill(tw_inst_t *inst, int hard)
 {
     if (inst->state != TW_INST_ENDING) {
         tw_inst_set_state(inst, TW_INST_ENDING);
-        tw_inst_end_behind(inst);
     }
 
     (void) uv_timer_stop(&inst->timer);
@@ -273,13 +267,9 @@ tw_inst_answered(tw_inst_t *inst, const tw_answer_t *a)
     tw_slot_t  *s = inst->slot;
 
     inst->tasks++;
-    if (inst->behind != 0) {
-        tw_inst_next(inst);
-    } else {
-        inst->slot = NULL;
-        (void) uv_timer_stop(&inst->timer);
-        tw_inst_set_state(inst, TW_INST_IDLE);
-    }
+    inst->slot = NULL;
+    (void) uv_timer_stop(&inst->timer);
+    tw_inst_set_state(inst, TW_INST_IDLE);
     tw_slot_answer(inst->pool->w, s, a);
     tw_pool_started_well(inst->pool, inst->born_ms);
 }
@@ -298,7 +288,7 @@ on_started(tw_child_t *c, void *data)
     if (c == inst->next) {
         inst->next_ready = 1;
         if (inst->state == TW_INST_IDLE) {
-            replace_if_due(inst);
+            tw_inst_replace_if_due(inst);
         }
 
     } else if (inst->state == TW_INST_STARTING) {
@@ -306,86 +296,24 @@ on_started(tw_child_t *c, void *data)
     }
 }
 
-/* An answer of a child that is BUSY. */
-static void
-take_answer(tw_inst_t *inst, const tw_answer_t *a)
-{
-    int  rc;
-
-    if (inst->pool->conf->prefetch != 0 && tw_inst_check_id(inst, a) != 0) {
-        return;
-    }
-
-    rc = tw_child_answered(inst->child);
-    tw_inst_answered(inst, a);
-
-    if (rc != 0) {
-        /* it would take the next task for the rest of this one */
-        TW_LOG(TW_ERROR, "an answer before the task was read, instance is "
-            "replaced", tw_fs("handler", inst->pool->conf->name));
-        if (inst->slot != NULL) {
-            tw_slot_end(inst->slot, TW_END_RELEASE, NULL);
-        }
-        tw_inst_kill(inst, 0);
-    } else if (inst->state == TW_INST_IDLE) {
-        replace_if_due(inst);
-    }
-}
-
 static void
 on_line(tw_child_t *c, void *data, tq_str_t line)
 {
-    tw_inst_t    *inst = data;
-    tw_answer_t   a;
+    tw_inst_t  *inst = data;
 
-    if (inst == NULL || inst->state == TW_INST_ENDING || line.len == 0) {
-        return;
+    if (inst != NULL && inst->state != TW_INST_ENDING && line.len != 0) {
+        tw_inst_line(inst, c, line);
     }
-
-    tw_proto_answer(line, &a);
-
-    if (a.kind == TW_ANSWER_NONE) {
-        if (line.len != strspn(line.p, " \t\r")) {
-            tw_inst_skip(inst, line, line.len, a.why);
-        }
-
-    } else if (c != inst->child) {
-        tw_inst_log_no_task(inst);
-        tw_child_stop(c, TW_STOP_TERM);
-
-    } else if (tw_inst_has_no_task(inst, &a)) {
-        tw_inst_no_task(inst);
-
-    } else {
-        TQ_FAIL("answer-read");
-        tw_child_poll_stderr(c);
-        take_answer(inst, &a);
-    }
-
-    tq_buf_free(&a.error);
 }
 
 static void
 on_long_line(tw_child_t *c, void *data, char first, size_t len)
 {
-    char        why[128];
     tw_inst_t  *inst = data;
 
-    if (inst == NULL || inst->state == TW_INST_ENDING) {
-        return;
+    if (inst != NULL && inst->state != TW_INST_ENDING) {
+        tw_inst_long_line(inst, c, first, len);
     }
-
-    if (first == '{' && c == inst->child && inst->state == TW_INST_BUSY) {
-        (void) snprintf(why, sizeof(why),
-            "the answer line has %zu bytes, the limit is %d", len,
-            TQ_ANSWER_LINE_BYTES);
-        tw_slot_end(inst->slot, TW_END_FAIL_FOR_GOOD, why);
-        tw_inst_kill(inst, 0);
-        return;
-    }
-
-    tw_inst_skip(inst, (tq_str_t) { &first, 1 }, len,
-        "longer than the limit");
 }
 
 static void
@@ -499,14 +427,10 @@ replacement_died(tw_inst_t *inst, const char *why)
 static void
 take_over(tw_inst_t *inst)
 {
-    inst->child = inst->next;
+    have_child(inst, inst->next, inst->next_ms);
 
     if (inst->next != NULL) {
         inst->next = NULL;
-        inst->forked_ms = inst->next_ms;
-        inst->born_ms = tw_now(inst->pool->w);
-        inst->tasks = 0;
-        tw_inst_forget_ids(inst);
         tw_inst_set_state(inst, TW_INST_STARTING);
         if (inst->next_ready) {
             inst->next_ready = 0;
@@ -520,7 +444,7 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
 {
     tq_buf_t          text = {0};
     tw_inst_t        *inst = data;
-    tw_slot_t        *s, *behind;
+    tw_slot_t        *s;
     tw_pool_t        *p;
     const char       *why;
     tw_inst_state_t   was;
@@ -549,18 +473,13 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
         "child ended", tw_fs("handler", p->conf->name),
         tw_fi("pid", tw_child_pid(c)), tw_fs("how", why));
 
-    behind = s != NULL ? s->next : NULL;
     inst->slot = NULL;
-    inst->behind = 0;
-    inst->behind_bytes = 0;
     (void) uv_timer_stop(&inst->timer);
     tw_inst_set_state(inst, TW_INST_DOWN);
     take_over(inst);
 
     if (s != NULL) {
-        s->next = NULL;
         tw_slot_died(p->w, s, e->untouched, why);
-        tw_inst_unrun(inst, behind);
     }
 
     /* it never did anything: not a crash of a job but of the handler */

@@ -220,59 +220,6 @@ tw_pool_free(const tw_pool_t *p)
     return p->idle > taken ? p->idle - taken : 0;
 }
 
-unsigned
-tw_pool_jobless(const tw_pool_t *p)
-{
-    unsigned  i, n = 0;
-
-    for (i = 0; i < p->n; i++) {
-        n += p->inst[i].slot == NULL;
-    }
-
-    return n;
-}
-
-void
-tw_pool_saw_line(tw_pool_t *p, size_t bytes)
-{
-    p->line_bytes = p->line_bytes == 0 ? bytes
-                    : (31 * p->line_bytes + bytes) / 32;
-}
-
-unsigned
-tw_pool_free_behind(const tw_pool_t *p)
-{
-    size_t            places = 0, room = 0, bytes, k;
-    unsigned          i, max = p->conf->prefetch, taken;
-    const tw_inst_t  *inst;
-
-    /* what waits has lines too long for the places there are */
-    if (max == 0 || p->stopping || p->waiting != 0) {
-        return 0;
-    }
-
-    bytes = p->line_bytes != 0 ? p->line_bytes : 1;
-    max = TQ_BEHIND_BYTES / bytes < max ? (unsigned) (TQ_BEHIND_BYTES / bytes)
-          : max;
-
-    for (i = 0; i < p->n; i++) {
-        inst = &p->inst[i];
-        if (inst->ids && (inst->state == TW_INST_IDLE
-                          || inst->state == TW_INST_BUSY))
-        {
-            k = (TQ_BEHIND_BYTES - inst->behind_bytes) / bytes;
-            room += k < tw_inst_room(inst) ? k : tw_inst_room(inst);
-            places += max;
-        }
-    }
-
-    /* what was asked for goes to idle instances first */
-    taken = p->asked > p->idle ? p->asked - p->idle : 0;
-    room = room > taken ? room - taken : 0;
-
-    return 2 * room >= places || p->idle > p->asked ? (unsigned) room : 0;
-}
-
 tw_pool_t *
 tw_pool_find(tw_worker_t *w, const char *name, size_t len)
 {
@@ -332,25 +279,6 @@ tw_pool_pick(tw_pool_t *p)
     return NULL;
 }
 
-tw_inst_t *
-tw_pool_pick_behind(tw_pool_t *p, size_t bytes)
-{
-    unsigned    i;
-    tw_inst_t  *inst, *best = NULL;
-
-    for (i = 0; i < p->n; i++) {
-        inst = &p->inst[(p->last + 1 + i) % p->n];
-        if (inst->state == TW_INST_BUSY && tw_inst_room(inst) != 0
-            && inst->behind_bytes + bytes <= TQ_BEHIND_BYTES
-            && (best == NULL || inst->behind < best->behind))
-        {
-            best = inst;
-        }
-    }
-
-    return best;
-}
-
 void
 tw_pools_turn(tw_worker_t *w)
 {
@@ -361,10 +289,6 @@ tw_pools_turn(tw_worker_t *w)
             tw_slots_place(w, w->pools[i]);
         }
         tw_restart_turn(w->pools[i]);
-    }
-
-    if (w->unwritten != NULL) {
-        tw_insts_write(w);
     }
 }
 

@@ -41,18 +41,11 @@ struct tw_inst_s {
     int64_t          forked_ms;       /* … it may have been the next one then */
     int64_t          next_ms;         /* the same of next */
     uint64_t         tasks;           /* answered by child */
-    int              ids;             /* its answers carry the task's id: lines
-                                         may be written ahead */
     char             ended[TQ_UUID_LEN + 1];  /* the last task that a line
                                          without its id has ended: another
                                          with it may still come */
     tw_slot_t       *slot;            /* BUSY, maybe ENDING: what it works
-                                         on, the head of those it holds */
-    tw_slot_t       *last;            /* of them */
-    unsigned         behind;          /* how many there are behind the head */
-    size_t           behind_bytes;    /* their lines */
-    int              unwritten;       /* in the worker's list of these */
-    tw_inst_t       *next_unwritten;
+                                         on */
     uv_timer_t       timer;           /* the task's timeout */
 
     unsigned         skipped;         /* stdout lines during this task */
@@ -71,11 +64,10 @@ struct tw_pool_s {
     unsigned                 idle;    /* of them IDLE */
     unsigned                 waiting; /* slots WAITING for one: */
     tw_slot_t               *wait_first, *wait_last;
-    size_t                   wait_bytes;      /* their lines */
-    size_t                   line_bytes;      /* a task's line, on average */
     uint64_t                 refused; /* claims up to this one brought more
-                                         bytes than may wait: the rest of them
-                                         goes back, or it would overtake */
+                                         jobs than there are places: the rest
+                                         of them goes back, or it would
+                                         overtake */
     unsigned                 asked;   /* slots of claims in flight */
     unsigned                 last;    /* round-robin */
     unsigned                 fails;   /* starts that failed in a row */
@@ -86,7 +78,6 @@ struct tw_pool_s {
     char                   **envp;
     uv_timer_t               timer;   /* the next start */
     int                      stopping;
-    int                      said_no_ids;     /* in the log */
 
     /* reload.c: a changed handler's next pool starts beside it, and takes
      * over when it can run its first job */
@@ -107,28 +98,13 @@ tw_pool_t *tw_pool_new(tw_worker_t *w, tw_handler_conf_t *conf);
 /* How many more jobs it could run, not counting those already asked for. */
 unsigned tw_pool_free(const tw_pool_t *p);
 
-/* Instances that have no job: each could need a slot. */
-unsigned tw_pool_jobless(const tw_pool_t *p);
-
-/* How many more beyond that, to be written behind the jobs of instances. 0
- * while less than half of those places are free: claims are for many. */
-unsigned tw_pool_free_behind(const tw_pool_t *p);
-
-/* Learns how long the lines of this handler's tasks are. */
-void tw_pool_saw_line(tw_pool_t *p, size_t bytes);
-
 /* A handler's pool by name; NULL: not served. */
 tw_pool_t *tw_pool_find(tw_worker_t *w, const char *name, size_t len);
 
 /* The idle instance that is next, or NULL. */
 tw_inst_t *tw_pool_pick(tw_pool_t *p);
 
-/* The busy instance with the fewest jobs that may get a line of so many bytes
- * behind them, or NULL. */
-tw_inst_t *tw_pool_pick_behind(tw_pool_t *p, size_t bytes);
-
-/* Gives waiting jobs the places that became free, and writes what was given
- * to instances in this turn. */
+/* Gives waiting jobs the places that became free. */
 void tw_pools_turn(tw_worker_t *w);
 
 /* Stops all children; no new ones are started. */
@@ -176,11 +152,10 @@ int tw_inst_start(tw_inst_t *inst);
 /* Runs the slot's task. -1: this instance turned out to be no longer IDLE. */
 int tw_inst_run(tw_inst_t *inst, tw_slot_t *slot);
 
-/* The time of its head begins now. */
+/* The time of its task begins now. */
 void tw_inst_start_timer(tw_inst_t *inst);
 
-/* Ends the child of a task whose outcome is decided (slot.h). Jobs behind it
- * are given back when the child is dead. */
+/* Ends the child of a task whose outcome is decided (slot.h). */
 void tw_inst_kill(tw_inst_t *inst, int hard);
 
 void tw_inst_stop(tw_inst_t *inst, tw_stop_t how);
@@ -199,45 +174,15 @@ int tw_restart_due(const tw_inst_t *inst);
 /* One step, at the end of each turn. */
 void tw_restart_turn(tw_pool_t *p);
 
-/* ---- inst_behind.c: jobs behind the one that it works on ---- */
+/* ---- instance_answer.c: what its child writes to stdout ---- */
 
-/* How many more it may get: never more than its child has tasks left, and none
- * until an answer of its has carried the task's id. */
-unsigned tw_inst_room(const tw_inst_t *inst);
+/* A line, and one that is too long (of which first is the first byte). */
+void tw_inst_line(tw_inst_t *inst, tw_child_t *c, tq_str_t line);
+void tw_inst_long_line(tw_inst_t *inst, tw_child_t *c, char first, size_t len);
 
-/* Whether an answer comes while no task is in flight, or one of which no byte
- * was read: it is nobody's. (One with an id is looked at below.) */
-int tw_inst_has_no_task(const tw_inst_t *inst, const tw_answer_t *a);
-
-/* Then the child is ended: a stream that is off by one stays so. A task in
- * flight is given back; when the child has answered none yet, it is a start that
- * failed. */
-void tw_inst_no_task(tw_inst_t *inst);
-void tw_inst_log_no_task(const tw_inst_t *inst);
-
-/* An answer while it is BUSY: whether it is the head's. 0, or -1: not, and what
- * follows was done (skipped, or the head has failed and the child is killed).
- * No stream can shift: with lines behind the head nothing else is taken. */
-int tw_inst_check_id(tw_inst_t *inst, const tw_answer_t *a);
-
-/* A new child: nothing is known of its answers. */
-void tw_inst_forget_ids(tw_inst_t *inst);
-
-/* Puts a job behind the others; its line is written at the end of the turn. */
-void tw_inst_add(tw_inst_t *inst, tw_slot_t *slot);
-
-/* The head was answered: the next one is. */
-void tw_inst_next(tw_inst_t *inst);
-
-/* Its child is being killed. */
-void tw_inst_end_behind(tw_inst_t *inst);
-
-/* Its child is dead; s: the first of those that were behind the head. */
-void tw_inst_unrun(tw_inst_t *inst, tw_slot_t *s);
-
-/* Wants its tasks written at the end of the turn. */
-void tw_inst_write_soon(tw_inst_t *inst);
-void tw_insts_write(tw_worker_t *w);
+/* Between two tasks: the next child takes over when it runs; when this one has
+ * had as many as it may, the next one is started. */
+void tw_inst_replace_if_due(tw_inst_t *inst);
 
 /* ---- inst_log.c ---- */
 

@@ -124,19 +124,6 @@ load(uv_work_t *work)
 }
 
 static void
-say_errors(const load_t *l)
-{
-    size_t       n;
-    const char  *p = l->errors.p, *end = p + l->errors.len;
-
-    for (; p < end; p += n + 1) {
-        n = strcspn(p, "\n");
-        TW_LOG(TW_ERROR, "configuration not reloaded",
-            tw_fz("error", ((tq_str_t) { p, n })));
-    }
-}
-
-static void
 on_loaded(uv_work_t *work, int status)
 {
     unsigned      i;
@@ -146,12 +133,12 @@ on_loaded(uv_work_t *work, int status)
     w->reloading = 0;
 
     if (status != 0 || l->rc != 0) {
-        if (tq_buf_cstr(&l->errors) != NULL) {
-            say_errors(l);
-        }
+        tw_log_lines(TW_ERROR, "configuration not reloaded", "error",
+            &l->errors);
 
     } else if (w->phase < TW_DRAINING) {
-        tw_conf_warn_prefetch(&l->conf, w->o->concurrency);
+        tw_conf_say_old(&l->conf, l->path, &l->errors);
+        tw_log_lines(TW_WARN, "configuration", "warning", &l->errors);
         tw_fence_warn(&l->conf);
         apply_removals(w, &l->conf);
         for (i = 0; i < l->conf.n; i++) {

@@ -29,7 +29,6 @@ enter_queue(tw_slot_t *s)
     }
 
     p->waiting++;
-    p->wait_bytes += s->line.len;
 }
 
 static void
@@ -49,7 +48,6 @@ leave_queue(tw_slot_t *s)
 
     s->next = NULL;
     p->waiting--;
-    p->wait_bytes -= s->line.len;
 }
 
 static void
@@ -57,10 +55,7 @@ set_state(tw_slot_t *s, tw_slot_state_t to)
 {
     static const unsigned  allowed[] = {
         [TW_SLOT_FREE] = 1 << TW_SLOT_WAITING,
-        [TW_SLOT_WAITING] = 1 << TW_SLOT_RUNNING | 1 << TW_SLOT_FREE
-                            | 1 << TW_SLOT_BEHIND,
-        [TW_SLOT_BEHIND] = 1 << TW_SLOT_RUNNING | 1 << TW_SLOT_FREE
-                           | 1 << TW_SLOT_ENDING,
+        [TW_SLOT_WAITING] = 1 << TW_SLOT_RUNNING | 1 << TW_SLOT_FREE,
         [TW_SLOT_RUNNING] = 1 << TW_SLOT_WAITING | 1 << TW_SLOT_FREE
                             | 1 << TW_SLOT_ENDING,
         [TW_SLOT_ENDING] = 1 << TW_SLOT_FREE,
@@ -161,15 +156,7 @@ finish(tw_worker_t *w, tw_slot_t *s, tw_done_kind_t kind, tq_outcome_t *o)
         o->log = tail;
     }
 
-    /* its handler has more of these tiny jobs: their outcomes go together */
-    if (kind == TW_DONE_COMPLETE && s->pool->conf->prefetch != 0
-        && s->inst->behind != 0 && tw_children_are_fast(&w->loop))
-    {
-        tw_done_later(w, o);
-    } else {
-        tw_done_add(w, kind, o);
-    }
-
+    tw_done_add(w, kind, o);
     tq_buf_free(&log);
     free_slot(w, s);
 }
@@ -214,19 +201,6 @@ run(tw_worker_t *w, tw_slot_t *s, tw_inst_t *inst)
         s->started_ms = tw_now(w);
         set_state(s, TW_SLOT_RUNNING);
     }
-}
-
-/* More jobs wait than the places behind others have bytes for (the next claim
- * asks for less), or than there are places: they were claimed for a pool that
- * this one has replaced. */
-static int
-too_many(const tw_pool_t *p)
-{
-    unsigned  prefetch = p->conf->prefetch;
-
-    return p->waiting > 1
-           && ((prefetch != 0 && p->wait_bytes > TQ_BEHIND_BYTES)
-               || p->waiting > p->n * (1 + prefetch));
 }
 
 /* The task, as the handler gets it. */
@@ -296,7 +270,6 @@ tw_slot_payload(tw_worker_t *w, tw_slot_t *s, tq_str_t payload)
 
     s->payload_bytes = 0;
     make_line(s, payload);
-    pool->wait_bytes += s->line.len;
 
     if (s->line.failed) {
         TW_LOG(TW_ERROR, "out of memory for a task", tw_fi("job", s->id));
@@ -304,13 +277,10 @@ tw_slot_payload(tw_worker_t *w, tw_slot_t *s, tq_str_t payload)
         return;
     }
 
-    if (pool->conf->prefetch != 0) {
-        tw_pool_saw_line(pool, s->line.len);
-    }
-
     tw_slots_place(w, pool);
 
-    if (s->state != TW_SLOT_WAITING || !too_many(pool)) {
+    /* more than it has places: claimed for a pool that this one has replaced */
+    if (s->state != TW_SLOT_WAITING || pool->waiting <= pool->n) {
         return;
     }
 
@@ -344,20 +314,10 @@ tw_slots_place(tw_worker_t *w, tw_pool_t *pool)
     /* in their order: one whose payload is being read holds up the others */
     while ((s = pool->wait_first) != NULL && s->payload_bytes == 0) {
         inst = tw_pool_pick(pool);
-
-        if (inst != NULL) {
-            run(w, s, inst);
-
-        } else if (pool->conf->prefetch != 0
-                   && (inst = tw_pool_pick_behind(pool, s->line.len)) != NULL)
-        {
-            set_state(s, TW_SLOT_BEHIND);
-            s->inst = inst;
-            tw_inst_add(inst, s);
-
-        } else {
+        if (inst == NULL) {
             return;
         }
+        run(w, s, inst);
     }
 }
 
@@ -367,13 +327,6 @@ tw_slots_release_waiting(tw_worker_t *w, tw_pool_t *pool)
     while (pool->wait_first != NULL) {
         give_back(w, pool->wait_first, TW_INFO);
     }
-}
-
-void
-tw_slot_begin(tw_worker_t *w, tw_slot_t *s)
-{
-    set_state(s, TW_SLOT_RUNNING);
-    s->started_ms = tw_now(w);
 }
 
 void
@@ -472,19 +425,6 @@ tw_slot_died(tw_worker_t *w, tw_slot_t *s, int untouched, const char *why)
     }
 }
 
-int
-tw_slot_unrun(tw_worker_t *w, tw_slot_t *s)
-{
-    if (s->state == TW_SLOT_BEHIND || s->end == TW_END_RELEASE) {
-        give_back(w, s, TW_DEBUG);
-        return 1;
-    }
-
-    drop(w, s);
-
-    return 0;
-}
-
 void
 tw_slot_stderr(tw_slot_t *s, const char *p, size_t len)
 {
@@ -507,14 +447,6 @@ tw_slot_abort(tw_worker_t *w, tw_slot_t *s, tw_end_t end, int hard)
         }
         break;
 
-    case TW_SLOT_BEHIND:
-        tw_slot_end(s, end, NULL);
-        if (s->inst->slot->state == TW_SLOT_RUNNING) {
-            tw_slot_end(s->inst->slot, TW_END_RELEASE, NULL);
-        }
-        tw_inst_kill(s->inst, hard || end == TW_END_DROP);
-        break;
-
     case TW_SLOT_RUNNING:
         tw_slot_end(s, end, NULL);
         tw_inst_kill(s->inst, hard);
@@ -525,7 +457,7 @@ tw_slot_abort(tw_worker_t *w, tw_slot_t *s, tw_end_t end, int hard)
         if (end == TW_END_DROP) {
             s->end = end;
         }
-        if (hard || (end == TW_END_DROP && s != s->inst->slot)) {
+        if (hard) {
             tw_inst_kill(s->inst, 1);
         }
         break;

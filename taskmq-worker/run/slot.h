@@ -2,10 +2,9 @@
  * slot.h: one claimed job in this worker, from its claim to its outcome.
  *
  *   FREE ──► WAITING ──► RUNNING ──► FREE      answered, or its child died
- *              │  ▲         │ │  ▲
- *              │  └─────────┘ │  └── BEHIND ◄── WAITING      (prefetch)
- *              └──► FREE      │         │
- *                             └─────────┴────► ENDING ──► FREE
+ *              │  ▲         │ │
+ *              │  └─────────┘ └────► ENDING ──► FREE
+ *              └──► FREE
  *
  * A slot is free again when its outcome was handed to done.c; that the child
  * of an ENDING job is dead before its outcome leaves is what keeps a job from
@@ -23,9 +22,6 @@ typedef enum {
     TW_SLOT_FREE,             /* no job */
     TW_SLOT_WAITING,          /* claimed; its handler has no place right now,
                                  or its payload is still being read */
-    TW_SLOT_BEHIND,           /* its handler has its line, behind the one it
-                                 works on: it becomes RUNNING, or is given
-                                 back and nothing counted */
     TW_SLOT_RUNNING,          /* the handler has it */
     TW_SLOT_ENDING            /* outcome decided, its child is being killed */
 } tw_slot_state_t;
@@ -56,15 +52,14 @@ struct tw_slot_s {
     int64_t          timeout_ms;
     int64_t          started_ms;      /* RUNNING since; loop clock */
     tw_pool_t       *pool;
-    tw_inst_t       *inst;            /* BEHIND, RUNNING, ENDING */
+    tw_inst_t       *inst;            /* RUNNING, ENDING */
     tw_end_t         end;
     tq_buf_t         line;            /* the task, as sent; kept to send again;
                                          for a url the payload alone */
     tq_buf_t         log;             /* tail of stderr */
     tq_buf_t         error;           /* ENDING */
-    tw_slot_t       *next;            /* of the free ones; of those WAITING
-                                         for the same pool; or the one behind
-                                         it at the same instance */
+    tw_slot_t       *next;            /* of the free ones, or of those WAITING
+                                         for the same pool */
 };
 
 int tw_slots_init(tw_worker_t *w);
@@ -84,8 +79,7 @@ void tw_slot_no_payload(tw_worker_t *w, tw_slot_t *s, const char *why);
 /* WAITING: it will not run here. */
 void tw_slot_give_back(tw_worker_t *w, tw_slot_t *s);
 
-/* Gives the waiting jobs of a pool, the oldest first, the places there are:
- * idle ones, then those behind the jobs of others. */
+/* Gives the waiting jobs of a pool, the oldest first, the places there are. */
 void tw_slots_place(tw_worker_t *w, tw_pool_t *pool);
 
 /* Gives all waiting jobs of a pool back. */
@@ -103,21 +97,12 @@ void tw_slot_end(tw_slot_t *s, tw_end_t end, const char *text);
 void tw_slot_died(tw_worker_t *w, tw_slot_t *s, int untouched,
     const char *why);
 
-/* BEHIND: the one before it was answered. */
-void tw_slot_begin(tw_worker_t *w, tw_slot_t *s);
-
-/* It was behind a job whose child is dead: given back, nothing counted, unless
- * its lease was lost. 1: given back. */
-int tw_slot_unrun(tw_worker_t *w, tw_slot_t *s);
-
 void tw_slot_stderr(tw_slot_t *s, const char *p, size_t len);
 
 /* ---- called by lease and stop ---- */
 
 /* The lease is lost, or the job is given back: waiting jobs at once, running
- * ones after their child is dead. hard: KILL, not TERM. A line that is BEHIND
- * cannot be taken back: a lost lease there kills the child at once, and the
- * job it works on is given back. */
+ * ones after their child is dead. hard: KILL, not TERM. */
 void tw_slot_abort(tw_worker_t *w, tw_slot_t *s, tw_end_t end, int hard);
 
 #endif /* TW_SLOT_H */

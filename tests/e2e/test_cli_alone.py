@@ -265,7 +265,7 @@ class CheckHandler(unittest.TestCase):
             got = self.check("--bad", '{"fail":"no"}', "--", "python3",
                              HANDLER, rec.name)
         self.assertEqual({v for v, _ in got.values()}, {"ok"}, got)
-        self.assertEqual(len(got), 11)
+        self.assertEqual(len(got), 10)
 
     def test_each_rule_can_fail(self):
         cases = {
@@ -273,8 +273,6 @@ class CheckHandler(unittest.TestCase):
             "answer": self.script(self.LOOP + "say([])"),
             "again": self.script("sys.stdin.readline()\nsay(OK)\n"
                                  "sys.stdin.read()"),
-            "ahead": self.script(
-                "import os\nwhile (t := os.read(0, 9999)): say(OK)"),
             "error": ("--bad", '{"x":1}') + self.script(self.LOOP
                                                         + "say(OK)"),
             "retryable": self.script(
@@ -290,11 +288,9 @@ class CheckHandler(unittest.TestCase):
         for rule, argv in cases.items():
             with self.subTest(rule):
                 # those that wait for what does not come need not wait long
-                wait = 1 if rule in ("answer", "again", "ahead",
-                                     "end-idle") else 10
+                wait = 1 if rule in ("answer", "again", "end-idle") else 10
                 verdict, why = self.check(*argv, timeout=wait)[rule]
-                self.assertEqual(verdict,
-                                 "note" if rule in ("ahead", "noise")
+                self.assertEqual(verdict, "note" if rule == "noise"
                                  else "fail")
                 self.assertTrue(why)
 
@@ -307,22 +303,14 @@ class CheckHandler(unittest.TestCase):
             'came: {"status": "success", "result": NaN}')))
 
     def test_ids_of_tasks(self):
-        """What a prefetch needs."""
-        with_id = "say(dict(OK, task_id=t['task_id']))"
-        self.assertEqual(self.check(*self.script(self.LOOP + with_id))[
-            "ahead"], ("ok", None))
-        verdict, why = self.check(*self.script(self.LOOP + "say(OK)"))["ahead"]
-        self.assertEqual(verdict, "note")
-        self.assertIn('no "task_id"', why)
+        """An answer may have its task's, and no other."""
+        self.assertEqual(self.check(*self.script(
+            self.LOOP + "say(dict(OK, task_id=t['task_id']))"))["again"],
+            ("ok", None))
         verdict, why = self.check(*self.script(
-            self.LOOP + "say(dict(OK, task_id='x'))"))["ahead"]
-        self.assertEqual(verdict, "note")
-        self.assertIn("must not have a prefetch", why)
-        verdict, why = self.check("--bad", '{"x":1}', *self.script(
-            self.LOOP + "say({'status': 'error', 'error': 'x'} if 'x' in "
-            "t['task_data'] else dict(OK, task_id=t['task_id']))"))["error"]
-        self.assertEqual(verdict, "note")
-        self.assertIn("its errors have none", why)
+            self.LOOP + "say(dict(OK, task_id='x'))"))["answer"]
+        self.assertEqual(verdict, "fail")
+        self.assertIn('"task_id" is not that of its task', why)
 
     def test_lines_cut_elsewhere(self):
         """The text is sent raw; a worker sends it as escapes, so a note."""

@@ -105,9 +105,7 @@ class Transcripts(unittest.TestCase):
 
     def test_check_handler(self):
         """What the worker takes is no fault to `taskmq check-handler`; an
-        exception that is an error without a text (Java) is a note. (The
-        player insists on one task at a time: nothing of it is for a
-        prefetch.)"""
+        exception that is an error without a text (Java) is a note."""
         def check(sdk, bad):
             out = subprocess.run(
                 [os.path.join(BUILD, "taskmq"), "--json", "check-handler",
@@ -117,7 +115,7 @@ class Transcripts(unittest.TestCase):
             self.assertEqual(out.returncode, 0, (sdk, out))
             self.assertEqual(
                 {r["rule"] for r in json.loads(out.stdout)["rules"]
-                 if r["verdict"] != "ok" and r["rule"] != "ahead"},
+                 if r["verdict"] != "ok"},
                 {"error"} if (sdk, bad) == ("java", "throw") else set(),
                 (sdk, out.stdout))
 
@@ -128,16 +126,8 @@ class Transcripts(unittest.TestCase):
                 done.result()
 
     def test_under_the_worker(self):
-        self.under()
-
-    def test_with_a_prefetch(self):
-        """Their answers carry no task_id: none gets a second task while one
-        is in flight."""
-        self.under(prefetch=10)
-
-    def under(self, **keys):
-        handlers = {sdk: dict(keys, command=[sys.executable, PLAYER, path],
-                              instances=2) for sdk, path in SDKS.items()}
+        handlers = {sdk: {"command": [sys.executable, PLAYER, path],
+                          "instances": 2} for sdk, path in SDKS.items()}
         with Stack(api="taskdaemon", location="taskmq_auth off;",
                    handlers=handlers) as s:
             s.cli("config", "set", "retry_wait_ms", "20")
@@ -149,7 +139,7 @@ class Transcripts(unittest.TestCase):
                                    token=None)
                         self.assertEqual(r.status, 200, r)
                         tasks[sdk, case, n] = r.json()["task_id"]
-            s.worker("--concurrency", 14 + 7 * keys.get("prefetch", 0))
+            s.worker("--concurrency", 14)
 
             def read(task):
                 return s.get("/api/tasks/" + task, token=None).json()

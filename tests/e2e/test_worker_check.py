@@ -141,6 +141,14 @@ class Check(unittest.TestCase):
         out = self.check("#" * 1_100_000)
         self.assertIn("cannot be read: File too large", out.stderr)
 
+    def test_an_old_key(self):
+        """It does not stop an upgrade, and is told of."""
+        out = self.check('[handlers.x]\ncommand = ["true"]\nprefetch = 100\n')
+        self.assertEqual((out.returncode, out.stderr), (0, ""))
+        self.assertEqual(out.stdout.splitlines()[1:], [
+            self.toml + ":3: handlers.x.prefetch has no effect any more: "
+            "remove it, and raise instances if its jobs are tiny"])
+
     def test_all_are_named(self):
         out = self.check('[handlers.a]\ncommand = ["/no/a"]\n'
                          '[handlers.b]\nbuiltin = "noop"\n'

@@ -359,6 +359,22 @@ class Starting(unittest.TestCase):
             self.assertEqual((done["result"], done["retries"]), (1, 0))
             self.assertIn("handler works again", w.tail())
 
+    def test_dies_at_once_when_it_had_worked_before(self):
+        """What its predecessor did is not its own: it cannot start."""
+        with CliStack(handlers={}, aof=False) as s:
+            program = s.path("program", b"#!/bin/sh\nexec %s\n"
+                             % " ".join(ODD).encode())
+            os.chmod(program, 0o755)
+            s.write_handlers({"h": {"command": [program], "instances": 1}})
+            w = s.worker()
+            pid = s.wait_done(s.add("h", {"do": "look"}))["result"]["pid"]
+            s.path("program.new", b"#!/bin/sh\nexit 9\n")
+            os.chmod(s.path("program.new"), 0o755)
+            os.rename(s.path("program.new"), program)
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: "retry_in_ms=800" in w.tail(50000), 10)
+            self.assertLess(w.tail(50000).count("child ended"), 10)
+
     def test_one_task_per_process(self):
         """A program that answers once and ends loses no job and no try."""
         once = ["sh", "-c", 'read line; echo "{\\"status\\":\\"success\\"}"']

@@ -53,51 +53,50 @@ class Restart(unittest.TestCase):
 
     def test_changed_code(self):
         """With jobs all the while: none is lost, late or run twice."""
-        for prefetch in (0, 8):
-            s, w = self.start(prefetch=prefetch)
-            _, other = self.look(s, "other")
-            version, before = self.look(s)
-            self.assertEqual(version, {"one"})
-            long = s.add("h", {"sleep": 2})
-            s.wait_status(long, "RUNNING")
-            self.change(CODE % "two")
+        s, w = self.start()
+        _, other = self.look(s, "other")
+        version, before = self.look(s)
+        self.assertEqual(version, {"one"})
+        long = s.add("h", {"sleep": 2})
+        s.wait_status(long, "RUNNING")
+        self.change(CODE % "two")
 
-            # HUP looks at handlers.toml, which did not change
-            w.signal(1)
-            wait_for(lambda: "configuration reloaded" in w.tail(1 << 20), 10)
-            self.assertEqual(self.look(s)[0], {"one"})
+        # HUP looks at handlers.toml, which did not change
+        w.signal(1)
+        wait_for(lambda: "configuration reloaded" in w.tail(1 << 20), 10)
+        self.assertEqual(self.look(s)[0], {"one"})
 
-            ids, end = [], threading.Event()
+        ids, end = [], threading.Event()
 
-            def load():
-                while not end.wait(0.01):
-                    ids.append(s.add("h", {"sleep": 0.005}))
+        def load():
+            while not end.wait(0.01):
+                ids.append(s.add("h", {"sleep": 0.005}))
 
-            t = threading.Thread(target=load)
-            t.start()
-            try:
-                self.assertIn("workers: 1)", self.restart(s))
-                self.replaced(w)
-            finally:
-                end.set()
-                t.join()
-            self.assertEqual(s.wait_done(long)["result"][0], "one")
-            for i in ids:
-                self.assertEqual(s.wait_done(i)["retries"], 0)
-            version, after = self.look(s)
-            self.assertEqual((version, before & after), ({"two"}, set()))
-            _, now = self.look(s, "other")
-            self.assertLessEqual(now, other | now)
-            self.assertTrue(now & other)
-            self.assertNotIn("cannot start", w.tail(1 << 20))
-            self.assertEqual(w.tail(1 << 20).count("are replaced"), 1)
+        t = threading.Thread(target=load)
+        t.start()
+        try:
+            self.assertIn("workers: 1)", self.restart(s))
+            self.replaced(w)
+        finally:
+            end.set()
+            t.join()
+        self.assertEqual(s.wait_done(long)["result"][0], "one")
+        for i in ids:
+            self.assertEqual(s.wait_done(i)["retries"], 0)
+        version, after = self.look(s)
+        self.assertEqual((version, before & after), ({"two"}, set()))
+        _, now = self.look(s, "other")
+        self.assertLessEqual(now, other | now)
+        self.assertTrue(now & other)
+        self.assertNotIn("cannot start", w.tail(1 << 20))
+        self.assertEqual(w.tail(1 << 20).count("are replaced"), 1)
 
-            # … and again
-            self.change(CODE % "three")
-            self.restart(s)
-            self.replaced(w, 2)
-            self.assertEqual(self.look(s)[0], {"three"})
-            self.assertEqual(w.stop(), 0)
+        # … and again
+        self.change(CODE % "three")
+        self.restart(s)
+        self.replaced(w, 2)
+        self.assertEqual(self.look(s)[0], {"three"})
+        self.assertEqual(w.stop(), 0)
 
     def test_two_workers_and_a_third_later(self):
         s, w = self.start()

@@ -21,12 +21,6 @@ static tw_inst_t    inst;
 static tw_inst_t   *idle;             /* what the pool offers */
 static int          killed;           /* 1 TERM, 2 KILL */
 static tw_slot_t   *running;
-static int          fast;             /* the children are */
-static unsigned     later;            /* outcomes that may wait */
-static unsigned     places;           /* behind others' jobs */
-static tw_slot_t   *added[4];         /* what was put there */
-static unsigned     nadded;
-
 static unsigned     pauses;           /* of the claims */
 
 void
@@ -82,28 +76,6 @@ tw_pool_pick(tw_pool_t *p)
     return idle;
 }
 
-tw_inst_t *
-tw_pool_pick_behind(tw_pool_t *p, size_t bytes)
-{
-    (void) p;
-    assert_int_not_equal(bytes, 0);
-    return places != 0 ? &inst : NULL;
-}
-
-void
-tw_pool_saw_line(tw_pool_t *p, size_t bytes)
-{
-    p->line_bytes = bytes;
-}
-
-void
-tw_inst_add(tw_inst_t *i, tw_slot_t *s)
-{
-    (void) i;
-    places--;
-    added[nadded++] = s;
-}
-
 int
 tw_inst_run(tw_inst_t *i, tw_slot_t *s)
 {
@@ -118,20 +90,6 @@ tw_inst_kill(tw_inst_t *i, int hard)
 {
     (void) i;
     killed = hard ? 2 : 1;
-}
-
-int
-tw_children_are_fast(const uv_loop_t *loop)
-{
-    (void) loop;
-    return fast;
-}
-
-void
-tw_done_later(tw_worker_t *worker, const tq_outcome_t *o)
-{
-    later++;
-    tw_done_add(worker, TW_DONE_COMPLETE, o);
 }
 
 void
@@ -185,15 +143,8 @@ setup(void **state)
     pool.w = &w;
     pool.n = 4;
     pool.waiting = 0;
-    pool.wait_bytes = 0;
     pool.wait_first = pool.wait_last = NULL;
-    conf.prefetch = 0;
     inst.pool = &pool;
-    places = 0;
-    nadded = 0;
-    inst.behind = 0;
-    fast = 0;
-    later = 0;
     idle = &inst;
     outcome[0] = '\0';
     outcomes = 0;

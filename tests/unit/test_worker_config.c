@@ -74,7 +74,6 @@ test_values(void **state)
     assert_int_equal(h->timeout_s, 9);
     assert_int_equal(h->pick, TW_PICK_RANDOM);
     assert_int_equal(h->max_tasks, 100);
-    assert_int_equal(h->prefetch, 1000);
     assert_int_equal(h->prefetch_line, 7);
     assert_int_equal(h->extended, 1);
     assert_string_equal(h->workdir, "/tmp");
@@ -145,8 +144,8 @@ test_integers(void **state)
     (void) state;
 
     for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        snprintf(text, sizeof(text), CMD "prefetch = %s\n", wrong[i]);
-        refused(text, "f:3: handlers.x.prefetch: expected an integer from 0 "
+        snprintf(text, sizeof(text), CMD "instances = %s\n", wrong[i]);
+        refused(text, "f:3: handlers.x.instances: expected an integer from 1 "
             "to 1000\n");
     }
 
@@ -176,10 +175,8 @@ test_kinds(void **state)
         "f:3: handlers.x.memory_limit: not for this kind of handler\n");
     refused(CMD "runtime_args = []\n",
         "f:3: handlers.x.runtime_args: not for this kind of handler\n");
-    refused(NOOP "prefetch = 1\n",
-        "f:3: handlers.x.prefetch: not for this kind of handler\n");
-    refused(HANDLER("url = 'http://a'\nprefetch = 0\n"),
-        "f:3: handlers.x.prefetch: not for this kind of handler\n");
+    refused(HANDLER("url = 'http://a'\nmax_tasks_per_child = 1\n"),
+        "f:3: handlers.x.max_tasks_per_child: not for this kind of handler\n");
     refused(HANDLER("image = 'i'\nruntime = []\n"),
         "f:3: handlers.x.runtime: expected the container program, or an "
         "array of it and its options\n");

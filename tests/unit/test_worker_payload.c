@@ -71,7 +71,6 @@ static void
 assert_nothing_waits(void)
 {
     assert_int_equal(pool.waiting, 0);
-    assert_int_equal(pool.wait_bytes, 0);
     assert_null(pool.wait_first);
     assert_null(pool.wait_last);
     assert_int_equal(w.claim.reading_bytes, 0);
@@ -142,25 +141,6 @@ test_order_is_kept(void **state)
     assert_int_equal(running->id, 3);
     assert_nothing_waits();
     assert_int_equal(outcomes, 0);
-}
-
-/* … also of places behind others' jobs. */
-static void
-test_order_behind(void **state)
-{
-    (void) state;
-    conf.prefetch = 2;
-    places = 2;
-    take(1);
-    take_aside(2, 7);
-    take(3);
-    assert_int_equal(nadded, 0);
-
-    answer_payload(0);
-    assert_int_equal(nadded, 2);
-    assert_int_equal(added[0]->id, 2);
-    assert_int_equal(added[1]->id, 3);
-    assert_nothing_waits();
 }
 
 /* A lost lease, and a worker that stops. The reply comes late: the slot is free
@@ -394,7 +374,7 @@ main(void)
 {
 #define T(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest  tests[] = {
-        T(test_read_and_run), T(test_order_is_kept), T(test_order_behind),
+        T(test_read_and_run), T(test_order_is_kept),
         T(test_abort_while_reading), T(test_release_while_reading),
         T(test_not_read), T(test_cannot_run), T(test_bytes_at_a_time),
         T(test_no_memory),

@@ -171,122 +171,16 @@ test_waiting_ones_keep_their_order(void **state)
     tw_slots_place(&w, &pool);
     assert_int_equal(running->id, 5);
     assert_int_equal(pool.waiting, 0);
-    assert_int_equal(pool.wait_bytes, 0);
     assert_null(pool.wait_last);
 }
 
-/* One at work and two behind it. */
-static void
-take_three(void)
-{
-    conf.prefetch = 2;
-    places = 2;
-    take(1);
-    take(2);
-    take(3);
-    assert_int_equal(nadded, 2);
-    assert_int_equal(added[0]->id, 2);
-    assert_int_equal(added[0]->state, TW_SLOT_BEHIND);
-    assert_int_equal(pool.waiting, 0);
-}
-
-static void
-test_behind_begins(void **state)
-{
-    (void) state;
-    take_three();
-    tw_slot_begin(&w, added[0]);
-    assert_int_equal(added[0]->state, TW_SLOT_RUNNING);
-    assert_int_equal(added[0]->started_ms, 1000);
-
-    /* no place any more: it waits, and the next ones behind it */
-    take(4);
-    assert_int_equal(pool.waiting, 1);
-}
-
-/* Only of tiny jobs, and only while there are more of them. */
-static void
-test_outcomes_that_wait(void **state)
-{
-    tw_slot_t    *s;
-    tw_answer_t   a = { .kind = TW_ANSWER_SUCCESS };
-
-    (void) state;
-    take_three();
-    inst.behind = 1;
-    s = running;
-    tw_slot_answer(&w, s, &a);
-    assert_int_equal(later, 0);
-
-    fast = 1;
-    tw_slot_begin(&w, added[0]);
-    tw_slot_answer(&w, added[0], &a);
-    assert_int_equal(later, 1);
-
-    inst.behind = 0;
-    tw_slot_begin(&w, added[1]);
-    tw_slot_answer(&w, added[1], &a);
-    assert_int_equal(later, 1);
-    assert_int_equal(outcomes, 3);
-}
-
-static void
-test_behind_a_dead_one(void **state)
-{
-    (void) state;
-    take_three();
-    tw_slot_died(&w, running, 0, "gone");
-    assert_string_equal(outcome, "fail 1 result= error=gone retryable=1 "
-        "log=");
-    assert_int_equal(tw_slot_unrun(&w, added[0]), 1);
-    assert_string_equal(outcome, "release 2 result= error= retryable=0 log=");
-    assert_int_equal(tw_slot_unrun(&w, added[1]), 1);
-    assert_string_equal(outcome, "release 3 result= error= retryable=0 log=");
-    assert_int_equal(w.busy, 0);
-}
-
-static void
-test_behind_a_killed_one(void **state)
-{
-    (void) state;
-    take_three();
-    tw_slot_end(running, TW_END_FAIL, "timed out");
-    tw_slot_end(added[0], TW_END_RELEASE, NULL);
-    tw_slot_end(added[1], TW_END_RELEASE, NULL);
-
-    /* its lease is lost meanwhile: it is nobody's to give back, and its line
-     * must not be read any more */
-    added[1]->inst = &inst;
-    tw_slot_abort(&w, running, TW_END_DROP, 0);
-    assert_int_equal(killed, 0);
-    tw_slot_abort(&w, added[1], TW_END_DROP, 0);
-    assert_int_equal(killed, 2);
-    assert_int_equal(outcomes, 0);
-    assert_int_equal(tw_slot_unrun(&w, added[0]), 1);
-    assert_int_equal(tw_slot_unrun(&w, added[1]), 0);
-    assert_int_equal(outcomes, 1);
-    assert_int_equal(w.counts.lost, 1);
-}
-
-static void
-test_lost_lease_behind(void **state)
-{
-    (void) state;
-    take_three();
-    tw_slot_abort(&w, added[1], TW_END_DROP, 0);
-    assert_int_equal(killed, 2);
-    assert_int_equal(added[1]->state, TW_SLOT_ENDING);
-    assert_int_equal(running->state, TW_SLOT_ENDING);
-    assert_int_equal(running->end, TW_END_RELEASE);
-    assert_int_equal(outcomes, 0);
-}
-
-/* A pool of one process has replaced one that prefetched. */
+/* A pool of one process has replaced one of several. */
 static void
 test_more_than_there_are_places(void **state)
 {
     (void) state;
     pool.n = 1;
+    w.claim.calls = 5;
 
     take(1);
     take(2);
@@ -296,33 +190,8 @@ test_more_than_there_are_places(void **state)
     assert_int_equal(pool.waiting, 1);
     assert_int_equal(pool.wait_first->id, 2);
     assert_string_equal(outcome, "release 3 result= error= retryable=0 log=");
-}
-
-static void
-test_more_bytes_than_may_wait(void **state)
-{
-    char         *big = malloc(TQ_BEHIND_BYTES);
-    tq_claimed_t  job = { .job.payload = { big, TQ_BEHIND_BYTES } };
-
-    (void) state;
-    conf.prefetch = 2;
-    w.claim.calls = 5;
-    memset(big, ' ', TQ_BEHIND_BYTES);
-    big[0] = '{';
-    big[TQ_BEHIND_BYTES - 1] = '}';
-
-    take(1);
-    for (job.id = 2; job.id < 4; job.id++) {
-        tw_slot_take(&w, &pool, &job);
-    }
-
-    /* one waits however long it is, or it would never run */
-    assert_int_equal(pool.waiting, 1);
-    assert_int_equal(pool.wait_first->id, 2);
-    assert_string_equal(outcome, "release 3 result= error= retryable=0 log=");
     /* and what the calls on their way bring must not overtake it */
     assert_int_equal(pool.refused, 5);
-    free(big);
 }
 
 static void
@@ -350,10 +219,7 @@ main(void)
         T(test_waits_for_a_place), T(test_untouched_task_waits_again),
         T(test_outcome_only_after_death), T(test_lost_lease_drops),
         T(test_abort), T(test_result_over_the_limit),
-        T(test_waiting_ones_keep_their_order), T(test_behind_begins),
-        T(test_outcomes_that_wait), T(test_behind_a_dead_one),
-        T(test_behind_a_killed_one),
-        T(test_lost_lease_behind), T(test_more_bytes_than_may_wait),
+        T(test_waiting_ones_keep_their_order),
         T(test_more_than_there_are_places),
     };
 

@@ -1,0 +1,144 @@
+/* instance_answer.c: what an instance's child writes to stdout: which line is
+ * the answer to the task in flight. See pool.h. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "pool.h"
+#include "tq_fail.h"
+
+/* An answer while no task is in flight, or one of which no byte was read. The
+ * child is ended: a stream that is off by one stays so. The task is given back;
+ * when the child has answered none yet, it is a start that failed. */
+static void
+no_task(tw_inst_t *inst, tw_child_t *c)
+{
+    TW_LOG(TW_ERROR, "an answer without a task, instance is replaced",
+        tw_fs("handler", inst->pool->conf->name));
+
+    if (c != inst->child) {
+        tw_child_stop(c, TW_STOP_TERM);
+        return;
+    }
+
+    if (inst->state == TW_INST_BUSY) {
+        tw_slot_end(inst->slot, TW_END_RELEASE, NULL);
+    }
+
+    tw_inst_kill(inst, 0);
+
+    if (inst->tasks == 0) {
+        tw_pool_start_failed(inst->pool,
+            "handler answers before it has read a task");
+    }
+}
+
+/* It says whose it is: a task's that a line without its id has ended. The
+ * stream is in step. */
+static int
+is_late(const tw_inst_t *inst, const tw_answer_t *a)
+{
+    return inst->ended[0] != '\0'
+           && tq_answer_whose(&a->task_id, inst->ended) == TQ_ANSWER_ID_RIGHT;
+}
+
+/* Of a child that is BUSY and says that it is another task's. */
+static void
+other_task(tw_inst_t *inst)
+{
+    TW_LOG(TW_ERROR, "an answer to another task, instance is replaced",
+        tw_fs("handler", inst->pool->conf->name),
+        tw_fi("job", inst->slot->id));
+    tw_slot_end(inst->slot, TW_END_FAIL,
+        "the answer's task_id is another task's");
+    tw_inst_kill(inst, 0);
+}
+
+/* The answer to the task in flight, by all that can be told. */
+static void
+take(tw_inst_t *inst, tq_answer_id_t id, const tw_answer_t *a)
+{
+    int  rc;
+
+    TQ_FAIL("answer-read");
+    tw_child_poll_stderr(inst->child);
+
+    if (id == TQ_ANSWER_ID_NONE) {
+        memcpy(inst->ended, inst->slot->task_id, sizeof(inst->ended));
+    }
+
+    rc = tw_child_answered(inst->child);
+    tw_inst_answered(inst, a);
+
+    if (rc != 0) {
+        /* it would take the next task for the rest of this one */
+        TW_LOG(TW_ERROR, "an answer before the task was read, instance is "
+            "replaced", tw_fs("handler", inst->pool->conf->name));
+        tw_inst_kill(inst, 0);
+    } else {
+        tw_inst_replace_if_due(inst);
+    }
+}
+
+static void
+on_answer(tw_inst_t *inst, tw_child_t *c, const tw_answer_t *a)
+{
+    tq_answer_id_t  id;
+
+    if (c == inst->child && is_late(inst, a)) {
+        TW_LOG(TW_WARN, "an answer to a task that a line without its task_id "
+            "had ended, skipped", tw_fs("handler", inst->pool->conf->name),
+            tw_fs("task", inst->ended));
+        return;
+    }
+
+    if (c != inst->child || inst->state != TW_INST_BUSY
+        || tw_child_task_untouched(c))
+    {
+        no_task(inst, c);
+        return;
+    }
+
+    id = tq_answer_whose(&a->task_id, inst->slot->task_id);
+
+    if (id == TQ_ANSWER_ID_OTHER) {
+        other_task(inst);
+    } else {
+        take(inst, id, a);
+    }
+}
+
+void
+tw_inst_line(tw_inst_t *inst, tw_child_t *c, tq_str_t line)
+{
+    tw_answer_t  a;
+
+    tw_proto_answer(line, &a);
+
+    if (a.kind != TW_ANSWER_NONE) {
+        on_answer(inst, c, &a);
+    } else if (line.len != strspn(line.p, " \t\r")) {
+        tw_inst_skip(inst, line, line.len, a.why);
+    }
+
+    tq_buf_free(&a.error);
+}
+
+void
+tw_inst_long_line(tw_inst_t *inst, tw_child_t *c, char first, size_t len)
+{
+    char  why[128];
+
+    if (first == '{' && c == inst->child && inst->state == TW_INST_BUSY) {
+        (void) snprintf(why, sizeof(why),
+            "the answer line has %zu bytes, the limit is %d", len,
+            TQ_ANSWER_LINE_BYTES);
+        tw_slot_end(inst->slot, TW_END_FAIL_FOR_GOOD, why);
+        tw_inst_kill(inst, 0);
+        return;
+    }
+
+    tw_inst_skip(inst, (tq_str_t) { &first, 1 }, len,
+        "longer than the limit");
+}
