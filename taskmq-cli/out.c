@@ -157,7 +157,7 @@ tc_print_json(tc_t *tc, tq_buf_t *b)
     if (isatty(STDOUT_FILENO) && !b->failed) {
         make_harmless(b);
 
-        /* what it does not take, as for want of memory, is not spread */
+        /* what is too deep for it, or for memory, stays in one line */
         if (!b->failed && tq_json_parse_as(TQ_JSON_RESULT, b->p, b->len, &top,
                                            &err) == 0)
         {
