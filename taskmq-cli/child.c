@@ -27,7 +27,8 @@ run(char **argv, char **env, const int *in, const int *out, const int *err,
     int       e;
     sigset_t  none;
 
-    setpgid(0, 0);
+    /* as a worker starts it: without its terminal, too */
+    (void) setsid();
 
     signal(SIGPIPE, SIG_DFL);
     sigemptyset(&none);
@@ -87,8 +88,6 @@ tc_child_start(tc_child_t *c, char **argv, char **env)
     if (pid == 0) {
         run(argv, env, in, out, err, tell[1]);
     }
-
-    setpgid(pid, pid);
 
     close(in[0]);
     close(out[1]);
@@ -290,7 +289,7 @@ void
 tc_child_end(tc_child_t *c)
 {
     if (c->pid > 0) {
-        kill(-c->pid, SIGKILL);
+        (void) kill(-c->pid, SIGKILL);
         (void) waitpid(c->pid, NULL, 0);
     }
 

@@ -143,9 +143,9 @@ tc_supervise(tc_t *tc, char **argv, int first_int)
     }
 
     if (pid == 0) {
-        /* A group of its own: a Ctrl-C reaches it only through us. And should
-         * we be killed, it ends, too. */
-        setpgid(0, 0);
+        /* A session of its own: a Ctrl-C reaches it only through us, and no
+         * setting of the terminal stops it. Should we be killed, it ends. */
+        (void) setsid();
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         sigprocmask(SIG_SETMASK, &old, NULL);
         signal(SIGPIPE, SIG_DFL);

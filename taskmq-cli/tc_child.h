@@ -26,7 +26,7 @@ typedef enum {
 } tc_child_event_t;
 
 /* Starts argv with this environment (its PATH is where argv[0] is looked for),
- * in a process group of its own, with no_new_privs set. 0, or an errno. */
+ * in a session of its own, with no_new_privs set. 0, or an errno. */
 int tc_child_start(tc_child_t *c, char **argv, char **env);
 
 /* Writes all of p, taking in what the child says meanwhile, so that neither

@@ -196,6 +196,16 @@ tw_child_on_pipe(uv_poll_t *h, int status, int events)
     }
 }
 
+/* The group is there when the child has made its session, before it executes
+ * anything. Until then it is one process. */
+static void
+signal_all(const tw_child_t *c, int sig)
+{
+    if (kill(-c->pid, sig) != 0) {
+        (void) kill(c->pid, sig);
+    }
+}
+
 /* One more step down the ladder. */
 static void
 on_timer(uv_timer_t *t)
@@ -224,7 +234,7 @@ go_on(tw_child_t *c, stage_t stage, int sig)
     close_pipe(c, PIPE_IN);
 
     if (sig != 0) {
-        (void) kill(-c->pid, sig);
+        signal_all(c, sig);
     }
 
     if (stage == STAGE_KILL) {

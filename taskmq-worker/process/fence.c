@@ -22,6 +22,7 @@
 #include <linux/sockios.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -41,12 +42,12 @@
 /* Where the call's arguments say whom it is for. */
 typedef enum {
     WHOM_FIRST,               /* the first */
-    WHOM_SECOND,              /* the second */
     WHOM_SIGNALLED,           /* the first, but for signal 0, which asks */
     WHOM_PRIO,                /* the second; or all of a user */
     WHOM_IOPRIO,              /* the same, with ioprio's numbers */
     WHOM_OWNER,               /* fcntl(): signals for a descriptor go there */
-    WHOM_OWNER_AT,            /* ioctl(): the same, in memory: for nobody */
+    WHOM_OWNER_AT,            /* ioctl(): the same, in memory: for nobody; and
+                                 what types into a terminal */
     WHOM_HELD                 /* a descriptor of a process: for nobody */
 } whom_t;
 
@@ -69,7 +70,6 @@ static const struct {
     { WHOM_FIRST,     { 129, 178, 138, 178 } },   /* rt_sigqueueinfo */
     { WHOM_FIRST,     { 297, 335, 240, 363 } },   /* rt_tgsigqueueinfo */
     { WHOM_HELD,      { 424, 424, 424, 424 } },   /* pidfd_send_signal */
-    { WHOM_SECOND,    { 109,  57, 154,  57 } },   /* setpgid: then kill(0) */
     { WHOM_FIRST,     { 302, 340, 261, 369 } },   /* prlimit64 */
     { WHOM_PRIO,      { 141,  97, 140,  97 } },   /* setpriority */
     { WHOM_IOPRIO,    { 251, 289,  30, 314 } },   /* ioprio_set */
@@ -143,10 +143,6 @@ judge(whom_t whom)
         look_up(0);
         break;
 
-    case WHOM_SECOND:
-        look_up(1);
-        break;
-
     case WHOM_SIGNALLED:
         load_arg(1);
         answer_if(0, SECCOMP_RET_ALLOW);
@@ -172,6 +168,8 @@ judge(whom_t whom)
         load_arg(1);
         answer_if(FIOSETOWN, EPERM_NOW);
         answer_if(SIOCSPGRP, EPERM_NOW);
+        answer_if(TIOCSTI, EPERM_NOW);
+        answer_if(TIOCLINUX, EPERM_NOW);
         answer(SECCOMP_RET_ALLOW);
         break;
 

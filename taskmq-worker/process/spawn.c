@@ -139,7 +139,9 @@ enter(const tw_spawn_t *spec)
 {
     pid_t  pid = getpid();
 
-    if (setpgid(0, 0) != 0) {
+    /* a group that can be ended as one; and neither the worker's terminal nor
+     * its autogroup, whose nice value is the session's */
+    if (setsid() < 0) {
         give_up(STEP_SETUP);
     }
 
@@ -340,9 +342,6 @@ tw_spawn(const tw_spawn_t *spec, tw_spawned_t *out)
         close_all(fd);
         return err;
     }
-
-    /* both sides, so that a kill of the group works from now on */
-    (void) setpgid(pid, pid);
 
     (void) close(fd[0]);
     (void) close(fd[3]);

@@ -86,6 +86,7 @@ def run(task, data):
             "env": dict(os.environ), "cwd": os.getcwd(),
             "fds": sorted(int(x) for x in os.listdir("/proc/self/fd")),
             "pid": os.getpid(), "pgid": os.getpgid(0),
+            "sid": os.getsid(0),
             "nnp": status_line("NoNewPrivs"),
             "blocked": status_line("SigBlk"),
             "ignored": status_line("SigIgn"), "task": task})

@@ -5,6 +5,7 @@
  *   FAKE_DNS=FILE    names in .slow.test take 30 s to be looked up, and say so
  *                     with a byte in FILE
  *   FAKE_FORK=FILE   fork() fails while FILE is there
+ *   FAKE_SETSID=1    setsid() takes a second
  *   FAKE_CLOCK=FILE  the wall clock is off by as many seconds as FILE says
  */
 
@@ -53,6 +54,16 @@ fork(void)
     }
 
     return REAL(fork)();
+}
+
+pid_t
+setsid(void)
+{
+    if (getenv("FAKE_SETSID") != NULL) {
+        sleep(1);
+    }
+
+    return REAL(setsid)();
 }
 
 static long

@@ -1,10 +1,12 @@
 """A handler that looks for what is not its business: what it was given, and
 what it can read of its worker. Answers each task with what it found."""
 
+import fcntl
 import json
 import os
 import resource
 import sys
+import termios
 
 
 def status(name):
@@ -19,6 +21,8 @@ def attempt(f):
         return repr(f())[:8192]
     except PermissionError:
         return "denied"
+    except OSError as e:
+        return e.strerror
 
 
 def read(path):
@@ -39,6 +43,18 @@ def reach(pid):
             pid, os.sched_getaffinity(pid))))}
 
 
+def type_into(path):
+    """As if somebody had typed ^C there."""
+    with open(path, "r+b", 0, opener=lambda name, flags: os.open(
+            name, flags | os.O_NOCTTY)) as f:
+        fcntl.ioctl(f, termios.TIOCSTI, b"\x03")
+
+
+def terminal(name):
+    return {path: attempt(lambda: type_into(path))
+            for path in ("/dev/tty", name)}
+
+
 def found():
     parent = "/proc/%d/" % os.getppid()
     with open("/proc/self/environ", "rb") as f:
@@ -53,6 +69,10 @@ def found():
         "fds": {fd: os.readlink("/proc/self/fd/" + fd)
                 for fd in os.listdir("/proc/self/fd")
                 if os.path.exists("/proc/self/fd/" + fd)},
+        "session": os.getsid(0) == os.getpid(),
+        "autogroup": [open("/proc/%s/autogroup" % pid).read().split()[0]
+                      for pid in ("self", os.getppid())
+                      if os.path.exists("/proc/self/autogroup")],
         "reach": reach(os.getppid()),
         "parent": {name: attempt(f) for name, f in (
             ("environ", lambda: read(parent + "environ")),
@@ -63,4 +83,6 @@ def found():
 
 
 for line in sys.stdin:
-    print(json.dumps({"status": "success", "result": found()}), flush=True)
+    tty = json.loads(line)["task_data"].get("tty")
+    print(json.dumps({"status": "success", "result":
+                      terminal(tty) if tty else found()}), flush=True)

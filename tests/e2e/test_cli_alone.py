@@ -359,6 +359,13 @@ class CheckHandler(unittest.TestCase):
             self.assertEqual(out.returncode, 2, out)
             self.assertIn("--env", out.stderr)
 
+    def test_a_session_of_its_own(self):
+        """As under a worker; it cannot type into our terminal either."""
+        found = self.check(*self.script(
+            "import os\nif os.getsid(0) != os.getpid(): sys.exit('ours')\n"
+            + self.LOOP + "say(OK)"))
+        self.assertNotIn("fail", {v for v, _ in found.values()}, found)
+
     def test_a_missing_flush(self):
         argv = self.script(self.LOOP + "print(json.dumps(OK))")
         with unittest.mock.patch.dict(os.environ, PYTHONUNBUFFERED="1"):

@@ -4,6 +4,7 @@ handler can see of its worker, and where secrets are in nginx's memory."""
 import errno
 import os
 import platform
+import pty
 import re
 import shutil
 import signal
@@ -105,10 +106,41 @@ class Children(unittest.TestCase):
             self.assertEqual(set(parent.values()), {"denied"}, parent)
 
 
+    def test_session(self):
+        """Its own: an autogroup's nice value is that of a whole session."""
+        for name in self.handlers:
+            found = self.found(name)
+            self.assertTrue(found["session"], name)
+            groups = found["autogroup"]
+            self.assertEqual(len(set(groups)), len(groups), groups)
+
     @unittest.skipIf(os.getuid() != 0, "needs root to become another user")
     def test_worker_is_out_of_reach_of_other_users(self):
         self.assertEqual(self.found("other")["reach"], dict.fromkeys(
             ("signal", "limit", "renice", "pin"), "denied"))
+
+
+class Terminal(unittest.TestCase):
+    """A worker that somebody started by hand. Its handlers cannot type into
+    its terminal, where ^C is its end."""
+
+    def test_out_of_reach(self):
+        with CliStack(aof=False, handlers={"p": {"command": PRYING}}) as s:
+            master, tty = pty.openpty()
+            self.addCleanup(os.close, master)
+            name = os.ttyname(tty)
+            with open(tty, "r+b", 0) as tty:
+                p = subprocess.Popen(
+                    ["setsid", "--ctty", os.path.join(BUILD, "taskmq-worker"),
+                     "--config", s.toml], stdin=tty, stdout=tty, stderr=tty,
+                    env=dict(os.environ, TASKMQ_REDIS_URL=s.url("worker")))
+            try:
+                found = s.wait_done(s.add("p", {"tty": name}), 20)["result"]
+            finally:
+                p.kill()
+                p.wait()
+        self.assertEqual(found, {
+            "/dev/tty": os.strerror(errno.ENXIO), name: "denied"})
 
 
 class SameUser(unittest.TestCase):

@@ -192,6 +192,17 @@ class Machine(unittest.TestCase):
                 "result"]["pid"] for _ in range(4)}) == 2, 40)
             wait_for(lambda: "handler works again" in w.tail(1 << 20), 5)
 
+    def test_stopped_before_it_runs(self):
+        """A process that is not the leader of its group yet is ended, too:
+        its program would never end by itself."""
+        sleeps = {"command": ["sh", "-c", "trap '' TERM; exec sleep 600"]}
+        with CliStack(handlers={"s": sleeps}, aof=False) as s:
+            w = s.worker(env={"LD_PRELOAD": self.preload, "FAKE_SETSID": "1"})
+            w.signal(signal.SIGTERM)
+            wait_for(lambda: "draining" in w.tail(), 10)
+            w.signal(signal.SIGTERM)
+            self.assertEqual(w.wait(), 0)
+
     def test_full_disk_under_the_log(self):
         with CliStack(handlers={"t": {"instances": 1}}, aof=False) as s:
             w = s.start("worker", ["sh", "-c", 'exec "$@" 2> /dev/full',

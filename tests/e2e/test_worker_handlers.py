@@ -191,7 +191,7 @@ class Surroundings(Shared):
         # stdin, stdout, stderr, and the folder it is listing
         self.assertEqual(me["fds"][:3], [0, 1, 2])
         self.assertEqual(len(me["fds"]), 4)
-        self.assertEqual(me["pid"], me["pgid"])
+        self.assertEqual([me["pid"]] * 2, [me["pgid"], me["sid"]])
         self.assertEqual(me["nnp"], "1")
         self.assertEqual(int(me["blocked"], 16), 0)
         # python itself ignores PIPE (13) and XFSZ (25); 32 and 33 are the C

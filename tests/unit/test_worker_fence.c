@@ -122,9 +122,6 @@ check(int arch, int64_t who, unsigned expected)
             assert_int_equal(call(arch, nr, who, 0, 0), YES);
             got = call(arch, nr, who, SIGKILL, 0);
             break;
-        case WHOM_SECOND:
-            got = call(arch, nr, 0, who, 0);
-            break;
         case WHOM_PRIO:
             assert_int_equal(call(arch, nr, PRIO_USER, OTHER, 0), NO);
             assert_int_equal(call(arch, nr, PRIO_PGRP, who, 0), expected);
@@ -143,6 +140,8 @@ check(int arch, int64_t who, unsigned expected)
         case WHOM_OWNER_AT:
             assert_int_equal(call(arch, nr, 0, FIOSETOWN, who), NO);
             assert_int_equal(call(arch, nr, 0, SIOCSPGRP, who), NO);
+            assert_int_equal(call(arch, nr, 0, TIOCSTI, who), NO);
+            assert_int_equal(call(arch, nr, 0, TIOCLINUX, who), NO);
             assert_int_equal(call(arch, nr, 0, 0x5401, who), YES);
             continue;
         case WHOM_HELD:
@@ -255,7 +254,7 @@ test_numbers(void **state)
     int               arch = X86_64;
     static const int  own[] = { SYS_fcntl, -1, SYS_ioctl, SYS_kill, SYS_tkill,
         SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
-        SYS_pidfd_send_signal, SYS_setpgid, SYS_prlimit64, SYS_setpriority,
+        SYS_pidfd_send_signal, SYS_prlimit64, SYS_setpriority,
         SYS_ioprio_set, SYS_sched_setaffinity, SYS_sched_setscheduler,
         SYS_sched_setparam, SYS_sched_setattr };
 
