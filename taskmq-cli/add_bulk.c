@@ -86,51 +86,59 @@ collect(bulk_t *k, int64_t id)
 }
 
 
+/* What became of a line. */
 static void
-landed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+landed_line(bulk_t *k, int64_t line, int64_t id)
 {
-    bulk_t     *k;
-    int64_t     id;
-    unsigned    i;
-    flight_t   *f;
+    if (id > 0) {
+        collect(k, id);
+        return;
+    }
 
-    f = call->data;
-    k = f->bulk;
+    k->refused++;
 
-    for (i = 0; i < f->jobs; i++) {
+    if (k->bad_line == 0) {
+        k->bad_line = line;
+        k->bad_why = id;
+    }
+}
 
-        if (result != TQ_CALL_REPLY) {
-            k->unknown += result == TQ_CALL_UNKNOWN;
-            k->refused += result == TQ_CALL_NOT_SENT;
-            continue;
+
+static void
+landed(void *data, const tq_result_t *res)
+{
+    unsigned   i;
+    flight_t  *f = data;
+    bulk_t    *k = f->bulk;
+
+    switch (res->status) {
+
+    case TQ_OK:
+        for (i = 0; i < f->jobs; i++) {
+            landed_line(k, f->lines[i], tq_enqueued(res, i));
+        }
+        break;
+
+    case TQ_REFUSED:
+        if (res->odd) {
+            k->unknown += f->jobs;
+            snprintf(k->lost, sizeof(k->lost), TC_ODD);
+            break;
         }
 
-        if (reply->type == REDIS_REPLY_ERROR) {
-            k->refused++;
-
-            if (k->lost[0] == '\0') {
-                tq_text_print(k->lost, sizeof(k->lost), "Redis: %s",
-                              reply->str);
-            }
-            continue;
+        if (k->lost[0] == '\0') {
+            tq_text_print(k->lost, sizeof(k->lost), "Redis: %s", res->text);
         }
+        k->refused += f->jobs;
+        break;
 
-        if (tq_enqueue_result(reply, i, &id) != 0) {
-            k->unknown++;
-            snprintf(k->lost, sizeof(k->lost), "Redis answered something that "
-                     "this version does not understand");
+    case TQ_NOT_SENT:
+        k->refused += f->jobs;
+        break;
 
-        } else if (id > 0) {
-            collect(k, id);
-
-        } else {
-            k->refused++;
-
-            if (k->bad_line == 0) {
-                k->bad_line = f->lines[i];
-                k->bad_why = id;
-            }
-        }
+    case TQ_UNKNOWN:
+        k->unknown += f->jobs;
+        break;
     }
 
     free(f);

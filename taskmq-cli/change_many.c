@@ -45,27 +45,23 @@ matches(const many_t *m, const tq_job_info_t *job)
 static int
 read_page(many_t *m)
 {
-    int                code;
-    tc_t              *tc = m->work->tc;
-    unsigned           i, n;
-    tq_job_info_t      job;
-    const redisReply  *reply;
+    int                 code;
+    tc_t               *tc = m->work->tc;
+    unsigned            i;
+    tq_job_info_t       job;
+    const tq_result_t  *res;
 
     m->n = 0;
 
-    reply = tc_run(tc, tq_list_call(&tc->ns, &m->query, NULL, NULL), &code);
-    if (reply == NULL) {
+    res = tc_run(tc, tq_list_call(&tc->ns, &m->query, NULL, NULL), &code);
+    if (res == NULL) {
         return code;
     }
 
-    if (tq_list_head(reply, &m->query.before, &n) != 0 || n > TQ_LIST_MAX) {
-        return tc_bad_reply(tc);
-    }
+    m->query.before = res->page.cursor;
 
-    for (i = 0; i < n; i++) {
-        if (tq_list_job(reply, i, &job) != 0) {
-            return tc_bad_reply(tc);
-        }
+    for (i = 0; i < res->page.jobs; i++) {
+        tq_list_job(res, i, &job);
 
         /* the list is walked from the newest id down */
         if (m->top == 0) {
@@ -234,25 +230,20 @@ check_status(many_t *m)
 static int
 resolve_older(many_t *m)
 {
-    int                code;
-    tc_t              *tc = m->work->tc;
-    tq_stats_t         stats;
-    const redisReply  *reply;
+    int                 code;
+    tc_t               *tc = m->work->tc;
+    const tq_result_t  *res;
 
     if (m->older_s < 0) {
         return TC_OK;
     }
 
-    reply = tc_run(tc, tq_stats_call(&tc->ns, NULL, NULL), &code);
-    if (reply == NULL) {
+    res = tc_run(tc, tq_stats_call(&tc->ns, NULL, NULL), &code);
+    if (res == NULL) {
         return code;
     }
 
-    if (tq_stats_result(reply, &stats) != 0) {
-        return tc_bad_reply(tc);
-    }
-
-    m->until_ms = stats.now_ms - m->older_s * 1000;
+    m->until_ms = res->stats.now_ms - m->older_s * 1000;
 
     return TC_OK;
 }

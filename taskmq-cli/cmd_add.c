@@ -197,20 +197,15 @@ body_hash(const tq_buf_t *b)
 static int
 resolve_in(tc_t *tc, add_t *a, char at[TQ_TIME_ISO_LEN + 1])
 {
-    int                code;
-    tq_stats_t         stats;
-    const redisReply  *reply;
+    int                 code;
+    const tq_result_t  *res;
 
-    reply = tc_run(tc, tq_stats_call(&tc->ns, NULL, NULL), &code);
-    if (reply == NULL) {
+    res = tc_run(tc, tq_stats_call(&tc->ns, NULL, NULL), &code);
+    if (res == NULL) {
         return code;
     }
 
-    if (tq_stats_result(reply, &stats) != 0) {
-        return tc_bad_reply(tc);
-    }
-
-    tq_time_format(stats.now_ms + a->in_s * 1000, at);
+    tq_time_format(res->stats.now_ms + a->in_s * 1000, at);
     a->at = at;
     return TC_OK;
 }
@@ -221,23 +216,23 @@ static int
 send_job(tc_t *tc, tq_str_t key, uint64_t hash, int known,
     const tq_job_t *job, int64_t *id)
 {
-    int                code;
-    tq_enqueue_t       batch = { 0 };
-    const redisReply  *reply;
+    int                 code;
+    tq_enqueue_t        batch = { 0 };
+    const tq_result_t  *res;
 
     if (tq_enqueue_add(&batch, &tc->ns, tq_str(""), key, hash, known, job, 1) != 0) {
         tq_enqueue_drop(&batch);
         return tc_error(tc, TC_FAILED, "out of memory");
     }
 
-    reply = tc_run(tc, tq_enqueue_call(&batch, &tc->ns, NULL, NULL), &code);
+    res = tc_run(tc, tq_enqueue_call(&batch, &tc->ns, NULL, NULL), &code);
     tq_enqueue_drop(&batch);
 
-    if (reply == NULL) {
-        return code;
+    if (res != NULL) {
+        *id = tq_enqueued(res, 0);
     }
 
-    return tq_enqueue_result(reply, 0, id) == 0 ? TC_OK : tc_bad_reply(tc);
+    return code;
 }
 
 

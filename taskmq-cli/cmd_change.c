@@ -72,48 +72,47 @@ say(tc_change_t *w, int64_t id, const char *error, int64_t new_id)
 
 
 static void
-changed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+changed(void *data, const tq_result_t *res)
 {
-    one_t        *o;
-    tc_change_t       *w;
-    int64_t       id, new_id;
+    one_t        *o = data;
+    int64_t       id = o->id;
+    tc_change_t  *w = o->work;
     tq_change_t   verdict;
 
-    o = call->data;
-    w = o->work;
-    id = o->id;
-    new_id = 0;
     free(o);
 
-    if (result != TQ_CALL_REPLY) {
-        w->unknown += result == TQ_CALL_UNKNOWN;
-        w->lost += result == TQ_CALL_NOT_SENT;
-        say(w, id, result == TQ_CALL_UNKNOWN
-            ? "no reply came: the outcome is unknown"
-            : "not done: the connection to Redis is gone", 0);
-        return;
-    }
+    switch (res->status) {
 
-    if (reply->type == REDIS_REPLY_ERROR) {
+    case TQ_OK:
+        break;
+
+    case TQ_REFUSED:
+        if (res->odd) {
+            w->refused++;
+        } else {
+            w->lost++;
+        }
+        say(w, id, res->odd ? TC_ODD : tq_redis_err_text(res->err), 0);
+        return;
+
+    case TQ_NOT_SENT:
         w->lost++;
-        say(w, id, tq_redis_err_text(tq_redis_err(reply)), 0);
+        say(w, id, "not done: the connection to Redis is gone", 0);
+        return;
+
+    case TQ_UNKNOWN:
+        w->unknown++;
+        say(w, id, "no reply came: the outcome is unknown", 0);
         return;
     }
 
-    if (tq_change_result(reply, &verdict,
-                         w->change >= TC_REPLAY ? &new_id : NULL) != 0)
-    {
-        w->refused++;
-        say(w, id, "Redis answered something that this version does not "
-            "understand", 0);
-        return;
-    }
+    verdict = res->change.verdict;
 
     if (verdict == TQ_CHANGE_OK
         || (verdict == TQ_CHANGE_ALREADY && w->change == TC_CANCEL))
     {
         w->done++;
-        say(w, id, NULL, new_id);
+        say(w, id, NULL, w->change >= TC_REPLAY ? res->change.new_id : 0);
         return;
     }
 
@@ -167,21 +166,19 @@ explain(const tc_change_t *w, int64_t id, tq_state_t state)
 static void
 explain_conflicts(tc_change_t *w)
 {
-    int                code, known;
-    int64_t            id;
-    unsigned           i;
-    tq_job_info_t      job;
-    const redisReply  *reply;
+    int                 code;
+    int64_t             id;
+    unsigned            i;
+    const tq_result_t  *res;
 
     for (i = 0; i < w->n_conflicts; i++) {
         id = w->conflicts[i];
-        reply = tc_run(w->tc, tq_get_call(&w->tc->ns, id, NULL, NULL), &code);
-        known = reply != NULL ? tq_get_result(reply, id, &job) : -1;
+        res = tc_run(w->tc, tq_get_call(&w->tc->ns, id, NULL, NULL), &code);
 
-        if (known == 1) {
-            explain(w, id, job.state);
+        if (res != NULL && res->found) {
+            explain(w, id, res->job.state);
         } else {
-            say(w, id, refusal(w->change, known == 0 ? TQ_CHANGE_NOT_FOUND
+            say(w, id, refusal(w->change, res != NULL ? TQ_CHANGE_NOT_FOUND
                                : TQ_CHANGE_CONFLICT), 0);
         }
     }

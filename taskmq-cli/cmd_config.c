@@ -10,18 +10,14 @@
 #include "tc.h"
 
 
-static int
-read_settings(tc_t *tc, const redisReply **reply)
+/* NULL after saying why, with the exit code in *code. */
+static const tq_result_t *
+read_settings(tc_t *tc, int *code)
 {
-    int  code;
+    *code = tc_connect(tc);
 
-    code = tc_connect(tc);
-    if (code != TC_OK) {
-        return code;
-    }
-
-    *reply = tc_run(tc, tq_config_get_call(&tc->ns, NULL, NULL), &code);
-    return code;
+    return *code == TC_OK
+           ? tc_run(tc, tq_config_get_call(&tc->ns, NULL, NULL), code) : NULL;
 }
 
 
@@ -43,21 +39,21 @@ value_doc(tq_str_t value)
 static int
 config_list(tc_t *tc)
 {
-    int                code, rc;
-    cJSON             *doc;
-    unsigned           i;
-    tq_buf_t           b = { 0 };
-    tq_str_t           name, value;
-    const redisReply  *reply;
+    int                 code;
+    cJSON              *doc;
+    unsigned            i;
+    tq_buf_t            b = { 0 };
+    tq_str_t            name, value;
+    const tq_result_t  *res;
 
-    code = read_settings(tc, &reply);
-    if (code != TC_OK) {
+    res = read_settings(tc, &code);
+    if (res == NULL) {
         return code;
     }
 
     doc = tc->json ? cJSON_CreateObject() : NULL;
 
-    for (i = 0; (rc = tq_config_pair(reply, i, &name, &value)) == 1; i++) {
+    for (i = 0; tq_config_pair(res, i, &name, &value); i++) {
 
         if (tc->json) {
             tq_doc_add(&doc, name.p, value_doc(value));
@@ -68,12 +64,6 @@ config_list(tc_t *tc)
         }
     }
 
-    if (rc != 0) {
-        cJSON_Delete(doc);
-        tq_buf_free(&b);
-        return tc_bad_reply(tc);
-    }
-
     return tc->json ? tc_print_doc(tc, doc) : tc_print(tc, &b);
 }
 
@@ -81,18 +71,18 @@ config_list(tc_t *tc)
 static int
 config_get(tc_t *tc, const char *wanted)
 {
-    int                code, rc;
-    unsigned           i;
-    tq_buf_t           b = { 0 };
-    tq_str_t           name, value;
-    const redisReply  *reply;
+    int                 code;
+    unsigned            i;
+    tq_buf_t            b = { 0 };
+    tq_str_t            name, value;
+    const tq_result_t  *res;
 
-    code = read_settings(tc, &reply);
-    if (code != TC_OK) {
+    res = read_settings(tc, &code);
+    if (res == NULL) {
         return code;
     }
 
-    for (i = 0; (rc = tq_config_pair(reply, i, &name, &value)) == 1; i++) {
+    for (i = 0; tq_config_pair(res, i, &name, &value); i++) {
 
         if (!tq_str_eq(name, wanted)) {
             continue;
@@ -106,10 +96,6 @@ config_get(tc_t *tc, const char *wanted)
         }
 
         return tc_print(tc, &b);
-    }
-
-    if (rc != 0) {
-        return tc_bad_reply(tc);
     }
 
     return tc_error(tc, TC_FAILED, "there is no setting \"%s\" (see taskmq "
@@ -184,21 +170,16 @@ without_unit(const char *name, const char **value, char number[24])
 static int
 send_setting(tc_t *tc, const char *name, const char *value)
 {
-    int                code, kept;
-    const redisReply  *reply;
+    int  code;
 
     code = tc_connect(tc);
-    if (code != TC_OK) {
-        return code;
+
+    if (code == TC_OK) {
+        (void) tc_run(tc, tq_config_set_call(&tc->ns, name, value, 0, NULL,
+                                             NULL), &code);
     }
 
-    reply = tc_run(tc, tq_config_set_call(&tc->ns, name, value, 0, NULL,
-                                          NULL), &code);
-    if (reply == NULL) {
-        return code;
-    }
-
-    return tq_config_set_result(reply, &kept) == 0 ? TC_OK : tc_bad_reply(tc);
+    return code;
 }
 
 
@@ -279,24 +260,18 @@ cmd_config(tc_t *tc, int argc, char **argv)
 }
 
 
-/* How many of the workers seen lately say that they serve the handler, or
- * -1. */
+/* How many of the workers seen lately say that they serve the handler. */
 static int
-count_serving(const redisReply *reply, unsigned workers, const char *handler)
+count_serving(const tq_result_t *res, const char *handler)
 {
-    int       n = 0;
-    cJSON    *said;
-    int64_t   seen;
-    unsigned  i;
-    tq_str_t  id, name, info;
+    int                n = 0;
+    cJSON             *said;
+    unsigned           i;
+    tq_worker_stats_t  w;
 
-    for (i = 0; i < workers; i++) {
-
-        if (tq_stats_worker(reply, i, &id, &name, &seen, &info) != 0) {
-            return -1;
-        }
-
-        said = cJSON_ParseWithLength(info.p, info.len);
+    for (i = 0; i < res->stats.workers; i++) {
+        tq_stats_worker(res, i, &w);
+        said = cJSON_ParseWithLength(w.info.p, w.info.len);
         n += cJSON_GetObjectItemCaseSensitive(
                  cJSON_GetObjectItemCaseSensitive(said, "pools"), handler)
              != NULL;
@@ -312,11 +287,10 @@ count_serving(const redisReply *reply, unsigned workers, const char *handler)
 static int
 cmd_restart(tc_t *tc, int argc, char **argv)
 {
-    int                n, code, kept, serving;
-    int64_t            at_s;
-    tq_buf_t           b = { 0 };
-    tq_stats_t         stats;
-    const redisReply  *reply;
+    int                 n, code, serving;
+    int64_t             at_s;
+    tq_buf_t            b = { 0 };
+    const tq_result_t  *res;
 
     n = tc_args(tc, argc, argv, NULL);
     if (n < 0) {
@@ -333,30 +307,18 @@ cmd_restart(tc_t *tc, int argc, char **argv)
         return code;
     }
 
-    reply = tc_run(tc, tq_stats_call(&tc->ns, NULL, NULL), &code);
-    if (reply == NULL) {
+    res = tc_run(tc, tq_stats_call(&tc->ns, NULL, NULL), &code);
+    if (res == NULL) {
         return code;
     }
 
-    if (tq_stats_result(reply, &stats) != 0) {
-        return tc_bad_reply(tc);
-    }
+    serving = count_serving(res, argv[0]);
+    at_s = res->stats.now_ms / 1000 + 1;
 
-    serving = count_serving(reply, stats.workers, argv[0]);
-    if (serving < 0) {
-        return tc_bad_reply(tc);
-    }
-
-    at_s = stats.now_ms / 1000 + 1;
-
-    reply = tc_run(tc, tq_config_restart_call(&tc->ns, argv[0], at_s, NULL,
-                                              NULL), &code);
-    if (reply == NULL) {
+    if (tc_run(tc, tq_config_restart_call(&tc->ns, argv[0], at_s, NULL, NULL),
+               &code) == NULL)
+    {
         return code;
-    }
-
-    if (tq_config_set_result(reply, &kept) != 0) {
-        return tc_bad_reply(tc);
     }
 
     if (serving == 0 && !tc->json) {

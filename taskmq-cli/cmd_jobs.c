@@ -37,25 +37,30 @@ only_id(tc_t *tc, int n, char **argv, int64_t *id)
 
 
 static int
+no_such_job(tc_t *tc, int64_t id)
+{
+    return tc_error(tc, TC_FAILED, "there is no job %lld", (long long) id);
+}
+
+
+static int
 fetch(tc_t *tc, int64_t id, tq_job_info_t *job)
 {
-    int                code;
-    const redisReply  *reply;
+    int                 code;
+    const tq_result_t  *res;
 
-    reply = tc_run(tc, tq_get_call(&tc->ns, id, NULL, NULL), &code);
-    if (reply == NULL) {
+    res = tc_run(tc, tq_get_call(&tc->ns, id, NULL, NULL), &code);
+    if (res == NULL) {
         return code;
     }
 
-    switch (tq_get_result(reply, id, job)) {
-    case 1:
-        return TC_OK;
-    case 0:
-        return tc_error(tc, TC_FAILED, "there is no job %lld",
-                        (long long) id);
-    default:
-        return tc_bad_reply(tc);
+    if (!res->found) {
+        return no_such_job(tc, id);
     }
+
+    *job = res->job;
+
+    return TC_OK;
 }
 
 
@@ -186,20 +191,20 @@ typedef struct {
 static int
 read_budget(tc_t *tc, budget_t *budget)
 {
-    int                code;
-    unsigned           i;
-    int64_t           *dst;
-    tq_str_t           name, value;
-    const redisReply  *reply;
+    int                 code;
+    unsigned            i;
+    int64_t            *dst;
+    tq_str_t            name, value;
+    const tq_result_t  *res;
 
     budget->taskmq = budget->taskdaemon = -1;
 
-    reply = tc_run(tc, tq_config_get_call(&tc->ns, NULL, NULL), &code);
-    if (reply == NULL) {
+    res = tc_run(tc, tq_config_get_call(&tc->ns, NULL, NULL), &code);
+    if (res == NULL) {
         return code;
     }
 
-    for (i = 0; tq_config_pair(reply, i, &name, &value) == 1; i++) {
+    for (i = 0; tq_config_pair(res, i, &name, &value); i++) {
         dst = tq_str_eq(name, "max_retries") ? &budget->taskmq
               : tq_str_eq(name, "daemon_max_retries") ? &budget->taskdaemon
               : NULL;
@@ -373,31 +378,27 @@ add_coloured(tq_buf_t *b, tq_str_t log)
 static int
 cmd_logs(tc_t *tc, int argc, char **argv)
 {
-    int                code;
-    int64_t            id;
-    tq_str_t           log;
-    tq_buf_t           out = { 0 };
-    const redisReply  *reply;
+    int                 code;
+    int64_t             id;
+    tq_str_t            log;
+    tq_buf_t            out = { 0 };
+    const tq_result_t  *res;
 
     code = only_id(tc, tc_args(tc, argc, argv, NULL), argv, &id);
     if (code != TC_OK) {
         return code;
     }
 
-    reply = tc_run(tc, tq_logs_call(&tc->ns, id, NULL, NULL), &code);
-    if (reply == NULL) {
+    res = tc_run(tc, tq_logs_call(&tc->ns, id, NULL, NULL), &code);
+    if (res == NULL) {
         return code;
     }
 
-    switch (tq_logs_result(reply, &log)) {
-    case 1:
-        break;
-    case 0:
-        return tc_error(tc, TC_FAILED, "there is no job %lld",
-                        (long long) id);
-    default:
-        return tc_bad_reply(tc);
+    if (!res->found) {
+        return no_such_job(tc, id);
     }
+
+    log = res->log;
 
     if (tc->json) {
         tc_add_doc(&out, tq_doc_object({ "id", tq_doc_int(id) },

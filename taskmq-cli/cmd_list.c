@@ -81,39 +81,30 @@ add_job(list_t *l, tq_buf_t *b, const tq_job_info_t *job)
 static int
 list_page(list_t *l, int *more)
 {
-    int                code;
-    int64_t            cursor;
-    unsigned           i, n;
-    tq_buf_t           b = { 0 };
-    tq_job_info_t      job;
-    const redisReply  *reply;
+    int                 code;
+    unsigned            i;
+    tq_buf_t            b = { 0 };
+    tq_job_info_t       job;
+    const tq_result_t  *res;
 
     l->query.limit = l->left > TQ_LIST_MAX ? TQ_LIST_MAX
                      : (unsigned) l->left;
 
-    reply = tc_run(l->tc, tq_list_call(&l->tc->ns, &l->query, NULL, NULL),
-                   &code);
-    if (reply == NULL) {
+    res = tc_run(l->tc, tq_list_call(&l->tc->ns, &l->query, NULL, NULL),
+                 &code);
+    if (res == NULL) {
         return code;
     }
 
-    if (tq_list_head(reply, &cursor, &n) != 0) {
-        return tc_bad_reply(l->tc);
-    }
-
-    for (i = 0; i < n; i++) {
-        if (tq_list_job(reply, i, &job) != 0) {
-            tq_buf_free(&b);
-            return tc_bad_reply(l->tc);
-        }
-
+    for (i = 0; i < res->page.jobs; i++) {
+        tq_list_job(res, i, &job);
         add_job(l, &b, &job);
         l->shown++;
     }
 
-    l->left -= n;
-    l->query.before = cursor;
-    *more = cursor != 0 && l->left > 0;
+    l->left -= res->page.jobs;
+    l->query.before = res->page.cursor;
+    *more = l->query.before != 0 && l->left > 0;
 
     return tc_print(l->tc, &b);
 }

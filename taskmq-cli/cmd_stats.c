@@ -26,17 +26,17 @@ queue_doc(const tq_queue_stats_t *q)
 
 /* A worker's info is JSON that it wrote itself: shown only if it is. */
 static cJSON *
-worker_doc(tq_str_t id, tq_str_t name, int64_t seen_ms, tq_str_t info)
+worker_doc(const tq_worker_stats_t *w)
 {
     char           t[TQ_TIME_ISO_LEN + 1];
     tq_json_err_t  err;
     tq_json_val_t  val;
 
     return tq_doc_object(
-        { "id", tq_doc_str(id) },
-        { "name", tq_doc_str(name) },
-        { "seen", tq_doc_text(tc_time(seen_ms, t)) },
-        { "info", tq_json_parse(info.p, info.len, &val, &err) == 0
+        { "id", tq_doc_str(w->id) },
+        { "name", tq_doc_str(w->name) },
+        { "seen", tq_doc_text(tc_time(w->seen_ms, t)) },
+        { "info", tq_json_parse(w->info.p, w->info.len, &val, &err) == 0
                   ? tq_doc_raw(val.raw) : cJSON_CreateNull() });
 }
 
@@ -74,49 +74,38 @@ stats_doc(const tq_stats_t *s, cJSON *queues, cJSON *workers)
 
 
 static int
-print_json(tc_t *tc, const tq_stats_t *s, const redisReply *reply)
+print_json(tc_t *tc, const tq_result_t *res)
 {
-    cJSON             *queues, *workers;
-    int64_t            seen;
-    unsigned           i;
-    tq_str_t           id, name, info;
-    tq_queue_stats_t   q;
+    cJSON              *queues, *workers;
+    unsigned            i;
+    tq_queue_stats_t    q;
+    tq_worker_stats_t   w;
 
     queues = cJSON_CreateArray();
     workers = cJSON_CreateArray();
 
-    for (i = 0; i < s->queues; i++) {
-        if (tq_stats_queue(reply, i, &q) != 0) {
-            goto bad;
-        }
+    for (i = 0; i < res->stats.queues; i++) {
+        tq_stats_queue(res, i, &q);
         tq_doc_add(&queues, NULL, queue_doc(&q));
     }
 
-    for (i = 0; i < s->workers; i++) {
-        if (tq_stats_worker(reply, i, &id, &name, &seen, &info) != 0) {
-            goto bad;
-        }
-        tq_doc_add(&workers, NULL, worker_doc(id, name, seen, info));
+    for (i = 0; i < res->stats.workers; i++) {
+        tq_stats_worker(res, i, &w);
+        tq_doc_add(&workers, NULL, worker_doc(&w));
     }
 
-    return tc_print_doc(tc, stats_doc(s, queues, workers));
-
-bad:
-
-    cJSON_Delete(queues);
-    cJSON_Delete(workers);
-    return tc_bad_reply(tc);
+    return tc_print_doc(tc, stats_doc(&res->stats, queues, workers));
 }
 
 
 static int
-print_people(tc_t *tc, const tq_stats_t *s, const redisReply *reply)
+print_people(tc_t *tc, const tq_result_t *res)
 {
-    int64_t           seen;
-    unsigned          i;
-    tq_buf_t          b = { 0 };
-    tq_str_t          id, name, info;
-    tq_queue_stats_t  q;
+    unsigned            i;
+    tq_buf_t            b = { 0 };
+    tq_queue_stats_t    q;
+    tq_worker_stats_t   w;
+    const tq_stats_t   *s = &res->stats;
 
     tq_buf_addf(&b, "now      %lld waiting, %lld scheduled, %lld running, "
                 "%lld dead, %lld finished\n",
@@ -152,10 +141,7 @@ print_people(tc_t *tc, const tq_stats_t *s, const redisReply *reply)
     }
 
     for (i = 0; i < s->queues; i++) {
-        if (tq_stats_queue(reply, i, &q) != 0) {
-            goto bad;
-        }
-
+        tq_stats_queue(res, i, &q);
         tc_add_cell(&b, 24, q.name);
         tq_buf_addf(&b, "%9lld %9lld %9lld %9lld ", (long long) q.waiting,
                     (long long) q.scheduled, (long long) q.running,
@@ -173,30 +159,21 @@ print_people(tc_t *tc, const tq_stats_t *s, const redisReply *reply)
                 s->workers == 1 ? "" : "s");
 
     for (i = 0; i < s->workers; i++) {
-        if (tq_stats_worker(reply, i, &id, &name, &seen, &info) != 0) {
-            goto bad;
-        }
-
-        tq_text_add(&b, name.p, name.len);
+        tq_stats_worker(res, i, &w);
+        tq_text_add(&b, w.name.p, w.name.len);
         tq_buf_addf(&b, "  seen %.1f s ago\n",
-                    (double) (s->now_ms - seen) / 1000);
+                    (double) (s->now_ms - w.seen_ms) / 1000);
     }
 
     return tc_print(tc, &b);
-
-bad:
-
-    tq_buf_free(&b);
-    return tc_bad_reply(tc);
 }
 
 
 static int
 cmd_stats(tc_t *tc, int argc, char **argv)
 {
-    int                n, code;
-    tq_stats_t         stats;
-    const redisReply  *reply;
+    int                 n, code;
+    const tq_result_t  *res;
 
     n = tc_args(tc, argc, argv, NULL);
     if (n < 0) {
@@ -212,17 +189,12 @@ cmd_stats(tc_t *tc, int argc, char **argv)
         return code;
     }
 
-    reply = tc_run(tc, tq_stats_call(&tc->ns, NULL, NULL), &code);
-    if (reply == NULL) {
+    res = tc_run(tc, tq_stats_call(&tc->ns, NULL, NULL), &code);
+    if (res == NULL) {
         return code;
     }
 
-    if (tq_stats_result(reply, &stats) != 0) {
-        return tc_bad_reply(tc);
-    }
-
-    return tc->json ? print_json(tc, &stats, reply)
-           : print_people(tc, &stats, reply);
+    return tc->json ? print_json(tc, res) : print_people(tc, res);
 }
 
 

@@ -56,31 +56,28 @@ tc_connect(tc_t *tc)
 }
 
 
-const redisReply *
+const tq_result_t *
 tc_run(tc_t *tc, tq_call_t *call, int *code)
 {
-    const redisReply  *reply;
+    const tq_result_t  *res;
 
-    reply = tq_sync_run(tc->redis, call);
-    if (reply != NULL) {
+    res = tq_sync_run(tc->redis, call);
+
+    if (res->status == TQ_OK) {
         *code = TC_OK;
-        return reply;
+        return res;
     }
 
-    if (tq_sync_result(tc->redis) == TQ_CALL_UNKNOWN) {
+    if (res->odd) {
+        *code = tc_error(tc, TC_FAILED, TC_ODD);
+
+    } else if (res->status == TQ_UNKNOWN) {
         *code = tc_error(tc, TC_UNKNOWN, "%s: the outcome is unknown",
                          tq_sync_why(tc->redis));
+
     } else {
         *code = tc_error(tc, TC_UNAVAILABLE, "%s", tq_sync_why(tc->redis));
     }
 
     return NULL;
-}
-
-
-int
-tc_bad_reply(tc_t *tc)
-{
-    return tc_error(tc, TC_FAILED, "Redis answered something that this "
-                    "version does not understand");
 }

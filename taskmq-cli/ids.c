@@ -40,9 +40,9 @@ tc_id(tc_t *tc, const char *text, int64_t *id)
 static int
 need_key(tc_t *tc)
 {
-    int                code;
-    const redisReply  *reply;
-    unsigned char      fresh[TQ_UUID_KEY_LEN];
+    int                 code;
+    unsigned char       fresh[TQ_UUID_KEY_LEN];
+    const tq_result_t  *res;
 
     if (tc->uuid_known) {
         return TC_OK;
@@ -52,15 +52,12 @@ need_key(tc_t *tc)
         return tc_error(tc, TC_FAILED, "no random bytes");
     }
 
-    reply = tc_run(tc, tq_uuid_key_call(&tc->ns, fresh, NULL, NULL), &code);
-    if (reply == NULL) {
+    res = tc_run(tc, tq_uuid_key_call(&tc->ns, fresh, NULL, NULL), &code);
+    if (res == NULL) {
         return code;
     }
 
-    if (tq_uuid_key_result(reply, tc->uuid_key) != 0) {
-        return tc_bad_reply(tc);
-    }
-
+    memcpy(tc->uuid_key, res->key, TQ_UUID_KEY_LEN);
     tc->uuid_known = 1;
 
     return TC_OK;

@@ -36,10 +36,8 @@ struct tq_sync_s {
     char               why[TQ_SYNC_ERR_BYTES];
 
     /* of the last tq_sync_run() */
-    redisReply        *reply;
-    tq_call_result_t   result;
-    tq_redis_err_t     err;
-    int                done;
+    tq_result_t       *kept;
+    const tq_result_t *result;      /* NULL: none yet */
 
     char               in[TQ_SYNC_READ_BYTES];
 };
@@ -47,9 +45,12 @@ struct tq_sync_s {
 /* Stands before a started call's own callback. */
 typedef struct {
     tq_sync_t   *sync;
-    tq_call_cb   cb;
-    void        *data;
+    tq_done_t    own;
 } tq_sync_started_t;
+
+/* An answer came, and could not be kept. */
+static const tq_result_t  tq_sync_no_memory = { .status = TQ_UNKNOWN,
+                                                .text = "" };
 
 static int64_t tq_sync_now(void);
 static int tq_sync_socket(tq_sync_t *s, const struct sockaddr *sa,
@@ -65,10 +66,8 @@ static void tq_sync_read(tq_sync_t *s);
 static void tq_sync_step(tq_sync_t *s);
 static int tq_sync_give(tq_sync_t *s, tq_call_t *call);
 static void tq_sync_ended(tq_sync_t *s);
-static void tq_sync_run_cb(tq_call_t *call, tq_call_result_t result,
-    const redisReply *reply);
-static void tq_sync_started_cb(tq_call_t *call, tq_call_result_t result,
-    const redisReply *reply);
+static void tq_sync_told(void *data, const tq_result_t *res);
+static void tq_sync_started_told(void *data, const tq_result_t *res);
 
 
 static int64_t
@@ -237,8 +236,7 @@ tq_sync_open(const tq_url_t *url, const tq_ns_t *ns, const char *client_name,
     conf.db = url->db;
     conf.client_name = client_name;
     conf.scripts = tq_ops_scripts;
-    conf.greet = (ns != NULL) ? tq_open_call : NULL;
-    conf.greeted = tq_open_why;
+    conf.greet = (ns != NULL) ? &tq_ns_greet : NULL;
     conf.greets = ns;
     conf.timeout_ms = (timeout_ms > 0) ? timeout_ms : TQ_REDIS_TIMEOUT_MS;
 
@@ -422,88 +420,67 @@ tq_sync_ended(tq_sync_t *s)
 
 
 static void
-tq_sync_run_cb(tq_call_t *call, tq_call_result_t result,
-    const redisReply *reply)
+tq_sync_told(void *data, const tq_result_t *res)
 {
-    tq_sync_t  *s;
+    tq_sync_t  *s = data;
 
-    s = call->data;
-    s->done = 1;
-    s->result = result;
+    s->kept = tq_result_keep(res);
+    s->result = (s->kept != NULL) ? s->kept : &tq_sync_no_memory;
 
-    if (reply != NULL) {
-        s->reply = tq_redis_take_reply(s->redis);
-    } else {
+    if (s->kept == NULL) {
+        snprintf(s->why, sizeof(s->why), "out of memory");
+
+    } else if (res->status == TQ_REFUSED && res->err == TQ_ERR_OTHER) {
+        tq_text_print(s->why, sizeof(s->why), "%.200s", res->text);
+
+    } else if (res->status == TQ_REFUSED) {
+        tq_text_print(s->why, sizeof(s->why), "%s (%.160s)",
+            tq_redis_err_text(res->err), res->text);
+
+    } else if (res->status != TQ_OK) {
         tq_sync_ended(s);
     }
 }
 
 
-const redisReply *
+const tq_result_t *
 tq_sync_run(tq_sync_t *s, tq_call_t *call)
 {
-    if (s->reply != NULL) {
-        freeReplyObject(s->reply);
-        s->reply = NULL;
-    }
-
-    s->done = 0;
-    s->result = TQ_CALL_NOT_SENT;
-    s->err = TQ_ERR_NONE;
+    tq_result_free(s->kept);
+    s->kept = NULL;
+    s->result = NULL;
 
     if (call != NULL) {
-        call->cb = tq_sync_run_cb;
-        call->data = s;
+        (void) tq_done_swap(call, (tq_done_t) { tq_sync_told, s });
     }
 
     if (tq_sync_give(s, call) != 0) {
-        return NULL;
+        return &tq_not_sent;
     }
 
-    while (!s->done) {
+    while (s->result == NULL) {
         tq_sync_step(s);
     }
 
-    if (s->result != TQ_CALL_REPLY) {
-        return NULL;
-    }
-
-    s->err = tq_redis_err(s->reply);
-
-    if (s->err == TQ_ERR_OTHER) {
-        tq_text_print(s->why, sizeof(s->why), "%.200s", s->reply->str);
-        return NULL;
-    }
-
-    if (s->err != TQ_ERR_NONE) {
-        tq_text_print(s->why, sizeof(s->why), "%s (%.160s)",
-            tq_redis_err_text(s->err), s->reply->str);
-        return NULL;
-    }
-
-    return s->reply;
+    return s->result;
 }
 
 
 static void
-tq_sync_started_cb(tq_call_t *call, tq_call_result_t result,
-    const redisReply *reply)
+tq_sync_started_told(void *data, const tq_result_t *res)
 {
-    tq_sync_started_t  *own;
+    tq_sync_started_t  *started = data;
+    tq_done_t           own = started->own;
 
-    own = call->data;
-
-    if (result != TQ_CALL_REPLY) {
-        own->sync->unanswered++;
-        tq_sync_ended(own->sync);
+    if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN) {
+        started->sync->unanswered++;
+        tq_sync_ended(started->sync);
     }
 
-    call->cb = own->cb;
-    call->data = own->data;
-    free(own);
+    free(started);
 
-    if (call->cb != NULL) {
-        call->cb(call, result, reply);
+    if (own.cb != NULL) {
+        own.cb(own.data, res);
     }
 }
 
@@ -511,25 +488,23 @@ tq_sync_started_cb(tq_call_t *call, tq_call_result_t result,
 int
 tq_sync_start(tq_sync_t *s, tq_call_t *call)
 {
-    tq_sync_started_t  *own;
+    tq_sync_started_t  *started;
 
-    own = malloc(sizeof(tq_sync_started_t));
+    started = malloc(sizeof(tq_sync_started_t));
 
-    if (own == NULL || call == NULL) {
+    if (started == NULL || call == NULL) {
         snprintf(s->why, sizeof(s->why), "out of memory");
         tq_call_free(call);
-        free(own);
+        free(started);
         return -1;
     }
 
-    own->sync = s;
-    own->cb = call->cb;
-    own->data = call->data;
-    call->cb = tq_sync_started_cb;
-    call->data = own;
+    started->sync = s;
+    started->own = tq_done_swap(call,
+        (tq_done_t) { tq_sync_started_told, started });
 
     if (tq_sync_give(s, call) != 0) {
-        free(own);
+        free(started);
         return -1;
     }
 
@@ -553,20 +528,6 @@ tq_sync_wait_all(tq_sync_t *s)
 }
 
 
-tq_call_result_t
-tq_sync_result(const tq_sync_t *s)
-{
-    return s->result;
-}
-
-
-tq_redis_err_t
-tq_sync_err(const tq_sync_t *s)
-{
-    return s->err;
-}
-
-
 const char *
 tq_sync_why(const tq_sync_t *s)
 {
@@ -587,9 +548,6 @@ tq_sync_close(tq_sync_t *s)
         close(s->fd);
     }
 
-    if (s->reply != NULL) {
-        freeReplyObject(s->reply);
-    }
-
+    tq_result_free(s->kept);
     free(s);
 }

@@ -8,8 +8,8 @@
  *
  *   char       err[TQ_SYNC_ERR_BYTES];
  *   tq_sync_t *s = tq_sync_open(&url, &ns, "taskmq", 2000, err);
- *   reply = tq_sync_run(s, tq_get_call(&ns, id, NULL, NULL));
- *   if (reply == NULL) puts(tq_sync_why(s)); else tq_get_result(reply, …);
+ *   res = tq_sync_run(s, tq_get_call(&ns, id, NULL, NULL));
+ *   if (res->status != TQ_OK) puts(tq_sync_why(s)); else … res->job …;
  *   tq_sync_close(s);
  */
 
@@ -33,32 +33,25 @@ tq_sync_t *tq_sync_open(const tq_url_t *url, const tq_ns_t *ns,
     const char *client_name, int64_t timeout_ms, char err[TQ_SYNC_ERR_BYTES]);
 
 /*
- * Sends one call and waits for its reply. Takes the call (NULL, from a
- * builder that ran out of memory, is an error like any other) and replaces
- * its cb and data. The reply, and slices decoded from it, live until the next
- * tq_sync_run() or tq_sync_close(). NULL: no reply, or an error reply; then
- * tq_sync_why() says why and tq_sync_result() how much is known.
+ * Sends one call of tq_ops.h and waits for its end. Takes the call (NULL, from
+ * a builder that ran out of memory, is an error like any other) and replaces
+ * who is told. The result, never NULL, lives until the next tq_sync_run() or
+ * tq_sync_close(). Unless its status is TQ_OK, tq_sync_why() says why.
  */
-const redisReply *tq_sync_run(tq_sync_t *s, tq_call_t *call);
+const tq_result_t *tq_sync_run(tq_sync_t *s, tq_call_t *call);
 
 /*
- * Pipelining: hands over a call that keeps its own cb and data; it waits only
- * while too many are in flight. The cb runs inside a later tq_sync_start(),
+ * Pipelining: hands over a call that tells its own cb; it waits only while too
+ * many are in flight. The cb runs inside a later tq_sync_start(),
  * _run(), _wait_all() or _close(), exactly once, with the rules of
  * tq_redis.h. 0, or -1: refused, the cb will not run, tq_sync_why() says why.
  */
 int tq_sync_start(tq_sync_t *s, tq_call_t *call);
 
-/* Waits until every call that was started has ended. 0: each got a reply
- * (which may be an error reply); -1: at least one did not since the last
+/* Waits until every call that was started has ended. 0: each was answered (it
+ * may have been refused); -1: at least one was not since the last
  * tq_sync_wait_all(). */
 int tq_sync_wait_all(tq_sync_t *s);
-
-/* After tq_sync_run(): TQ_CALL_REPLY also for an error reply. */
-tq_call_result_t tq_sync_result(const tq_sync_t *s);
-
-/* The kind of error reply of the last tq_sync_run(), or TQ_ERR_NONE. */
-tq_redis_err_t tq_sync_err(const tq_sync_t *s);
 
 /* A sentence for people about the last failure; "" when there was none. */
 const char *tq_sync_why(const tq_sync_t *s);

@@ -111,12 +111,12 @@ int tc_choice(tc_t *tc, const char *status, const char *handler,
 /* Opens the connection if need be. TC_OK, or an exit code after saying why. */
 int tc_connect(tc_t *tc);
 
-/* One call. The reply lives until the next one; NULL after printing why, with
- * the exit code in *code. */
-const redisReply *tc_run(tc_t *tc, tq_call_t *call, int *code);
+/* One call. Its result, which is TQ_OK and lives until the next one; NULL after
+ * printing why there is none, with the exit code in *code. */
+const tq_result_t *tc_run(tc_t *tc, tq_call_t *call, int *code);
 
-/* For a reply that is not what the script returns. */
-int tc_bad_reply(tc_t *tc);
+/* Of a refusal that is none. */
+#define TC_ODD  "Redis answered something that this version does not understand"
 
 /* ---- jobs as arguments (ids.c) ---- */
 

@@ -182,12 +182,11 @@ on_leave_timeout(uv_timer_t *t)
 }
 
 static void
-on_goodbye(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_goodbye(void *data, const tq_result_t *res)
 {
-    tw_worker_t  *w = call->data;
+    tw_worker_t  *w = data;
 
-    (void) result;
-    (void) reply;
+    (void) res;
 
     /* not from inside the connection's callback */
     (void) uv_timer_start(&w->grace, on_leave_timeout, 0, 0);
@@ -447,8 +446,7 @@ start_redis(tw_worker_t *w)
     conf.url = &w->o->url;
     conf.client_name = w->name;
     conf.scripts = tq_ops_scripts;
-    conf.greet = tq_open_call;
-    conf.greeted = tq_open_why;
+    conf.greet = &tq_ns_greet;
     conf.greets = &w->ns;
     conf.timeout_ms = TQ_REDIS_TIMEOUT_MS;
     conf.idle_ping_ms = IDLE_PING_MS;

@@ -194,8 +194,9 @@ void tw_die(tw_worker_t *w);
 
 /* Redis refuses this, or is away, for that reason. 1: it is news, log it. */
 int tw_trouble(tw_worker_t *w, tw_ask_t ask, tq_redis_err_t e);
-/* The same from a reply, which is an error or one that nobody expects. */
-int tw_trouble_reply(tw_worker_t *w, tw_ask_t ask, const redisReply *reply);
+/* The same of a call that was refused; logs it as text, if it is news. */
+void tw_refused(tw_worker_t *w, tw_ask_t ask, const tq_result_t *res,
+    const char *text);
 /* It works: logs that whatever was wrong is over, if that is news. */
 void tw_trouble_over(tw_worker_t *w, tw_ask_t ask);
 
@@ -214,8 +215,8 @@ int tw_session_look(tw_worker_t *w);
 void tw_session_emptied(tw_worker_t *w);
 void tw_session_lost(tw_worker_t *w);
 
-/* tw_lease_recover() is done (reply NULL), or Redis answered this instead. */
-void tw_session_recovered(tw_worker_t *w, const redisReply *reply);
+/* tw_lease_recover() is done, or was refused, or (res NULL) could not go on. */
+void tw_session_recovered(tw_worker_t *w, const tq_result_t *res);
 void tw_session_close(tw_worker_t *w);
 
 /* ---- claim.c ---- */
@@ -251,7 +252,7 @@ void tw_lease_turn(tw_worker_t *w);
  * that it does not hold (a claim whose reply was lost); no claim may be under
  * way. 0, or -1: not sent. */
 int tw_lease_recover(tw_worker_t *w);
-void tw_lease_goodbye(tw_worker_t *w, tq_call_cb cb);
+void tw_lease_goodbye(tw_worker_t *w, tq_done_cb done);
 void tw_lease_close(tw_worker_t *w);
 
 /* ---- done.c ---- */

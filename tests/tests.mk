@@ -31,7 +31,7 @@ UNIT_LINK_test_worker_payload = $(UNIT_WRAP)
 UNIT_TOML = $(BUILD)/obj/taskmq-worker/config/toml.o
 UNIT_LINK_test_worker_config = $(UNIT_TOML) -lstdc++
 
-.PHONY: lua docs-check unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
+.PHONY: lua redis-check docs-check unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
 
 $(BUILD)/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -119,13 +119,16 @@ specs: t
 lua:
 	sh libtaskmq/check_lua.sh
 
+redis-check:
+	sh libtaskmq/check_redis.sh
+
 docs-check:
 	$(PYTHON) tests/check_docs.py
 
 # Side by side, unless make was told how many to run.
 check:
 	@$(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) -Otarget \
-	    lua docs-check unit scripts
+	    lua redis-check docs-check unit scripts
 
 test:
 	BUILD=$(BUILD) script/test

@@ -7,7 +7,6 @@
 
 #include "tq_json.h"
 #include "tq_metrics.h"
-#include "tq_ops.h"
 
 /* Handlers' instances, summed over all workers. */
 typedef struct {
@@ -25,12 +24,9 @@ typedef struct {
 static void tq_metrics_label(tq_buf_t *b, const char *label, tq_str_t value);
 static void tq_metrics_end(tq_buf_t *b, int64_t v);
 static void tq_metrics_totals(tq_buf_t *b, const tq_stats_t *s);
-static int tq_metrics_queues(tq_buf_t *b, const redisReply *reply,
-    const tq_stats_t *s);
-static int tq_metrics_oldest(tq_buf_t *b, const redisReply *reply,
-    const tq_stats_t *s);
-static int tq_metrics_pools(tq_buf_t *b, const redisReply *reply,
-    const tq_stats_t *s);
+static void tq_metrics_queues(tq_buf_t *b, const tq_result_t *res);
+static void tq_metrics_oldest(tq_buf_t *b, const tq_result_t *res);
+static void tq_metrics_pools(tq_buf_t *b, const tq_result_t *res);
 static void tq_metrics_pool_info(tq_pool_sums_t *sums, tq_str_t info);
 static tq_pool_sum_t *tq_metrics_pool(tq_pool_sums_t *sums, const char *name);
 static void tq_metrics_daemon(tq_buf_t *b, const tq_stats_t *s);
@@ -176,26 +172,14 @@ tq_metrics_histogram(tq_buf_t *b, const char *name, const int64_t *bounds,
 }
 
 
-int
-tq_metrics_namespace(tq_buf_t *b, const redisReply *reply)
+void
+tq_metrics_namespace(tq_buf_t *b, const tq_result_t *res)
 {
-    tq_stats_t  s;
-
-    if (tq_stats_result(reply, &s) != 0) {
-        return -1;
-    }
-
-    tq_metrics_totals(b, &s);
-
-    if (tq_metrics_queues(b, reply, &s) != 0
-        || tq_metrics_oldest(b, reply, &s) != 0)
-    {
-        return -1;
-    }
-
-    tq_metrics_daemon(b, &s);
-
-    return tq_metrics_pools(b, reply, &s);
+    tq_metrics_totals(b, &res->stats);
+    tq_metrics_queues(b, res);
+    tq_metrics_oldest(b, res);
+    tq_metrics_daemon(b, &res->stats);
+    tq_metrics_pools(b, res);
 }
 
 
@@ -245,8 +229,8 @@ tq_metrics_totals(tq_buf_t *b, const tq_stats_t *s)
 }
 
 
-static int
-tq_metrics_queues(tq_buf_t *b, const redisReply *reply, const tq_stats_t *s)
+static void
+tq_metrics_queues(tq_buf_t *b, const tq_result_t *res)
 {
     unsigned          i;
     tq_queue_stats_t  q;
@@ -255,10 +239,8 @@ tq_metrics_queues(tq_buf_t *b, const redisReply *reply, const tq_stats_t *s)
 
     tq_metrics_head(b, name, "gauge", "Jobs by handler and state");
 
-    for (i = 0; i < s->queues; i++) {
-        if (tq_stats_queue(reply, i, &q) != 0) {
-            return -1;
-        }
+    for (i = 0; i < res->stats.queues; i++) {
+        tq_stats_queue(res, i, &q);
 
         tq_metrics_value2(b, name, "handler", q.name,
             "state", tq_str("waiting"), q.waiting);
@@ -269,16 +251,14 @@ tq_metrics_queues(tq_buf_t *b, const redisReply *reply, const tq_stats_t *s)
         tq_metrics_value2(b, name, "handler", q.name,
             "state", tq_str("dead"), q.dead);
     }
-
-    return 0;
 }
 
 
-static int
-tq_metrics_oldest(tq_buf_t *b, const redisReply *reply, const tq_stats_t *s)
+static void
+tq_metrics_oldest(tq_buf_t *b, const tq_result_t *res)
 {
     unsigned          i;
-    int64_t           age;
+    int64_t           age, now_ms = res->stats.now_ms;
     tq_queue_stats_t  q;
 
     static const char  name[] = "taskmq_oldest_pending_seconds";
@@ -286,13 +266,11 @@ tq_metrics_oldest(tq_buf_t *b, const redisReply *reply, const tq_stats_t *s)
     tq_metrics_head(b, name, "gauge",
         "Age of the waiting job that was created first");
 
-    for (i = 0; i < s->queues; i++) {
-        if (tq_stats_queue(reply, i, &q) != 0) {
-            return -1;
-        }
+    for (i = 0; i < res->stats.queues; i++) {
+        tq_stats_queue(res, i, &q);
 
-        age = (q.oldest_ms > 0 && q.oldest_ms < s->now_ms)
-              ? s->now_ms - q.oldest_ms : 0;
+        age = (q.oldest_ms > 0 && q.oldest_ms < now_ms)
+              ? now_ms - q.oldest_ms : 0;
 
         tq_buf_addf(b, "%s{", name);
         tq_metrics_label(b, "handler", q.name);
@@ -300,8 +278,6 @@ tq_metrics_oldest(tq_buf_t *b, const redisReply *reply, const tq_stats_t *s)
         tq_metrics_decimal(b, age, 3);
         tq_buf_addc(b, '\n');
     }
-
-    return 0;
 }
 
 
@@ -339,24 +315,19 @@ tq_metrics_daemon(tq_buf_t *b, const tq_stats_t *s)
  * A worker's info tells its instances by handler:
  * {"pools":{"resize":{"active":8,"idle":2},…},…}
  */
-static int
-tq_metrics_pools(tq_buf_t *b, const redisReply *reply, const tq_stats_t *s)
+static void
+tq_metrics_pools(tq_buf_t *b, const tq_result_t *res)
 {
-    size_t          i;
-    int64_t         seen;
-    unsigned        w;
-    tq_str_t        id, name, info;
-    tq_pool_sums_t  sums;
+    size_t             i;
+    unsigned           w;
+    tq_pool_sums_t     sums;
+    tq_worker_stats_t  worker;
 
     memset(&sums, 0, sizeof(sums));
 
-    for (w = 0; w < s->workers; w++) {
-        if (tq_stats_worker(reply, w, &id, &name, &seen, &info) != 0) {
-            tq_buf_free(&sums.mem);
-            return -1;
-        }
-
-        tq_metrics_pool_info(&sums, info);
+    for (w = 0; w < res->stats.workers; w++) {
+        tq_stats_worker(res, w, &worker);
+        tq_metrics_pool_info(&sums, worker.info);
     }
 
     tq_metrics_head(b, "container_pool_active", "gauge",
@@ -375,8 +346,6 @@ tq_metrics_pools(tq_buf_t *b, const redisReply *reply, const tq_stats_t *s)
 
     b->failed |= sums.mem.failed;
     tq_buf_free(&sums.mem);
-
-    return 0;
 }
 
 

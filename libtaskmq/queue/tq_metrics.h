@@ -7,9 +7,7 @@
 #ifndef TQ_METRICS_H
 #define TQ_METRICS_H
 
-#include <hiredis/hiredis.h>
-
-#include "tq_buf.h"
+#include "tq_ops.h"
 
 #define TQ_METRICS_TYPE  "text/plain; version=0.0.4; charset=utf-8"
 
@@ -39,10 +37,8 @@ void tq_metrics_histogram(tq_buf_t *b, const char *name,
 /* Appends v units of 10^-digits as a decimal number: 2500, 3 is "2.5". */
 void tq_metrics_decimal(tq_buf_t *b, int64_t v, int digits);
 
-/*
- * All metrics of a namespace, under TaskMQ's and TaskDaemon's names, from the
- * reply to tq_stats_call(). 0, or -1 when that is not one.
- */
-int tq_metrics_namespace(tq_buf_t *b, const redisReply *reply);
+/* All metrics of a namespace, under TaskMQ's and TaskDaemon's names, from what
+ * tq_stats_call() read. */
+void tq_metrics_namespace(tq_buf_t *b, const tq_result_t *res);
 
 #endif /* TQ_METRICS_H */

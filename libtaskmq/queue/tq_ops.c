@@ -1,11 +1,18 @@
 /*
- * tq_ops.c: what all operations share: the namespace, a call's start and end,
- * and reply elements that are checked before they are believed.
+ * tq_ops.c: what all operations share: the namespace, a call's start, its end
+ * as a result, and reply elements that are checked before they are believed.
  */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tq_ops_int.h"
+
+const tq_result_t  tq_not_sent = { .status = TQ_NOT_SENT, .text = "" };
+
+static void tq_op_end(tq_call_t *call, tq_call_result_t result,
+    const redisReply *reply);
+static void tq_op_refused(const redisReply *reply, tq_result_t *res);
 
 
 int
@@ -25,14 +32,21 @@ tq_ns_init(tq_ns_t *ns, const char *name, size_t len)
 
 
 tq_call_t *
-tq_op_new(const tq_script_t *script, const tq_ns_t *ns, tq_call_cb cb,
-    void *data)
+tq_op_new(const tq_script_t *script, const tq_ns_t *ns, tq_decode_t *decode,
+    tq_done_cb done, void *data)
 {
     tq_call_t  *call;
 
-    call = tq_call_new(script, cb, data);
+    call = tq_call_make(sizeof(tq_op_t), script,
+        done != NULL ? tq_op_end : NULL, data);
+    if (call == NULL) {
+        return NULL;
+    }
 
-    if (call != NULL) {
+    tq_op_of(call)->decode = decode;
+    tq_op_of(call)->done = done;
+
+    if (ns != NULL) {
         tq_call_arg(call, ns->prefix, ns->len);
     }
 
@@ -49,6 +63,106 @@ tq_op_done(tq_call_t *call)
     }
 
     return call;
+}
+
+
+tq_done_t
+tq_done_swap(tq_call_t *call, tq_done_t with)
+{
+    tq_op_t    *op = tq_op_of(call);
+    tq_done_t   old = { op->done, call->data };
+
+    op->done = with.cb;
+    call->cb = (with.cb != NULL) ? tq_op_end : NULL;
+    call->data = with.data;
+
+    return old;
+}
+
+
+static void
+tq_op_end(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+{
+    tq_op_t      *op = tq_op_of(call);
+    tq_result_t   res;
+
+    tq_op_result(op, result, reply, &res);
+    op->done(call->data, &res);
+}
+
+
+void
+tq_op_result(const tq_op_t *op, tq_call_result_t result,
+    const redisReply *reply, tq_result_t *res)
+{
+    res->err = TQ_ERR_NONE;
+    res->cause = TQ_ERR_NONE;
+    res->text = "";
+    res->odd = 0;
+    res->script = 0;
+    res->found = 1;
+    res->call = (tq_call_t *) &op->call;
+    res->from = reply;
+    res->first = 0;
+
+    if (result != TQ_CALL_REPLY) {
+        res->status = (result == TQ_CALL_NOT_SENT) ? TQ_NOT_SENT : TQ_UNKNOWN;
+
+    } else if (op->decode != NULL ? op->decode(op, reply, res) == 0
+                                  : reply->type != REDIS_REPLY_ERROR)
+    {
+        res->status = TQ_OK;
+
+    } else {
+        tq_op_refused(reply, res);
+    }
+}
+
+
+static void
+tq_op_refused(const redisReply *reply, tq_result_t *res)
+{
+    res->status = TQ_REFUSED;
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        res->err = tq_redis_err(reply);
+        res->cause = tq_redis_err_why(reply);
+        res->script = tq_redis_err_script(reply) ? 1 : 0;
+        res->text = reply->str;
+
+    } else {
+        res->err = TQ_ERR_OTHER;
+        res->cause = TQ_ERR_OTHER;
+        res->odd = 1;
+        res->text = "unexpected reply";
+    }
+}
+
+
+tq_result_t *
+tq_result_keep(const tq_result_t *res)
+{
+    tq_result_t  *kept;
+
+    kept = (res->call != NULL) ? malloc(sizeof(tq_result_t)) : NULL;
+
+    if (kept != NULL) {
+        memcpy(kept, res, sizeof(tq_result_t));
+        kept->call = NULL;
+        res->call->keep = 1;
+    }
+
+    return kept;
+}
+
+
+void
+tq_result_free(tq_result_t *kept)
+{
+    if (kept != NULL) {
+        freeReplyObject((redisReply *) kept->from);
+        free(kept);
+    }
 }
 
 

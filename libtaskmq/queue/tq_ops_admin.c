@@ -12,8 +12,6 @@
 #define TQ_TEXT_OF(x)  #x
 #define TQ_TEXT(x)     TQ_TEXT_OF(x)
 
-#define TQ_UUID_KEY_BYTES  32
-
 typedef struct {
     const char  *name;
     const char  *preset;
@@ -73,17 +71,23 @@ static const char  tq_uuid_key_text[] =
     "end\n"
     "return key\n";
 
+static tq_decode_t  tq_change_decode, tq_config_decode, tq_kept_decode,
+    tq_uuid_key_decode, tq_uuid_peek_decode;
+static tq_call_t *tq_open_call(const void *ns);
+static const char *tq_open_why(const redisReply *reply);
 static tq_call_t *tq_change_call(const tq_script_t *script, const tq_ns_t *ns,
-    int64_t id, const char *flag, tq_call_cb cb, void *data);
+    int64_t id, const char *flag, tq_done_cb done, void *data);
+
+const tq_greet_t  tq_ns_greet = { tq_open_call, tq_open_why };
 
 
 static tq_call_t *
 tq_change_call(const tq_script_t *script, const tq_ns_t *ns, int64_t id,
-    const char *flag, tq_call_cb cb, void *data)
+    const char *flag, tq_done_cb done, void *data)
 {
     tq_call_t  *call;
 
-    call = tq_op_new(script, ns, cb, data);
+    call = tq_op_new(script, ns, tq_change_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
@@ -99,42 +103,44 @@ tq_change_call(const tq_script_t *script, const tq_ns_t *ns, int64_t id,
 
 
 tq_call_t *
-tq_cancel_call(const tq_ns_t *ns, int64_t id, int force, tq_call_cb cb,
+tq_cancel_call(const tq_ns_t *ns, int64_t id, int force, tq_done_cb done,
     void *data)
 {
-    return tq_change_call(&tq_script_cancel, ns, id, force ? "1" : "0", cb,
-        data);
+    return tq_change_call(&tq_script_cancel, ns, id, force ? "1" : "0",
+        done, data);
 }
 
 
 tq_call_t *
-tq_retry_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
+tq_retry_call(const tq_ns_t *ns, int64_t id, tq_done_cb done, void *data)
 {
-    return tq_change_call(&tq_script_retry, ns, id, NULL, cb, data);
+    return tq_change_call(&tq_script_retry, ns, id, NULL, done, data);
 }
 
 
 tq_call_t *
-tq_delete_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
+tq_delete_call(const tq_ns_t *ns, int64_t id, tq_done_cb done, void *data)
 {
-    return tq_change_call(&tq_script_delete, ns, id, NULL, cb, data);
+    return tq_change_call(&tq_script_delete, ns, id, NULL, done, data);
 }
 
 
 tq_call_t *
-tq_replay_call(const tq_ns_t *ns, int64_t id, int dead_only, tq_call_cb cb,
+tq_replay_call(const tq_ns_t *ns, int64_t id, int dead_only, tq_done_cb done,
     void *data)
 {
     return tq_change_call(&tq_script_replay, ns, id, dead_only ? "1" : "0",
-        cb, data);
+        done, data);
 }
 
 
-int
-tq_change_result(const redisReply *reply, tq_change_t *out, int64_t *new_id)
+static int
+tq_change_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
     int64_t             change, id;
     const redisReply   *first;
+
+    (void) op;
 
     /* replay answers change and id, the others the change alone */
     first = reply;
@@ -150,38 +156,34 @@ tq_change_result(const redisReply *reply, tq_change_t *out, int64_t *new_id)
         }
     }
 
-    if (tq_reply_count(first, TQ_CHANGE_NOT_FOUND, &change) != 0) {
+    if (tq_reply_count(first, TQ_CHANGE_NOT_FOUND, &change) != 0
+        || (first != reply && change == TQ_CHANGE_OK && id == 0))
+    {
         return -1;
     }
 
-    if (first != reply && change == TQ_CHANGE_OK && id == 0) {
-        return -1;
-    }
-
-    if (new_id != NULL) {
-        *new_id = id;
-    }
-
-    *out = (tq_change_t) change;
+    res->change.verdict = (tq_change_t) change;
+    res->change.new_id = id;
 
     return 0;
 }
 
 
 tq_call_t *
-tq_config_get_call(const tq_ns_t *ns, tq_call_cb cb, void *data)
+tq_config_get_call(const tq_ns_t *ns, tq_done_cb done, void *data)
 {
-    return tq_op_done(tq_op_new(&tq_script_config_get, ns, cb, data));
+    return tq_op_done(tq_op_new(&tq_script_config_get, ns, tq_config_decode,
+        done, data));
 }
 
 
 tq_call_t *
 tq_config_set_call(const tq_ns_t *ns, const char *name, const char *value,
-    int seed, tq_call_cb cb, void *data)
+    int seed, tq_done_cb done, void *data)
 {
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_config_set, ns, cb, data);
+    call = tq_op_new(&tq_script_config_set, ns, tq_kept_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
@@ -194,31 +196,53 @@ tq_config_set_call(const tq_ns_t *ns, const char *name, const char *value,
 }
 
 
-int
-tq_config_set_result(const redisReply *reply, int *kept)
+static int
+tq_kept_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
     int64_t  v;
+
+    (void) op;
 
     if (tq_reply_count(reply, 1, &v) != 0) {
         return -1;
     }
 
-    *kept = (int) v;
+    res->kept = (int) v;
+
+    return 0;
+}
+
+
+/* Pairs of texts. */
+static int
+tq_config_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
+{
+    size_t    i;
+    tq_str_t  text;
+
+    (void) op;
+    (void) res;
+
+    if (tq_reply_array(reply, 0) != 0 || reply->elements % 2 != 0) {
+        return -1;
+    }
+
+    for (i = 0; i < reply->elements; i++) {
+        if (tq_reply_str(reply->element[i], &text) != 0) {
+            return -1;
+        }
+    }
 
     return 0;
 }
 
 
 int
-tq_config_pair(const redisReply *reply, unsigned i, tq_str_t *name,
+tq_config_pair(const tq_result_t *res, unsigned i, tq_str_t *name,
     tq_str_t *value)
 {
     size_t    n;
     tq_str_t  field;
-
-    if (tq_reply_array(reply, 0) != 0 || reply->elements % 2 != 0) {
-        return -1;
-    }
 
     if (i >= TQ_SETTINGS) {
         return 0;
@@ -229,13 +253,12 @@ tq_config_pair(const redisReply *reply, unsigned i, tq_str_t *name,
     value->p = tq_settings[i].preset;
     value->len = strlen(value->p);
 
-    for (n = 0; n < reply->elements; n += 2) {
-        if (tq_reply_str(reply->element[n], &field) != 0) {
-            return -1;
-        }
-
-        if (tq_str_eq(field, tq_settings[i].name)) {
-            return tq_reply_str(reply->element[n + 1], value) == 0 ? 1 : -1;
+    for (n = 0; n < res->from->elements; n += 2) {
+        if (tq_reply_str(res->from->element[n], &field) == 0
+            && tq_str_eq(field, name->p))
+        {
+            (void) tq_reply_str(res->from->element[n + 1], value);
+            break;
         }
     }
 
@@ -245,27 +268,28 @@ tq_config_pair(const redisReply *reply, unsigned i, tq_str_t *name,
 
 tq_call_t *
 tq_config_restart_call(const tq_ns_t *ns, const char *handler, int64_t at_s,
-    tq_call_cb cb, void *data)
+    tq_done_cb done, void *data)
 {
     char  name[sizeof(RESTART) + TQ_HANDLER_MAX], value[24];
 
     snprintf(name, sizeof(name), RESTART "%s", handler);
     snprintf(value, sizeof(value), "%lld", (long long) at_s);
 
-    return tq_config_set_call(ns, name, value, 0, cb, data);
+    return tq_config_set_call(ns, name, value, 0, done, data);
 }
 
 
 int
-tq_config_restart(const redisReply *reply, unsigned i, tq_str_t *handler,
+tq_config_restart(const tq_result_t *res, unsigned i, tq_str_t *handler,
     int64_t *at_ms)
 {
-    size_t    k;
-    tq_str_t  name, value;
+    size_t             k;
+    tq_str_t           name, value;
+    const redisReply  *from = res->from;
 
-    if (tq_reply_array(reply, 0) != 0 || 2 * (size_t) i + 1 >= reply->elements
-        || tq_reply_str(reply->element[2 * i], &name) != 0
-        || tq_reply_str(reply->element[2 * i + 1], &value) != 0)
+    if (2 * (size_t) i >= from->elements
+        || tq_reply_str(from->element[2 * i], &name) != 0
+        || tq_reply_str(from->element[2 * i + 1], &value) != 0)
     {
         return -1;
     }
@@ -333,12 +357,12 @@ tq_config_check(const char *name, const char *value)
 
 
 tq_call_t *
-tq_uuid_key_call(const tq_ns_t *ns, const unsigned char fresh[32],
-    tq_call_cb cb, void *data)
+tq_uuid_key_call(const tq_ns_t *ns, const unsigned char fresh[TQ_UUID_KEY_LEN],
+    tq_done_cb done, void *data)
 {
     tq_call_t  *call;
 
-    call = tq_call_new(NULL, cb, data);
+    call = tq_op_new(NULL, NULL, tq_uuid_key_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
@@ -347,19 +371,19 @@ tq_uuid_key_call(const tq_ns_t *ns, const unsigned char fresh[32],
     tq_call_args(call, tq_uuid_key_text);
     tq_call_args(call, "1");
     tq_call_arg(call, ns->prefix, ns->len);
-    tq_call_arg(call, fresh, TQ_UUID_KEY_BYTES);
+    tq_call_arg(call, fresh, TQ_UUID_KEY_LEN);
 
     return tq_op_done(call);
 }
 
 
 tq_call_t *
-tq_uuid_peek_call(const tq_ns_t *ns, tq_call_cb cb, void *data)
+tq_uuid_peek_call(const tq_ns_t *ns, tq_done_cb done, void *data)
 {
     char        key[sizeof(ns->prefix) + sizeof("uuid-key")];
     tq_call_t  *call;
 
-    call = tq_call_new(NULL, cb, data);
+    call = tq_op_new(NULL, NULL, tq_uuid_peek_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
@@ -374,29 +398,42 @@ tq_uuid_peek_call(const tq_ns_t *ns, tq_call_cb cb, void *data)
 }
 
 
-int
-tq_uuid_key_result(const redisReply *reply, unsigned char key[32])
+static int
+tq_uuid_key_decode(const tq_op_t *op, const redisReply *reply,
+    tq_result_t *res)
 {
     tq_str_t  s;
 
-    if (tq_reply_str(reply, &s) != 0 || s.len != TQ_UUID_KEY_BYTES) {
+    (void) op;
+
+    if (tq_reply_str(reply, &s) != 0 || s.len != TQ_UUID_KEY_LEN) {
         return -1;
     }
 
-    memcpy(key, s.p, TQ_UUID_KEY_BYTES);
+    memcpy(res->key, s.p, TQ_UUID_KEY_LEN);
 
     return 0;
 }
 
 
-tq_call_t *
-tq_open_call(const void *ns)
+static int
+tq_uuid_peek_decode(const tq_op_t *op, const redisReply *reply,
+    tq_result_t *res)
 {
-    return tq_op_done(tq_op_new(&tq_script_open, ns, NULL, NULL));
+    res->found = (reply->type != REDIS_REPLY_NIL);
+
+    return res->found ? tq_uuid_key_decode(op, reply, res) : 0;
 }
 
 
-const char *
+static tq_call_t *
+tq_open_call(const void *ns)
+{
+    return tq_op_done(tq_op_new(&tq_script_open, ns, NULL, NULL, NULL));
+}
+
+
+static const char *
 tq_open_why(const redisReply *reply)
 {
     int64_t  schema;

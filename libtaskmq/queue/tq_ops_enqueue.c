@@ -33,6 +33,7 @@ static char *tq_put_group(char *p, tq_str_t scope, tq_str_t key,
 static void tq_put_three(char *p, int n);
 static char *tq_put_head(char *p, const tq_job_t *job, int options);
 static char *tq_put_job(char *p, const tq_job_t *job, const char *aside);
+static tq_decode_t  tq_enqueue_decode;
 static int tq_aside_name(char name[TQ_ASIDE_NAME + 1]);
 static int tq_aside_add(tq_enqueue_t *e, const tq_ns_t *ns, const char *name,
     tq_str_t payload);
@@ -341,7 +342,8 @@ tq_enqueue_add(tq_enqueue_t *e, const tq_ns_t *ns, tq_str_t scope,
 
 
 tq_call_t *
-tq_enqueue_call(tq_enqueue_t *e, const tq_ns_t *ns, tq_call_cb cb, void *data)
+tq_enqueue_call(tq_enqueue_t *e, const tq_ns_t *ns, tq_done_cb done,
+    void *data)
 {
     char        prefix[TQ_ENQUEUE_GAP];
     size_t      len;
@@ -350,7 +352,8 @@ tq_enqueue_call(tq_enqueue_t *e, const tq_ns_t *ns, tq_call_cb cb, void *data)
     call = NULL;
 
     if (e->groups != 0 && !e->args.failed) {
-        call = tq_call_new(&tq_script_enqueue, cb, data);
+        call = tq_op_new(&tq_script_enqueue, NULL, tq_enqueue_decode, done,
+            data);
     }
 
     if (call == NULL) {
@@ -366,6 +369,7 @@ tq_enqueue_call(tq_enqueue_t *e, const tq_ns_t *ns, tq_call_cb cb, void *data)
     call->body = e->args;
     call->nargs = 1 + e->nargs;
     call->before = e->aside;
+    tq_op_of(call)->n = e->groups;
     memset(e, 0, sizeof(tq_enqueue_t));
 
     return call;
@@ -373,41 +377,51 @@ tq_enqueue_call(tq_enqueue_t *e, const tq_ns_t *ns, tq_call_cb cb, void *data)
 
 
 /* The reply is pairs: an outcome, and how many groups it is for. */
-int
-tq_enqueue_result(const redisReply *reply, unsigned group, int64_t *out)
+static int
+tq_enqueue_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
     size_t   i;
-    int64_t  v, groups, at;
+    int64_t  v, groups, left = op->n;
 
-    if (tq_reply_array(reply, 2) != 0) {
+    (void) res;
+
+    if (tq_reply_array(reply, 2) != 0 || reply->elements % 2 != 0) {
         return -1;
     }
 
-    at = group;
-
-    for (i = 0; i + 1 < reply->elements; i += 2) {
+    for (i = 0; i < reply->elements; i += 2) {
 
         if (tq_reply_int(reply->element[i], &v) != 0
             || tq_reply_int(reply->element[i + 1], &groups) != 0
-            || v > TQ_ID_MAX || v == 0 || v < TQ_ENQUEUE_PAYLOAD
-            || groups < 1 || groups > TQ_BULK_MAX_JOBS)
+            || v == 0 || v < TQ_ENQUEUE_PAYLOAD
+            || groups < 1 || groups > left || v > TQ_ID_MAX - (groups - 1))
         {
             return -1;
         }
 
+        left -= groups;
+    }
+
+    return (left == 0) ? 0 : -1;
+}
+
+
+int64_t
+tq_enqueued(const tq_result_t *res, unsigned group)
+{
+    size_t   i;
+    int64_t  v = 0, groups, at = group;
+
+    for (i = 0; i < res->from->elements; i += 2) {
+        (void) tq_reply_int(res->from->element[i], &v);
+        (void) tq_reply_int(res->from->element[i + 1], &groups);
+
         if (at < groups) {
-            v += v > 0 ? at : 0;
-
-            if (v > TQ_ID_MAX) {
-                return -1;
-            }
-
-            *out = v;
-            return 0;
+            break;
         }
 
         at -= groups;
     }
 
-    return -1;
+    return v > 0 ? v + at : v;
 }

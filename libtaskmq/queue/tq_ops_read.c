@@ -21,17 +21,24 @@ const int64_t  tq_duration_bounds_ms[TQ_DURATION_BUCKETS] = {
     5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000
 };
 
+static tq_decode_t  tq_get_decode, tq_logs_decode, tq_list_decode,
+    tq_stats_decode, tq_probe_decode;
 static int tq_reply_job(int64_t id, redisReply **item, tq_job_info_t *out);
+static int tq_reply_queue(const redisReply *reply, size_t at,
+    tq_queue_stats_t *out);
+static int tq_reply_worker(const redisReply *reply, size_t at,
+    tq_worker_stats_t *out);
 
 
 tq_call_t *
-tq_get_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
+tq_get_call(const tq_ns_t *ns, int64_t id, tq_done_cb done, void *data)
 {
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_get, ns, cb, data);
+    call = tq_op_new(&tq_script_get, ns, tq_get_decode, done, data);
 
     if (call != NULL) {
+        tq_op_of(call)->id = id;
         tq_call_argi(call, id);
     }
 
@@ -61,29 +68,25 @@ tq_reply_job(int64_t id, redisReply **item, tq_job_info_t *out)
 }
 
 
-int
-tq_get_result(const redisReply *reply, int64_t id, tq_job_info_t *out)
+static int
+tq_get_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
-    if (reply != NULL && reply->type == REDIS_REPLY_NIL) {
+    if (reply->type == REDIS_REPLY_NIL) {
+        res->found = 0;
         return 0;
     }
 
-    if (tq_reply_array(reply, 3) != 0
-        || tq_reply_job(id, reply->element, out) != 0)
-    {
-        return -1;
-    }
-
-    return 1;
+    return tq_reply_array(reply, 3) == 0
+           ? tq_reply_job(op->id, reply->element, &res->job) : -1;
 }
 
 
 tq_call_t *
-tq_logs_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
+tq_logs_call(const tq_ns_t *ns, int64_t id, tq_done_cb done, void *data)
 {
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_logs, ns, cb, data);
+    call = tq_op_new(&tq_script_logs, ns, tq_logs_decode, done, data);
 
     if (call != NULL) {
         tq_call_argi(call, id);
@@ -93,25 +96,25 @@ tq_logs_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
 }
 
 
-int
-tq_logs_result(const redisReply *reply, tq_str_t *log)
+static int
+tq_logs_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
-    if (reply != NULL && reply->type == REDIS_REPLY_NIL) {
-        return 0;
-    }
+    (void) op;
 
-    return (tq_reply_str(reply, log) == 0) ? 1 : -1;
+    res->found = (reply->type != REDIS_REPLY_NIL);
+
+    return res->found ? tq_reply_str(reply, &res->log) : 0;
 }
 
 
 tq_call_t *
-tq_list_call(const tq_ns_t *ns, const tq_list_t *l, tq_call_cb cb, void *data)
+tq_list_call(const tq_ns_t *ns, const tq_list_t *l, tq_done_cb done, void *data)
 {
     char        letter;
     unsigned    limit;
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_list, ns, cb, data);
+    call = tq_op_new(&tq_script_list, ns, tq_list_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
@@ -155,70 +158,86 @@ tq_list_call(const tq_ns_t *ns, const tq_list_t *l, tq_call_cb cb, void *data)
 }
 
 
-int
-tq_list_head(const redisReply *reply, int64_t *cursor, unsigned *n)
+static int
+tq_list_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
-    size_t  items;
+    size_t    i, n;
+    int64_t   v;
+    tq_str_t  text;
+
+    (void) op;
 
     if (tq_reply_array(reply, TQ_LIST_HEAD) != 0
-        || tq_reply_count(reply->element[0], TQ_ID_MAX, cursor) != 0)
+        || tq_reply_count(reply->element[0], TQ_ID_MAX, &res->page.cursor)
+           != 0)
     {
         return -1;
     }
 
-    items = reply->elements - TQ_LIST_HEAD;
-    if (items % TQ_LIST_ITEM != 0) {
+    n = reply->elements - TQ_LIST_HEAD;
+    if (n % TQ_LIST_ITEM != 0 || n / TQ_LIST_ITEM > TQ_LIST_MAX) {
         return -1;
     }
 
-    *n = (unsigned) (items / TQ_LIST_ITEM);
+    for (i = TQ_LIST_HEAD; i < reply->elements; i += TQ_LIST_ITEM) {
+        if (tq_reply_id(reply->element[i], &v) != 0
+            || tq_reply_str(reply->element[i + 1], &text) != 0
+            || tq_reply_str(reply->element[i + 2], &text) != 0
+            || tq_reply_count(reply->element[i + 3], INT64_MAX, &v) != 0)
+        {
+            return -1;
+        }
+    }
+
+    res->page.jobs = (unsigned) (n / TQ_LIST_ITEM);
 
     return 0;
 }
 
 
-int
-tq_list_job(const redisReply *reply, unsigned i, tq_job_info_t *out)
+void
+tq_list_job(const tq_result_t *res, unsigned i, tq_job_info_t *out)
 {
-    size_t    at;
-    int64_t   id;
+    int64_t       id = 0;
+    redisReply  **item;
 
-    at = TQ_LIST_HEAD + (size_t) i * TQ_LIST_ITEM;
+    item = res->from->element + TQ_LIST_HEAD + (size_t) i * TQ_LIST_ITEM;
 
-    if (tq_reply_array(reply, at + TQ_LIST_ITEM) != 0
-        || tq_reply_id(reply->element[at], &id) != 0)
-    {
-        return -1;
-    }
-
-    return tq_reply_job(id, reply->element + at + 1, out);
+    (void) tq_reply_id(item[0], &id);
+    (void) tq_reply_job(id, item + 1, out);
 }
 
 
 tq_call_t *
-tq_stats_call(const tq_ns_t *ns, tq_call_cb cb, void *data)
+tq_stats_call(const tq_ns_t *ns, tq_done_cb done, void *data)
 {
-    return tq_op_done(tq_op_new(&tq_script_stats, ns, cb, data));
+    return tq_op_done(tq_op_new(&tq_script_stats, ns, tq_stats_decode, done,
+        data));
 }
 
 
-int
-tq_stats_result(const redisReply *reply, tq_stats_t *out)
+static int
+tq_stats_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
-    size_t          i;
-    int64_t         queues, workers, *bucket[TQ_DURATION_BUCKETS + 1];
-    int64_t *const  first[] = {
+    size_t              i, at;
+    int64_t             queues, workers, *bucket[TQ_DURATION_BUCKETS + 1];
+    tq_stats_t         *out = &res->stats;
+    tq_queue_stats_t    queue;
+    tq_worker_stats_t   worker;
+    int64_t *const      first[] = {
         &out->now_ms, &out->received, &out->success, &out->failed,
         &out->cancelled, &out->retries, &out->crashes, &out->dead_dropped,
         &out->duration_sum_ms
     };
-    int64_t *const  last[] = {
+    int64_t *const      last[] = {
         &out->waiting, &out->scheduled, &out->running, &out->dead,
         &out->finished, &queues, &workers
     };
-    int64_t *const  tail[] = {
+    int64_t *const      tail[] = {
         &out->finished_bytes, &out->finished_max_bytes, &out->finished_dropped
     };
+
+    (void) op;
 
     for (i = 0; i <= TQ_DURATION_BUCKETS; i++) {
         bucket[i] = &out->duration[i];
@@ -242,6 +261,20 @@ tq_stats_result(const redisReply *reply, tq_stats_t *out)
         return -1;
     }
 
+    at = TQ_STATS_HEAD;
+
+    for (i = 0; i < (size_t) queues; i++, at += TQ_STATS_QUEUE) {
+        if (tq_reply_queue(reply, at, &queue) != 0) {
+            return -1;
+        }
+    }
+
+    for (i = 0; i < (size_t) workers; i++, at += TQ_STATS_WORKER) {
+        if (tq_reply_worker(reply, at, &worker) != 0) {
+            return -1;
+        }
+    }
+
     out->queues = (unsigned) queues;
     out->workers = (unsigned) workers;
 
@@ -249,82 +282,68 @@ tq_stats_result(const redisReply *reply, tq_stats_t *out)
 }
 
 
-int
-tq_stats_queue(const redisReply *reply, unsigned i, tq_queue_stats_t *out)
+/* A queue at this place. 0, or -1. */
+static int
+tq_reply_queue(const redisReply *reply, size_t at, tq_queue_stats_t *out)
 {
-    size_t          at;
-    int64_t         queues;
     int64_t *const  to[] = {
         &out->received, &out->waiting, &out->scheduled, &out->running,
         &out->dead, &out->oldest_ms
     };
 
-    if (tq_reply_array(reply, TQ_STATS_HEAD) != 0
-        || tq_reply_count(reply->element[TQ_STATS_QUEUES],
-               TQ_REDIS_REPLY_ITEMS_MAX, &queues) != 0
-        || (int64_t) i >= queues)
-    {
-        return -1;
-    }
-
-    at = TQ_STATS_HEAD + (size_t) i * TQ_STATS_QUEUE;
-
-    if (tq_reply_counts(reply, at + 1, to, 6) != 0) {
-        return -1;
-    }
-
-    return tq_reply_str(reply->element[at], &out->name);
+    return tq_reply_str(reply->element[at], &out->name) == 0
+           ? tq_reply_counts(reply, at + 1, to, 6) : -1;
 }
 
 
-int
-tq_stats_worker(const redisReply *reply, unsigned i, tq_str_t *id,
-    tq_str_t *name, int64_t *seen_ms, tq_str_t *info)
+void
+tq_stats_queue(const tq_result_t *res, unsigned i, tq_queue_stats_t *out)
 {
-    size_t       at;
-    int64_t      queues;
-    redisReply **item;
+    (void) tq_reply_queue(res->from,
+        TQ_STATS_HEAD + (size_t) i * TQ_STATS_QUEUE, out);
+}
 
-    if (tq_reply_array(reply, TQ_STATS_HEAD) != 0
-        || tq_reply_count(reply->element[TQ_STATS_QUEUES],
-               TQ_REDIS_REPLY_ITEMS_MAX, &queues) != 0)
-    {
-        return -1;
-    }
 
-    at = TQ_STATS_HEAD + (size_t) queues * TQ_STATS_QUEUE
-         + (size_t) i * TQ_STATS_WORKER;
+/* A worker at this place. 0, or -1. */
+static int
+tq_reply_worker(const redisReply *reply, size_t at, tq_worker_stats_t *out)
+{
+    redisReply **item = reply->element + at;
 
-    if (tq_reply_array(reply, at + TQ_STATS_WORKER) != 0) {
-        return -1;
-    }
+    return (tq_reply_str(item[0], &out->id) == 0
+            && tq_reply_str(item[1], &out->name) == 0
+            && tq_reply_count(item[2], INT64_MAX, &out->seen_ms) == 0
+            && tq_reply_str(item[3], &out->info) == 0) ? 0 : -1;
+}
 
-    item = reply->element + at;
 
-    if (tq_reply_str(item[0], id) != 0 || tq_reply_str(item[1], name) != 0
-        || tq_reply_count(item[2], INT64_MAX, seen_ms) != 0
-        || tq_reply_str(item[3], info) != 0)
-    {
-        return -1;
-    }
-
-    return 0;
+void
+tq_stats_worker(const tq_result_t *res, unsigned i, tq_worker_stats_t *out)
+{
+    (void) tq_reply_worker(res->from, TQ_STATS_HEAD
+        + (size_t) res->stats.queues * TQ_STATS_QUEUE
+        + (size_t) i * TQ_STATS_WORKER, out);
 }
 
 
 tq_call_t *
-tq_probe_call(const tq_ns_t *ns, tq_call_cb cb, void *data)
+tq_probe_call(const tq_ns_t *ns, tq_done_cb done, void *data)
 {
-    return tq_op_done(tq_op_new(&tq_script_probe, ns, cb, data));
+    return tq_op_done(tq_op_new(&tq_script_probe, ns, tq_probe_decode, done,
+        data));
 }
 
 
-int
-tq_probe_result(const redisReply *reply, int64_t *waiting, int64_t *workers,
-    int *noeviction)
+static int
+tq_probe_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
+    int             i;
     int64_t         v;
-    int64_t *const  to[] = { waiting, workers };
+    tq_probe_t     *out = &res->probe;
+    int            *full[] = { &out->bytes_full, &out->memory_full };
+    int64_t *const  to[] = { &out->waiting, &out->workers };
+
+    (void) op;
 
     if (tq_reply_counts(reply, 0, to, 2) != 0 || reply->elements < 3
         || tq_reply_int(reply->element[2], &v) != 0 || v < -1 || v > 1)
@@ -332,26 +351,17 @@ tq_probe_result(const redisReply *reply, int64_t *waiting, int64_t *workers,
         return -1;
     }
 
-    *noeviction = (int) v;
-
-    return 0;
-}
-
-
-void
-tq_probe_full(const redisReply *reply, int *bytes, int *memory)
-{
-    int      i;
-    int64_t  v;
-    int     *to[] = { bytes, memory };
+    out->noeviction = (int) v;
 
     for (i = 0; i < 2; i++) {
-        *to[i] = -1;
+        *full[i] = -1;
 
         if (tq_reply_array(reply, (size_t) i + 4) == 0
             && tq_reply_count(reply->element[3 + i], INT_MAX, &v) == 0)
         {
-            *to[i] = (int) v;
+            *full[i] = (int) v;
         }
     }
+
+    return 0;
 }

@@ -20,22 +20,28 @@ _Static_assert(TQ_LEN(TQ_RUN_COUNTER) == TQ_COUNTER_LEN
 static void tq_op_lease(tq_call_t *call, const tq_outcome_t *o);
 static unsigned tq_op_group(tq_call_t *call, const tq_outcome_t *o,
     unsigned n);
+static tq_decode_t  tq_claim_decode, tq_verdicts_decode, tq_extend_decode,
+    tq_reap_decode, tq_sweep_decode, tq_payload_decode, tq_wake_decode,
+    tq_client_id_decode, tq_unblock_decode;
+static int tq_verdicts_from(const redisReply *reply, unsigned first,
+    unsigned n, tq_result_t *res);
 static int tq_key_between(tq_str_t *key, const char *prefix, size_t len);
 
 
 tq_call_t *
 tq_claim_call(const tq_ns_t *ns, const tq_token_t *token,
     const char *worker_name, int64_t lease_ms, unsigned total, int woken,
-    const tq_claim_want_t *want, unsigned nwant, tq_call_cb cb, void *data)
+    const tq_claim_want_t *want, unsigned nwant, tq_done_cb done, void *data)
 {
     unsigned    i;
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_claim, ns, cb, data);
+    call = tq_op_new(&tq_script_claim, ns, tq_claim_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
 
+    tq_op_of(call)->token = *token;
     tq_call_arg(call, token->t, TQ_LEASE_TOKEN_LEN);
     tq_call_args(call, worker_name);
     tq_call_argi(call, lease_ms);
@@ -51,10 +57,12 @@ tq_claim_call(const tq_ns_t *ns, const tq_token_t *token,
 }
 
 
-int
-tq_claim_head(const redisReply *reply, tq_claim_head_t *out)
+static int
+tq_claim_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
-    size_t  n;
+    size_t        i, n;
+    int64_t       v;
+    tq_claims_t  *out = &res->claims;
 
     if (tq_reply_array(reply, TQ_CLAIM_HEAD) != 0
         || tq_reply_count(reply->element[0], INT64_MAX, &out->now_ms) != 0
@@ -68,46 +76,43 @@ tq_claim_head(const redisReply *reply, tq_claim_head_t *out)
         return -1;
     }
 
+    /* of the records each is judged by itself */
+    for (i = TQ_CLAIM_HEAD; i < reply->elements; i += TQ_CLAIM_ITEM) {
+        if (tq_reply_id(reply->element[i], &v) != 0) {
+            return -1;
+        }
+    }
+
     out->jobs = (unsigned) (n / TQ_CLAIM_ITEM);
+    out->token = op->token;
 
     return 0;
 }
 
 
 int
-tq_claim_job(const redisReply *reply, const tq_token_t *token, unsigned i,
-    tq_claimed_t *out)
+tq_claim_job(const tq_result_t *res, unsigned i, tq_claimed_t *out)
 {
-    int64_t         id, attempts;
+    int64_t         attempts;
     tq_str_t        record;
     tq_job_info_t   info;
     redisReply    **item;
 
     memset(out, 0, sizeof(tq_claimed_t));
 
-    if (tq_reply_array(reply, TQ_CLAIM_HEAD
-                              + ((size_t) i + 1) * TQ_CLAIM_ITEM) != 0)
+    item = res->from->element + TQ_CLAIM_HEAD + (size_t) i * TQ_CLAIM_ITEM;
+
+    (void) tq_reply_id(item[0], &out->id);
+    out->token = res->claims.token;
+
+    if (tq_reply_count(item[1], 999, &attempts) != 0
+        || tq_reply_str(item[2], &record) != 0
+        || tq_job_decode(out->id, record, tq_str(""), 0, &info) != 0)
     {
         return -1;
     }
 
-    item = reply->element + TQ_CLAIM_HEAD + (size_t) i * TQ_CLAIM_ITEM;
-
-    if (tq_reply_id(item[0], &id) != 0
-        || tq_reply_count(item[1], 999, &attempts) != 0
-        || tq_reply_str(item[2], &record) != 0)
-    {
-        return -1;
-    }
-
-    out->token = *token;
-    out->id = id;
     out->attempts = (int) attempts;
-
-    if (tq_job_decode(id, record, tq_str(""), 0, &info) != 0) {
-        return -1;
-    }
-
     out->job = info.job;
 
     return 0;
@@ -150,15 +155,17 @@ tq_op_group(tq_call_t *call, const tq_outcome_t *o, unsigned n)
 
 tq_call_t *
 tq_complete_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
-    tq_call_cb cb, void *data)
+    tq_done_cb done, void *data)
 {
     unsigned    i, last;
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_complete, ns, cb, data);
+    call = tq_op_new(&tq_script_complete, ns, tq_verdicts_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
+
+    tq_op_of(call)->n = n;
 
     for (i = 0; i < n; /* void */) {
         last = i + tq_op_group(call, o + i, n - i);
@@ -178,16 +185,17 @@ tq_complete_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
 
 tq_call_t *
 tq_fail_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
-    uint64_t jitter, tq_call_cb cb, void *data)
+    uint64_t jitter, tq_done_cb done, void *data)
 {
     unsigned    i;
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_fail, ns, cb, data);
+    call = tq_op_new(&tq_script_fail, ns, tq_verdicts_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
 
+    tq_op_of(call)->n = n;
     tq_call_argi(call, (int64_t) (jitter % 1000000));
 
     for (i = 0; i < n; i++) {
@@ -205,15 +213,17 @@ tq_fail_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
 
 tq_call_t *
 tq_release_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
-    tq_call_cb cb, void *data)
+    tq_done_cb done, void *data)
 {
     unsigned    i;
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_release, ns, cb, data);
+    call = tq_op_new(&tq_script_release, ns, tq_verdicts_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
+
+    tq_op_of(call)->n = n;
 
     for (i = 0; i < n; i++) {
         tq_op_lease(call, &o[i]);
@@ -241,18 +251,19 @@ tq_op_lease_mates(const tq_outcome_t *o, unsigned n)
 
 tq_call_t *
 tq_extend_call(const tq_ns_t *ns, const tq_heartbeat_t *beat,
-    const tq_outcome_t *o, unsigned n, tq_call_cb cb, void *data)
+    const tq_outcome_t *o, unsigned n, tq_done_cb done, void *data)
 {
     char        head[TQ_LEASE_TOKEN_LEN + 12];
     int         len;
     unsigned    i, last;
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_extend, ns, cb, data);
+    call = tq_op_new(&tq_script_extend, ns, tq_extend_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
 
+    tq_op_of(call)->n = n;
     tq_call_args(call, beat->worker_id);
     tq_call_args(call, beat->worker_name);
     tq_call_arg(call, beat->info.p, beat->info.len);
@@ -279,54 +290,65 @@ tq_extend_call(const tq_ns_t *ns, const tq_heartbeat_t *beat,
 }
 
 
-int
-tq_extend_result(const redisReply *reply, unsigned *given_back, int *more)
+static int
+tq_extend_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
-    int64_t         n, again;
-    int64_t *const  to[] = { &n, &again };
-
-    if (tq_reply_counts(reply, 0, to, 2) != 0) {
-        return -1;
-    }
-
-    *given_back = (unsigned) n;
-    *more = (again != 0);
-
-    return 0;
+    return tq_sweep_decode(op, reply, res) != 0
+           ? -1 : tq_verdicts_from(reply, 2, op->n, res);
 }
 
 
-int
-tq_extend_verdict(const redisReply *reply, unsigned i, tq_verdict_t *out)
+static int
+tq_verdicts_decode(const tq_op_t *op, const redisReply *reply,
+    tq_result_t *res)
 {
-    return tq_verdict(reply, i + 2, out);
+    return tq_verdicts_from(reply, 0, op->n, res);
 }
 
 
-int
-tq_verdict(const redisReply *reply, unsigned i, tq_verdict_t *out)
+/* n verdicts, which are all that follows from `first` on. */
+static int
+tq_verdicts_from(const redisReply *reply, unsigned first, unsigned n,
+    tq_result_t *res)
 {
-    int64_t  v;
+    size_t             i;
+    const redisReply  *v;
 
-    if (tq_reply_array(reply, (size_t) i + 1) != 0
-        || tq_reply_count(reply->element[i], TQ_VERDICT_CANCELLED, &v) != 0)
+    if (tq_reply_array(reply, 0) != 0
+        || reply->elements != (size_t) first + n)
     {
         return -1;
     }
 
-    *out = (tq_verdict_t) v;
+    for (i = first; i < reply->elements; i++) {
+        v = reply->element[i];
+        if (v->type != REDIS_REPLY_INTEGER || v->integer < TQ_VERDICT_OK
+            || v->integer > TQ_VERDICT_CANCELLED)
+        {
+            return -1;
+        }
+    }
+
+    res->first = first;
 
     return 0;
 }
 
 
+tq_verdict_t
+tq_verdict(const tq_result_t *res, unsigned i)
+{
+    return (tq_verdict_t) res->from->element[res->first + i]->integer;
+}
+
+
 tq_call_t *
-tq_goodbye_call(const tq_ns_t *ns, const char *worker_id, tq_call_cb cb,
+tq_goodbye_call(const tq_ns_t *ns, const char *worker_id, tq_done_cb done,
     void *data)
 {
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_goodbye, ns, cb, data);
+    call = tq_op_new(&tq_script_goodbye, ns, NULL, done, data);
 
     if (call != NULL) {
         tq_call_args(call, worker_id);
@@ -337,10 +359,12 @@ tq_goodbye_call(const tq_ns_t *ns, const char *worker_id, tq_call_cb cb,
 
 
 tq_call_t *
-tq_reap_call(const tq_ns_t *ns, int64_t not_after_ms, tq_call_cb cb,
+tq_reap_call(const tq_ns_t *ns, int64_t not_after_ms, tq_done_cb done,
     void *data)
 {
-    tq_call_t  *call = tq_op_new(&tq_script_reap, ns, cb, data);
+    tq_call_t  *call;
+
+    call = tq_op_new(&tq_script_reap, ns, tq_reap_decode, done, data);
 
     if (call != NULL && not_after_ms >= 0) {
         tq_call_argi(call, not_after_ms);
@@ -350,11 +374,14 @@ tq_reap_call(const tq_ns_t *ns, int64_t not_after_ms, tq_call_cb cb,
 }
 
 
-int
-tq_reap_result(const redisReply *reply, tq_reaped_t *out)
+static int
+tq_reap_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
     int64_t         requeued, failed, more;
+    tq_reaped_t    *out = &res->reaped;
     int64_t *const  to[] = { &out->now_ms, &requeued, &failed, &more };
+
+    (void) op;
 
     if (tq_reply_counts(reply, 0, to, 4) != 0) {
         return -1;
@@ -369,30 +396,46 @@ tq_reap_result(const redisReply *reply, tq_reaped_t *out)
 
 
 tq_call_t *
-tq_sweep_call(const tq_ns_t *ns, tq_call_cb cb, void *data)
+tq_sweep_call(const tq_ns_t *ns, tq_done_cb done, void *data)
 {
-    return tq_op_done(tq_op_new(&tq_script_sweep, ns, cb, data));
+    return tq_op_done(tq_op_new(&tq_script_sweep, ns, tq_sweep_decode, done,
+        data));
 }
 
 
-int
-tq_sweep_result(const redisReply *reply, unsigned *swept, int *more)
+/* How many jobs, and whether there are more; of extend, too. */
+static int
+tq_sweep_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
-    return tq_extend_result(reply, swept, more);
+    int64_t         n, more;
+    int64_t *const  to[] = { &n, &more };
+
+    (void) op;
+
+    if (tq_reply_counts(reply, 0, to, 2) != 0) {
+        return -1;
+    }
+
+    res->swept.jobs = (unsigned) n;
+    res->swept.more = (more != 0);
+
+    return 0;
 }
 
 
 tq_call_t *
-tq_payload_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
+tq_payload_call(const tq_ns_t *ns, int64_t id, int64_t bytes, tq_done_cb done,
+    void *data)
 {
     char        key[TQ_NAMESPACE_MAX + 32];
     tq_call_t  *call;
 
-    call = tq_call_new(NULL, cb, data);
+    call = tq_op_new(NULL, NULL, tq_payload_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
 
+    tq_op_of(call)->bytes = bytes;
     (void) snprintf(key, sizeof(key), "%sb:%lld", ns->prefix, (long long) id);
     tq_call_args(call, "GET");
     tq_call_args(call, key);
@@ -401,28 +444,36 @@ tq_payload_call(const tq_ns_t *ns, int64_t id, tq_call_cb cb, void *data)
 }
 
 
-int
-tq_payload_result(const redisReply *reply, int64_t bytes, tq_str_t *payload)
+static int
+tq_payload_decode(const tq_op_t *op, const redisReply *reply,
+    tq_result_t *res)
 {
-    if (reply != NULL && reply->type == REDIS_REPLY_NIL) {
+    tq_str_t  *p = &res->payload.bytes;
+
+    if (reply->type == REDIS_REPLY_NIL) {
+        res->found = 0;
         return 0;
     }
 
-    /* an object's two ends, as of a payload that is in its record */
-    if (tq_reply_str(reply, payload) != 0 || payload->len < 2
-        || (uint64_t) bytes != payload->len || payload->p[0] != '{'
-        || payload->p[payload->len - 1] != '}')
+    if (reply->type == REDIS_REPLY_ERROR
+        && strncmp(reply->str, "WRONGTYPE ", 10) != 0)
     {
         return -1;
     }
 
-    return 1;
+    /* an object's two ends, as of a payload that is in its record; a key that
+     * holds no string (WRONGTYPE) no other worker can read either */
+    res->payload.damaged = tq_reply_str(reply, p) != 0 || p->len < 2
+        || (uint64_t) op->bytes != p->len || p->p[0] != '{'
+        || p->p[p->len - 1] != '}';
+
+    return 0;
 }
 
 
 tq_call_t *
 tq_wake_call(const tq_ns_t *ns, const char *worker_id,
-    const tq_str_t *handlers, unsigned n, int64_t timeout_ms, tq_call_cb cb,
+    const tq_str_t *handlers, unsigned n, int64_t timeout_ms, tq_done_cb done,
     void *data)
 {
     char        key[TQ_NAMESPACE_MAX + TQ_HANDLER_MAX + 32];
@@ -430,10 +481,12 @@ tq_wake_call(const tq_ns_t *ns, const char *worker_id,
     unsigned    i;
     tq_call_t  *call;
 
-    call = tq_call_new(NULL, cb, data);
+    call = tq_op_new(NULL, NULL, tq_wake_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
+
+    tq_op_of(call)->ns = ns;
 
     /* to Redis, 0 is for ever */
     timeout_ms = (timeout_ms < 1) ? 1 : timeout_ms;
@@ -476,36 +529,47 @@ tq_key_between(tq_str_t *key, const char *prefix, size_t len)
 }
 
 
-int
-tq_wake_result(const redisReply *reply, const tq_ns_t *ns, tq_str_t *handler)
+static int
+tq_wake_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
-    tq_str_t  key;
+    tq_str_t    key;
+    tq_wake_t  *out = &res->wake;
 
-    if (reply != NULL && reply->type == REDIS_REPLY_NIL) {
+    if (reply->type == REDIS_REPLY_NIL) {
+        out->kind = TQ_WAKE_TIMEOUT;
+        return 0;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR
+        && strncmp(reply->str, "UNBLOCKED", 9) == 0)
+    {
+        out->kind = TQ_WAKE_ENDED;
         return 0;
     }
 
     if (tq_reply_array(reply, 3) != 0
         || tq_reply_str(reply->element[0], &key) != 0
-        || !tq_key_between(&key, ns->prefix, ns->len)
+        || !tq_key_between(&key, op->ns->prefix, op->ns->len)
         || key.len < 3 || key.p[1] != ':'
         || (key.p[0] != 'h' && key.p[0] != 'w'))
     {
         return -1;
     }
 
-    handler->p = key.p + 2;
-    handler->len = (key.p[0] == 'h') ? key.len - 2 : 0;
+    out->kind = (key.p[0] == 'h') ? TQ_WAKE_HANDLER : TQ_WAKE_OWN;
+    out->handler.p = key.p + 2;
+    out->handler.len = key.len - 2;
 
-    return 1;
+    return 0;
 }
 
 
 tq_call_t *
-tq_client_id_call(tq_call_cb cb, void *data)
+tq_client_id_call(tq_done_cb done, void *data)
 {
-    tq_call_t  *call = tq_call_new(NULL, cb, data);
+    tq_call_t  *call;
 
+    call = tq_op_new(NULL, NULL, tq_client_id_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
@@ -517,24 +581,28 @@ tq_client_id_call(tq_call_cb cb, void *data)
 }
 
 
-int64_t
-tq_client_id_result(const redisReply *reply)
+static int
+tq_client_id_decode(const tq_op_t *op, const redisReply *reply,
+    tq_result_t *res)
 {
-    if (reply == NULL || reply->type != REDIS_REPLY_INTEGER
-        || reply->integer <= 0)
-    {
+    (void) op;
+
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer <= 0) {
         return -1;
     }
 
-    return reply->integer;
+    res->client_id = reply->integer;
+
+    return 0;
 }
 
 
 tq_call_t *
-tq_unblock_call(int64_t client_id, tq_call_cb cb, void *data)
+tq_unblock_call(int64_t client_id, tq_done_cb done, void *data)
 {
-    tq_call_t  *call = tq_call_new(NULL, cb, data);
+    tq_call_t  *call;
 
+    call = tq_op_new(NULL, NULL, tq_unblock_decode, done, data);
     if (call == NULL) {
         return NULL;
     }
@@ -544,4 +612,20 @@ tq_unblock_call(int64_t client_id, tq_call_cb cb, void *data)
     tq_call_argi(call, client_id);
 
     return tq_op_done(call);
+}
+
+
+static int
+tq_unblock_decode(const tq_op_t *op, const redisReply *reply,
+    tq_result_t *res)
+{
+    (void) op;
+
+    if (reply->type != REDIS_REPLY_INTEGER) {
+        return -1;
+    }
+
+    res->unblocked = (reply->integer != 0);
+
+    return 0;
 }

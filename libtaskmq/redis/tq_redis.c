@@ -165,18 +165,6 @@ tq_redis_held_bytes(const tq_redis_t *r)
 }
 
 
-redisReply *
-tq_redis_take_reply(tq_redis_t *r)
-{
-    redisReply  *reply;
-
-    reply = r->reply;
-    r->reply = NULL;
-
-    return reply;
-}
-
-
 void
 tq_redis_connecting(tq_redis_t *r, int64_t now_ms)
 {

@@ -22,21 +22,25 @@
  *
  * Memory: a tq_call_t is the caller's, made with tq_call_new(), handed over
  * with tq_redis_call(), and freed by this after its callback returned. Inside
- * a callback (or on_state) tq_redis_call(), _take_reply(), _out(), _sent() and
- * the functions that only look are allowed; tq_redis_lost() is done when the
- * callback has returned; _feed(), _tick() and _free() are not allowed.
+ * a callback (or on_state) tq_redis_call(), _out(), _sent() and the functions
+ * that only look are allowed; tq_redis_lost() is done when the callback has
+ * returned; _feed(), _tick() and _free() are not allowed.
+ *
+ * What a reply looks like is a matter of this (tq_redis_int.h) and of tq_ops.h,
+ * which makes structs of it: hosts never look into one.
  */
 
 #ifndef TQ_REDIS_H
 #define TQ_REDIS_H
 
 #include <sys/uio.h>
-#include <hiredis/hiredis.h>
 
 #include "tq_buf.h"
 
 typedef struct tq_redis_s  tq_redis_t;
 typedef struct tq_call_s   tq_call_t;
+
+struct redisReply;          /* hiredis' own */
 
 /* A Lua script: text and the SHA-1 that names it (hex, computed at build
  * time by the embedding step). */
@@ -48,7 +52,7 @@ typedef struct {
 } tq_script_t;
 
 typedef enum {
-    TQ_CALL_REPLY,          /* reply is there; it may be a REDIS_REPLY_ERROR */
+    TQ_CALL_REPLY,          /* reply is there; it may be an error */
     TQ_CALL_NOT_SENT,       /* surely never reached Redis */
     TQ_CALL_UNKNOWN         /* was sent, in part or whole; no reply came */
 } tq_call_result_t;
@@ -61,7 +65,7 @@ typedef enum {
     TQ_ERR_NOAUTH, TQ_ERR_NOPERM,
     TQ_ERR_OTHER,
 
-    /* told to on_error() only; tq_redis_err() does not say them */
+    /* told to on_error() only; no error reply means them */
     TQ_ERR_NOSCRIPT,        /* Redis had forgotten a script; it got it again */
     TQ_ERR_TIMEOUT,         /* no connection or no reply in time */
     TQ_ERR_CONNECTION,      /* it could not be made, or was lost */
@@ -69,8 +73,9 @@ typedef enum {
     TQ_ERR_N                /* how many there are */
 } tq_redis_err_t;
 
+/* The reply is freed when this returns, unless it sets call->keep. */
 typedef void (*tq_call_cb)(tq_call_t *call, tq_call_result_t result,
-    const redisReply *reply);
+    const struct redisReply *reply);
 
 struct tq_call_s {
     tq_call_cb          cb;          /* may be NULL: result not wanted */
@@ -83,6 +88,7 @@ struct tq_call_s {
                                         after the connection's patience_ms */
     unsigned            raw:1;       /* nargs/body hold a whole command, no
                                         script */
+    unsigned            keep:1;      /* set in cb: it frees the reply itself */
 
     /* filled through tq_call_*() */
     const tq_script_t  *script;
@@ -108,6 +114,10 @@ struct tq_call_s {
 /* A script call, or (script NULL) a plain command. NULL: out of memory. */
 tq_call_t *tq_call_new(const tq_script_t *script, tq_call_cb cb, void *data);
 
+/* The same with memory behind it, size in all, zeroed and freed with it. */
+tq_call_t *tq_call_make(size_t size, const tq_script_t *script, tq_call_cb cb,
+    void *data);
+
 /* Arguments, in order. The first argument of a script call is its only key.
  * An allocation failure shows in call->body.failed and makes tq_redis_call()
  * answer -1. */
@@ -130,19 +140,23 @@ typedef enum {
     TQ_WANT_NOTHING, TQ_WANT_CONNECT, TQ_WANT_WRITE, TQ_WANT_CLOSE
 } tq_want_t;
 
+/* The host's own word to Redis, the handshake's last call. */
+typedef struct {
+    /* Made from conf.greets. NULL: out of memory. */
+    tq_call_t           *(*call)(const void *greets);
+    /* Judges its reply, which is no error: NULL fine, else why the connection
+     * is of no use (static text). */
+    const char          *(*judge)(const struct redisReply *reply);
+} tq_greet_t;
+
 typedef struct {
     const char          *user;         /* "" or NULL: none */
     const char          *password;     /* copied, as a tq_secret.h */
     int                  db;
     const char          *client_name;  /* CLIENT SETNAME, NULL: none */
     const tq_script_t  **scripts;      /* NULL-terminated; loaded in handshake */
-    /* After these, the handshake's last call: a script's, made from what it
-     * greets. NULL: none; it returns NULL when memory ran out. */
-    tq_call_t          *(*greet)(const void *greets);
-    const void          *greets;
-    /* Judges its reply, which is no error: NULL fine, else why the connection
-     * is of no use (static text). */
-    const char         *(*greeted)(const redisReply *reply);
+    const tq_greet_t    *greet;        /* NULL: none */
+    const void          *greets;       /* whom; for greet->call() */
     int64_t              timeout_ms;   /* per call, connect and handshake */
     int64_t              idle_ping_ms; /* PING when silent this long; 0: no */
     int64_t              backoff_max_ms;  /* 0: TQ_BACKOFF_MAX_MS */
@@ -208,26 +222,11 @@ void tq_redis_tick(tq_redis_t *r, int64_t now_ms);
  */
 int tq_redis_call(tq_redis_t *r, tq_call_t *call, int64_t now_ms);
 
-/* Inside a callback: its reply becomes the caller's, who ends it with
- * freeReplyObject(). NULL when there is none (left). */
-redisReply *tq_redis_take_reply(tq_redis_t *r);
-
 /* Calls queued or in flight that have a callback. */
 unsigned tq_redis_pending(const tq_redis_t *r);
 
 /* Bytes of arguments held by calls queued or in flight. */
 size_t tq_redis_held_bytes(const tq_redis_t *r);
-
-/* Classifies an error reply by its first word. TQ_ERR_NONE: not an error. */
-tq_redis_err_t tq_redis_err(const redisReply *reply);
-
-/* The same, and NOPERM too for a script that was stopped on its way: it may
- * have written before, so to a caller that is OTHER. */
-tq_redis_err_t tq_redis_err_why(const redisReply *reply);
-
-/* 1 when a script of ours failed on its way, at what it was given: not when
- * Redis refused to run it, or what it may not do. */
-int tq_redis_err_script(const redisReply *reply);
 
 const char *tq_redis_err_text(tq_redis_err_t e);  /* for people */
 const char *tq_redis_err_word(tq_redis_err_t e);  /* a metric's label */

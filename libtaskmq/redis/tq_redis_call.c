@@ -19,9 +19,16 @@ static const char  tq_no_key[] = "\r\n$1\r\n0\r\n";
 tq_call_t *
 tq_call_new(const tq_script_t *script, tq_call_cb cb, void *data)
 {
+    return tq_call_make(sizeof(tq_call_t), script, cb, data);
+}
+
+
+tq_call_t *
+tq_call_make(size_t size, const tq_script_t *script, tq_call_cb cb, void *data)
+{
     tq_call_t  *call;
 
-    call = calloc(1, sizeof(tq_call_t));
+    call = calloc(1, size);
     if (call == NULL) {
         return NULL;
     }

@@ -108,8 +108,6 @@ void
 tq_redis_end(tq_redis_t *r, tq_call_t *call, tq_call_result_t result,
     redisReply *reply)
 {
-    redisReply  *outer;
-
     if (call->cb == tq_shake_cb) {
         tq_call_wipe(call);
 
@@ -120,11 +118,10 @@ tq_redis_end(tq_redis_t *r, tq_call_t *call, tq_call_result_t result,
         if (call->cb != NULL) {
             r->pending--;
 
-            outer = r->reply;
-            r->reply = reply;
             call->cb(call, result, reply);
-            reply = r->reply;
-            r->reply = outer;
+            if (call->keep) {
+                reply = NULL;
+            }
         }
 
         tq_call_free(call);

@@ -121,7 +121,7 @@ tq_shake_greet(tq_redis_t *r)
 {
     tq_call_t  *call;
 
-    call = r->conf.greet(r->conf.greets);
+    call = r->conf.greet->call(r->conf.greets);
     if (call == NULL) {
         return -1;
     }
@@ -209,7 +209,7 @@ tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
     }
 
     if (call->script != NULL) {
-        word = r->conf.greeted(reply);
+        word = r->conf.greet->judge(reply);
         if (word == NULL) {
             return 0;
         }

@@ -151,38 +151,33 @@ ngx_int_t ngx_http_taskmq_docs(ngx_http_request_t *r,
 
 /*
  * Enqueues n jobs for a request whose body they were read from; done() gets
- * the batch's reply. NGX_DONE, or an answer's rc (429, 503).
+ * the batch's result. NGX_DONE, or an answer's rc (429, 503).
  */
 ngx_int_t ngx_http_taskmq_enqueue(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, tq_str_t body, const tq_job_t *jobs,
     unsigned n, ngx_http_taskmq_done_pt done);
 
-/* How an enqueue ended. */
-typedef struct {
-    tq_call_result_t   result;
-    const redisReply  *reply;
-    int64_t            id;          /* > 0, or TQ_ENQUEUE_…; 0: no outcome */
-    ngx_uint_t         n;           /* jobs */
-} ngx_http_taskmq_outcome_t;
-
-/* Ends an enqueue's call: the request, or NULL, and its outcome. */
+/*
+ * Ends an enqueue's call. The request whose jobs were stored, *id the first's;
+ * or NULL: it has gone, or was answered that they were not. field: what the API
+ * calls the handler's name.
+ */
 ngx_http_request_t *ngx_http_taskmq_enqueue_end(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply,
-    ngx_http_taskmq_outcome_t *outcome);
-
-/* Answers an enqueue whose outcome is not an id. field: what the API calls
- * the handler's name. */
-ngx_int_t ngx_http_taskmq_enqueue_error(ngx_http_request_t *r,
-    const ngx_http_taskmq_outcome_t *outcome, const char *field);
+    const tq_result_t *res, const char *field, int64_t *id);
 
 /* Sends a call for a request; tq's data must be call, which may be NULL (out
  * of memory). NGX_DONE, or the rc of a 503. */
 ngx_int_t ngx_http_taskmq_ask(ngx_http_request_t *r,
     ngx_http_taskmq_call_t *call, tq_call_t *tq);
 
+/* Ends such a call. The request to answer from the result; or NULL: it has
+ * gone, or the call brought none and that was answered. */
+ngx_http_request_t *ngx_http_taskmq_ask_end(ngx_http_taskmq_call_t *call,
+    const tq_result_t *res);
+
 /* Answers a call that brought no result. */
 ngx_int_t ngx_http_taskmq_ask_error(ngx_http_request_t *r,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 
 /* The value of a query argument, unescaped; NULL data: not there. NGX_OK, or
  * NGX_ERROR (out of memory). */

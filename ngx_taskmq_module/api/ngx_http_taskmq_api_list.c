@@ -23,9 +23,9 @@ static u_char *ngx_http_taskmq_list_path(ngx_http_request_t *r, u_char *dst);
 static ngx_int_t ngx_http_taskmq_list_next(ngx_http_request_t *r,
     const char *uuid, unsigned limit);
 static void ngx_http_taskmq_jobs_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_tasks_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 
 /* ---- GET /jobs, GET /api/tasks ---- */
 
@@ -231,32 +231,24 @@ ngx_http_taskmq_jobs(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static void
 ngx_http_taskmq_jobs_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    int64_t              cursor;
     tq_buf_t             b;
-    unsigned             i, n;
+    unsigned             i;
     tq_job_info_t        info;
     ngx_http_request_t  *r;
 
-    r = ngx_http_taskmq_call_end(call);
+    r = ngx_http_taskmq_ask_end(call, res);
 
     if (r == NULL) {
         return;
     }
 
     ngx_memzero(&b, sizeof(tq_buf_t));
-
-    if (result != TQ_CALL_REPLY || tq_list_head(reply, &cursor, &n) != 0) {
-        goto failed;
-    }
-
     tq_buf_adds(&b, "{\"jobs\":[");
 
-    for (i = 0; i < n; i++) {
-        if (tq_list_job(reply, i, &info) != 0) {
-            goto failed;
-        }
+    for (i = 0; i < res->page.jobs; i++) {
+        tq_list_job(res, i, &info);
 
         if (i) {
             tq_buf_addc(&b, ',');
@@ -267,9 +259,9 @@ ngx_http_taskmq_jobs_done(ngx_http_taskmq_call_t *call,
 
     tq_buf_adds(&b, "],\"next_cursor\":");
 
-    if (cursor) {
+    if (res->page.cursor) {
         tq_buf_addc(&b, '"');
-        tq_buf_addi(&b, cursor);
+        tq_buf_addi(&b, res->page.cursor);
         tq_buf_adds(&b, "\"}");
 
     } else {
@@ -278,12 +270,6 @@ ngx_http_taskmq_jobs_done(ngx_http_taskmq_call_t *call,
 
     ngx_http_taskmq_finalize(r,
         ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b));
-    return;
-
-failed:
-
-    tq_buf_free(&b);
-    ngx_http_taskmq_finalize(r, ngx_http_taskmq_ask_error(r, result, reply));
 }
 
 ngx_int_t
@@ -323,36 +309,28 @@ ngx_http_taskmq_tasks(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static void
 ngx_http_taskmq_tasks_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
     char                      uuid[TQ_UUID_LEN + 1];
-    int64_t                   cursor;
     tq_buf_t                  b;
-    unsigned                  i, n, limit;
+    unsigned                  i, limit;
     tq_job_info_t             info;
     ngx_http_request_t       *r;
     ngx_http_taskmq_redis_t  *redis;
 
     redis = call->redis;
     limit = (unsigned) call->value;
-    r = ngx_http_taskmq_call_end(call);
+    r = ngx_http_taskmq_ask_end(call, res);
 
     if (r == NULL) {
         return;
     }
 
     ngx_memzero(&b, sizeof(tq_buf_t));
-
-    if (result != TQ_CALL_REPLY || tq_list_head(reply, &cursor, &n) != 0) {
-        goto failed;
-    }
-
     tq_buf_addc(&b, '[');
 
-    for (i = 0; i < n; i++) {
-        if (tq_list_job(reply, i, &info) != 0) {
-            goto failed;
-        }
+    for (i = 0; i < res->page.jobs; i++) {
+        tq_list_job(res, i, &info);
 
         if (i) {
             tq_buf_addc(&b, ',');
@@ -364,8 +342,8 @@ ngx_http_taskmq_tasks_done(ngx_http_taskmq_call_t *call,
 
     tq_buf_addc(&b, ']');
 
-    if (cursor) {
-        tq_uuid_format(redis->uuid_key, cursor, uuid);
+    if (res->page.cursor) {
+        tq_uuid_format(redis->uuid_key, res->page.cursor, uuid);
 
         if (ngx_http_taskmq_list_next(r, uuid, limit) != NGX_OK) {
             tq_buf_free(&b);
@@ -376,12 +354,6 @@ ngx_http_taskmq_tasks_done(ngx_http_taskmq_call_t *call,
 
     ngx_http_taskmq_finalize(r,
         ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b));
-    return;
-
-failed:
-
-    tq_buf_free(&b);
-    ngx_http_taskmq_finalize(r, ngx_http_taskmq_ask_error(r, result, reply));
 }
 
 /* ngx_http_taskmq_list_path writes the path that the client asked for, as it

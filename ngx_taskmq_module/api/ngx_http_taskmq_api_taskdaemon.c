@@ -8,13 +8,13 @@
 #include "ngx_http_taskmq_reply.h"
 
 static void ngx_http_taskmq_queue_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_get_task_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_delete_task_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_redrive_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 
 /* ---- POST /queue ---- */
 
@@ -38,40 +38,33 @@ ngx_http_taskmq_queue(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static void
 ngx_http_taskmq_queue_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    char                        uuid[TQ_UUID_LEN + 1];
-    u_char                      text[64], *p;
-    ngx_int_t                   rc;
-    ngx_http_request_t         *r;
-    ngx_http_taskmq_redis_t    *redis;
-    ngx_http_taskmq_outcome_t   outcome;
+    char                      uuid[TQ_UUID_LEN + 1];
+    u_char                    text[64], *p;
+    int64_t                   id;
+    ngx_http_request_t       *r;
+    ngx_http_taskmq_redis_t  *redis;
 
     redis = call->redis;
-    r = ngx_http_taskmq_enqueue_end(call, result, reply, &outcome);
+    r = ngx_http_taskmq_enqueue_end(call, res, "type", &id);
 
     if (r == NULL) {
         return;
     }
 
-    if (outcome.id > 0) {
-        tq_uuid_format(redis->uuid_key, outcome.id, uuid);
-        p = ngx_sprintf(text, "{\"task_id\":\"%s\"}", uuid);
+    tq_uuid_format(redis->uuid_key, id, uuid);
+    p = ngx_sprintf(text, "{\"task_id\":\"%s\"}", uuid);
 
-        rc = ngx_http_taskmq_reply_copy(r, NGX_HTTP_OK, (char *) text,
-                                        (size_t) (p - text));
-
-    } else {
-        rc = ngx_http_taskmq_enqueue_error(r, &outcome, "type");
-    }
-
-    ngx_http_taskmq_finalize(r, rc);
+    ngx_http_taskmq_finalize(r,
+        ngx_http_taskmq_reply_copy(r, NGX_HTTP_OK, (char *) text,
+                                   (size_t) (p - text)));
 }
 
 /* ---- GET and DELETE /api/tasks/{id}, POST /api/tasks/{id}/redrive ---- */
 
 typedef tq_call_t *(*ngx_http_taskmq_task_pt)(const tq_ns_t *ns, int64_t id,
-    tq_call_cb cb, void *data);
+    tq_done_cb done, void *data);
 
 static ngx_int_t
 ngx_http_taskmq_task(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
@@ -128,38 +121,29 @@ ngx_http_taskmq_redrive(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static void
 ngx_http_taskmq_get_task_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    int                       found;
     char                      uuid[TQ_UUID_LEN + 1];
-    int64_t                   id;
     tq_buf_t                  b;
     ngx_int_t                 rc;
-    tq_job_info_t             info;
     ngx_http_request_t       *r;
     ngx_http_taskmq_redis_t  *redis;
 
-    id = call->id;
     redis = call->redis;
-    r = ngx_http_taskmq_call_end(call);
+    r = ngx_http_taskmq_ask_end(call, res);
 
     if (r == NULL) {
         return;
     }
 
-    found = result == TQ_CALL_REPLY ? tq_get_result(reply, id, &info) : -1;
-
-    if (found == 1) {
+    if (res->found) {
         ngx_memzero(&b, sizeof(tq_buf_t));
-        tq_uuid_format(redis->uuid_key, id, uuid);
-        tq_job_add_task_json(&b, &info, uuid);
+        tq_uuid_format(redis->uuid_key, res->job.id, uuid);
+        tq_job_add_task_json(&b, &res->job, uuid);
         rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
 
-    } else if (found == 0) {
-        rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Task not found");
-
     } else {
-        rc = ngx_http_taskmq_ask_error(r, result, reply);
+        rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Task not found");
     }
 
     ngx_http_taskmq_finalize(r, rc);
@@ -167,23 +151,18 @@ ngx_http_taskmq_get_task_done(ngx_http_taskmq_call_t *call,
 
 static void
 ngx_http_taskmq_delete_task_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
     ngx_int_t            rc;
-    tq_change_t          change;
     ngx_http_request_t  *r;
 
-    r = ngx_http_taskmq_call_end(call);
+    r = ngx_http_taskmq_ask_end(call, res);
 
     if (r == NULL) {
         return;
     }
 
-    if (result != TQ_CALL_REPLY || tq_change_result(reply, &change, NULL) != 0)
-    {
-        rc = ngx_http_taskmq_ask_error(r, result, reply);
-
-    } else if (change == TQ_CHANGE_NOT_FOUND) {
+    if (res->change.verdict == TQ_CHANGE_NOT_FOUND) {
         rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Task not found");
 
     } else {
@@ -195,36 +174,35 @@ ngx_http_taskmq_delete_task_done(ngx_http_taskmq_call_t *call,
 
 static void
 ngx_http_taskmq_redrive_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
     char                      uuid[TQ_UUID_LEN + 1];
     u_char                    text[96], *p;
     int64_t                   id;
     ngx_int_t                 rc;
-    tq_change_t               change;
     ngx_http_request_t       *r;
     ngx_http_taskmq_redis_t  *redis;
 
     id = call->id;
     redis = call->redis;
-    r = ngx_http_taskmq_call_end(call);
+    r = ngx_http_taskmq_ask_end(call, res);
 
     if (r == NULL) {
         return;
     }
 
-    if (result != TQ_CALL_REPLY || tq_change_result(reply, &change, NULL) != 0)
-    {
-        rc = ngx_http_taskmq_ask_error(r, result, reply);
+    switch (res->change.verdict) {
 
-    } else if (change == TQ_CHANGE_NOT_FOUND) {
+    case TQ_CHANGE_NOT_FOUND:
         rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Task not found");
+        break;
 
-    } else if (change == TQ_CHANGE_CONFLICT) {
+    case TQ_CHANGE_CONFLICT:
         rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND,
                                    "Task is not failed");
+        break;
 
-    } else {
+    default:
         tq_uuid_format(redis->uuid_key, id, uuid);
         p = ngx_sprintf(text, "{\"task_id\":\"%s\",\"status\":\"pending\"}",
                         uuid);

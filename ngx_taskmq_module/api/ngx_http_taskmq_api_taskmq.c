@@ -7,19 +7,19 @@
 #include "ngx_http_taskmq_reply.h"
 
 static void ngx_http_taskmq_add_job_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_add_jobs_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static ngx_int_t ngx_http_taskmq_job_id(ngx_http_taskmq_ctx_t *ctx,
     int64_t *id);
 static void ngx_http_taskmq_get_job_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_cancel_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_retry_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_delete_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 
 /* ---- POST /add-job, POST /add-jobs ---- */
 
@@ -42,34 +42,27 @@ ngx_http_taskmq_add_job(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static void
 ngx_http_taskmq_add_job_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    u_char                     *p;
-    u_char                      text[sizeof("{\"status\":\"ok\",\"job_id\":}")
-                                     + NGX_INT64_LEN];
-    ngx_int_t                   rc;
-    ngx_http_request_t         *r;
-    ngx_http_taskmq_outcome_t   outcome;
+    u_char              *p;
+    u_char               text[sizeof("{\"status\":\"ok\",\"job_id\":}")
+                              + NGX_INT64_LEN];
+    int64_t              id;
+    ngx_http_request_t  *r;
 
-    r = ngx_http_taskmq_enqueue_end(call, result, reply, &outcome);
+    r = ngx_http_taskmq_enqueue_end(call, res, "handler", &id);
 
     if (r == NULL) {
         return;
     }
 
-    if (outcome.id > 0) {
-        p = ngx_cpymem(text, "{\"status\":\"ok\",\"job_id\":",
-                       sizeof("{\"status\":\"ok\",\"job_id\":") - 1);
-        p = ngx_sprintf(p, "%L}", outcome.id);
+    p = ngx_cpymem(text, "{\"status\":\"ok\",\"job_id\":",
+                   sizeof("{\"status\":\"ok\",\"job_id\":") - 1);
+    p = ngx_sprintf(p, "%L}", id);
 
-        rc = ngx_http_taskmq_reply_copy(r, NGX_HTTP_OK, (char *) text,
-                                        (size_t) (p - text));
-
-    } else {
-        rc = ngx_http_taskmq_enqueue_error(r, &outcome, "handler");
-    }
-
-    ngx_http_taskmq_finalize(r, rc);
+    ngx_http_taskmq_finalize(r,
+        ngx_http_taskmq_reply_copy(r, NGX_HTTP_OK, (char *) text,
+                                   (size_t) (p - text)));
 }
 
 ngx_int_t
@@ -106,39 +99,34 @@ ngx_http_taskmq_add_jobs(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static void
 ngx_http_taskmq_add_jobs_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    tq_buf_t                    b;
-    ngx_int_t                   rc;
-    ngx_uint_t                  i;
-    ngx_http_request_t         *r;
-    ngx_http_taskmq_outcome_t   outcome;
+    int64_t              id;
+    tq_buf_t             b;
+    ngx_uint_t           i, n;
+    ngx_http_request_t  *r;
 
-    r = ngx_http_taskmq_enqueue_end(call, result, reply, &outcome);
+    n = call->value;
+    r = ngx_http_taskmq_enqueue_end(call, res, "handler", &id);
 
     if (r == NULL) {
         return;
     }
 
-    if (outcome.id > 0) {
-        ngx_memzero(&b, sizeof(tq_buf_t));
-        tq_buf_adds(&b, "{\"status\":\"ok\",\"job_ids\":[");
+    ngx_memzero(&b, sizeof(tq_buf_t));
+    tq_buf_adds(&b, "{\"status\":\"ok\",\"job_ids\":[");
 
-        for (i = 0; i < outcome.n; i++) {
-            if (i) {
-                tq_buf_addc(&b, ',');
-            }
-            tq_buf_addi(&b, outcome.id + (int64_t) i);
+    for (i = 0; i < n; i++) {
+        if (i) {
+            tq_buf_addc(&b, ',');
         }
-
-        tq_buf_adds(&b, "]}");
-        rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
-
-    } else {
-        rc = ngx_http_taskmq_enqueue_error(r, &outcome, "handler");
+        tq_buf_addi(&b, id + (int64_t) i);
     }
 
-    ngx_http_taskmq_finalize(r, rc);
+    tq_buf_adds(&b, "]}");
+
+    ngx_http_taskmq_finalize(r,
+        ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b));
 }
 
 /* ---- GET /job/{id} ---- */
@@ -191,34 +179,25 @@ ngx_http_taskmq_get_job(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static void
 ngx_http_taskmq_get_job_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    int                  found;
-    int64_t              id;
     tq_buf_t             b;
     ngx_int_t            rc;
-    tq_job_info_t        info;
     ngx_http_request_t  *r;
 
-    id = call->id;
-    r = ngx_http_taskmq_call_end(call);
+    r = ngx_http_taskmq_ask_end(call, res);
 
     if (r == NULL) {
         return;
     }
 
-    found = result == TQ_CALL_REPLY ? tq_get_result(reply, id, &info) : -1;
-
-    if (found == 1) {
+    if (res->found) {
         ngx_memzero(&b, sizeof(tq_buf_t));
-        tq_job_add_json(&b, &info);
+        tq_job_add_json(&b, &res->job);
         rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
 
-    } else if (found == 0) {
-        rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
-
     } else {
-        rc = ngx_http_taskmq_ask_error(r, result, reply);
+        rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
     }
 
     ngx_http_taskmq_finalize(r, rc);
@@ -310,30 +289,22 @@ ngx_http_taskmq_delete(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 /* ngx_http_taskmq_changed answers all three. done: the word for it; conflict:
  * what a 409 says. */
 static void
-ngx_http_taskmq_changed(ngx_http_taskmq_call_t *call, tq_call_result_t result,
-    const redisReply *reply, const char *done, const char *conflict)
+ngx_http_taskmq_changed(ngx_http_taskmq_call_t *call, const tq_result_t *res,
+    const char *done, const char *conflict)
 {
     u_char               text[128], *p;
     int64_t              id;
     ngx_int_t            rc;
-    tq_change_t          change;
     ngx_http_request_t  *r;
 
     id = call->id;
-    r = ngx_http_taskmq_call_end(call);
+    r = ngx_http_taskmq_ask_end(call, res);
 
     if (r == NULL) {
         return;
     }
 
-    if (result != TQ_CALL_REPLY || tq_change_result(reply, &change, NULL) != 0)
-    {
-        ngx_http_taskmq_finalize(r,
-                                 ngx_http_taskmq_ask_error(r, result, reply));
-        return;
-    }
-
-    switch (change) {
+    switch (res->change.verdict) {
 
     case TQ_CHANGE_NOT_FOUND:
         rc = ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
@@ -354,24 +325,24 @@ ngx_http_taskmq_changed(ngx_http_taskmq_call_t *call, tq_call_result_t result,
 
 static void
 ngx_http_taskmq_cancel_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    ngx_http_taskmq_changed(call, result, reply, "cancelled",
+    ngx_http_taskmq_changed(call, res, "cancelled",
                             "Job is not pending");
 }
 
 static void
 ngx_http_taskmq_retry_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    ngx_http_taskmq_changed(call, result, reply, "retrying",
+    ngx_http_taskmq_changed(call, res, "retrying",
                             "Job is not failed");
 }
 
 static void
 ngx_http_taskmq_delete_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    ngx_http_taskmq_changed(call, result, reply, "deleted",
+    ngx_http_taskmq_changed(call, res, "deleted",
                             "Job cannot be deleted");
 }

@@ -12,31 +12,29 @@
 #include "tq_metrics.h"
 #include "tq_time.h"
 
-/* Answers a request from the shared reading. Returns an rc. */
+/* Answers a request from the shared reading, which went well. Returns an rc. */
 typedef ngx_int_t (*ngx_http_taskmq_sums_pt)(ngx_http_request_t *r,
-    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
-    const redisReply *reply);
+    ngx_http_taskmq_redis_t *redis, const tq_result_t *res);
 
 static ngx_int_t ngx_http_taskmq_stats(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, ngx_uint_t page);
+static ngx_int_t ngx_http_taskmq_stats_page(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, ngx_uint_t page, const tq_result_t *res);
 static ngx_int_t ngx_http_taskmq_stats_ask(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_stats_read(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_stats_answer(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static ngx_int_t ngx_http_taskmq_queues_page(ngx_http_request_t *r,
-    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
-    const redisReply *reply);
+    ngx_http_taskmq_redis_t *redis, const tq_result_t *res);
 static ngx_int_t ngx_http_taskmq_metrics_page(ngx_http_request_t *r,
-    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
-    const redisReply *reply);
+    ngx_http_taskmq_redis_t *redis, const tq_result_t *res);
 static ngx_int_t ngx_http_taskmq_sums_page(ngx_http_request_t *r,
-    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
-    const redisReply *reply);
+    ngx_http_taskmq_redis_t *redis, const tq_result_t *res);
 static ngx_int_t ngx_http_taskmq_health_reply(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, ngx_uint_t taskmq, const char *why);
 static void ngx_http_taskmq_health_answer(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 
 /* ---- GET /queues, the metrics, GET /api/metrics ---- */
 
@@ -65,9 +63,8 @@ ngx_http_taskmq_stats(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     redis = ctx->conf->redis;
     sums = &redis->sums;
 
-    if (sums->reply && ngx_current_msec - sums->at < TQ_STATS_MS) {
-        return ngx_http_taskmq_sums_pages[page](r, redis, TQ_CALL_REPLY,
-                                                sums->reply);
+    if (sums->read && ngx_current_msec - sums->at < TQ_STATS_MS) {
+        return ngx_http_taskmq_stats_page(r, redis, page, sums->read);
     }
 
     call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_stats_answer);
@@ -79,7 +76,7 @@ ngx_http_taskmq_stats(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     if (!sums->asking && ngx_http_taskmq_stats_ask(redis) != NGX_OK) {
         (void) ngx_http_taskmq_call_end(call);
 
-        return ngx_http_taskmq_ask_error(r, TQ_CALL_NOT_SENT, NULL);
+        return ngx_http_taskmq_ask_error(r, &tq_not_sent);
     }
 
     call->value = page;
@@ -87,6 +84,15 @@ ngx_http_taskmq_stats(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     sums->waiting = call;
 
     return NGX_DONE;
+}
+
+static ngx_int_t
+ngx_http_taskmq_stats_page(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, ngx_uint_t page, const tq_result_t *res)
+{
+    return res->status == TQ_OK
+           ? ngx_http_taskmq_sums_pages[page](r, redis, res)
+           : ngx_http_taskmq_ask_error(r, res);
 }
 
 static ngx_int_t
@@ -120,7 +126,7 @@ ngx_http_taskmq_stats_ask(ngx_http_taskmq_redis_t *redis)
  * as long as sums are: it, too, may cost as much. */
 static void
 ngx_http_taskmq_stats_read(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
     ngx_http_taskmq_call_t   *waiting, *next;
     ngx_http_taskmq_sums_t   *sums;
@@ -133,8 +139,8 @@ ngx_http_taskmq_stats_read(ngx_http_taskmq_call_t *call,
 
     ngx_http_taskmq_sums_drop(redis);
 
-    if (result == TQ_CALL_REPLY) {
-        sums->reply = tq_redis_take_reply(redis->core);
+    if (res->status == TQ_OK || res->status == TQ_REFUSED) {
+        sums->read = tq_result_keep(res);
         sums->at = ngx_current_msec;
     }
 
@@ -149,22 +155,20 @@ ngx_http_taskmq_stats_read(ngx_http_taskmq_call_t *call,
             ngx_http_taskmq_call_forget(waiting);
         }
 
-        waiting->done(waiting, result, reply);
+        waiting->done(waiting, res);
     }
 }
 
 void
 ngx_http_taskmq_sums_drop(ngx_http_taskmq_redis_t *redis)
 {
-    if (redis->sums.reply) {
-        freeReplyObject(redis->sums.reply);
-        redis->sums.reply = NULL;
-    }
+    tq_result_free(redis->sums.read);
+    redis->sums.read = NULL;
 }
 
 static void
 ngx_http_taskmq_stats_answer(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
     ngx_uint_t                page;
     ngx_http_request_t       *r;
@@ -176,7 +180,7 @@ ngx_http_taskmq_stats_answer(ngx_http_taskmq_call_t *call,
 
     if (r) {
         ngx_http_taskmq_finalize(r,
-            ngx_http_taskmq_sums_pages[page](r, redis, result, reply));
+            ngx_http_taskmq_stats_page(r, redis, page, res));
     }
 }
 
@@ -189,27 +193,18 @@ ngx_http_taskmq_queues(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_taskmq_queues_page(ngx_http_request_t *r,
-    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
-    const redisReply *reply)
+    ngx_http_taskmq_redis_t *redis, const tq_result_t *res)
 {
     char              oldest[TQ_TIME_ISO_LEN + 1];
     tq_buf_t          b;
     unsigned          i;
-    tq_stats_t        s;
     tq_queue_stats_t  q;
 
     ngx_memzero(&b, sizeof(tq_buf_t));
-
-    if (result != TQ_CALL_REPLY || tq_stats_result(reply, &s) != 0) {
-        goto failed;
-    }
-
     tq_buf_adds(&b, "{\"queues\":[");
 
-    for (i = 0; i < s.queues; i++) {
-        if (tq_stats_queue(reply, i, &q) != 0) {
-            goto failed;
-        }
+    for (i = 0; i < res->stats.queues; i++) {
+        tq_stats_queue(res, i, &q);
 
         tq_buf_adds(&b, i ? ",{\"handler\":" : "{\"handler\":");
         tq_buf_add_json(&b, q.name.p, q.name.len);
@@ -230,12 +225,6 @@ ngx_http_taskmq_queues_page(ngx_http_request_t *r,
     tq_buf_adds(&b, "]}");
 
     return ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
-
-failed:
-
-    tq_buf_free(&b);
-
-    return ngx_http_taskmq_ask_error(r, result, reply);
 }
 
 ngx_int_t
@@ -253,17 +242,12 @@ ngx_http_taskmq_metrics(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_taskmq_metrics_page(ngx_http_request_t *r,
-    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
-    const redisReply *reply)
+    ngx_http_taskmq_redis_t *redis, const tq_result_t *res)
 {
     tq_buf_t  b;
 
     ngx_memzero(&b, sizeof(tq_buf_t));
-
-    if (result != TQ_CALL_REPLY || tq_metrics_namespace(&b, reply) != 0) {
-        tq_buf_free(&b);
-        return ngx_http_taskmq_ask_error(r, result, reply);
-    }
+    tq_metrics_namespace(&b, res);
 
     /* what nginx counts itself is of this moment */
 
@@ -282,23 +266,20 @@ ngx_http_taskmq_sums(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_taskmq_sums_page(ngx_http_request_t *r,
-    ngx_http_taskmq_redis_t *redis, tq_call_result_t result,
-    const redisReply *reply)
+    ngx_http_taskmq_redis_t *redis, const tq_result_t *res)
 {
-    tq_buf_t    b;
-    tq_stats_t  s;
+    tq_buf_t           b;
+    const tq_stats_t  *s;
 
-    if (result != TQ_CALL_REPLY || tq_stats_result(reply, &s) != 0) {
-        return ngx_http_taskmq_ask_error(r, result, reply);
-    }
+    s = &res->stats;
 
     ngx_memzero(&b, sizeof(tq_buf_t));
     tq_buf_addf(&b, "{\"tasks_received\":%lld,"
                     "\"tasks_processed_success\":%lld,"
                     "\"tasks_processed_failed\":%lld,\"queue_size\":%lld,"
                     "\"daemon_healthy\":%s}",
-                (long long) s.received, (long long) s.success,
-                (long long) s.failed, (long long) s.waiting,
+                (long long) s->received, (long long) s->success,
+                (long long) s->failed, (long long) s->waiting,
                 redis->health.known && redis->health.why ? "false" : "true");
 
     return ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
@@ -397,7 +378,7 @@ ngx_http_taskmq_health(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 static void
 ngx_http_taskmq_health_answer(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
     ngx_uint_t                taskmq;
     ngx_http_request_t       *r;

@@ -10,8 +10,10 @@ static uint64_t ngx_http_taskmq_hash(tq_str_t body);
 static ngx_int_t ngx_http_taskmq_room(ngx_http_taskmq_ctx_t *ctx, unsigned n);
 static ngx_int_t ngx_http_taskmq_look(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, tq_str_t body);
+static ngx_int_t ngx_http_taskmq_enqueue_error(ngx_http_request_t *r,
+    int64_t outcome, const char *field);
 static void ngx_http_taskmq_looked(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 
 ngx_int_t
 ngx_http_taskmq_ask(ngx_http_request_t *r, ngx_http_taskmq_call_t *call,
@@ -35,12 +37,26 @@ ngx_http_taskmq_ask(ngx_http_request_t *r, ngx_http_taskmq_call_t *call,
         tq_call_free(tq);
     }
 
-    return ngx_http_taskmq_ask_error(r, TQ_CALL_NOT_SENT, NULL);
+    return ngx_http_taskmq_ask_error(r, &tq_not_sent);
+}
+
+ngx_http_request_t *
+ngx_http_taskmq_ask_end(ngx_http_taskmq_call_t *call, const tq_result_t *res)
+{
+    ngx_http_request_t  *r;
+
+    r = ngx_http_taskmq_call_end(call);
+
+    if (r && res->status != TQ_OK) {
+        ngx_http_taskmq_finalize(r, ngx_http_taskmq_ask_error(r, res));
+        return NULL;
+    }
+
+    return r;
 }
 
 ngx_int_t
-ngx_http_taskmq_ask_error(ngx_http_request_t *r, tq_call_result_t result,
-    const redisReply *reply)
+ngx_http_taskmq_ask_error(ngx_http_request_t *r, const tq_result_t *res)
 {
     const char             *why;
     ngx_http_taskmq_ctx_t  *ctx;
@@ -48,7 +64,7 @@ ngx_http_taskmq_ask_error(ngx_http_request_t *r, tq_call_result_t result,
     ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
     why = ngx_http_taskmq_redis_why(ctx->conf->redis);
 
-    return ngx_http_taskmq_error_redis(r, result, reply,
+    return ngx_http_taskmq_error_redis(r, res,
                                        *why ? why : "too many calls wait");
 }
 
@@ -117,34 +133,27 @@ ngx_http_taskmq_look(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         (void) ngx_http_taskmq_call_end(call);
     }
 
-    return ngx_http_taskmq_ask_error(r, TQ_CALL_NOT_SENT, NULL);
+    return ngx_http_taskmq_ask_error(r, &tq_not_sent);
 }
 
 static void
-ngx_http_taskmq_looked(ngx_http_taskmq_call_t *call, tq_call_result_t result,
-    const redisReply *reply)
+ngx_http_taskmq_looked(ngx_http_taskmq_call_t *call,
+    const tq_result_t *res)
 {
     ngx_int_t               rc;
     ngx_http_request_t     *r;
     ngx_http_taskmq_ctx_t  *ctx;
 
-    r = ngx_http_taskmq_call_end(call);
+    /* not sent is all that is known of these jobs */
 
+    r = ngx_http_taskmq_ask_end(call, res->status == TQ_UNKNOWN ? &tq_not_sent
+                                                                : res);
     if (r == NULL) {
         return;
     }
 
-    if (result != TQ_CALL_REPLY || tq_redis_err(reply) != TQ_ERR_NONE) {
-
-        /* not sent is all that is known of these jobs */
-
-        rc = ngx_http_taskmq_ask_error(r, result == TQ_CALL_UNKNOWN
-                                          ? TQ_CALL_NOT_SENT : result, reply);
-
-    } else {
-        ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
-        rc = ctx->route->handler(r, ctx, ctx->kept);
-    }
+    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+    rc = ctx->route->handler(r, ctx, ctx->kept);
 
     if (rc != NGX_DONE) {
         ngx_http_taskmq_finalize(r, rc);
@@ -204,31 +213,40 @@ ngx_http_taskmq_enqueue(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
 ngx_http_request_t *
 ngx_http_taskmq_enqueue_end(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply,
-    ngx_http_taskmq_outcome_t *outcome)
+    const tq_result_t *res, const char *field, int64_t *id)
 {
-    outcome->result = result;
-    outcome->reply = reply;
-    outcome->id = 0;
-    outcome->n = call->value;
+    ngx_http_request_t  *r;
 
-    if (result == TQ_CALL_REPLY
-        && tq_enqueue_result(reply, (unsigned) call->group, &outcome->id) == 0
-        && outcome->id > 0)
-    {
+    *id = 0;
+
+    if (res->status == TQ_OK) {
+        *id = tq_enqueued(res, (unsigned) call->group);
+    }
+
+    if (*id > 0) {
         call->redis->health.added += (int64_t) call->value;
     }
 
-    return ngx_http_taskmq_call_end(call);
+    r = ngx_http_taskmq_ask_end(call, res);
+
+    if (r && *id < 0) {
+        ngx_http_taskmq_finalize(r,
+            ngx_http_taskmq_enqueue_error(r, *id, field));
+        return NULL;
+    }
+
+    return r;
 }
 
-ngx_int_t
-ngx_http_taskmq_enqueue_error(ngx_http_request_t *r,
-    const ngx_http_taskmq_outcome_t *outcome, const char *field)
+/* ngx_http_taskmq_enqueue_error answers a request whose jobs were not stored:
+ * a TQ_ENQUEUE_… says why. */
+static ngx_int_t
+ngx_http_taskmq_enqueue_error(ngx_http_request_t *r, int64_t outcome,
+    const char *field)
 {
     ngx_http_taskmq_ctx_t  *ctx;
 
-    switch (outcome->id) {
+    switch (outcome) {
 
     case TQ_ENQUEUE_CONFLICT:
 
@@ -256,13 +274,11 @@ ngx_http_taskmq_enqueue_error(ngx_http_request_t *r,
                                            "no worker serves this handler",
                                            "value_error");
 
-    case TQ_ENQUEUE_PAYLOAD:
+    default:                      /* TQ_ENQUEUE_PAYLOAD */
         return ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                            "The payload did not reach Redis "
                                            "in time: send the request again");
     }
-
-    return ngx_http_taskmq_ask_error(r, outcome->result, outcome->reply);
 }
 
 ngx_int_t

@@ -12,9 +12,9 @@
 static void ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_batch_drop(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_batch_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_batch_end(ngx_http_taskmq_call_t *member,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 
 ngx_int_t
 ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
@@ -138,7 +138,7 @@ ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis)
 
     if (ngx_http_taskmq_redis_send(call, tq, (ngx_msec_t) left) != NGX_OK) {
         (void) ngx_http_taskmq_call_end(call);
-        ngx_http_taskmq_batch_end(members, TQ_CALL_NOT_SENT, NULL);
+        ngx_http_taskmq_batch_end(members, &tq_not_sent);
         return;
     }
 
@@ -160,7 +160,7 @@ ngx_http_taskmq_batch_drop(ngx_http_taskmq_redis_t *redis)
 
     tq_enqueue_drop(&batch->enqueue);
 
-    ngx_http_taskmq_batch_end(members, TQ_CALL_NOT_SENT, NULL);
+    ngx_http_taskmq_batch_end(members, &tq_not_sent);
 }
 
 void
@@ -177,7 +177,7 @@ ngx_http_taskmq_batch_stop(ngx_http_taskmq_redis_t *redis)
 
 static void
 ngx_http_taskmq_batch_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
     ngx_http_taskmq_call_t   *members;
     ngx_http_taskmq_redis_t  *redis;
@@ -192,17 +192,17 @@ ngx_http_taskmq_batch_done(ngx_http_taskmq_call_t *call,
     members = call->members;
     (void) ngx_http_taskmq_call_end(call);
 
-    ngx_http_taskmq_batch_end(members, result, reply);
+    ngx_http_taskmq_batch_end(members, res);
 }
 
 static void
 ngx_http_taskmq_batch_end(ngx_http_taskmq_call_t *member,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
     ngx_http_taskmq_call_t  *next;
 
     for ( /* void */ ; member; member = next) {
         next = member->next;
-        member->done(member, result, reply);
+        member->done(member, res);
     }
 }

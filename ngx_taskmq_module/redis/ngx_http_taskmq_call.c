@@ -156,6 +156,6 @@ ngx_http_taskmq_redis_started(ngx_http_taskmq_redis_t *redis)
             ngx_http_taskmq_call_forget(call);
         }
 
-        call->done(call, TQ_CALL_NOT_SENT, NULL);
+        call->done(call, &tq_not_sent);
     }
 }

@@ -20,15 +20,15 @@
 
 static ngx_int_t ngx_http_taskmq_health_ask(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_health_learn(ngx_http_taskmq_redis_t *redis,
-    int64_t jobs, int64_t workers, int noeviction);
+    const tq_probe_t *probe);
 static void ngx_http_taskmq_health_uuid_learn(ngx_http_taskmq_redis_t *redis,
     const u_char *key);
 static void ngx_http_taskmq_health_uuid_error(ngx_http_taskmq_redis_t *redis,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 static void ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 
 void
 ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis)
@@ -118,10 +118,8 @@ ngx_http_taskmq_health_ask(ngx_http_taskmq_redis_t *redis)
 
 static void
 ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    int                        noeviction;
-    int64_t                    jobs, workers;
     ngx_http_taskmq_call_t    *waiting, *next;
     ngx_http_taskmq_redis_t   *redis;
     ngx_http_taskmq_health_t  *health;
@@ -135,24 +133,25 @@ ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
     health->known = 1;
     health->at = ngx_current_msec;
 
-    if (result == TQ_CALL_REPLY && !redis->stopping
-        && tq_redis_err(reply) != TQ_ERR_READONLY)
-    {
-        ngx_http_taskmq_health_connected(redis);
+    switch (res->status) {
+
+    case TQ_OK:
+        ngx_http_taskmq_health_learn(redis, &res->probe);
+        break;
+
+    case TQ_REFUSED:
+        health->why = res->odd ? "Redis gave an unexpected answer"
+                               : tq_redis_err_text(res->cause);
+        break;
+
+    default:
+        health->why = "Redis did not answer";
     }
 
-    if (result != TQ_CALL_REPLY) {
-        health->why = "Redis did not answer";
-
-    } else if (tq_redis_err(reply) != TQ_ERR_NONE) {
-        health->why = tq_redis_err_text(tq_redis_err_why(reply));
-
-    } else if (tq_probe_result(reply, &jobs, &workers, &noeviction) != 0) {
-        health->why = "Redis gave an unexpected answer";
-
-    } else {
-        ngx_http_taskmq_health_learn(redis, jobs, workers, noeviction);
-        tq_probe_full(reply, &health->bytes_full, &health->memory_full);
+    if ((res->status == TQ_OK || res->status == TQ_REFUSED)
+        && res->err != TQ_ERR_READONLY && !redis->stopping)
+    {
+        ngx_http_taskmq_health_connected(redis);
     }
 
     waiting = health->waiting;
@@ -165,14 +164,14 @@ ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
             ngx_http_taskmq_call_forget(waiting);
         }
 
-        waiting->done(waiting, result, reply);
+        waiting->done(waiting, res);
     }
 }
 
 /* ngx_http_taskmq_health_learn: a job could be stored. */
 static void
-ngx_http_taskmq_health_learn(ngx_http_taskmq_redis_t *redis, int64_t jobs,
-    int64_t workers, int noeviction)
+ngx_http_taskmq_health_learn(ngx_http_taskmq_redis_t *redis,
+    const tq_probe_t *probe)
 {
     unsigned                   noperm;
     ngx_http_taskmq_health_t  *health;
@@ -189,21 +188,23 @@ ngx_http_taskmq_health_learn(ngx_http_taskmq_redis_t *redis, int64_t jobs,
                       "taskmq: Redis takes jobs again");
     }
 
-    if (noeviction == 0 && health->noeviction != 0) {
+    if (probe->noeviction == 0 && health->noeviction != 0) {
         ngx_log_error(NGX_LOG_WARN, &redis->log, 0,
                       "taskmq: Redis' maxmemory-policy is not noeviction: it "
                       "may drop jobs when it is full");
     }
 
-    if (noeviction == 1 && health->noeviction == 0) {
+    if (probe->noeviction == 1 && health->noeviction == 0) {
         ngx_log_error(NGX_LOG_NOTICE, &redis->log, 0,
                       "taskmq: Redis' maxmemory-policy is noeviction again");
     }
 
     health->why = NULL;
-    health->jobs = jobs;
-    health->workers = workers;
-    health->noeviction = noeviction;
+    health->jobs = probe->waiting;
+    health->workers = probe->workers;
+    health->noeviction = probe->noeviction;
+    health->bytes_full = probe->bytes_full;
+    health->memory_full = probe->memory_full;
     health->added = 0;
 }
 
@@ -286,17 +287,14 @@ ngx_http_taskmq_health_connected(ngx_http_taskmq_redis_t *redis)
 
 ngx_uint_t
 ngx_http_taskmq_health_odd(ngx_http_taskmq_redis_t *redis,
-    const redisReply *reply)
+    const tq_result_t *res)
 {
     uint32_t    crc;
     ngx_uint_t  news;
 
-    /* an error's first word: numbers and names may follow */
+    /* its first word: numbers and names may follow */
 
-    crc = reply->type == REDIS_REPLY_ERROR
-          ? ngx_crc32_short((u_char *) reply->str,
-                            strcspn(reply->str, " "))
-          : (uint32_t) reply->type;
+    crc = ngx_crc32_short((u_char *) res->text, strcspn(res->text, " "));
 
     news = crc != redis->odd
            || ngx_current_msec - redis->odd_at > TQ_ODD_AGAIN_MS;
@@ -423,9 +421,8 @@ ngx_http_taskmq_health_uuid_wait(ngx_http_taskmq_call_t *call)
 
 static void
 ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
-    u_char                    key[TQ_UUID_KEY_LEN];
     ngx_http_taskmq_call_t   *waiting, *next;
     ngx_http_taskmq_redis_t  *redis;
 
@@ -433,16 +430,15 @@ ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
     (void) ngx_http_taskmq_call_end(call);
 
     redis->uuid_asking--;
-    redis->uuid_failed = result != TQ_CALL_REPLY
-                         || tq_uuid_key_result(reply, key) != 0;
+    redis->uuid_failed = res->status != TQ_OK;
 
     if (!redis->stopping) {
 
         if (redis->uuid_failed) {
-            ngx_http_taskmq_health_uuid_error(redis, result, reply);
+            ngx_http_taskmq_health_uuid_error(redis, res);
 
         } else {
-            ngx_http_taskmq_health_uuid_learn(redis, key);
+            ngx_http_taskmq_health_uuid_learn(redis, res->key);
         }
 
         ngx_http_taskmq_redis_started(redis);
@@ -458,7 +454,7 @@ ngx_http_taskmq_health_uuid_done(ngx_http_taskmq_call_t *call,
             ngx_http_taskmq_call_forget(waiting);
         }
 
-        waiting->done(waiting, result, reply);
+        waiting->done(waiting, res);
     }
 }
 
@@ -488,7 +484,7 @@ ngx_http_taskmq_health_uuid_learn(ngx_http_taskmq_redis_t *redis,
 
 static void
 ngx_http_taskmq_health_uuid_error(ngx_http_taskmq_redis_t *redis,
-    tq_call_result_t result, const redisReply *reply)
+    const tq_result_t *res)
 {
     /* what the connection has is logged with it */
 
@@ -500,7 +496,6 @@ ngx_http_taskmq_health_uuid_error(ngx_http_taskmq_redis_t *redis,
 
     ngx_log_error(NGX_LOG_ERR, &redis->log, 0,
                   "taskmq: the key for task ids could not be read: %s",
-                  result != TQ_CALL_REPLY
-                  ? "Redis did not answer"
-                  : tq_redis_err_text(tq_redis_err(reply)));
+                  res->status != TQ_REFUSED ? "Redis did not answer"
+                                            : tq_redis_err_text(res->err));
 }

@@ -61,8 +61,7 @@ ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
     conf.db = redis->url.db;
     conf.client_name = "taskmq-nginx";
     conf.scripts = tq_ops_scripts;
-    conf.greet = tq_open_call;
-    conf.greeted = tq_open_why;
+    conf.greet = &tq_ns_greet;
     conf.greets = &redis->ns;
     conf.timeout_ms = (int64_t) redis->timeout;
     conf.idle_ping_ms = TQ_NGINX_PING_MS;
@@ -223,7 +222,7 @@ ngx_http_taskmq_redis_send(ngx_http_taskmq_call_t *call, tq_call_t *tq,
     tq->timeout_ms = (int64_t) timeout;
 
     if (tq_redis_call(redis->core, tq, ngx_http_taskmq_redis_now()) != 0) {
-        ngx_http_taskmq_stats_call(TQ_CALL_NOT_SENT, NULL, 0);
+        ngx_http_taskmq_stats_call(&tq_not_sent, 0);
         return NGX_ERROR;
     }
 
@@ -233,13 +232,11 @@ ngx_http_taskmq_redis_send(ngx_http_taskmq_call_t *call, tq_call_t *tq,
 }
 
 void
-ngx_http_taskmq_redis_done(tq_call_t *tq, tq_call_result_t result,
-    const redisReply *reply)
+ngx_http_taskmq_redis_done(void *data, const tq_result_t *res)
 {
-    struct timespec          ts;
-    ngx_http_taskmq_call_t  *call;
+    ngx_http_taskmq_call_t  *call = data;
 
-    call = tq->data;
+    struct timespec  ts;
 
     if (call->redis->stopping) {
         ngx_http_taskmq_call_forget(call);
@@ -247,20 +244,20 @@ ngx_http_taskmq_redis_done(tq_call_t *tq, tq_call_result_t result,
     } else {
         (void) clock_gettime(CLOCK_MONOTONIC, &ts);
 
-        ngx_http_taskmq_stats_call(result, reply,
+        ngx_http_taskmq_stats_call(res,
                                    (uint64_t) ts.tv_sec * 1000000
                                    + (uint64_t) ts.tv_nsec / 1000
                                    - call->start_us);
 
         if (call->redis->refused
                & ~ngx_http_taskmq_health_bit(TQ_ERR_NOPERM)
-            && result == TQ_CALL_REPLY)
+            && (res->status == TQ_OK || res->status == TQ_REFUSED))
         {
             ngx_http_taskmq_health_refresh(call->redis);
         }
     }
 
-    call->done(call, result, reply);
+    call->done(call, res);
 }
 
 void

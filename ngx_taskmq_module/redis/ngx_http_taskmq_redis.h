@@ -18,7 +18,7 @@
 #include "tq_uuid.h"
 
 typedef void (*ngx_http_taskmq_done_pt)(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 
 struct ngx_http_taskmq_call_s {
     ngx_http_request_t       *request;   /* NULL: none, or it has ended */
@@ -61,7 +61,7 @@ typedef struct {
 
 /* The namespace's sums as they were last read, for all pages. */
 typedef struct {
-    redisReply               *reply;     /* NULL: not read yet */
+    tq_result_t              *read;      /* NULL: not read yet */
     ngx_msec_t                at;        /* ngx_current_msec of the answer */
     ngx_http_taskmq_call_t   *waiting;   /* requests for the next reading */
     unsigned                  asking:1;
@@ -138,7 +138,7 @@ void ngx_http_taskmq_redis_stop(ngx_http_taskmq_redis_t *redis);
 
 /* 1 when calls can be made now: they leave now, or when a connection that was
  * lost a moment ago is there again; at most TQ_PATIENCE_MS later they end with
- * TQ_CALL_NOT_SENT. */
+ * TQ_NOT_SENT. */
 ngx_uint_t ngx_http_taskmq_redis_ready(ngx_http_taskmq_redis_t *redis);
 
 /* Why they cannot, for logs and /health. */
@@ -152,9 +152,8 @@ const char *ngx_http_taskmq_redis_why(ngx_http_taskmq_redis_t *redis);
 ngx_int_t ngx_http_taskmq_redis_send(ngx_http_taskmq_call_t *call,
     tq_call_t *tq, ngx_msec_t timeout);
 
-/* The callback for a tq_call_t whose data is an ngx_http_taskmq_call_t. */
-void ngx_http_taskmq_redis_done(tq_call_t *tq, tq_call_result_t result,
-    const redisReply *reply);
+/* The callback for calls whose data is an ngx_http_taskmq_call_t. */
+void ngx_http_taskmq_redis_done(void *data, const tq_result_t *res);
 
 /* Makes sure that the end of this turn looks at the connection. */
 void ngx_http_taskmq_redis_touch(ngx_http_taskmq_redis_t *redis);
@@ -198,7 +197,7 @@ void ngx_http_taskmq_call_exit(void);
  * 1 while the first attempt to connect is under way: a worker takes requests
  * before it has a connection, and a reload must not refuse any. Such requests
  * are parked; their calls' done() runs when the attempt has ended, well or
- * not, with TQ_CALL_NOT_SENT and no reply.
+ * not, with tq_not_sent.
  */
 ngx_uint_t ngx_http_taskmq_redis_starting(ngx_http_taskmq_redis_t *redis);
 void ngx_http_taskmq_redis_park(ngx_http_taskmq_call_t *call);
@@ -214,8 +213,8 @@ void ngx_http_taskmq_call_forget(ngx_http_taskmq_call_t *call);
 /*
  * Adds the n jobs of one request, all or none, to the next script call.
  * scope and key: of the Idempotency-Key, key.len 0 without. done() gets the
- * batch's reply: tq_enqueue_result(reply, call->group, …). NGX_OK, or
- * NGX_ERROR: as for _redis_send().
+ * batch's result: tq_enqueued(res, call->group). NGX_OK, or NGX_ERROR: as for
+ * _redis_send().
  */
 ngx_int_t ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
     ngx_http_taskmq_loc_conf_t *conf, tq_str_t scope, tq_str_t key,
@@ -268,7 +267,7 @@ void ngx_http_taskmq_health_connected(ngx_http_taskmq_redis_t *redis);
 /* 1 when an unexpected reply is to be logged: not when it is the same as
  * before and comes again and again. */
 ngx_uint_t ngx_http_taskmq_health_odd(ngx_http_taskmq_redis_t *redis,
-    const redisReply *reply);
+    const tq_result_t *res);
 
 /* Waiting jobs: the last probe's number and what this nginx worker added
  * since. -1: not known yet. */

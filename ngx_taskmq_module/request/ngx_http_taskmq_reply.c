@@ -313,18 +313,17 @@ ngx_http_taskmq_error_field(ngx_http_request_t *r, const char *place,
 }
 
 ngx_int_t
-ngx_http_taskmq_error_redis(ngx_http_request_t *r, tq_call_result_t result,
-    const redisReply *reply, const char *why)
+ngx_http_taskmq_error_redis(ngx_http_request_t *r, const tq_result_t *res,
+    const char *why)
 {
     char                   said[256];
     tq_buf_t               b;
     ngx_int_t              rc;
     ngx_uint_t             level;
     const char            *text;
-    tq_redis_err_t         err;
     ngx_http_taskmq_ctx_t  *ctx;
 
-    if (result == TQ_CALL_UNKNOWN) {
+    if (res->status == TQ_UNKNOWN) {
 
         ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
 
@@ -335,17 +334,14 @@ ngx_http_taskmq_error_redis(ngx_http_request_t *r, tq_call_result_t result,
         return ngx_http_taskmq_error(r, NGX_HTTP_GATEWAY_TIME_OUT, text);
     }
 
-    err = result == TQ_CALL_REPLY ? tq_redis_err(reply) : TQ_ERR_NONE;
+    if (res->status == TQ_REFUSED && res->err == TQ_ERR_OTHER) {
 
-    if (result == TQ_CALL_REPLY && (err == TQ_ERR_NONE || err == TQ_ERR_OTHER))
-    {
         ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
 
-        level = ngx_http_taskmq_health_odd(ctx->conf->redis, reply)
+        level = ngx_http_taskmq_health_odd(ctx->conf->redis, res)
                 ? NGX_LOG_ERR : NGX_LOG_INFO;
 
-        tq_text_print(said, sizeof(said), "%s",
-                      err == TQ_ERR_OTHER ? reply->str : "");
+        tq_text_print(said, sizeof(said), "%s", res->text);
         ngx_log_error(level, r->connection->log, 0,
                       "taskmq: unexpected reply from Redis: %s", said);
 
@@ -356,7 +352,7 @@ ngx_http_taskmq_error_redis(ngx_http_request_t *r, tq_call_result_t result,
     ngx_memzero(&b, sizeof(tq_buf_t));
 
     tq_buf_addf(&b, "Redis is not available: %s",
-                err != TQ_ERR_NONE ? tq_redis_err_text(err) : why);
+                res->status == TQ_REFUSED ? tq_redis_err_text(res->err) : why);
 
     text = tq_buf_cstr(&b);
 

@@ -9,7 +9,7 @@
 #define NGX_HTTP_TASKMQ_REPLY_H
 
 #include "ngx_http_taskmq_module.h"
-#include "tq_redis.h"
+#include "tq_ops.h"
 
 /* JSON in memory that lives as long as the request. */
 ngx_int_t ngx_http_taskmq_reply(ngx_http_request_t *r, ngx_uint_t status,
@@ -48,7 +48,7 @@ ngx_int_t ngx_http_taskmq_error_field(ngx_http_request_t *r,
 /* A call that brought no result: 503 when surely nothing was done, 504 when
  * that is not known, with the reason. why: tq_redis_why(). */
 ngx_int_t ngx_http_taskmq_error_redis(ngx_http_request_t *r,
-    tq_call_result_t result, const redisReply *reply, const char *why);
+    const tq_result_t *res, const char *why);
 
 /* Adds a header. value must live as long as the request. NGX_OK or
  * NGX_ERROR. */

@@ -36,7 +36,7 @@ static ngx_int_t ngx_http_taskmq_wait_for_key(ngx_http_request_t *r,
 static ngx_int_t ngx_http_taskmq_park(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
 static void ngx_http_taskmq_unpark(ngx_http_taskmq_call_t *call,
-    tq_call_result_t result, const redisReply *reply);
+    const tq_result_t *res);
 
 ngx_int_t
 ngx_http_taskmq_handler(ngx_http_request_t *r)
@@ -410,7 +410,7 @@ ngx_http_taskmq_check_redis(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
         rc = ngx_http_taskmq_body_discard(r);
 
         return rc != NGX_OK ? rc
-               : ngx_http_taskmq_error_redis(r, TQ_CALL_NOT_SENT, NULL,
+               : ngx_http_taskmq_error_redis(r, &tq_not_sent,
                                              ngx_http_taskmq_redis_why(redis));
     }
 
@@ -483,7 +483,7 @@ ngx_http_taskmq_wait_for_key(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
         rc = ngx_http_taskmq_body_discard(r);
 
         return rc != NGX_OK ? rc
-               : ngx_http_taskmq_ask_error(r, TQ_CALL_NOT_SENT, NULL);
+               : ngx_http_taskmq_ask_error(r, &tq_not_sent);
     }
 
     ctx->keyed = 1;
@@ -514,8 +514,8 @@ ngx_http_taskmq_park(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 }
 
 static void
-ngx_http_taskmq_unpark(ngx_http_taskmq_call_t *call, tq_call_result_t result,
-    const redisReply *reply)
+ngx_http_taskmq_unpark(ngx_http_taskmq_call_t *call,
+    const tq_result_t *res)
 {
     ngx_int_t               rc;
     ngx_http_request_t     *r;

@@ -25,7 +25,8 @@ static const ngx_uint_t  ngx_http_taskmq_codes[] = {
     (sizeof(ngx_http_taskmq_codes) / sizeof(ngx_uint_t))
 
 static const char  *ngx_http_taskmq_results[] = {
-    "ok", "error", "not_sent", "unknown"
+    [TQ_OK] = "ok", [TQ_REFUSED] = "error", [TQ_NOT_SENT] = "not_sent",
+    [TQ_UNKNOWN] = "unknown"
 };
 
 #define NGX_HTTP_TASKMQ_RESULTS  4
@@ -142,8 +143,7 @@ ngx_http_taskmq_stats_gone(ngx_http_request_t *r)
 }
 
 void
-ngx_http_taskmq_stats_call(tq_call_result_t result, const redisReply *reply,
-    uint64_t us)
+ngx_http_taskmq_stats_call(const tq_result_t *res, uint64_t us)
 {
     ngx_uint_t               i;
     ngx_http_taskmq_slot_t  *slot;
@@ -154,23 +154,11 @@ ngx_http_taskmq_stats_call(tq_call_result_t result, const redisReply *reply,
         return;
     }
 
-    switch (result) {
-
-    case TQ_CALL_REPLY:
-        i = reply->type == REDIS_REPLY_ERROR ? 1 : 0;
-        break;
-
-    case TQ_CALL_NOT_SENT:
-        i = 2;
-        break;
-
-    default:
-        i = 3;
-    }
+    i = res->odd ? TQ_OK : res->status;
 
     (void) ngx_atomic_fetch_add(&slot->calls[i], 1);
 
-    if (result != TQ_CALL_REPLY) {
+    if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN) {
         return;
     }
 

@@ -8,7 +8,7 @@
 #define NGX_HTTP_TASKMQ_STATS_H
 
 #include "ngx_http_taskmq_module.h"
-#include "tq_redis.h"
+#include "tq_ops.h"
 
 /* Adds the zone to the configuration. NULL: out of memory. */
 ngx_shm_zone_t *ngx_http_taskmq_stats_zone(ngx_conf_t *cf);
@@ -23,8 +23,7 @@ void ngx_http_taskmq_stats_request(ngx_uint_t endpoint, ngx_uint_t status);
 void ngx_http_taskmq_stats_gone(ngx_http_request_t *r);
 
 /* A call of Redis ended after us microseconds. */
-void ngx_http_taskmq_stats_call(tq_call_result_t result,
-    const redisReply *reply, uint64_t us);
+void ngx_http_taskmq_stats_call(const tq_result_t *res, uint64_t us);
 
 /* Redis refused or lost something. */
 void ngx_http_taskmq_stats_error(tq_redis_err_t e);

@@ -43,7 +43,7 @@ static uint64_t   came;
 static client_t  *clients[TQ_HTTP_CLIENTS_MAX];
 
 static struct {
-    redisReply   *reply;      /* NULL: not read yet */
+    tq_result_t  *read;       /* NULL: not read yet, or not to be had */
     int64_t       at_ms;
     int           asking;
     client_t     *waiting;
@@ -139,13 +139,15 @@ answer_error(client_t *c, const char *status)
 }
 
 static void
-answer_metrics(client_t *c, const redisReply *reply)
+answer_metrics(client_t *c, const tq_result_t *res)
 {
     tq_buf_t  b = {0};
 
     tw_health_metrics(&b, c->w);
 
-    if (reply == NULL || tq_metrics_namespace(&b, reply) != 0) {
+    if (res != NULL) {
+        tq_metrics_namespace(&b, res);
+    } else {
         tq_metrics_head(&b, "daemon_health", "gauge",
             "1 when the queue answers");
         tq_metrics_value(&b, "daemon_health", 0);
@@ -157,27 +159,21 @@ answer_metrics(client_t *c, const redisReply *reply)
 static void
 drop_sums(void)
 {
-    if (sums.reply != NULL) {
-        freeReplyObject(sums.reply);
-        sums.reply = NULL;
-    }
+    tq_result_free(sums.read);
+    sums.read = NULL;
 }
 
 static void
-on_stats(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_stats(void *data, const tq_result_t *res)
 {
     client_t     *c, *next;
-    tw_worker_t  *w = call->data;
-
-    if (result != TQ_CALL_REPLY || tq_redis_err(reply) != TQ_ERR_NONE) {
-        reply = NULL;
-    }
+    tw_worker_t  *w = data;
 
     drop_sums();
     sums.asking = 0;
     sums.at_ms = tw_now(w);
-    if (reply != NULL && listening) {
-        sums.reply = tw_rconn_take_reply(w->redis);
+    if (res->status == TQ_OK && listening) {
+        sums.read = tq_result_keep(res);
     }
 
     c = sums.waiting;
@@ -190,7 +186,7 @@ on_stats(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         if (c->handles == 0) {
             free_client(c);   /* it went while we waited */
         } else if (!uv_is_closing((uv_handle_t *) &c->tcp)) {
-            answer_metrics(c, reply);
+            answer_metrics(c, res->status == TQ_OK ? res : NULL);
         }
     }
 }
@@ -209,7 +205,7 @@ serve_metrics(client_t *c)
     if (!sums.asking && sums.at_ms != 0
         && tw_now(w) - sums.at_ms < TQ_STATS_MS)
     {
-        answer_metrics(c, sums.reply);
+        answer_metrics(c, sums.read);
         return;
     }
 

@@ -18,7 +18,6 @@
 typedef struct {
     tw_worker_t  *w;
     uint64_t      no;         /* which call, from 1 */
-    tq_token_t    token;
     unsigned      total;
     unsigned      n;
     struct {
@@ -100,7 +99,7 @@ tw_claim_pause(tw_worker_t *w, int64_t ms)
 }
 
 static void
-refused(tw_worker_t *w, const redisReply *reply)
+refused(tw_worker_t *w, const tq_result_t *res)
 {
     int64_t  ms;
 
@@ -108,12 +107,7 @@ refused(tw_worker_t *w, const redisReply *reply)
     ms = ms > REFUSED_MAX_MS ? REFUSED_MAX_MS : ms;
 
     w->claim.refusals++;
-    if (tw_trouble_reply(w, TW_ASK_CLAIM, reply)) {
-        TW_LOG(TW_WARN, "Redis refuses claims", tw_fs("error",
-            reply->type == REDIS_REPLY_ERROR ? reply->str
-            : "unexpected reply"));
-    }
-
+    tw_refused(w, TW_ASK_CLAIM, res, "Redis refuses claims");
     tw_claim_pause(w, ms);
 }
 
@@ -149,20 +143,15 @@ unreadable(tw_worker_t *w, const tq_claimed_t *job)
 }
 
 static void
-take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n, uint64_t no,
-    const tq_token_t *token)
+take_jobs(tw_worker_t *w, const tq_result_t *res, uint64_t no)
 {
     unsigned       i;
     tw_pool_t     *pool = NULL;
     tq_claimed_t   job;
 
-    for (i = 0; i < n; i++) {
-        if (tq_claim_job(reply, token, i, &job) != 0) {
-            if (job.id != 0) {
-                unreadable(w, &job);
-            } else {
-                TW_LOG(TW_ERROR, "a claim's reply cannot be read");
-            }
+    for (i = 0; i < res->claims.jobs; i++) {
+        if (tq_claim_job(res, i, &job) != 0) {
+            unreadable(w, &job);
             continue;
         }
 
@@ -192,16 +181,16 @@ take_jobs(tw_worker_t *w, const redisReply *reply, unsigned n, uint64_t no,
 
 /* A claim exactly when the earliest scheduled job falls due. */
 static void
-set_due(tw_worker_t *w, const tq_claim_head_t *head)
+set_due(tw_worker_t *w, const tq_claims_t *claims)
 {
     int64_t  wait;
 
-    if (head->due_ms == 0) {
+    if (claims->due_ms == 0) {
         (void) uv_timer_stop(&w->claim.due);
         return;
     }
 
-    wait = head->due_ms - head->now_ms;
+    wait = claims->due_ms - claims->now_ms;
     if (wait <= 0) {
         w->claim.want = 1;    /* more were due than one call promotes */
     } else {
@@ -212,19 +201,16 @@ set_due(tw_worker_t *w, const tq_claim_head_t *head)
 }
 
 static void
-on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_claimed(void *data, const tq_result_t *res)
 {
-    ask_t            *a = call->data;
-    unsigned          total = a->total;
-    uint64_t          no = a->no;
-    tq_token_t        token = a->token;
-    tw_worker_t      *w = a->w;
-    tq_claim_head_t   head;
+    ask_t        *a = data;
+    unsigned      total = a->total;
+    uint64_t      no = a->no;
+    tw_worker_t  *w = a->w;
 
-    unreserve(a, result == TQ_CALL_REPLY
-                 && tq_claim_head(reply, &head) == 0);
+    unreserve(a, res->status == TQ_OK);
 
-    if (result != TQ_CALL_REPLY) {
+    if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN) {
         w->claim.hungry = 0;
         w->claim.want = 1;
         return;
@@ -232,8 +218,8 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
     w->claim.unanswered_ms = 0;
 
-    if (tq_claim_head(reply, &head) != 0) {
-        refused(w, reply);
+    if (res->status == TQ_REFUSED) {
+        refused(w, res);
         return;
     }
 
@@ -242,10 +228,10 @@ on_claimed(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
     TQ_FAIL("claim-replied");
     w->claim.last_ok_ms = tw_now(w);
-    w->claim.ahead_ms = head.now_ms - tw_now(w);
-    w->claim.hungry = head.jobs == total;
-    set_due(w, &head);
-    take_jobs(w, reply, head.jobs, no, &token);
+    w->claim.ahead_ms = res->claims.now_ms - tw_now(w);
+    w->claim.hungry = res->claims.jobs == total;
+    set_due(w, &res->claims);
+    take_jobs(w, res, no);
 }
 
 /* One more call. 0, or -1: nothing to ask for, or not possible now. */
@@ -257,6 +243,7 @@ claim(tw_worker_t *w)
     int                      woken = 0;
     ask_t                   *a;
     tw_pool_t               *p;
+    tq_token_t               token;
 
     free_slots = w->o->concurrency - w->busy;
     if (free_slots <= w->claim.asked) {
@@ -290,12 +277,12 @@ claim(tw_worker_t *w)
     a->n = n;
     a->total = total;
 
-    a->token = tw_claim_token(w);
+    token = tw_claim_token(w);
     a->no = w->claim.calls;
 
     /* its answer comes before the jobs do */
     if (n == 0 || tw_session_look(w) != 0
-        || tw_rconn_call(w->redis, tq_claim_call(&w->ns, &a->token,
+        || tw_rconn_call(w->redis, tq_claim_call(&w->ns, &token,
         w->name, w->o->lease_ms, total, woken, want, n, on_claimed, a)) != 0)
     {
         free(a);

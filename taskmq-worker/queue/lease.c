@@ -59,65 +59,67 @@ lost(tw_worker_t *w, tw_slot_t *s, tq_verdict_t v)
 
 /* One page less, or the gate's end. */
 static void
-recovered(tw_worker_t *w, const redisReply *reply)
+recovered(tw_worker_t *w, const tq_result_t *res)
 {
-    int       more;
-    unsigned  given_back;
+    if (res->status == TQ_OK) {
+        TQ_FAIL("recovered");
+        if (res->given_back.jobs != 0) {
+            TW_LOG(TW_INFO, "gave back jobs of a claim whose reply was lost",
+                tw_fi("jobs", res->given_back.jobs));
+        }
 
-    if (tq_extend_result(reply, &given_back, &more) != 0) {
-        tw_session_recovered(w, reply);
-        return;
+        if (res->given_back.more) {
+            if (tw_lease_recover(w) != 0) {
+                tw_session_recovered(w, NULL);
+            }
+            return;
+        }
     }
 
-    TQ_FAIL("recovered");
-    if (given_back != 0) {
-        TW_LOG(TW_INFO, "gave back jobs of a claim whose reply was lost",
-            tw_fi("jobs", given_back));
-    }
+    tw_session_recovered(w, res);
+}
 
-    if (!more) {
-        tw_session_recovered(w, NULL);
-    } else if (tw_lease_recover(w) != 0) {
-        tw_session_recovered(w, reply);
+static void
+read_verdicts(const extend_t *x, const tq_result_t *res)
+{
+    unsigned      i;
+    tw_slot_t    *s;
+    tq_verdict_t  v;
+
+    for (i = 0; i < x->n; i++) {
+        s = x->job[i].slot;
+        v = tq_verdict(res, i);
+
+        if (s != NULL && s->generation == x->job[i].generation
+            && s->state != TW_SLOT_FREE
+            && v != TQ_VERDICT_OK && v != TQ_VERDICT_ALREADY)
+        {
+            lost(x->w, s, v);
+        }
     }
 }
 
 static void
-on_extended(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_extended(void *data, const tq_result_t *res)
 {
-    unsigned       i;
-    extend_t      *x = call->data;
-    tw_worker_t   *w = x->w;
-    tw_slot_t     *s;
-    tq_verdict_t   v;
+    extend_t     *x = data;
+    tw_worker_t  *w = x->w;
 
     w->lease.extending = 0;
 
-    if (result == TQ_CALL_REPLY && tq_redis_err(reply) != TQ_ERR_NONE) {
+    if (res->status == TQ_REFUSED) {
         /* others may be refused like this, too: nobody's lease is proof */
         w->lease.connected_ms = tw_now(w);
-        if (tw_trouble_reply(w, TW_ASK_EXTEND, reply)) {
-            TW_LOG(TW_WARN, "Redis refuses to extend leases",
-                tw_fs("error", reply->str));
-        }
+        tw_refused(w, TW_ASK_EXTEND, res, "Redis refuses to extend leases");
 
-    } else if (result == TQ_CALL_REPLY) {
+    } else if (res->status == TQ_OK) {
         TQ_FAIL("extend-answered");
         tw_trouble_over(w, TW_ASK_EXTEND);
-        for (i = 0; i < x->n; i++) {
-            s = x->job[i].slot;
-            if (s != NULL && s->generation == x->job[i].generation
-                && s->state != TW_SLOT_FREE
-                && tq_extend_verdict(reply, i, &v) == 0
-                && v != TQ_VERDICT_OK && v != TQ_VERDICT_ALREADY)
-            {
-                lost(w, s, v);
-            }
-        }
+        read_verdicts(x, res);
     }
 
-    if (x->all && result == TQ_CALL_REPLY) {
-        recovered(w, reply);
+    if (x->all && (res->status == TQ_OK || res->status == TQ_REFUSED)) {
+        recovered(w, res);
     }
 
     free(x);
@@ -287,37 +289,38 @@ stalled(tw_worker_t *w)
 }
 
 static void
-on_reaped(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+reap_refused(tw_worker_t *w, const tq_result_t *res)
 {
-    tw_worker_t  *w = call->data;
-    tq_reaped_t   r;
+    w->lease.connected_ms = tw_now(w);
+    tw_refused(w, TW_ASK_REAP, res, "Redis refuses to reap");
+}
+
+static void
+on_reaped(void *data, const tq_result_t *res)
+{
+    tw_worker_t        *w = data;
+    const tq_reaped_t  *r = &res->reaped;
 
     w->lease.reaping = 0;
 
-    if (result != TQ_CALL_REPLY) {
-        return;
+    if (res->status == TQ_REFUSED) {
+        reap_refused(w, res);
     }
 
-    if (tq_reap_result(reply, &r) != 0) {
-        w->lease.connected_ms = tw_now(w);
-        if (tw_trouble_reply(w, TW_ASK_REAP, reply)) {
-            TW_LOG(TW_WARN, "Redis refuses to reap", tw_fs("error",
-                reply->type == REDIS_REPLY_ERROR ? reply->str
-                : "unexpected reply"));
-        }
+    if (res->status != TQ_OK) {
         return;
     }
 
     tw_trouble_over(w, TW_ASK_REAP);
 
     TQ_FAIL("reaped");
-    if (r.requeued + r.failed != 0) {
-        TW_LOG(TW_WARN, "jobs of lost workers", tw_fi("requeued", r.requeued),
-            tw_fi("failed", r.failed));
+    if (r->requeued + r->failed != 0) {
+        TW_LOG(TW_WARN, "jobs of lost workers", tw_fi("requeued", r->requeued),
+            tw_fi("failed", r->failed));
         w->claim.want = 1;
     }
 
-    if (r.more) {
+    if (r->more) {
         (void) uv_timer_start(&w->lease.reap, on_reap, 0,
             uv_timer_get_repeat(&w->lease.reap));
     }
@@ -346,46 +349,43 @@ jumped(tw_worker_t *w, int64_t redis_ms)
 /* The time, from Redis itself, just now: reaps, unless that call is held up on
  * its way to Redis. */
 static void
-on_time(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_time(void *data, const tq_result_t *res)
 {
-    tw_worker_t  *w = call->data;
-    tq_reaped_t   r;
+    tw_worker_t  *w = data;
 
     w->lease.reaping = 0;
 
-    if (result != TQ_CALL_REPLY || stalled(w) || w->phase != TW_RUNNING) {
+    if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN || stalled(w)
+        || w->phase != TW_RUNNING)
+    {
         return;
     }
 
-    if (tq_reap_result(reply, &r) != 0) {
-        on_reaped(call, result, reply);
+    if (res->status == TQ_REFUSED) {
+        reap_refused(w, res);
         return;
     }
 
-    if (jumped(w, r.now_ms)) {
+    if (jumped(w, res->reaped.now_ms)) {
         return;
     }
 
     w->lease.asked_ms = tw_now(w);
     if (tw_rconn_call(w->redis, tq_reap_call(&w->ns,
-        r.now_ms + TQ_REAP_FRESH_MS, on_reaped, w)) == 0)
+        res->reaped.now_ms + TQ_REAP_FRESH_MS, on_reaped, w)) == 0)
     {
         w->lease.reaping = 1;
     }
 }
 
 static void
-on_swept(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_swept(void *data, const tq_result_t *res)
 {
-    int           more;
-    unsigned      swept;
-    tw_worker_t  *w = call->data;
+    tw_worker_t  *w = data;
 
     w->lease.sweeping = 0;
 
-    if (result == TQ_CALL_REPLY
-        && tq_sweep_result(reply, &swept, &more) == 0 && more)
-    {
+    if (res->status == TQ_OK && res->swept.more) {
         sweep(w);
     }
 }
@@ -467,13 +467,13 @@ tw_lease_turn(tw_worker_t *w)
 }
 
 void
-tw_lease_goodbye(tw_worker_t *w, tq_call_cb cb)
+tw_lease_goodbye(tw_worker_t *w, tq_done_cb done)
 {
     (void) uv_timer_stop(&w->lease.beat);
     (void) uv_timer_stop(&w->lease.reap);
 
     /* refused: the timer of leaving goes on alone */
-    (void) tw_rconn_call(w->redis, tq_goodbye_call(&w->ns, w->id, cb, w));
+    (void) tw_rconn_call(w->redis, tq_goodbye_call(&w->ns, w->id, done, w));
 }
 
 void

@@ -173,17 +173,15 @@ finish(tw_worker_t *w, tw_batch_t *b)
 }
 
 static void
-read_verdicts(tw_worker_t *w, const tw_batch_t *b, const redisReply *reply)
+read_verdicts(tw_worker_t *w, const tw_batch_t *b, const tq_result_t *res)
 {
     unsigned      i;
     tq_verdict_t  v;
 
     for (i = 0; i < b->n; i++) {
-        if (tq_verdict(reply, i, &v) != 0) {
-            TW_LOG(TW_ERROR, "unreadable verdict", tw_fs("call",
-                kinds[b->kind]), tw_fi("job", b->recs[i].id));
+        v = tq_verdict(res, i);
 
-        } else if (v == TQ_VERDICT_STALE || v == TQ_VERDICT_GONE) {
+        if (v == TQ_VERDICT_STALE || v == TQ_VERDICT_GONE) {
             w->counts.refused++;
             TW_LOG(TW_WARN, "outcome dropped, the job is no longer ours",
                 tw_fs("call", kinds[b->kind]), tw_fi("job", b->recs[i].id),
@@ -194,15 +192,15 @@ read_verdicts(tw_worker_t *w, const tw_batch_t *b, const redisReply *reply)
 
 /* Not before a little while. */
 static void
-wait_after(tw_worker_t *w, tw_batch_t *b, const redisReply *reply)
+wait_after(tw_worker_t *w, tw_batch_t *b, const tq_result_t *res)
 {
     int64_t  ms = WAIT_MIN_MS << (b->refusals > 5 ? 5 : b->refusals);
 
     ms = ms > WAIT_MAX_MS ? WAIT_MAX_MS : ms;
     b->refusals++;
-    if (tw_trouble_reply(w, TW_ASK_OUTCOME, reply)) {
+    if (tw_trouble(w, TW_ASK_OUTCOME, res->err)) {
         TW_LOG(TW_WARN, "Redis refuses outcomes, they are repeated",
-            tw_fs("call", kinds[b->kind]), tw_fs("error", reply->str));
+            tw_fs("call", kinds[b->kind]), tw_fs("error", res->text));
     }
 
     w->done.wait_until_ms = tw_now(w) + ms;
@@ -247,38 +245,35 @@ split(tw_worker_t *w, tw_batch_t *b)
 }
 
 static void
-on_answer(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_answer(void *data, const tq_result_t *res)
 {
-    tw_batch_t      *b = call->data;
-    tw_worker_t     *w = b->w;
-    tq_redis_err_t   err;
+    tw_batch_t   *b = data;
+    tw_worker_t  *w = b->w;
 
     b->sent = 0;
 
-    if (result != TQ_CALL_REPLY) {
+    if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN) {
         return;               /* sent again when Redis is back */
     }
 
-    err = tq_redis_err(reply);
-
-    if (err == TQ_ERR_NONE) {
+    if (res->status == TQ_OK) {
         TQ_FAIL("outcomes-answered");
         tw_trouble_over(w, TW_ASK_OUTCOME);
-        read_verdicts(w, b, reply);
+        read_verdicts(w, b, res);
         finish(w, b);
 
-    } else if (tq_redis_err_script(reply) && b->n > 1) {
+    } else if (res->script && b->n > 1) {
         split(w, b);
 
-    } else if (tq_redis_err_script(reply) && ++b->tries >= TQ_DONE_TRIES) {
+    } else if ((res->script || res->odd) && ++b->tries >= TQ_DONE_TRIES) {
         TW_LOG(TW_ERROR, "Redis refuses outcomes for good, they are lost",
             tw_fs("call", kinds[b->kind]), tw_fi("job", b->recs[0].id),
-            tw_fs("error", reply->str));
+            tw_fs("error", res->text));
         finish(w, b);
         w->trouble[TW_ASK_OUTCOME] = 0;
 
     } else {
-        wait_after(w, b, reply);
+        wait_after(w, b, res);
     }
 }
 

@@ -444,7 +444,6 @@ tw_rconn_new(uv_loop_t *loop, const tw_rconn_conf_t *conf)
     rc.client_name = conf->client_name;
     rc.scripts = conf->scripts;
     rc.greet = conf->greet;
-    rc.greeted = conf->greeted;
     rc.greets = conf->greets;
     rc.timeout_ms = conf->timeout_ms;
     rc.idle_ping_ms = conf->idle_ping_ms;
@@ -481,12 +480,6 @@ tw_rconn_call(tw_rconn_t *c, tq_call_t *call)
     }
 
     return tq_redis_call(c->core, call, now(c));
-}
-
-redisReply *
-tw_rconn_take_reply(tw_rconn_t *c)
-{
-    return tq_redis_take_reply(c->core);
 }
 
 int

@@ -21,8 +21,7 @@ typedef struct {
     const tq_url_t      *url;           /* must outlive the connection */
     const char          *client_name;
     const tq_script_t  **scripts;       /* NULL: none */
-    tq_call_t          *(*greet)(const void *greets);  /* as in tq_redis.h */
-    const char         *(*greeted)(const redisReply *reply);
+    const tq_greet_t    *greet;         /* these two as in tq_redis.h */
     const void          *greets;
     int64_t              timeout_ms;
     int64_t              idle_ping_ms;
@@ -38,9 +37,6 @@ tw_rconn_t *tw_rconn_new(uv_loop_t *loop, const tw_rconn_conf_t *conf);
 
 /* As tq_redis_call(). call may be NULL (a builder ran out of memory): -1. */
 int tw_rconn_call(tw_rconn_t *c, tq_call_t *call);
-
-/* As tq_redis_take_reply(). */
-redisReply *tw_rconn_take_reply(tw_rconn_t *c);
 
 void tw_rconn_flush(tw_rconn_t *c);
 

@@ -31,18 +31,17 @@ ask_later(tw_worker_t *w)
 }
 
 static void
-retry(tw_worker_t *w, const char *what, const redisReply *reply)
+retry(tw_worker_t *w, const char *what, const tq_result_t *res)
 {
-    const char  *text = reply->type == REDIS_REPLY_ERROR ? reply->str
-                        : "unexpected reply";
-
     if (uv_is_active((uv_handle_t *) &w->session.retry)) {
         return;
     }
 
-    if (tw_trouble_reply(w, TW_ASK_SESSION, reply)) {
+    if (res->status == TQ_REFUSED
+        && tw_trouble(w, TW_ASK_SESSION, res->err))
+    {
         TW_LOG(TW_WARN, "Redis is not ready for work", tw_fs("call", what),
-            tw_fs("error", text), tw_fs("user", w->o->url.user),
+            tw_fs("error", res->text), tw_fs("user", w->o->url.user),
             tw_fs("namespace", w->o->ns));
     }
 
@@ -99,17 +98,15 @@ check_policy(tw_worker_t *w, int noeviction)
 }
 
 static void
-on_probe(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_probe(void *data, const tq_result_t *res)
 {
-    int           noeviction;
-    int64_t       waiting, workers;
-    tw_worker_t  *w = call->data;
+    tw_worker_t  *w = data;
 
-    if (result != TQ_CALL_REPLY) {
+    if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN) {
         return;
     }
 
-    w->session.full = tq_redis_err(reply) == TQ_ERR_OOM;
+    w->session.full = res->err == TQ_ERR_OOM;
 
     if (w->session.full) {
         /* full: work makes room, and a full Redis that refuses evicts not */
@@ -117,11 +114,11 @@ on_probe(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
             TW_LOG(TW_WARN, "Redis is full: no job can be added");
         }
 
-    } else if (tq_probe_result(reply, &waiting, &workers, &noeviction) != 0) {
-        retry(w, "probe", reply);
+    } else if (res->status == TQ_REFUSED) {
+        retry(w, "probe", res);
         return;
 
-    } else if (check_policy(w, noeviction) != 0) {
+    } else if (check_policy(w, res->probe.noeviction) != 0) {
         tw_die(w);
         return;
     }
@@ -143,43 +140,30 @@ learn_key(tw_worker_t *w, const unsigned char *key)
 }
 
 static void
-on_uuid_key(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_uuid_key(void *data, const tq_result_t *res)
 {
-    tw_worker_t    *w = call->data;
-    unsigned char   key[TQ_UUID_KEY_LEN];
+    tw_worker_t  *w = data;
 
-    if (result != TQ_CALL_REPLY) {
-        return;
-    }
-
-    if (tq_uuid_key_result(reply, key) != 0) {
-        retry(w, "uuid key", reply);
-    } else {
-        learn_key(w, key);
+    if (res->status == TQ_REFUSED) {
+        retry(w, "uuid key", res);
+    } else if (res->status == TQ_OK) {
+        learn_key(w, res->key);
         open_gate(w, TW_GATE_UUID);
     }
 }
 
 static void
-on_look(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_look(void *data, const tq_result_t *res)
 {
-    tw_worker_t    *w = call->data;
-    unsigned char   key[TQ_UUID_KEY_LEN];
+    tw_worker_t  *w = data;
 
-    if (result != TQ_CALL_REPLY) {
-        return;
-    }
-
-    if (tq_uuid_key_result(reply, key) == 0) {
-        learn_key(w, key);
-        return;
-    }
-
-    if (reply->type == REDIS_REPLY_ERROR) {
+    if (res->status == TQ_REFUSED && !res->odd) {
         w->session.gate |= TW_GATE_UUID;
-        retry(w, "uuid key", reply);
-    } else {
+        retry(w, "uuid key", res);
+    } else if (res->odd || (res->status == TQ_OK && !res->found)) {
         tw_session_emptied(w);
+    } else if (res->status == TQ_OK) {
+        learn_key(w, res->key);
     }
 }
 
@@ -208,32 +192,34 @@ tw_session_emptied(tw_worker_t *w)
 }
 
 void
-tw_session_recovered(tw_worker_t *w, const redisReply *reply)
+tw_session_recovered(tw_worker_t *w, const tq_result_t *res)
 {
-    if (reply != NULL) {
-        retry(w, "extend", reply);
-    } else {
+    if (res == NULL) {
+        ask_later(w);
+    } else if (res->status == TQ_OK) {
         open_gate(w, TW_GATE_RECOVER);
+    } else {
+        retry(w, "extend", res);
     }
 }
 
 /* Seeds were only set where the namespace had no value: say where it has
  * another one. */
 static void
-on_config(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_config(void *data, const tq_result_t *res)
 {
     unsigned      i;
     tq_str_t      name, value;
     const char   *ours;
-    tw_worker_t  *w = call->data;
+    tw_worker_t  *w = data;
 
-    if (result != TQ_CALL_REPLY || tq_redis_err(reply) != TQ_ERR_NONE) {
+    if (res->status != TQ_OK) {
         return;
     }
 
     w->session.seeded = 1;
 
-    for (i = 0; tq_config_pair(reply, i, &name, &value) == 1; i++) {
+    for (i = 0; tq_config_pair(res, i, &name, &value); i++) {
         ours = NULL;
         if (tq_str_eq(name, "selection")) {
             ours = w->o->selection;

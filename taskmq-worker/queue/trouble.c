@@ -54,12 +54,13 @@ tw_trouble(tw_worker_t *w, tw_ask_t ask, tq_redis_err_t e)
     return known == 0;
 }
 
-int
-tw_trouble_reply(tw_worker_t *w, tw_ask_t ask, const redisReply *reply)
+void
+tw_refused(tw_worker_t *w, tw_ask_t ask, const tq_result_t *res,
+    const char *text)
 {
-    tq_redis_err_t  e = tq_redis_err(reply);
-
-    return tw_trouble(w, ask, e == TQ_ERR_NONE ? TQ_ERR_OTHER : e);
+    if (tw_trouble(w, ask, res->err)) {
+        TW_LOG(TW_WARN, text, tw_fs("error", res->text));
+    }
 }
 
 void

@@ -60,21 +60,32 @@ could_run(tw_worker_t *w, tq_str_t handler)
            && w->busy + w->claim.asked < w->o->concurrency;
 }
 
+/* A handler has a waiting job. */
 static void
-on_woken(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_marker(tw_worker_t *w, tq_str_t handler)
 {
-    int           rc, ours;
+    if (!could_run(w, handler)) {
+        pass_on(w, handler);
+        return;
+    }
+
+    tw_pool_find(w, handler.p, handler.len)->woken = 1;
+    w->claim.want = 1;
+}
+
+static void
+on_woken(void *data, const tq_result_t *res)
+{
+    int           ours;
     unsigned      i;
-    tw_pool_t    *p;
-    tq_str_t      handler = { NULL, 0 };
-    tw_worker_t  *w = call->data;
+    tw_worker_t  *w = data;
 
     ours = w->wake.unblocking;
     w->wake.blocked = 0;
     w->wake.unblocking = 0;
     w->wake.idle_since_ms = tw_now(w);
 
-    if (result != TQ_CALL_REPLY) {
+    if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN) {
         /* it may have taken any of them */
         for (i = 0; i < w->npools; i++) {
             w->pools[i]->woken = 1;
@@ -82,36 +93,23 @@ on_woken(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         return;
     }
 
-    rc = tq_wake_result(reply, &w->ns, &handler);
-
-    if (rc >= 0) {
-        tw_trouble_over(w, TW_ASK_WAKE);
-    }
-
-    if (rc < 0) {
-        /* UNBLOCKED: Redis has become a replica, which others will say */
-        if ((reply->type != REDIS_REPLY_ERROR
-             || strncmp(reply->str, "UNBLOCKED", 9) != 0)
-            && tw_trouble_reply(w, TW_ASK_WAKE, reply))
-        {
-            TW_LOG(TW_WARN, "the blocking read failed", tw_fs("error",
-                reply->type == REDIS_REPLY_ERROR ? reply->str
-                : "unexpected reply"));
+    if (res->status == TQ_REFUSED || res->wake.kind == TQ_WAKE_ENDED) {
+        /* that it has become a replica others will say */
+        if (res->status == TQ_REFUSED) {
+            tw_refused(w, TW_ASK_WAKE, res, "the blocking read failed");
         }
         /* not at once again: claims go on by the due and beat timers */
         w->wake.idle_since_ms = tw_now(w) + TQ_WAKE_MAX_MS;
+        return;
+    }
 
-    } else if (rc == 1 && handler.len == 0) {
+    tw_trouble_over(w, TW_ASK_WAKE);
+
+    if (res->wake.kind == TQ_WAKE_OWN) {
         w->lease.extend_soon = 1;
-
-    } else if (rc == 1 && !could_run(w, handler)) {
-        pass_on(w, handler);
-
-    } else if (rc == 1 || !ours) {
-        p = rc == 1 ? tw_pool_find(w, handler.p, handler.len) : NULL;
-        if (p != NULL) {
-            p->woken = 1;
-        }
+    } else if (res->wake.kind == TQ_WAKE_HANDLER) {
+        on_marker(w, res->wake.handler);
+    } else if (!ours) {
         w->claim.want = 1;
     }
 }
@@ -158,41 +156,28 @@ wrong_keys(const tw_worker_t *w)
 
 /* The two connections race: when the read had not begun, ask again. */
 static void
-on_unblocked(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_unblocked(void *data, const tq_result_t *res)
 {
-    tw_worker_t  *w = call->data;
+    tw_worker_t  *w = data;
 
-    if (result != TQ_CALL_REPLY || reply->type != REDIS_REPLY_INTEGER
-        || reply->integer == 0)
-    {
+    if (res->status != TQ_OK || !res->unblocked) {
         w->wake.unblocking = 0;
     }
 }
 
 static void
-on_client_id(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_client_id(void *data, const tq_result_t *res)
 {
-    int64_t       id;
-    tw_worker_t  *w = call->data;
+    tw_worker_t  *w = data;
 
     w->wake.asking = 0;
 
-    if (result != TQ_CALL_REPLY) {
-        return;
-    }
-
-    id = tq_client_id_result(reply);
-    if (id < 0) {
+    if (res->status == TQ_REFUSED) {
         w->wake.ask_at_ms = tw_now(w) + TQ_WAKE_MAX_MS;
-        if (tw_trouble_reply(w, TW_ASK_WAKE, reply)) {
-            TW_LOG(TW_ERROR, "CLIENT ID failed: jobs start late",
-                tw_fs("error", reply->type == REDIS_REPLY_ERROR ? reply->str
-                      : "unexpected reply"));
-        }
-        return;
+        tw_refused(w, TW_ASK_WAKE, res, "CLIENT ID failed: jobs start late");
+    } else if (res->status == TQ_OK) {
+        w->wake.client_id = res->client_id;
     }
-
-    w->wake.client_id = id;
 }
 
 /* Until it is known nothing can end a blocking read, so none begins. What

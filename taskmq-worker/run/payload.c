@@ -20,39 +20,17 @@ typedef struct {
     int64_t       bytes;
 } read_t;
 
-/* Redis answers, but not with the payload: the job is given back, and the next
- * claim, which may bring it again, waits a little. */
 static void
-refused(tw_worker_t *w, const redisReply *reply)
+take_payload(tw_worker_t *w, tw_slot_t *s, const tq_result_t *res)
 {
-    if (tw_trouble_reply(w, TW_ASK_PAYLOAD, reply)) {
-        TW_LOG(TW_WARN, "Redis refuses to hand out payloads",
-            tw_fs("error", reply->str));
+    if (res->status == TQ_REFUSED) {
+        /* the next claim, which may bring the job again, waits a little */
+        tw_refused(w, TW_ASK_PAYLOAD, res,
+            "Redis refuses to hand out payloads");
+        tw_claim_pause(w, REFUSED_MS);
     }
 
-    tw_claim_pause(w, REFUSED_MS);
-}
-
-/* Its key holds no string: no other worker can read it either. */
-static int
-is_damaged(const redisReply *error)
-{
-    return strncmp(error->str, "WRONGTYPE ", 10) == 0;
-}
-
-/* reply: NULL when there is none. */
-static void
-take_payload(tw_worker_t *w, tw_slot_t *s, const redisReply *reply)
-{
-    tq_str_t  payload;
-
-    if (reply == NULL) {
-        tw_slot_give_back(w, s);
-        return;
-    }
-
-    if (reply->type == REDIS_REPLY_ERROR && !is_damaged(reply)) {
-        refused(w, reply);
+    if (res->status != TQ_OK) {
         tw_slot_give_back(w, s);
         return;
     }
@@ -60,32 +38,28 @@ take_payload(tw_worker_t *w, tw_slot_t *s, const redisReply *reply)
     tw_trouble_over(w, TW_ASK_PAYLOAD);
 
     /* given back, it would be claimed again for ever */
-    switch (tq_payload_result(reply, s->payload_bytes, &payload)) {
-    case 1:
-        tw_slot_payload(w, s, payload);
-        break;
-    case 0:
+    if (!res->found) {
         tw_slot_no_payload(w, s, "its payload is not in Redis any more");
-        break;
-    default:
+    } else if (res->payload.damaged) {
         tw_slot_no_payload(w, s, "its payload in Redis is damaged");
-        break;
+    } else {
+        tw_slot_payload(w, s, res->payload.bytes);
     }
 }
 
 static void
-on_payload(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_payload(void *data, const tq_result_t *res)
 {
-    read_t        r = *(read_t *) call->data;
+    read_t        r = *(read_t *) data;
     tw_worker_t  *w = r.w;
 
-    free(call->data);
+    free(data);
     w->claim.reading_bytes -= r.bytes;
 
     if (r.slot->generation == r.generation
         && r.slot->state == TW_SLOT_WAITING)
     {
-        take_payload(w, r.slot, result == TQ_CALL_REPLY ? reply : NULL);
+        take_payload(w, r.slot, res);
     }
 
     tw_payload_turn(w);
@@ -107,8 +81,8 @@ read_payload(tw_worker_t *w, tw_slot_t *s)
     r->generation = s->generation;
     r->bytes = s->payload_bytes;
 
-    if (tw_rconn_call(w->redis, tq_payload_call(&w->ns, s->id, on_payload, r))
-        != 0)
+    if (tw_rconn_call(w->redis, tq_payload_call(&w->ns, s->id, r->bytes,
+        on_payload, r)) != 0)
     {
         free(r);
         return -1;

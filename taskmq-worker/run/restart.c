@@ -15,24 +15,22 @@
 static int  asking;
 
 static void
-on_settings(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_settings(void *data, const tq_result_t *res)
 {
     int           rc;
     int64_t       at_ms;
     unsigned      i;
     tq_str_t      handler;
     tw_pool_t    *p;
-    tw_worker_t  *w = call->data;
+    tw_worker_t  *w = data;
 
     asking = 0;
 
-    if (result != TQ_CALL_REPLY) {
+    if (res->status != TQ_OK) {
         return;
     }
 
-    for (i = 0; (rc = tq_config_restart(reply, i, &handler, &at_ms)) >= 0;
-         i++)
-    {
+    for (i = 0; (rc = tq_config_restart(res, i, &handler, &at_ms)) >= 0; i++) {
         p = rc == 1 ? tw_pool_find(w, handler.p, handler.len) : NULL;
 
         if (p != NULL) {

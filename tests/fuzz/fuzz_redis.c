@@ -6,7 +6,7 @@
  */
 
 #include "fuzz.h"
-#include "tq_redis.h"
+#include "tq_redis_int.h"
 
 #define CALLS_MAX  64
 
@@ -45,8 +45,7 @@ next_byte(void)
 static void
 ended(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 {
-    unsigned    *n = call->data;
-    redisReply  *own;
+    unsigned  *n = call->data;
 
     MUST((result == TQ_CALL_REPLY) == (reply != NULL));
     MUST(++*n == 1);
@@ -56,11 +55,8 @@ ended(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
         give();
         break;
     case 2:
-        own = tq_redis_take_reply(host->r);
-        MUST(own == reply);
-        if (own != NULL) {
-            freeReplyObject(own);
-        }
+        call->keep = 1;
+        freeReplyObject((redisReply *) reply);
         break;
     case 3:
         tq_redis_lost(host->r, "in a callback", host->now);

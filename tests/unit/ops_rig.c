@@ -15,6 +15,7 @@
 static redis_server_t  server;
 redis_loop_t           loop;
 tq_ns_t                ns;
+static tq_result_t    *kept;      /* of the last call */
 
 
 tq_str_t
@@ -32,18 +33,43 @@ assert_str(tq_str_t s, const char *text)
 }
 
 
-const redisReply *
+static void
+told(void *data, const tq_result_t *res)
+{
+    kept = tq_result_keep(res);
+    *(int *) data = 1;
+}
+
+
+const tq_result_t *
+result(tq_call_t *call)
+{
+    int  done = 0;
+
+    assert_non_null(call);
+    tq_result_free(kept);
+    kept = NULL;
+
+    (void) tq_done_swap(call, (tq_done_t) { told, &done });
+    call->wait = 1;
+    assert_int_equal(tq_redis_call(loop.r, call, redis_loop_now()), 0);
+    redis_loop_until(&loop, &done);
+    assert_non_null(kept);
+
+    return kept;
+}
+
+
+const tq_result_t *
 run(tq_call_t *call)
 {
-    const redisReply  *reply;
+    const tq_result_t  *res = result(call);
 
-    reply = redis_loop_run(&loop, call);
-    assert_non_null(reply);
-    if (reply->type == REDIS_REPLY_ERROR) {
-        fail_msg("%s", reply->str);
+    if (res->status != TQ_OK) {
+        fail_msg("status %d: %s", (int) res->status, res->text);
     }
 
-    return reply;
+    return res;
 }
 
 
@@ -73,9 +99,7 @@ add_job(const tq_job_t *job)
     memset(&e, 0, sizeof(e));
     assert_int_equal(tq_enqueue_add(&e, &ns, str(""), str(""), 0, 0, job, 1),
         0);
-    assert_int_equal(
-        tq_enqueue_result(run(tq_enqueue_call(&e, &ns, NULL, NULL)), 0, &id),
-        0);
+    id = tq_enqueued(run(tq_enqueue_call(&e, &ns, NULL, NULL)), 0);
     assert_true(id > 0);
 
     return id;
@@ -94,21 +118,18 @@ add(const char *handler, const char *payload)
 tq_job_info_t
 get(int64_t id)
 {
-    tq_job_info_t  info;
+    const tq_result_t  *res = run(tq_get_call(&ns, id, NULL, NULL));
 
-    assert_int_equal(
-        tq_get_result(run(tq_get_call(&ns, id, NULL, NULL)), id, &info), 1);
+    assert_int_equal(res->found, 1);
 
-    return info;
+    return res->job;
 }
 
 
 int
 exists(int64_t id)
 {
-    tq_job_info_t  info;
-
-    return tq_get_result(run(tq_get_call(&ns, id, NULL, NULL)), id, &info);
+    return run(tq_get_call(&ns, id, NULL, NULL))->found;
 }
 
 
@@ -129,7 +150,7 @@ token_of(const char *worker)
 
 
 /* A heartbeat of a worker that holds the n jobs of o. */
-const redisReply *
+const tq_result_t *
 beat(const char *worker, int all, const tq_outcome_t *o, unsigned n)
 {
     tq_heartbeat_t  b;
@@ -150,27 +171,21 @@ unsigned
 claim(const char *worker, const char *handler, int64_t lease_ms, unsigned n,
     tq_claimed_t *out)
 {
-    unsigned          i;
-    tq_token_t        token = token_of(worker);
-    tq_claim_head_t   head;
-    tq_claim_want_t   want = { str(handler), n };
-    const redisReply  *reply;
+    unsigned            i;
+    tq_token_t          token = token_of(worker);
+    tq_claim_want_t     want = { str(handler), n };
+    const tq_result_t  *res;
 
-    reply = run(tq_claim_call(&ns, &token, "host:1", lease_ms, n, 0, &want,
+    res = run(tq_claim_call(&ns, &token, "host:1", lease_ms, n, 0, &want,
         1, NULL, NULL));
-    assert_int_equal(tq_claim_head(reply, &head), 0);
-    assert_true(head.now_ms > 1700000000000);
-    assert_true(head.jobs <= n);
+    assert_true(res->claims.now_ms > 1700000000000);
+    assert_true(res->claims.jobs <= n);
 
-    for (i = 0; i < head.jobs; i++) {
-        assert_int_equal(tq_claim_job(reply, &token, i, &out[i]), 0);
-    }
-    assert_int_equal(tq_claim_job(reply, &token, i, &out[0]), -1);
-    if (i != 0) {
-        assert_int_equal(tq_claim_job(reply, &token, 0, &out[0]), 0);
+    for (i = 0; i < res->claims.jobs; i++) {
+        assert_int_equal(tq_claim_job(res, i, &out[i]), 0);
     }
 
-    return head.jobs;
+    return res->claims.jobs;
 }
 
 
@@ -195,25 +210,20 @@ claim_one(const char *worker, const char *handler)
 tq_verdict_t
 verdict(tq_call_t *call)
 {
-    tq_verdict_t       v;
-    const redisReply  *reply;
-
-    reply = run(call);
-    assert_int_equal(tq_verdict(reply, 0, &v), 0);
-    assert_int_equal(reply->elements, 1);
-
-    return v;
+    return tq_verdict(run(call), 0);
 }
 
 
 tq_change_t
 change(tq_call_t *call, int64_t *new_id)
 {
-    tq_change_t  c;
+    const tq_result_t  *res = run(call);
 
-    assert_int_equal(tq_change_result(run(call), &c, new_id), 0);
+    if (new_id != NULL) {
+        *new_id = res->change.new_id;
+    }
 
-    return c;
+    return res->change.verdict;
 }
 
 
@@ -235,6 +245,8 @@ rig_teardown(void **state)
 {
     (void) state;
 
+    tq_result_free(kept);
+    kept = NULL;
     redis_loop_close(&loop);
     redis_server_stop(&server);
 

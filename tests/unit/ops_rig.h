@@ -10,7 +10,7 @@
 #define OPS_RIG_H
 
 #include "redis_loop.h"
-#include "tq_ops.h"
+#include "tq_ops_int.h"
 
 /* Two worker ids. */
 #define W1  "00000000000000a1"
@@ -30,8 +30,11 @@ int rig_fresh(void **state);
 tq_str_t str(const char *s);
 void assert_str(tq_str_t s, const char *text);
 
-/* Runs a call; an error reply fails the test. */
-const redisReply *run(tq_call_t *call);
+/* Runs a call. Its result lives until the next one is run. */
+const tq_result_t *result(tq_call_t *call);
+
+/* The same; a result that is not TQ_OK fails the test. */
+const tq_result_t *run(tq_call_t *call);
 
 /* A job with nothing set but these. */
 tq_job_t job_of(const char *handler, const char *payload);
@@ -47,9 +50,9 @@ int exists(int64_t id);
 /* A lease token of worker that was not used before. */
 tq_token_t token_of(const char *worker);
 
-/* The reply to a heartbeat of a worker that holds the n jobs of o; all: and
+/* The result of a heartbeat of a worker that holds the n jobs of o; all: and
  * none besides. */
-const redisReply *beat(const char *worker, int all, const tq_outcome_t *o,
+const tq_result_t *beat(const char *worker, int all, const tq_outcome_t *o,
     unsigned n);
 
 /* Claims up to n jobs of one handler; returns how many. */

@@ -99,6 +99,8 @@ fake_cb(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
     tq_buf_addc(log, ' ');
 
     if (e->then != NULL) {
+        e->fake->call = call;
+        e->fake->reply = (redisReply *) reply;
         e->then(e->fake);
     }
 }

@@ -12,7 +12,7 @@
 #ifndef REDIS_FAKE_H
 #define REDIS_FAKE_H
 
-#include "tq_redis.h"
+#include "tq_redis_int.h"
 
 #define FAKE_ENTRIES  64
 
@@ -39,6 +39,8 @@ struct fake_s {
     fake_entry_t     entry[FAKE_ENTRIES];
     unsigned         entries;
     void           (*on_down)(fake_t *f);
+    tq_call_t       *call;      /* whose callback runs */
+    redisReply      *reply;     /* … and what it got */
 };
 
 extern const tq_script_t   fake_script_a, fake_script_b;

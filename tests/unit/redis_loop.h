@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#include "tq_redis.h"
+#include "tq_redis_int.h"
 
 typedef struct {
     pid_t  pid;               /* 0: not running */

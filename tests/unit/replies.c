@@ -1,5 +1,5 @@
 /*
- * replies.c: replies of Redis made of text.
+ * replies.c: replies of Redis made of text, and their results.
  */
 
 #include <setjmp.h>
@@ -55,4 +55,32 @@ reply_array(const char *const *words, size_t n)
     test_free(text);
 
     return reply;
+}
+
+
+const tq_result_t *
+reply_result(tq_call_t *call, const redisReply *reply)
+{
+    int                 error = reply->type == REDIS_REPLY_ERROR;
+    static tq_result_t  res;
+
+    memset(&res, 0xa5, sizeof(res));
+    assert_non_null(call);
+    tq_op_result(tq_op_of(call), TQ_CALL_REPLY, reply, &res);
+    tq_call_free(call);
+    res.call = NULL;
+
+    assert_non_null(res.text);
+
+    if (res.status == TQ_OK) {
+        assert_int_equal(res.err, TQ_ERR_NONE);
+        assert_int_equal(res.odd, 0);
+    } else {
+        assert_int_equal(res.status, TQ_REFUSED);
+        assert_int_equal(res.odd, !error);
+        assert_int_equal(res.err, error ? tq_redis_err(reply) : TQ_ERR_OTHER);
+        assert_string_equal(res.text, error ? reply->str : "unexpected reply");
+    }
+
+    return &res;
 }

@@ -31,13 +31,14 @@ tw_claim_pause(tw_worker_t *w, int64_t ms)
     pauses++;
 }
 
-int
-tw_trouble_reply(tw_worker_t *w, tw_ask_t ask, const redisReply *reply)
+void
+tw_refused(tw_worker_t *w, tw_ask_t ask, const tq_result_t *res,
+    const char *text)
 {
     (void) w;
-    (void) reply;
     assert_int_equal(ask, TW_ASK_PAYLOAD);
-    return 1;
+    assert_int_equal(res->status, TQ_REFUSED);
+    assert_non_null(text);
 }
 
 void

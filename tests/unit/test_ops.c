@@ -110,12 +110,12 @@ static void
 enqueue_bulk(void **state)
 {
     int                g;
-    int64_t            first, second;
+    int64_t            first;
     unsigned           i;
     char               text[1000][24];
     tq_job_t           one, *jobs;
     tq_enqueue_t       e;
-    const redisReply  *reply;
+    const tq_result_t *res;
 
     (void) state;
 
@@ -137,17 +137,14 @@ enqueue_bulk(void **state)
     assert_int_equal(e.jobs, 1002);
     assert_int_equal(e.groups, 3);
 
-    reply = run(tq_enqueue_call(&e, &ns, NULL, NULL));
+    res = run(tq_enqueue_call(&e, &ns, NULL, NULL));
     assert_int_equal(e.groups, 0);
     assert_null(e.args.p);
 
-    assert_int_equal(tq_enqueue_result(reply, 0, &first), 0);
+    first = tq_enqueued(res, 0);
     assert_int_equal(first, 1);
-    assert_int_equal(tq_enqueue_result(reply, 1, &second), 0);
-    assert_int_equal(second, TQ_ENQUEUE_UNKNOWN_HANDLER);
-    assert_int_equal(tq_enqueue_result(reply, 2, &second), 0);
-    assert_int_equal(second, 1001);
-    assert_int_equal(tq_enqueue_result(reply, 3, &second), -1);
+    assert_int_equal(tq_enqueued(res, 1), TQ_ENQUEUE_UNKNOWN_HANDLER);
+    assert_int_equal(tq_enqueued(res, 2), 1001);
 
     for (i = 0; i < 1000; i += 37) {
         assert_str(get(first + i).job.payload, text[i]);
@@ -164,18 +161,14 @@ enqueue_bulk(void **state)
 static int64_t
 add_keyed(tq_str_t scope, tq_str_t key, uint64_t hash)
 {
-    int64_t       id;
     tq_job_t      job = job_of("keyed", "{}");
     tq_enqueue_t  e;
 
     memset(&e, 0, sizeof(e));
     assert_int_equal(tq_enqueue_add(&e, &ns, scope, key, hash, 0, &job, 1),
         0);
-    assert_int_equal(
-        tq_enqueue_result(run(tq_enqueue_call(&e, &ns, NULL, NULL)), 0, &id),
-        0);
 
-    return id;
+    return tq_enqueued(run(tq_enqueue_call(&e, &ns, NULL, NULL)), 0);
 }
 
 
@@ -286,7 +279,6 @@ static void
 failing(void **state)
 {
     int64_t         due;
-    tq_str_t        log;
     tq_outcome_t    o;
     tq_job_info_t   info;
 
@@ -327,14 +319,9 @@ failing(void **state)
     assert_int_equal(info.state, TQ_STATE_FAILED);
     assert_str(info.error, "for good");
 
-    assert_int_equal(
-        tq_logs_result(run(tq_logs_call(&ns, 1, NULL, NULL)), &log), 1);
-    assert_str(log, "trace 1");
-    assert_int_equal(
-        tq_logs_result(run(tq_logs_call(&ns, 2, NULL, NULL)), &log), 1);
-    assert_str(log, "");
-    assert_int_equal(
-        tq_logs_result(run(tq_logs_call(&ns, 99, NULL, NULL)), &log), 0);
+    assert_str(run(tq_logs_call(&ns, 1, NULL, NULL))->log, "trace 1");
+    assert_str(run(tq_logs_call(&ns, 2, NULL, NULL))->log, "");
+    assert_int_equal(run(tq_logs_call(&ns, 99, NULL, NULL))->found, 0);
 }
 
 
@@ -364,15 +351,12 @@ releasing(void **state)
 static void
 extending(void **state)
 {
-    int                more;
-    int64_t            seen;
-    unsigned           i, given_back;
-    tq_str_t           id, name, info, handlers[2];
-    tq_stats_t         stats;
-    tq_outcome_t       o[4];
-    tq_verdict_t       v;
-    tq_heartbeat_t     b;
-    const redisReply  *reply;
+    unsigned            i;
+    tq_str_t            handlers[2];
+    tq_outcome_t        o[4];
+    tq_heartbeat_t      b;
+    tq_worker_stats_t   w;
+    const tq_result_t  *res;
 
     (void) state;
 
@@ -402,45 +386,37 @@ extending(void **state)
     b.handlers = handlers;
     b.nhandlers = 2;
     b.lease_ms = 30000;
-    reply = run(tq_extend_call(&ns, &b, o, 4, NULL, NULL));
+    res = run(tq_extend_call(&ns, &b, o, 4, NULL, NULL));
     for (i = 0; i < 4; i++) {
-        assert_int_equal(tq_extend_verdict(reply, i, &v), 0);
-        assert_int_equal(v, expected[i]);
+        assert_int_equal(tq_verdict(res, i), expected[i]);
     }
-    assert_int_equal(tq_extend_verdict(reply, 4, &v), -1);
-    assert_int_equal(tq_extend_result(reply, &given_back, &more), 0);
-    assert_int_equal(given_back, 0);
-    assert_int_equal(more, 0);
+    assert_int_equal(res->given_back.jobs, 0);
+    assert_int_equal(res->given_back.more, 0);
 
     /* a heartbeat without jobs is fine, and is what `known` looks at */
     b.worker_id = W2;
     b.worker_name = "host:2";
     b.nhandlers = 1;
-    reply = run(tq_extend_call(&ns, &b, NULL, 0, NULL, NULL));
-    assert_int_equal(tq_extend_verdict(reply, 0, &v), -1);
-    assert_int_equal(tq_extend_result(reply, &given_back, &more), 0);
+    res = run(tq_extend_call(&ns, &b, NULL, 0, NULL, NULL));
+    assert_int_equal(res->given_back.jobs, 0);
 
-    reply = run(tq_stats_call(&ns, NULL, NULL));
-    assert_int_equal(tq_stats_result(reply, &stats), 0);
-    assert_int_equal(stats.workers, 2);
-    assert_int_equal(stats.running, 1);
+    res = run(tq_stats_call(&ns, NULL, NULL));
+    assert_int_equal(res->stats.workers, 2);
+    assert_int_equal(res->stats.running, 1);
     for (i = 0; i < 2; i++) {
-        assert_int_equal(
-            tq_stats_worker(reply, i, &id, &name, &seen, &info), 0);
-        assert_true(seen <= stats.now_ms && seen > stats.now_ms - 20000);
-        if (memcmp(id.p, W1, TQ_WORKER_ID_LEN) == 0) {
-            assert_str(name, "host:1");
-            assert_str(info, "{\"a\": \"b c\"}");
+        tq_stats_worker(res, i, &w);
+        assert_true(w.seen_ms <= res->stats.now_ms
+                    && w.seen_ms > res->stats.now_ms - 20000);
+        if (memcmp(w.id.p, W1, TQ_WORKER_ID_LEN) == 0) {
+            assert_str(w.name, "host:1");
+            assert_str(w.info, "{\"a\": \"b c\"}");
         } else {
-            assert_str(id, W2);
+            assert_str(w.id, W2);
         }
     }
-    assert_int_equal(tq_stats_worker(reply, 2, &id, &name, &seen, &info), -1);
 
     run(tq_goodbye_call(&ns, W1, NULL, NULL));
-    reply = run(tq_stats_call(&ns, NULL, NULL));
-    assert_int_equal(tq_stats_result(reply, &stats), 0);
-    assert_int_equal(stats.workers, 1);
+    assert_int_equal(run(tq_stats_call(&ns, NULL, NULL))->stats.workers, 1);
 }
 
 
@@ -460,8 +436,7 @@ reaping(void **state)
     /* the lease is Redis' clock's: wait for it, not for ours */
     requeued = 0;
     do {
-        assert_int_equal(tq_reap_result(run(tq_reap_call(&ns, -1, NULL, NULL)),
-            &r), 0);
+        r = run(tq_reap_call(&ns, -1, NULL, NULL))->reaped;
         now = r.now_ms;
         requeued += r.requeued;
         assert_int_equal(r.failed, 0);

@@ -34,11 +34,11 @@ static unsigned
 list_all(int status, const char *handler, unsigned limit, int64_t *ids,
     unsigned max)
 {
-    int64_t            cursor;
-    unsigned           i, n, total;
-    tq_list_t          l;
-    tq_job_info_t      info;
-    const redisReply  *reply;
+    int64_t             cursor;
+    unsigned            i, total;
+    tq_list_t           l;
+    tq_job_info_t       info;
+    const tq_result_t  *res;
 
     memset(&l, 0, sizeof(l));
     l.status = status;
@@ -47,18 +47,17 @@ list_all(int status, const char *handler, unsigned limit, int64_t *ids,
     total = 0;
 
     do {
-        reply = run(tq_list_call(&ns, &l, NULL, NULL));
-        assert_int_equal(tq_list_head(reply, &cursor, &n), 0);
-        assert_true(n <= limit);
+        res = run(tq_list_call(&ns, &l, NULL, NULL));
+        cursor = res->page.cursor;
+        assert_true(res->page.jobs <= limit);
 
-        for (i = 0; i < n; i++) {
-            assert_int_equal(tq_list_job(reply, i, &info), 0);
+        for (i = 0; i < res->page.jobs; i++) {
+            tq_list_job(res, i, &info);
             assert_true(total < max);
             assert_true(total == 0 || info.id < ids[total - 1]);
             assert_true(status == -1 || info.state == (tq_state_t) status);
             ids[total++] = info.id;
         }
-        assert_int_equal(tq_list_job(reply, n, &info), -1);
         assert_true(cursor == 0 || l.before == 0 || cursor < l.before);
         l.before = cursor;
     } while (cursor != 0);
@@ -122,15 +121,13 @@ statistics(void **state)
     tq_stats_t          s;
     tq_outcome_t        o;
     tq_queue_stats_t    q;
-    const redisReply   *reply;
+    const tq_result_t  *res;
 
     (void) state;
 
-    reply = run(tq_stats_call(&ns, NULL, NULL));
-    assert_int_equal(tq_stats_result(reply, &s), 0);
+    s = run(tq_stats_call(&ns, NULL, NULL))->stats;
     assert_int_equal(s.received, 0);
     assert_int_equal(s.queues, 0);
-    assert_int_equal(tq_stats_queue(reply, 0, &q), -1);
 
     for (i = 0; i < 6; i++) {
         add("one", "{}");
@@ -146,8 +143,8 @@ statistics(void **state)
     o.retryable = 1;
     verdict(tq_fail_call(&ns, &o, 1, 0, NULL, NULL));
 
-    reply = run(tq_stats_call(&ns, NULL, NULL));
-    assert_int_equal(tq_stats_result(reply, &s), 0);
+    res = run(tq_stats_call(&ns, NULL, NULL));
+    s = res->stats;
     assert_true(s.now_ms > 1700000000000);
     assert_int_equal(s.received, 7);
     assert_int_equal(s.success, 1);
@@ -171,7 +168,7 @@ statistics(void **state)
     assert_int_equal(sum, 1);
 
     for (i = 0; i < 2; i++) {
-        assert_int_equal(tq_stats_queue(reply, i, &q), 0);
+        tq_stats_queue(res, i, &q);
         if (q.name.len == 3 && memcmp(q.name.p, "one", 3) == 0) {
             assert_int_equal(q.received, 6);
             assert_int_equal(q.waiting, 2);
@@ -184,7 +181,6 @@ statistics(void **state)
             assert_int_equal(q.oldest_ms, 0);
         }
     }
-    assert_int_equal(tq_stats_queue(reply, 2, &q), -1);
 }
 
 
@@ -257,22 +253,21 @@ changes(void **state)
 static void
 assert_setting(const char *name, const char *value)
 {
-    int                rc, found;
-    unsigned           i;
-    tq_str_t           n, v;
-    const redisReply  *reply;
+    int                 found;
+    unsigned            i;
+    tq_str_t            n, v;
+    const tq_result_t  *res;
 
     found = 0;
-    reply = run(tq_config_get_call(&ns, NULL, NULL));
+    res = run(tq_config_get_call(&ns, NULL, NULL));
 
-    for (i = 0; (rc = tq_config_pair(reply, i, &n, &v)) == 1; i++) {
+    for (i = 0; tq_config_pair(res, i, &n, &v); i++) {
         if (tq_str_eq(n, name)) {
             found++;
             assert_str(v, value);
         }
     }
 
-    assert_int_equal(rc, 0);
     assert_int_equal(i, 10);
     assert_int_equal(found, 1);
 }
@@ -281,23 +276,17 @@ assert_setting(const char *name, const char *value)
 static int
 set_setting(const char *name, const char *value, int seed)
 {
-    int  kept;
-
     assert_null(tq_config_check(name, value));
-    assert_int_equal(tq_config_set_result(
-        run(tq_config_set_call(&ns, name, value, seed, NULL, NULL)), &kept),
-        0);
 
-    return kept;
+    return run(tq_config_set_call(&ns, name, value, seed, NULL, NULL))->kept;
 }
 
 
 static void
 settings(void **state)
 {
-    int                kept;
-    size_t             i;
-    const redisReply  *reply;
+    size_t              i;
+    const tq_result_t  *res;
 
     (void) state;
 
@@ -340,19 +329,19 @@ settings(void **state)
     }
 
     /* the script does not trust us either */
-    reply = redis_loop_run(&loop, tq_config_set_call(&ns, "nonsense", "1", 0,
-        NULL, NULL));
-    assert_non_null(reply);
-    assert_int_equal(tq_redis_err(reply), TQ_ERR_OTHER);
-    assert_int_equal(tq_config_set_result(reply, &kept), -1);
+    res = result(tq_config_set_call(&ns, "nonsense", "1", 0, NULL, NULL));
+    assert_int_equal(res->status, TQ_REFUSED);
+    assert_int_equal(res->err, TQ_ERR_OTHER);
+    assert_int_equal(res->odd, 0);
+    assert_int_equal(res->script, 1);
+    assert_non_null(strstr(res->text, "TASKMQ"));
 }
 
 
 static void
 probing(void **state)
 {
-    int       noeviction, bytes, memory, kept;
-    int64_t   waiting, workers;
+    tq_probe_t  p;
 
     (void) state;
 
@@ -360,29 +349,23 @@ probing(void **state)
     add("p", "{}");
     beat(W1, 0, NULL, 0);
 
-    assert_int_equal(tq_probe_result(run(tq_probe_call(&ns, NULL, NULL)),
-        &waiting, &workers, &noeviction), 0);
-    assert_int_equal(waiting, 2);
-    assert_int_equal(workers, 1);
-    assert_int_equal(noeviction, 1);
+    p = run(tq_probe_call(&ns, NULL, NULL))->probe;
+    assert_int_equal(p.waiting, 2);
+    assert_int_equal(p.workers, 1);
+    assert_int_equal(p.noeviction, 1);
+    assert_int_equal(p.bytes_full, -1);
+    assert_int_equal(p.memory_full, -1);
 
-    tq_probe_full(run(tq_probe_call(&ns, NULL, NULL)), &bytes, &memory);
-    assert_int_equal(bytes, -1);
-    assert_int_equal(memory, -1);
-    assert_int_equal(tq_config_set_result(run(tq_config_set_call(&ns,
-        "finished_max_bytes", "1000", 0, NULL, NULL)), &kept), 0);
-    tq_probe_full(run(tq_probe_call(&ns, NULL, NULL)), &bytes, &memory);
-    assert_int_equal(bytes, 0);
-    tq_probe_full(NULL, &bytes, &memory);
-    assert_int_equal(bytes, -1);
+    assert_int_equal(set_setting("finished_max_bytes", "1000", 0), 0);
+    p = run(tq_probe_call(&ns, NULL, NULL))->probe;
+    assert_int_equal(p.bytes_full, 0);
 
     redis_loop_cmd(&loop, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru",
         NULL);
-    assert_int_equal(tq_probe_result(run(tq_probe_call(&ns, NULL, NULL)),
-        &waiting, &workers, &noeviction), 0);
+    p = run(tq_probe_call(&ns, NULL, NULL))->probe;
     redis_loop_cmd(&loop, "CONFIG", "SET", "maxmemory-policy", "noeviction",
         NULL);
-    assert_int_equal(noeviction, 0);
+    assert_int_equal(p.noeviction, 0);
 }
 
 
@@ -393,7 +376,6 @@ full_redis(void **state)
     tq_job_t           job;
     tq_outcome_t       o;
     tq_enqueue_t       e;
-    const redisReply  *reply;
 
     (void) state;
 
@@ -401,15 +383,15 @@ full_redis(void **state)
     o = claim_one(W1, "full");
     redis_loop_cmd(&loop, "CONFIG", "SET", "maxmemory", "1", NULL);
 
-    reply = redis_loop_run(&loop, tq_probe_call(&ns, NULL, NULL));
-    assert_int_equal(tq_redis_err(reply), TQ_ERR_OOM);
+    assert_int_equal(result(tq_probe_call(&ns, NULL, NULL))->cause,
+        TQ_ERR_OOM);
 
     job = job_of("full", "{}");
     memset(&e, 0, sizeof(e));
     assert_int_equal(tq_enqueue_add(&e, &ns, str(""), str(""), 0, 0, &job, 1),
         0);
-    reply = redis_loop_run(&loop, tq_enqueue_call(&e, &ns, NULL, NULL));
-    assert_int_equal(tq_redis_err(reply), TQ_ERR_OOM);
+    assert_int_equal(result(tq_enqueue_call(&e, &ns, NULL, NULL))->err,
+        TQ_ERR_OOM);
 
     assert_int_equal(verdict(tq_complete_call(&ns, &o, 1, NULL, NULL)),
         TQ_VERDICT_OK);
@@ -419,34 +401,39 @@ full_redis(void **state)
 }
 
 
+/* What a wait ends with. */
+static tq_wake_t
+wake(const char *worker, const tq_str_t *handlers, unsigned n, int64_t ms)
+{
+    return run(tq_wake_call(&ns, worker, handlers, n, ms, NULL, NULL))->wake;
+}
+
+
 static void
 waking(void **state)
 {
-    tq_str_t  handlers[2], handler;
+    tq_str_t   handlers[2];
+    tq_wake_t  w;
 
     (void) state;
 
     handlers[0] = str("quiet");
     handlers[1] = str("loud");
 
-    assert_int_equal(tq_wake_result(run(tq_wake_call(&ns, W1, handlers, 2, 20,
-        NULL, NULL)), &ns, &handler), 0);
+    assert_int_equal(wake(W1, handlers, 2, 20).kind, TQ_WAKE_TIMEOUT);
 
     add("loud", "{}");
-    assert_int_equal(tq_wake_result(run(tq_wake_call(&ns, W1, handlers, 2,
-        5000, NULL, NULL)), &ns, &handler), 1);
-    assert_str(handler, "loud");
+    w = wake(W1, handlers, 2, 5000);
+    assert_int_equal(w.kind, TQ_WAKE_HANDLER);
+    assert_str(w.handler, "loud");
 
     /* a cancel by force wakes the worker that runs the job */
     claim_one(W1, "loud");
     change(tq_cancel_call(&ns, 1, 1, NULL, NULL), NULL);
-    assert_int_equal(tq_wake_result(run(tq_wake_call(&ns, W1, handlers, 2,
-        5000, NULL, NULL)), &ns, &handler), 1);
-    assert_str(handler, "");
+    assert_int_equal(wake(W1, handlers, 2, 5000).kind, TQ_WAKE_OWN);
 
     /* no handler at all: only its own key; 0 must not wait for ever */
-    assert_int_equal(tq_wake_result(run(tq_wake_call(&ns, W2, NULL, 0, 0,
-        NULL, NULL)), &ns, &handler), 0);
+    assert_int_equal(wake(W2, NULL, 0, 0).kind, TQ_WAKE_TIMEOUT);
 }
 
 
@@ -454,27 +441,26 @@ waking(void **state)
 static void
 waking_others(void **state)
 {
-    int                woken;
-    tq_str_t           handler, loud = str("loud");
-    tq_token_t         token;
-    tq_claim_head_t    head;
-    tq_claim_want_t    want = { loud, 1 };
+    int                 woken;
+    tq_str_t            loud = str("loud");
+    tq_token_t          token;
+    tq_claim_want_t     want = { loud, 1 };
+    const tq_result_t  *res;
 
     (void) state;
 
     for (woken = 1; woken >= 0; woken--) {
         add("loud", "{}");
         add("loud", "{}");
-        assert_int_equal(tq_wake_result(run(tq_wake_call(&ns, W1, &loud, 1,
-            5000, NULL, NULL)), &ns, &handler), 1);
+        assert_int_equal(wake(W1, &loud, 1, 5000).kind, TQ_WAKE_HANDLER);
 
         token = token_of(W1);
-        assert_int_equal(tq_claim_head(run(tq_claim_call(&ns, &token, "host:1",
-            30000, 1, woken, &want, 1, NULL, NULL)), &head), 0);
-        assert_int_equal(head.jobs, 1);
+        res = run(tq_claim_call(&ns, &token, "host:1", 30000, 1, woken, &want,
+            1, NULL, NULL));
+        assert_int_equal(res->claims.jobs, 1);
 
-        assert_int_equal(tq_wake_result(run(tq_wake_call(&ns, W2, &loud, 1,
-            20, NULL, NULL)), &ns, &handler), woken);
+        assert_int_equal(wake(W2, &loud, 1, 20).kind,
+            woken ? TQ_WAKE_HANDLER : TQ_WAKE_TIMEOUT);
 
         claim_one(W1, "loud");
     }

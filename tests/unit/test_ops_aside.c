@@ -75,8 +75,16 @@ ttl_of(const char *name)
 static int
 payload(int64_t id, size_t len, tq_str_t *out)
 {
-    return tq_payload_result(run(tq_payload_call(&ns, id, NULL, NULL)),
-        (int64_t) len, out);
+    const tq_result_t  *res;
+
+    res = run(tq_payload_call(&ns, id, (int64_t) len, NULL, NULL));
+    if (!res->found) {
+        return 0;
+    }
+
+    *out = res->payload.bytes;
+
+    return res->payload.damaged ? -1 : 1;
 }
 
 
@@ -147,13 +155,12 @@ every_size(void **state)
 static void
 mixed(void **state)
 {
-    int64_t            id;
     tq_job_t           jobs[5];
     unsigned           i;
     tq_enqueue_t       e;
     tq_job_info_t      info;
-    const redisReply  *reply;
-    static char        bytes[5][4000];
+    const tq_result_t  *res;
+    static char         bytes[5][4000];
     static const size_t  lens[] = { 2, 2000, 3000, 100, 4000 };
 
     (void) state;
@@ -172,14 +179,12 @@ mixed(void **state)
     assert_int_equal(tq_enqueue_add(&e, &ns, str(""), str("k"), 9, 0, jobs + 2,
         3), 1);
     assert_true(e.bytes > 2 + 2000 + 3000 + 100 + 4000);
-    reply = run(tq_enqueue_call(&e, &ns, NULL, NULL));
+    res = run(tq_enqueue_call(&e, &ns, NULL, NULL));
     assert_null(e.aside);
     assert_int_equal(e.bytes, 0);
 
-    assert_int_equal(tq_enqueue_result(reply, 0, &id), 0);
-    assert_int_equal(id, 1);
-    assert_int_equal(tq_enqueue_result(reply, 1, &id), 0);
-    assert_int_equal(id, 3);
+    assert_int_equal(tq_enqueued(res, 0), 1);
+    assert_int_equal(tq_enqueued(res, 1), 3);
 
     for (i = 0; i < 5; i++) {
         info = get(1 + i);
@@ -204,17 +209,14 @@ mixed(void **state)
 static int64_t
 outcome_of(const char *key, uint64_t hash, int known)
 {
-    int64_t       out;
     tq_job_t      job = large_job("apart", 5000);
     tq_enqueue_t  e;
 
     memset(&e, 0, sizeof(e));
     assert_int_equal(tq_enqueue_add(&e, &ns, str(""), str(key), hash, known,
         &job, 1), 0);
-    assert_int_equal(tq_enqueue_result(run(tq_enqueue_call(&e, &ns, NULL,
-        NULL)), 0, &out), 0);
 
-    return out;
+    return tq_enqueued(run(tq_enqueue_call(&e, &ns, NULL, NULL)), 0);
 }
 
 
@@ -240,11 +242,10 @@ refused(void **state)
 static void
 not_there(void **state)
 {
-    int64_t            out;
-    tq_job_t           job[2];
-    tq_call_t         *call;
-    tq_enqueue_t       e;
-    const redisReply  *reply;
+    tq_job_t            job[2];
+    tq_call_t          *call;
+    tq_enqueue_t        e;
+    const tq_result_t  *res;
 
     (void) state;
 
@@ -263,13 +264,10 @@ not_there(void **state)
     tq_call_free(call->before);
     call->before = NULL;
 
-    reply = run(call);
-    assert_int_equal(tq_enqueue_result(reply, 0, &out), 0);
-    assert_int_equal(out, 1);
-    assert_int_equal(tq_enqueue_result(reply, 1, &out), 0);
-    assert_int_equal(out, TQ_ENQUEUE_PAYLOAD);
-    assert_int_equal(tq_enqueue_result(reply, 2, &out), 0);
-    assert_int_equal(out, 2);
+    res = run(call);
+    assert_int_equal(tq_enqueued(res, 0), 1);
+    assert_int_equal(tq_enqueued(res, 1), TQ_ENQUEUE_PAYLOAD);
+    assert_int_equal(tq_enqueued(res, 2), 2);
     assert_int_equal(exists(3), 0);
     assert_int_equal(keys("b:"), 0);
 }
@@ -295,7 +293,7 @@ left_behind(void **state)
         assert_int_equal(tq_enqueue_add(&e, &ns, str(""), str(""), 0, 0, &job,
             1), 0);
         call = tq_enqueue_call(&e, &ns, NULL, NULL);
-        run(call->before);
+        redis_loop_run(&loop, call->before);
         call->before = NULL;
         tq_call_free(call);
 

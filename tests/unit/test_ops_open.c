@@ -18,7 +18,7 @@
 static const char *
 open_why(void)
 {
-    return tq_open_why(run(tq_open_call(&ns)));
+    return tq_ns_greet.judge(redis_loop_run(&loop, tq_ns_greet.call(&ns)));
 }
 
 
@@ -59,7 +59,6 @@ opening_an_old_one(void **state)
 static void
 opening_in_a_full_redis(void **state)
 {
-    int             rc;
     const char     *why;
     unsigned char   fresh[32] = { 3 }, got[32];
 
@@ -67,11 +66,9 @@ opening_in_a_full_redis(void **state)
 
     redis_loop_cmd(&loop, "CONFIG", "SET", "maxmemory", "1", NULL);
     why = open_why();
-    rc = tq_uuid_key_result(run(tq_uuid_key_call(&ns, fresh, NULL, NULL)),
-        got);
+    memcpy(got, run(tq_uuid_key_call(&ns, fresh, NULL, NULL))->key, 32);
     redis_loop_cmd(&loop, "CONFIG", "SET", "maxmemory", "0", NULL);
     assert_null(why);
-    assert_int_equal(rc, 0);
     assert_memory_equal(got, fresh, 32);
     assert_null(open_why());
 }
@@ -81,7 +78,6 @@ opening_in_a_full_redis(void **state)
 static void
 opening_at_a_replica(void **state)
 {
-    int             rc;
     const char     *why;
     unsigned char   fresh[32] = { 3 }, got[32];
 
@@ -93,11 +89,9 @@ opening_at_a_replica(void **state)
     redis_loop_cmd(&loop, "REPLICAOF", "127.0.0.1", "1", NULL);
     why = open_why();
     fresh[0] = 4;
-    rc = tq_uuid_key_result(run(tq_uuid_key_call(&ns, fresh, NULL, NULL)),
-        got);
+    memcpy(got, run(tq_uuid_key_call(&ns, fresh, NULL, NULL))->key, 32);
     redis_loop_cmd(&loop, "REPLICAOF", "NO", "ONE", NULL);
     assert_null(why);
-    assert_int_equal(rc, 0);
     assert_int_equal(got[0], 3);
 }
 
@@ -105,7 +99,8 @@ opening_at_a_replica(void **state)
 static void
 uuid_key(void **state)
 {
-    unsigned char  first[32], second[32], got[32];
+    unsigned char        first[32], second[32];
+    const tq_result_t   *res;
 
     (void) state;
 
@@ -113,18 +108,14 @@ uuid_key(void **state)
     first[31] = 1;
     memset(second, 0xff, sizeof(second));
 
-    assert_int_equal(tq_uuid_key_result(
-        run(tq_uuid_peek_call(&ns, NULL, NULL)), got), -1);
-    assert_int_equal(tq_uuid_key_result(
-        run(tq_uuid_key_call(&ns, first, NULL, NULL)), got), 0);
-    assert_memory_equal(got, first, 32);
-    assert_int_equal(tq_uuid_key_result(
-        run(tq_uuid_key_call(&ns, second, NULL, NULL)), got), 0);
-    assert_memory_equal(got, first, 32);
-    memset(got, 0xee, sizeof(got));
-    assert_int_equal(tq_uuid_key_result(
-        run(tq_uuid_peek_call(&ns, NULL, NULL)), got), 0);
-    assert_memory_equal(got, first, 32);
+    assert_int_equal(run(tq_uuid_peek_call(&ns, NULL, NULL))->found, 0);
+    res = run(tq_uuid_key_call(&ns, first, NULL, NULL));
+    assert_memory_equal(res->key, first, 32);
+    res = run(tq_uuid_key_call(&ns, second, NULL, NULL));
+    assert_memory_equal(res->key, first, 32);
+    res = run(tq_uuid_peek_call(&ns, NULL, NULL));
+    assert_int_equal(res->found, 1);
+    assert_memory_equal(res->key, first, 32);
 }
 
 

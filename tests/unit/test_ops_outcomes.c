@@ -21,8 +21,7 @@ many_outcomes(void **state)
     unsigned           i;
     tq_claimed_t       c[5];
     tq_outcome_t       o[6];
-    tq_verdict_t       v;
-    const redisReply  *reply;
+    const tq_result_t *res;
 
     (void) state;
 
@@ -40,16 +39,14 @@ many_outcomes(void **state)
     o[5] = o[0];
     o[5].id = 77;
 
-    reply = run(tq_complete_call(&ns, o, 2, NULL, NULL));
-    assert_int_equal(reply->elements, 2);
+    res = run(tq_complete_call(&ns, o, 2, NULL, NULL));
+    assert_int_equal(res->from->elements, 2);
 
-    reply = run(tq_complete_call(&ns, o, 6, NULL, NULL));
+    res = run(tq_complete_call(&ns, o, 6, NULL, NULL));
     for (i = 0; i < 6; i++) {
-        assert_int_equal(tq_verdict(reply, i, &v), 0);
-        assert_int_equal(v, i < 2 ? TQ_VERDICT_ALREADY
+        assert_int_equal(tq_verdict(res, i), i < 2 ? TQ_VERDICT_ALREADY
                             : i == 5 ? TQ_VERDICT_GONE : TQ_VERDICT_OK);
     }
-    assert_int_equal(tq_verdict(reply, 6, &v), -1);
     assert_str(get(c[3].id).result, "\"odd\"");
 }
 
@@ -61,11 +58,9 @@ outcomes_of_many_claims(void **state)
     static const char  with_log[] = { 0, 0, 1, 1, 1, 0, 1, 0, 0 };
     char               results[9][16], logs[9][16];
     unsigned           i;
-    tq_str_t           log;
     tq_claimed_t       c[9];
     tq_outcome_t       o[9];
-    tq_verdict_t       v;
-    const redisReply  *reply;
+    const tq_result_t *res;
 
     (void) state;
 
@@ -87,21 +82,20 @@ outcomes_of_many_claims(void **state)
     }
     o[5].token.t[0] = 'f';
 
-    reply = run(tq_complete_call(&ns, o, 9, NULL, NULL));
-    assert_int_equal(reply->elements, 9);
+    res = run(tq_complete_call(&ns, o, 9, NULL, NULL));
+    assert_int_equal(res->from->elements, 9);
     for (i = 0; i < 9; i++) {
-        assert_int_equal(tq_verdict(reply, i, &v), 0);
-        assert_int_equal(v, i == 5 ? TQ_VERDICT_STALE : TQ_VERDICT_OK);
+        assert_int_equal(tq_verdict(res, i), i == 5 ? TQ_VERDICT_STALE : TQ_VERDICT_OK);
     }
     for (i = 0; i < 9; i++) {
         assert_str(get(o[i].id).result, i == 5 ? "" : results[i]);
-        reply = run(tq_logs_call(&ns, o[i].id, NULL, NULL));
-        assert_int_equal(tq_logs_result(reply, &log), 1);
-        assert_str(log, with_log[i] ? logs[i] : "");
+        res = run(tq_logs_call(&ns, o[i].id, NULL, NULL));
+        assert_int_equal(res->found, 1);
+        assert_str(res->log, with_log[i] ? logs[i] : "");
     }
 
-    reply = run(tq_complete_call(&ns, o, 0, NULL, NULL));
-    assert_int_equal(reply->elements, 0);
+    res = run(tq_complete_call(&ns, o, 0, NULL, NULL));
+    assert_int_equal(res->from->elements, 0);
 }
 
 

@@ -21,14 +21,11 @@ static unsigned
 given_back_by(const char *worker, int all, const tq_outcome_t *o, unsigned n,
     int expect_more)
 {
-    int       more;
-    unsigned  given_back;
+    tq_some_t  some = beat(worker, all, o, n)->given_back;
 
-    assert_int_equal(tq_extend_result(beat(worker, all, o, n), &given_back,
-        &more), 0);
-    assert_int_equal(more, expect_more);
+    assert_int_equal(some.more, expect_more);
 
-    return given_back;
+    return some.jobs;
 }
 
 
@@ -99,9 +96,8 @@ giving_back_many(void **state)
 static void
 sweeping(void **state)
 {
-    int           more;
-    unsigned      swept;
     int64_t       until;
+    tq_some_t     swept;
     tq_job_t      job = job_of("short", "{}");
     tq_outcome_t  o;
 
@@ -118,12 +114,11 @@ sweeping(void **state)
 
     until = redis_loop_now() + 10000;
     do {
-        assert_int_equal(tq_sweep_result(run(tq_sweep_call(&ns, NULL, NULL)),
-            &swept, &more), 0);
-        assert_int_equal(more, 0);
-    } while (swept == 0 && redis_loop_now() < until);
+        swept = run(tq_sweep_call(&ns, NULL, NULL))->swept;
+        assert_int_equal(swept.more, 0);
+    } while (swept.jobs == 0 && redis_loop_now() < until);
 
-    assert_int_equal(swept, 1);
+    assert_int_equal(swept.jobs, 1);
     assert_int_equal(exists(1), 0);
     assert_int_equal(exists(2), 1);
 }

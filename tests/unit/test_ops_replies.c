@@ -12,7 +12,6 @@
 
 #include "replies.h"
 #include "tq_layout.h"
-#include "tq_ops.h"
 
 static tq_ns_t            ns;
 static const tq_token_t   token = { "00000000001f00000000000000a1" };
@@ -21,12 +20,10 @@ static const tq_token_t   token = { "00000000001f00000000000000a1" };
 static void
 records_and_keys(void **state)
 {
-    size_t             i;
-    int64_t            id;
-    tq_str_t           handler;
-    tq_change_t        c;
-    tq_claimed_t       job;
-    redisReply        *reply;
+    size_t              i;
+    tq_claimed_t        job;
+    redisReply         *reply;
+    const tq_result_t  *res;
 
     (void) state;
 
@@ -43,21 +40,44 @@ records_and_keys(void **state)
 
     for (i = 0; i < sizeof(bad_keys) / sizeof(bad_keys[0]); i++) {
         reply = reply_array(bad_keys[i], 3);
-        assert_int_equal(tq_wake_result(reply, &ns, &handler), -1);
+        res = reply_result(tq_wake_call(&ns, "w", NULL, 0, 1, NULL, NULL),
+            reply);
+        assert_int_equal(res->odd, 1);
         freeReplyObject(reply);
     }
 
     /* a job whose record cannot be read can still be failed: id and token */
     reply = reply_array(bad_record, 5);
     memset(&job, 0, sizeof(job));
-    assert_int_equal(tq_claim_job(reply, &token, 0, &job), -1);
+    res = reply_result(tq_claim_call(&ns, &token, "host:1", 1000, 1, 0, NULL,
+        0, NULL, NULL), reply);
+    assert_int_equal(res->claims.jobs, 1);
+    assert_int_equal(tq_claim_job(res, 0, &job), -1);
     assert_int_equal(job.id, 5);
     assert_memory_equal(job.token.t, token.t, TQ_LEASE_TOKEN_LEN);
     freeReplyObject(reply);
 
     /* a replay that went well has an id */
     reply = reply_array(no_id, 2);
-    assert_int_equal(tq_change_result(reply, &c, &id), -1);
+    res = reply_result(tq_replay_call(&ns, 5, 0, NULL, NULL), reply);
+    assert_int_equal(res->odd, 1);
+    freeReplyObject(reply);
+}
+
+
+/* Redis has become a replica: it ends waits by itself. */
+static void
+wait_ended(void **state)
+{
+    redisReply         *reply;
+    const tq_result_t  *res;
+
+    (void) state;
+
+    reply = reply_parse("-UNBLOCKED force unblock from blocking operation\r\n");
+    res = reply_result(tq_wake_call(&ns, "w", NULL, 0, 1, NULL, NULL), reply);
+    assert_int_equal(res->status, TQ_OK);
+    assert_int_equal(res->wake.kind, TQ_WAKE_ENDED);
     freeReplyObject(reply);
 }
 
@@ -66,16 +86,16 @@ records_and_keys(void **state)
 static void
 payloads(void **state)
 {
-    size_t       i;
-    tq_str_t     payload;
-    redisReply  *reply;
+    size_t              i;
+    redisReply         *reply;
+    const tq_result_t  *res;
 
     (void) state;
 
     static const struct {
         const char  *resp;
         int64_t      bytes;
-        int          rc;
+        int          rc;        /* 1 there, 0 not, -1 damaged, -2 refused */
     } t[] = {
         { "$2\r\n{}\r\n", 2, 1 }, { "$5\r\n{\t\n.}\r\n", 5, 1 },
         { "$-1\r\n", 2, 0 },
@@ -84,18 +104,89 @@ payloads(void **state)
         { "$2\r\na}\r\n", 2, -1 }, { "$1\r\n{\r\n", 1, -1 },
         { "$0\r\n\r\n", 0, -1 }, { "$2\r\n{}\r\n", 0, -1 },
         { "$2\r\n{}\r\n", -2, -1 }, { ":2\r\n", 2, -1 },
-        { "-ERR no\r\n", 7, -1 },
+        { "-ERR no\r\n", 7, -2 }, { "-WRONGTYPE Operation\r\n", 7, -1 },
+        { "-LOADING Redis\r\n", 7, -2 }, { "-WRONGTYPED no\r\n", 7, -2 },
     };
-
-    assert_int_equal(tq_payload_result(NULL, 2, &payload), -1);
 
     for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         reply = reply_parse(t[i].resp);
-        if (tq_payload_result(reply, t[i].bytes, &payload) != t[i].rc) {
+        res = reply_result(tq_payload_call(&ns, 7, t[i].bytes, NULL, NULL),
+            reply);
+        if (t[i].rc != (res->status != TQ_OK ? -2 : !res->found ? 0
+                        : res->payload.damaged ? -1 : 1))
+        {
             fail_msg("payload %zu", i);
+        }
+        if (t[i].rc == 1) {
+            assert_int_equal(res->payload.bytes.len, t[i].bytes);
+            assert_ptr_equal(res->payload.bytes.p, reply->str);
         }
         freeReplyObject(reply);
     }
+}
+
+
+/* What an error means is told to all in the same words. */
+static void
+refusals(void **state)
+{
+    size_t              i;
+    redisReply         *reply;
+    const tq_result_t  *res;
+
+    (void) state;
+
+    static const struct {
+        const char      *resp;
+        tq_redis_err_t   err, cause;
+        unsigned         script;
+    } t[] = {
+        { "-OOM command\r\n", TQ_ERR_OOM, TQ_ERR_OOM, 0 },
+        { "-NOPERM no\r\n", TQ_ERR_NOPERM, TQ_ERR_NOPERM, 0 },
+        { "-ERR The user executing the script can't access\r\n",
+          TQ_ERR_OTHER, TQ_ERR_NOPERM, 0 },
+        { "-ERR TASKMQ no such setting\r\n", TQ_ERR_OTHER, TQ_ERR_OTHER, 1 },
+        { "-ERR no script: f_x, on @user_script:9.\r\n", TQ_ERR_OTHER,
+          TQ_ERR_OTHER, 1 },
+        { "-ERR no\r\n", TQ_ERR_OTHER, TQ_ERR_OTHER, 0 },
+    };
+
+    for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        reply = reply_parse(t[i].resp);
+        res = reply_result(tq_sweep_call(&ns, NULL, NULL), reply);
+        assert_int_equal(res->status, TQ_REFUSED);
+        assert_int_equal(res->err, t[i].err);
+        assert_int_equal(res->cause, t[i].cause);
+        assert_int_equal(res->script, t[i].script);
+        freeReplyObject(reply);
+    }
+}
+
+
+/* No answer: nothing but that is told, whatever was asked. */
+static void
+no_answer(void **state)
+{
+    tq_call_t    *call;
+    tq_result_t   res;
+
+    (void) state;
+
+    call = tq_sweep_call(&ns, NULL, NULL);
+    assert_non_null(call);
+    tq_op_result(tq_op_of(call), TQ_CALL_NOT_SENT, NULL, &res);
+    assert_int_equal(res.status, TQ_NOT_SENT);
+    assert_int_equal(res.err, TQ_ERR_NONE);
+    assert_string_equal(res.text, "");
+    tq_op_result(tq_op_of(call), TQ_CALL_UNKNOWN, NULL, &res);
+    assert_int_equal(res.status, TQ_UNKNOWN);
+    assert_string_equal(res.text, "");
+    tq_call_free(call);
+
+    assert_int_equal(tq_not_sent.status, TQ_NOT_SENT);
+    assert_string_equal(tq_not_sent.text, "");
+    assert_null(tq_result_keep(&tq_not_sent));
+    tq_result_free(NULL);
 }
 
 
@@ -123,11 +214,10 @@ schemas(void **state)
     };
 
     assert_int_equal(TQ_SCHEMA, 2);
-    assert_non_null(tq_open_why(NULL));
 
     for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         reply = reply_parse(t[i].resp);
-        why = tq_open_why(reply);
+        why = tq_ns_greet.judge(reply);
         if (t[i].why == NULL) {
             assert_null(why);
         } else {
@@ -144,7 +234,10 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(records_and_keys),
+        cmocka_unit_test(wait_ended),
         cmocka_unit_test(payloads),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(no_answer),
         cmocka_unit_test(schemas),
     };
 

@@ -16,7 +16,6 @@
 
 #include "records.h"
 #include "replies.h"
-#include "tq_ops.h"
 
 #define W1      "00000000000000a1"
 #define RECORD  RECORD_HEAD "{\"to\":\"a\"}"
@@ -27,194 +26,255 @@
 static tq_ns_t            ns;
 static const tq_token_t   token = { "00000000001f" W1 };
 
-/* 0 when the whole reply was understood. */
+/* 0 when the reply was understood. */
 typedef int (*decode_t)(const redisReply *reply);
+
+static const tq_result_t  *res;
+
+
+static int
+decode(tq_call_t *call, const redisReply *reply)
+{
+    res = reply_result(call, reply);
+
+    return res->status == TQ_OK ? 0 : -1;
+}
+
+
+/* A batch of n groups. */
+static tq_call_t *
+enqueue_call(unsigned n)
+{
+    tq_job_t      job = { .handler = "h", .handler_len = 1, .policy = 'f',
+                          .payload = tq_str("{}") };
+    tq_enqueue_t  e = { .groups = 0 };
+
+    while (n-- != 0) {
+        assert_true(tq_enqueue_add(&e, &ns, tq_str(""), tq_str(""), 0, 0, &job,
+            1) >= 0);
+    }
+
+    return tq_enqueue_call(&e, &ns, NULL, NULL);
+}
 
 
 static int
 decode_enqueue(const redisReply *reply)
 {
-    int64_t  v;
-
-    return tq_enqueue_result(reply, 0, &v) | tq_enqueue_result(reply, 2, &v);
+    return decode(enqueue_call(3), reply);
 }
 
 
 static int
 decode_claim(const redisReply *reply)
 {
-    tq_claimed_t     c;
-    tq_claim_head_t  head;
+    unsigned      i;
+    tq_claimed_t  c;
 
-    if (tq_claim_job(reply, &token, 0, &c) == 0) {
-        assert_in_range(c.id, 1, TQ_ID_MAX);
-        assert_memory_equal(c.token.t, token.t, TQ_LEASE_TOKEN_LEN);
-        assert_string_equal(c.job.handler, "email");
+    if (decode(tq_claim_call(&ns, &token, "host:1", 1000, 2, 0, NULL, 0, NULL,
+        NULL), reply) != 0)
+    {
+        return -1;
     }
 
-    return tq_claim_head(reply, &head) | tq_claim_job(reply, &token, 0, &c)
-           | tq_claim_job(reply, &token, 1, &c) | (head.jobs == 2 ? 0 : -1);
+    for (i = 0; i < res->claims.jobs; i++) {
+        if (tq_claim_job(res, i, &c) == 0) {
+            assert_string_equal(c.job.handler, "email");
+        } else {
+            res = NULL;     /* of this one only id and token are known */
+        }
+        assert_in_range(c.id, 1, TQ_ID_MAX);
+        assert_memory_equal(c.token.t, token.t, TQ_LEASE_TOKEN_LEN);
+
+        if (res == NULL) {
+            return -1;
+        }
+    }
+
+    return res->claims.jobs == 2 ? 0 : -1;
 }
 
 
 static int
 decode_verdict(const redisReply *reply)
 {
-    tq_verdict_t  v;
+    tq_outcome_t  o[2] = { { .id = 1 }, { .id = 2 } };
 
-    return tq_verdict(reply, 0, &v) | tq_verdict(reply, 1, &v);
+    if (decode(tq_release_call(&ns, o, 2, NULL, NULL), reply) != 0) {
+        return -1;
+    }
+
+    assert_in_range(tq_verdict(res, 0), TQ_VERDICT_OK, TQ_VERDICT_CANCELLED);
+    assert_in_range(tq_verdict(res, 1), TQ_VERDICT_OK, TQ_VERDICT_CANCELLED);
+
+    return 0;
 }
 
 
 static int
 decode_reap(const redisReply *reply)
 {
-    tq_reaped_t  r;
-
-    return tq_reap_result(reply, &r);
+    return decode(tq_reap_call(&ns, -1, NULL, NULL), reply);
 }
 
 
 static int
 decode_extend(const redisReply *reply)
 {
-    int           more;
-    unsigned      n;
-    tq_verdict_t  v;
+    tq_outcome_t    o[2] = { { .id = 1 }, { .id = 2 } };
+    tq_heartbeat_t  b = { .worker_id = W1, .worker_name = "host:1" };
 
-    return tq_extend_result(reply, &n, &more) | tq_extend_verdict(reply, 0, &v)
-           | tq_extend_verdict(reply, 1, &v);
+    return decode(tq_extend_call(&ns, &b, o, 2, NULL, NULL), reply);
 }
 
 
 static int
 decode_sweep(const redisReply *reply)
 {
-    int       more;
-    unsigned  n;
-
-    return tq_sweep_result(reply, &n, &more);
+    return decode(tq_sweep_call(&ns, NULL, NULL), reply);
 }
 
 
 static int
 decode_payload(const redisReply *reply)
 {
-    tq_str_t  payload;
-
-    return tq_payload_result(reply, 2, &payload) == 1 ? 0 : -1;
+    return decode(tq_payload_call(&ns, 7, 2, NULL, NULL), reply) == 0
+           && res->found && !res->payload.damaged ? 0 : -1;
 }
 
 
 static int
 decode_get(const redisReply *reply)
 {
-    tq_job_info_t  info;
-
-    return tq_get_result(reply, 7, &info) == 1 ? 0 : -1;
+    return decode(tq_get_call(&ns, 7, NULL, NULL), reply) == 0 && res->found
+           ? 0 : -1;
 }
 
 
 static int
 decode_list(const redisReply *reply)
 {
-    int64_t        cursor;
-    unsigned       n;
+    unsigned       i;
+    tq_list_t      l = { .status = -1 };
     tq_job_info_t  info;
 
-    return tq_list_head(reply, &cursor, &n) | tq_list_job(reply, 0, &info)
-           | tq_list_job(reply, 1, &info) | (n == 2 ? 0 : -1);
+    if (decode(tq_list_call(&ns, &l, NULL, NULL), reply) != 0) {
+        return -1;
+    }
+
+    for (i = 0; i < res->page.jobs; i++) {
+        tq_list_job(res, i, &info);
+        assert_in_range(info.id, 1, TQ_ID_MAX);
+    }
+
+    return res->page.jobs == 2 ? 0 : -1;
 }
 
 
 static int
 decode_stats(const redisReply *reply)
 {
-    int64_t           seen;
-    tq_str_t          id, name, info;
-    tq_stats_t        s;
-    tq_queue_stats_t  q;
+    unsigned           i;
+    tq_queue_stats_t   q;
+    tq_worker_stats_t  w;
 
-    return tq_stats_result(reply, &s) | tq_stats_queue(reply, 0, &q)
-           | tq_stats_worker(reply, 0, &id, &name, &seen, &info);
+    if (decode(tq_stats_call(&ns, NULL, NULL), reply) != 0) {
+        return -1;
+    }
+
+    for (i = 0; i < res->stats.queues; i++) {
+        tq_stats_queue(res, i, &q);
+        assert_string_equal(q.name.p, "email");
+        assert_int_equal(q.dead, 5);
+    }
+
+    for (i = 0; i < res->stats.workers; i++) {
+        tq_stats_worker(res, i, &w);
+        assert_string_equal(w.id.p, W1);
+    }
+
+    return 0;
 }
 
 
 static int
 decode_change(const redisReply *reply)
 {
-    int64_t      id;
-    tq_change_t  c;
-
-    return tq_change_result(reply, &c, &id) | tq_change_result(reply, &c, NULL);
+    return decode(tq_replay_call(&ns, 7, 0, NULL, NULL), reply);
 }
 
 
 static int
 decode_config(const redisReply *reply)
 {
-    int       rc;
     tq_str_t  name, value;
     unsigned  i;
 
-    for (i = 0; (rc = tq_config_pair(reply, i, &name, &value)) == 1; i++) {
-        assert_true(name.len != 0);
+    if (decode(tq_config_get_call(&ns, NULL, NULL), reply) != 0) {
+        return -1;
     }
 
-    return rc;
+    for (i = 0; tq_config_pair(res, i, &name, &value); i++) {
+        assert_true(name.len != 0 && value.len != 0);
+    }
+    assert_int_equal(i, 10);
+
+    return 0;
 }
 
 
 static int
 decode_probe(const redisReply *reply)
 {
-    int      noeviction;
-    int64_t  waiting, workers;
-
-    return tq_probe_result(reply, &waiting, &workers, &noeviction);
+    return decode(tq_probe_call(&ns, NULL, NULL), reply);
 }
 
 
 static int
 decode_wake(const redisReply *reply)
 {
-    tq_str_t  handler;
-
-    return tq_wake_result(reply, &ns, &handler) == 1 ? 0 : -1;
+    return decode(tq_wake_call(&ns, W1, NULL, 0, 1, NULL, NULL), reply) == 0
+           && res->wake.kind == TQ_WAKE_HANDLER ? 0 : -1;
 }
 
 
 static int
 decode_logs(const redisReply *reply)
 {
-    tq_str_t  log;
-
-    return tq_logs_result(reply, &log) == 1 ? 0 : -1;
+    return decode(tq_logs_call(&ns, 7, NULL, NULL), reply) == 0 && res->found
+           ? 0 : -1;
 }
 
 
 static int
 decode_kept(const redisReply *reply)
 {
-    int  kept;
-
-    return tq_config_set_result(reply, &kept);
+    return decode(tq_config_set_call(&ns, "selection", "fifo", 0, NULL, NULL),
+        reply);
 }
 
 
 static int
 decode_uuid(const redisReply *reply)
 {
-    unsigned char  key[32];
+    static const unsigned char  fresh[TQ_UUID_KEY_LEN];
 
-    return tq_uuid_key_result(reply, key);
+    return decode(tq_uuid_key_call(&ns, fresh, NULL, NULL), reply);
+}
+
+
+static int
+decode_peek(const redisReply *reply)
+{
+    return decode(tq_uuid_peek_call(&ns, NULL, NULL), reply) == 0 && res->found
+           ? 0 : -1;
 }
 
 
 static int
 decode_open(const redisReply *reply)
 {
-    return tq_open_why(reply) == NULL ? 0 : -1;
+    return tq_ns_greet.judge(reply) == NULL ? 0 : -1;
 }
 
 
@@ -345,42 +405,49 @@ replaced(void **state)
 static void
 extended(void **state)
 {
-    int64_t            cursor;
-    unsigned           n;
-    redisReply        *reply;
-    tq_stats_t         stats;
-    tq_claim_head_t    head;
-    tq_queue_stats_t   queue;
+    unsigned            i;
+    redisReply         *reply;
+    tq_worker_stats_t   w;
 
     (void) state;
 
     static const char *const  odd_claim[] = { ":1", ":0", "1", ":0" };
     static const char *const  odd_list[] = { ":0", "6", RECORD, RUN };
+    static const char *const  odd_verdicts[] = { ":0", ":1", ":0" };
     static const char *const  workers[] = { ":1", ":0", ":0", ":0", ":0", ":0",
         ":0", ":0", ":0", STATS_ZEROS, ":0", ":0", ":0", ":0", ":0", ":0",
-        ":2", "a", "1", ":1", "1", "2", "1", ":1", "1", ":7", ":8", ":9",
+        ":2", W1, "1", ":1", "1", W1, "1", ":1", "1", ":7", ":8", ":9",
         ":5" };
 
     reply = reply_array(odd_claim, 4);
-    assert_int_equal(tq_claim_head(reply, &head), -1);
+    assert_int_equal(decode_claim(reply), -1);
     freeReplyObject(reply);
 
     reply = reply_array(odd_list, 4);
-    assert_int_equal(tq_list_head(reply, &cursor, &n), -1);
+    assert_int_equal(decode_list(reply), -1);
     freeReplyObject(reply);
 
-    /* two workers take more room than the queue that is not there */
+    reply = reply_array(odd_verdicts, 3);
+    assert_int_equal(decode_verdict(reply), -1);
+    freeReplyObject(reply);
+
+    /* two workers, and no queue */
     reply = reply_array(workers, 42);
-    assert_int_equal(tq_stats_result(reply, &stats), 0);
-    assert_int_equal(stats.workers, 2);
-    assert_int_equal(stats.finished_bytes, 7);
-    assert_int_equal(stats.finished_max_bytes, 8);
-    assert_int_equal(stats.finished_dropped, 9);
-    assert_int_equal(tq_stats_queue(reply, 0, &queue), -1);
+    assert_int_equal(decode_stats(reply), 0);
+    assert_int_equal(res->stats.queues, 0);
+    assert_int_equal(res->stats.workers, 2);
+    assert_int_equal(res->stats.finished_bytes, 7);
+    assert_int_equal(res->stats.finished_max_bytes, 8);
+    assert_int_equal(res->stats.finished_dropped, 9);
+    for (i = 0; i < 2; i++) {
+        tq_stats_worker(res, i, &w);
+        assert_string_equal(w.id.p, W1);
+        assert_int_equal(w.seen_ms, 1);
+    }
     freeReplyObject(reply);
 
     reply = reply_array(workers, 43);
-    assert_int_equal(tq_stats_result(reply, &stats), -1);
+    assert_int_equal(decode_stats(reply), -1);
     freeReplyObject(reply);
 }
 
@@ -390,7 +457,6 @@ static void
 numbers(void **state)
 {
     size_t       i;
-    int64_t      v;
     const char  *words[2];
     redisReply  *reply;
 
@@ -409,7 +475,8 @@ numbers(void **state)
     static const int64_t      each[] = { 7, 8, 9, -2, -2, 10 };
     static const char *const  past[] = { "9007199254740990", ":3" };
     static const char *const  none[] = { ":7", ":0" };
-    static const char *const  many[] = { ":7", ":1001" };
+    static const char *const  many[] = { ":7", ":4" };
+    static const char *const  few[] = { ":7", ":2" };
 
     words[1] = "1";
 
@@ -417,32 +484,38 @@ numbers(void **state)
         /* "-" alone is nil in reply_array()'s words; here it is never alone */
         words[0] = texts[i].text;
         reply = reply_array(words, 2);
-        v = 0;
-        assert_int_equal(tq_enqueue_result(reply, 0, &v),
+        assert_int_equal(decode(enqueue_call(1), reply),
             texts[i].v != 0 ? 0 : -1);
-        assert_int_equal(v, texts[i].v);
+        if (texts[i].v != 0) {
+            assert_int_equal(tq_enqueued(res, 0), texts[i].v);
+        }
         freeReplyObject(reply);
     }
 
     reply = reply_array(runs, 6);
+    assert_int_equal(decode(enqueue_call(6), reply), 0);
     for (i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
-        assert_int_equal(tq_enqueue_result(reply, (unsigned) i, &v), 0);
-        assert_int_equal(v, each[i]);
+        assert_int_equal(tq_enqueued(res, (unsigned) i), each[i]);
     }
-    assert_int_equal(tq_enqueue_result(reply, (unsigned) i, &v), -1);
+    assert_int_equal(decode(enqueue_call(5), reply), -1);
+    assert_int_equal(decode(enqueue_call(7), reply), -1);
     freeReplyObject(reply);
 
+    /* 2 of its 3 ids could be */
     reply = reply_array(past, 2);
-    assert_int_equal(tq_enqueue_result(reply, 1, &v), 0);
-    assert_int_equal(tq_enqueue_result(reply, 2, &v), -1);
+    assert_int_equal(decode_enqueue(reply), -1);
     freeReplyObject(reply);
 
     reply = reply_array(none, 2);
-    assert_int_equal(tq_enqueue_result(reply, 0, &v), -1);
+    assert_int_equal(decode_enqueue(reply), -1);
     freeReplyObject(reply);
 
     reply = reply_array(many, 2);
-    assert_int_equal(tq_enqueue_result(reply, 0, &v), -1);
+    assert_int_equal(decode_enqueue(reply), -1);
+    freeReplyObject(reply);
+
+    reply = reply_array(few, 2);
+    assert_int_equal(decode_enqueue(reply), -1);
     freeReplyObject(reply);
 }
 
@@ -460,7 +533,8 @@ scalars(void **state)
         decode_enqueue, decode_claim, decode_verdict, decode_reap,
         decode_extend, decode_sweep, decode_get, decode_list, decode_stats,
         decode_config, decode_probe, decode_wake, decode_logs, decode_kept,
-        decode_uuid, decode_open, decode_change, decode_payload
+        decode_uuid, decode_peek, decode_open, decode_change,
+        decode_payload
     };
     static const char *const  odds[] = {
         "$-1\r\n", "*0\r\n", "*-1\r\n", ":77\r\n", "-ERR no\r\n",
@@ -469,8 +543,6 @@ scalars(void **state)
     };
 
     for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        assert_int_equal(all[i](NULL), -1);
-
         for (k = 0; k < sizeof(odds) / sizeof(odds[0]); k++) {
             reply = reply_parse(odds[k]);
             if (all[i](reply) == 0 && !(all[i] == decode_config && k == 1)) {

@@ -49,13 +49,15 @@ greeted(const redisReply *reply)
 }
 
 
+static const tq_greet_t  greeting = { greet, greeted };
+
+
 static void
 open_greeting(fake_t *f)
 {
     no_memory = 0;
     f->conf.scripts = fake_scripts;
-    f->conf.greet = greet;
-    f->conf.greeted = greeted;
+    f->conf.greet = &greeting;
     f->conf.greets = "hello";
     fake_open(f);
 }

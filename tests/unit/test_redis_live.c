@@ -20,7 +20,7 @@
 
 #include "redis_loop.h"
 #include "../../taskmq-cli/sync.c"
-#include "tq_ops.h"
+#include "tq_ops_int.h"
 
 #define CALLS  2000
 
@@ -44,42 +44,39 @@ typedef struct {
 
 
 static void
-numbered_cb(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+numbered_done(void *data, const tq_result_t *res)
 {
     char         text[16];
     count_t     *c;
-    numbered_t  *m = call->data;
+    numbered_t  *m = data;
 
     c = m->count;
-    c->replies += (result == TQ_CALL_REPLY);
-    c->not_sent += (result == TQ_CALL_NOT_SENT);
-    c->unknown += (result == TQ_CALL_UNKNOWN);
+    c->replies += (res->status == TQ_OK || res->status == TQ_REFUSED);
+    c->not_sent += (res->status == TQ_NOT_SENT);
+    c->unknown += (res->status == TQ_UNKNOWN);
 
-    if (result == TQ_CALL_REPLY) {
-        /* odd: an ECHO of its number; even: what the probe script says */
+    if (res->status == TQ_OK && m->n % 2) {
         snprintf(text, sizeof(text), "%d", m->n);
-        if (m->n % 2) {
-            c->wrong += (reply->type != REDIS_REPLY_STRING
-                         || strcmp(reply->str, text) != 0);
-        } else {
-            c->wrong += (reply->type != REDIS_REPLY_ARRAY);
-        }
+        c->wrong += (res->from->type != REDIS_REPLY_STRING
+                     || strcmp(res->from->str, text) != 0);
     }
+    c->wrong += (res->status == TQ_REFUSED);
 
     c->all = (++c->ended == c->expected);
 }
 
 
+/* odd: an ECHO of its number; even: what the probe script says */
 static tq_call_t *
 numbered(numbered_t *m)
 {
     tq_call_t  *call;
 
     if (m->n % 2 == 0) {
-        return tq_probe_call(&ns, numbered_cb, m);
+        return tq_probe_call(&ns, numbered_done, m);
     }
 
-    call = tq_call_new(NULL, numbered_cb, m);
+    call = tq_op_new(NULL, NULL, NULL, numbered_done, m);
     assert_non_null(call);
     tq_call_args(call, "ECHO");
     tq_call_argi(call, m->n);
@@ -135,9 +132,9 @@ flush_in_pipeline(void **state)
 static int64_t
 store(redis_loop_t *l, const char *payload)
 {
-    int64_t       id;
-    tq_job_t      job;
-    tq_enqueue_t  e;
+    tq_job_t           job;
+    tq_enqueue_t       e;
+    const redisReply  *reply;
 
     memset(&job, 0, sizeof(job));
     strcpy(job.handler, "h");
@@ -149,10 +146,10 @@ store(redis_loop_t *l, const char *payload)
     memset(&e, 0, sizeof(e));
     assert_int_equal(
         tq_enqueue_add(&e, &ns, tq_str(""), tq_str(""), 0, 0, &job, 1), 0);
-    assert_int_equal(tq_enqueue_result(redis_loop_run(l,
-        tq_enqueue_call(&e, &ns, NULL, NULL)), 0, &id), 0);
+    reply = redis_loop_run(l, tq_enqueue_call(&e, &ns, NULL, NULL));
+    assert_int_equal(reply->type, REDIS_REPLY_ARRAY);
 
-    return id;
+    return reply->element[0]->integer;
 }
 
 
@@ -162,7 +159,7 @@ stuck_call(void)
 {
     tq_call_t  *call;
 
-    call = tq_call_new(NULL, NULL, NULL);
+    call = tq_op_new(NULL, NULL, NULL, NULL, NULL);
     assert_non_null(call);
     tq_call_args(call, "BLPOP");
     tq_call_args(call, "never");
@@ -203,7 +200,7 @@ killed_and_back(void **state)
     count_t         c;
     numbered_t     *m;
     redis_loop_t    l;
-    tq_job_info_t   info;
+    const redisReply  *reply;
 
     (void) state;
 
@@ -240,9 +237,9 @@ killed_and_back(void **state)
     assert_int_equal(c.replies, CALLS / 2);
     assert_int_equal(c.wrong, 0);
 
-    assert_int_equal(tq_get_result(redis_loop_run(&l,
-        tq_get_call(&ns, id, NULL, NULL)), id, &info), 1);
-    assert_int_equal(info.job.payload.len, strlen("{\"kept\": 1.10}"));
+    reply = redis_loop_run(&l, tq_get_call(&ns, id, NULL, NULL));
+    assert_int_equal(reply->type, REDIS_REPLY_ARRAY);
+    assert_non_null(strstr(reply->element[0]->str, "{\"kept\": 1.10}"));
 
     redis_loop_close(&l);
     test_free(m);
@@ -337,12 +334,11 @@ sync_host(void **state)
 {
     int                i;
     char               err[TQ_SYNC_ERR_BYTES];
-    int64_t            waiting, workers;
     count_t            c;
     tq_sync_t         *s;
     tq_call_t         *call;
     numbered_t        *m;
-    const redisReply  *reply;
+    const tq_result_t *res;
 
     (void) state;
 
@@ -351,21 +347,22 @@ sync_host(void **state)
         fail_msg("%s", err);
     }
 
-    reply = tq_sync_run(s, tq_probe_call(&ns, NULL, NULL));
-    assert_non_null(reply);
-    assert_int_equal(tq_probe_result(reply, &waiting, &workers, &i), 0);
+    res = tq_sync_run(s, tq_probe_call(&ns, NULL, NULL));
+    assert_int_equal(res->status, TQ_OK);
+    assert_in_range(res->probe.noeviction, 0, 1);
 
-    /* an error reply is no reply, with a reason */
-    call = tq_call_new(NULL, NULL, NULL);
+    /* refused, with a reason */
+    call = tq_op_new(NULL, NULL, NULL, NULL, NULL);
     tq_call_args(call, "NONSENSE");
-    assert_null(tq_sync_run(s, call));
-    assert_int_equal(tq_sync_result(s), TQ_CALL_REPLY);
-    assert_int_equal(tq_sync_err(s), TQ_ERR_OTHER);
+    res = tq_sync_run(s, call);
+    assert_int_equal(res->status, TQ_REFUSED);
+    assert_int_equal(res->err, TQ_ERR_OTHER);
+    assert_int_equal(res->odd, 0);
+    assert_non_null(strstr(res->text, "unknown command"));
     assert_non_null(strstr(tq_sync_why(s), "unknown command"));
 
     /* no memory for a call is an error like any other */
-    assert_null(tq_sync_run(s, NULL));
-    assert_int_equal(tq_sync_result(s), TQ_CALL_NOT_SENT);
+    assert_int_equal(tq_sync_run(s, NULL)->status, TQ_NOT_SENT);
     assert_int_equal(tq_sync_start(s, NULL), -1);
 
     memset(&c, 0, sizeof(c));
@@ -383,19 +380,19 @@ sync_host(void **state)
 
     /* the connection is lost: each call ends, later ones are refused */
     c.expected = 2 * CALLS;
-    call = tq_call_new(NULL, NULL, NULL);
+    call = tq_op_new(NULL, NULL, NULL, NULL, NULL);
     tq_call_args(call, "CLIENT");
     tq_call_args(call, "KILL");
     tq_call_args(call, "SKIPME");
     tq_call_args(call, "no");
-    call->cb = NULL;
     assert_int_equal(tq_sync_start(s, call), 0);
     for (i = 0; i < 10; i++) {
         assert_int_equal(tq_sync_start(s, numbered(&m[i])), 0);
     }
     assert_int_equal(tq_sync_wait_all(s), -1);
     assert_int_equal(c.ended, CALLS + 10);
-    assert_null(tq_sync_run(s, tq_probe_call(&ns, NULL, NULL)));
+    res = tq_sync_run(s, tq_probe_call(&ns, NULL, NULL));
+    assert_int_equal(res->status, TQ_NOT_SENT);
     assert_string_not_equal(tq_sync_why(s), "");
     assert_int_equal(tq_sync_start(s, numbered(&m[0])), -1);
     tq_sync_close(s);
@@ -495,7 +492,8 @@ sync_tcp(void **state)
     if (s == NULL) {
         fail_msg("%s", err);
     }
-    assert_non_null(tq_sync_run(s, tq_probe_call(&ns, NULL, NULL)));
+    assert_int_equal(tq_sync_run(s, tq_probe_call(&ns, NULL, NULL))->status,
+        TQ_OK);
 
     /* its socket is not inherited by a child */
     fds = 0;
@@ -527,10 +525,10 @@ sync_timeout(void **state)
     assert_non_null(s);
     call = stuck_call();
     call->timeout_ms = 50;
-    assert_null(tq_sync_run(s, call));
-    assert_int_equal(tq_sync_result(s), TQ_CALL_UNKNOWN);
+    assert_int_equal(tq_sync_run(s, call)->status, TQ_UNKNOWN);
     assert_string_equal(tq_sync_why(s), "Redis did not answer in time");
-    assert_null(tq_sync_run(s, tq_probe_call(&ns, NULL, NULL)));
+    assert_int_equal(tq_sync_run(s, tq_probe_call(&ns, NULL, NULL))->status,
+        TQ_NOT_SENT);
     tq_sync_close(s);
 
     /* the same of a started call: wait_all has the reason */

@@ -88,6 +88,20 @@ count_cb(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
 
 static void
+count_done(void *data, const tq_result_t *res)
+{
+    tq_result_t  *kept;
+
+    assert_null(data);
+    assert_non_null(res->text);
+    kept = tq_result_keep(res);
+    assert_true(kept == NULL || kept->status == res->status);
+    tq_result_free(kept);
+    ended++;
+}
+
+
+static void
 give(tq_redis_t *r, tq_call_t *call, int64_t now)
 {
     int  incomplete;
@@ -159,8 +173,7 @@ scenario(char *big)
     conf.client_name = "oom";
     conf.scripts = fake_scripts;
     conf.idle_ping_ms = 5000;
-    conf.greet = tq_open_call;
-    conf.greeted = tq_open_why;
+    conf.greet = &tq_ns_greet;
     conf.greets = &ns;
 
     assert_int_equal(tq_ns_init(&ns, "oom", 3), 0);
@@ -194,16 +207,16 @@ scenario(char *big)
         && tq_enqueue_add(&e, &ns, tq_str(""), tq_str(""), 1, 0, &large, 1)
            == 2)
     {
-        give(r, tq_enqueue_call(&e, &ns, count_cb, NULL), now);
+        give(r, tq_enqueue_call(&e, &ns, count_done, NULL), now);
     } else {
         tq_enqueue_drop(&e);
     }
     assert_null(e.aside);
     assert_null(e.args.p);
-    give(r, tq_get_call(&ns, 1, count_cb, NULL), now);
-    give(r, tq_uuid_key_call(&ns, (const unsigned char *) big, count_cb, NULL),
+    give(r, tq_get_call(&ns, 1, count_done, NULL), now);
+    give(r, tq_uuid_key_call(&ns, (const unsigned char *) big, count_done, NULL),
         now);
-    give(r, tq_payload_call(&ns, 7, count_cb, NULL), now);
+    give(r, tq_payload_call(&ns, 7, 2, count_done, NULL), now);
 
     drive(r, &now, "-NOSCRIPT no\r\n+OK\r\n+OK\r\n-NOSCRIPT no\r\n"
         "*3\r\n$1\r\nx\r\n$-1\r\n"
@@ -215,10 +228,10 @@ scenario(char *big)
     now += 5000;
     tq_redis_tick(r, now);
     drive(r, &now, "+PONG\r\n");
-    give(r, tq_get_call(&ns, 2, count_cb, NULL), now);
+    give(r, tq_get_call(&ns, 2, count_done, NULL), now);
     drive(r, &now, "?\r\n");
     drive(r, &now, hello);
-    give(r, tq_reap_call(&ns, -1, count_cb, NULL), now);
+    give(r, tq_reap_call(&ns, -1, count_done, NULL), now);
 
     tq_redis_free(r);
 }
@@ -294,14 +307,14 @@ works_again(void **state)
 
         fail_at = n;
         drive(r, &now, "$40\r\n" A40 "\r\n$40\r\n" B40 "\r\n+PONG\r\n");
-        give(r, tq_get_call(&ns, 1, count_cb, NULL), now);
+        give(r, tq_get_call(&ns, 1, count_done, NULL), now);
         drive(r, &now, "*3\r\n$1\r\na\r\n$1\r\nb\r\n:0\r\n");
         fail_at = -1;
 
         while (tq_redis_state(r) != TQ_REDIS_READY) {
             drive(r, &now, "$40\r\n" A40 "\r\n$40\r\n" B40 "\r\n+PONG\r\n");
         }
-        give(r, tq_get_call(&ns, 1, count_cb, NULL), now);
+        give(r, tq_get_call(&ns, 1, count_done, NULL), now);
         while (taken != ended) {
             drive(r, &now, "$-1\r\n");
         }

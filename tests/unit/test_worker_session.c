@@ -11,10 +11,7 @@ static int           refuse;      /* bits: which calls cannot be handed over */
 static int           no_random;
 static unsigned      asked;
 static uv_timer_cb   armed;
-static struct {
-    tq_call_cb   cb;
-    void        *data;
-} calls[16];
+static tq_done_t     calls[16];
 static tw_options_t  options = { .ns = "x", .url = { .user = "" } };
 static tw_worker_t   w;
 
@@ -28,8 +25,7 @@ tw_rconn_call(tw_rconn_t *c, tq_call_t *call)
         return -1;
     }
 
-    calls[asked - 1].cb = call->cb;
-    calls[asked - 1].data = call->data;
+    calls[asked - 1] = tq_done_swap(call, (tq_done_t) { NULL, NULL });
     tq_call_free(call);
 
     return 0;
@@ -141,11 +137,9 @@ tw_log_on(tw_level_t level)
 }
 
 static void
-on_recovered(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+on_recovered(void *data, const tq_result_t *res)
 {
-    (void) result;
-    (void) reply;
-    tw_session_recovered(call->data, NULL);
+    tw_session_recovered(data, res);
 }
 
 /* What lease.c asks for is not of interest here. */
@@ -160,27 +154,18 @@ tw_lease_recover(tw_worker_t *worker)
 static void
 answer(void)
 {
-    static redisReply  three[3];
-    static char        key[] = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk";
-    unsigned           i;
-    redisReply        *of[3] = { &three[0], &three[1], &three[2] };
-    redisReply         array = { .type = REDIS_REPLY_ARRAY, .element = of };
-    redisReply         text = { .type = REDIS_REPLY_STRING, .str = key,
-                                .len = 32 };
-    tq_call_t          call;
-
-    for (i = 0; i < 3; i++) {
-        three[i].type = REDIS_REPLY_INTEGER;
-        three[i].integer = i == 2;
-    }
+    unsigned     i;
+    tq_result_t  res = { .status = TQ_OK, .text = "", .found = 1 };
 
     for (i = 0; i < asked; i++) {
+        if (calls[i].cb == on_probe) {
+            res.probe = (tq_probe_t) { .noeviction = 1 };
+        } else if (calls[i].cb == on_uuid_key) {
+            memset(res.key, 'k', sizeof(res.key));
+        }
+
         if (calls[i].cb != NULL) {
-            memset(&call, 0, sizeof(call));
-            call.data = calls[i].data;
-            array.elements = calls[i].cb == on_probe ? 3 : 2;
-            calls[i].cb(&call, TQ_CALL_REPLY,
-                calls[i].cb == on_uuid_key ? &text : &array);
+            calls[i].cb(calls[i].data, &res);
             calls[i].cb = NULL;
         }
     }
@@ -224,6 +209,86 @@ open_after(int refused, int random_fails)
     assert_int_equal(w.claim.want, 1);
 }
 
+/* What Redis refuses is asked again, whatever it was and whyever. */
+static void
+answers_that_fail(void **state)
+{
+    unsigned     i;
+    tq_done_t    bad;
+    tq_result_t  res = { .status = TQ_REFUSED, .err = TQ_ERR_LOADING,
+                         .text = "LOADING" };
+
+    (void) state;
+    for (i = 0; i < 6; i++) {
+        open_after(0, 0);
+        res.odd = i & 1;
+        tw_session_ready(&w);
+        if (i < 4) {
+            w.session.gate |= TW_GATE_UUID;
+            on_uuid_key(&w, &res);
+        }
+        assert_in_range(asked, 2, 3);
+        bad = calls[i / 2 % asked];
+        calls[i / 2 % asked].cb = NULL;
+        bad.cb(bad.data, &res);
+        assert_int_not_equal(w.session.gate, 0);
+        assert_non_null(armed);
+        answer();
+        assert_int_not_equal(w.session.gate, 0);
+        armed(&w.session.retry);
+        armed = NULL;
+        answer();
+        assert_int_equal(w.session.gate, 0);
+    }
+}
+
+/* Of what is not answered nothing is learnt: the next connection asks. */
+static void
+no_answers(void **state)
+{
+    (void) state;
+    open_after(0, 0);
+    tw_session_ready(&w);
+    while (asked-- != 0) {
+        if (calls[asked].cb != on_recovered) {
+            calls[asked].cb(calls[asked].data, &tq_not_sent);
+        }
+    }
+    asked = 0;
+    assert_null(armed);
+    assert_int_not_equal(w.session.gate, 0);
+}
+
+/* The key is looked at: another one, none, a refusal. */
+static void
+looking(void **state)
+{
+    tq_result_t  res = { .status = TQ_OK, .text = "", .found = 1 };
+
+    (void) state;
+    open_after(0, 0);
+    memset(res.key, 'x', sizeof(res.key));
+    on_look(&w, &res);
+    assert_int_equal(w.session.gate, 0);
+    assert_int_equal(w.uuid_key[0], 'x');
+
+    on_look(&w, &tq_not_sent);
+    assert_int_equal(w.session.gate, 0);
+
+    res.found = 0;
+    on_look(&w, &res);
+    assert_int_equal(w.session.gate, TW_GATE_UUID);
+    answer();
+    assert_int_equal(w.session.gate, 0);
+    assert_int_equal(w.uuid_key[0], 'k');
+
+    res = (tq_result_t) { .status = TQ_REFUSED, .err = TQ_ERR_BUSY,
+                          .text = "BUSY" };
+    on_look(&w, &res);
+    assert_int_equal(w.session.gate, TW_GATE_UUID);
+    assert_non_null(armed);
+}
+
 static void
 calls_that_fail(void **state)
 {
@@ -242,6 +307,9 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(calls_that_fail),
+        cmocka_unit_test(answers_that_fail),
+        cmocka_unit_test(no_answers),
+        cmocka_unit_test(looking),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
