@@ -146,8 +146,8 @@
 #define TQ_HTTP_CLIENTS_MAX       64      /* of --listen, at a time */
 #define TQ_HTTP_CLIENT_MS         5000    /* for its request and our answer */
 #define TQ_CONFIG_FILE_BYTES      (1024 * 1024)   /* handlers.toml */
-#define TQ_DONE_TRIES             5       /* of one outcome at which the script
-                                             fails */
+#define TQ_DONE_TRIES             5       /* of outcomes at which the script
+                                             fails, or whose answer is none */
 
 /* nginx module. */
 #define TQ_JWT_SECRETS_MAX        2       /* new, previous */

@@ -268,7 +268,7 @@ on_answer(void *data, const tq_result_t *res)
     } else if ((res->script || res->odd) && ++b->tries >= TQ_DONE_TRIES) {
         TW_LOG(TW_ERROR, "Redis refuses outcomes for good, they are lost",
             tw_fs("call", kinds[b->kind]), tw_fi("job", b->recs[0].id),
-            tw_fs("error", res->text));
+            tw_fi("jobs", b->n), tw_fs("error", res->text));
         finish(w, b);
         w->trouble[TW_ASK_OUTCOME] = 0;
 

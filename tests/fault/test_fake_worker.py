@@ -210,19 +210,22 @@ class Outcomes(Fake):
                          [0] * 7 + [1] + [0] * 12)
 
     def test_never_taken(self):
-        """Wrong answers, and a script that always fails: the outcome is lost,
-        and said to be; the lease runs out and the job runs again."""
-        for rule, times, words in (
-                (reply(b"+OK\r\n"), 1, "unreadable verdict"),
-                (reply(b"*1\r\n$1\r\nx\r\n"), 1, "unreadable verdict"),
+        """Wrong answers, and a script that always fails: the outcome is told
+        again; in the end it is lost, and said to be; the lease runs out and
+        the job runs again."""
+        for rule, times, words, ran in (
+                (reply(b"+OK\r\n"), 1, "unexpected reply", (1, 0)),
+                (reply(b"*2\r\n:0\r\n:0\r\n"), 4, "unexpected reply",
+                 (1, 0)),
+                (reply(b"*1\r\n$1\r\nx\r\n"), 5, "they are lost", (2, 1)),
                 (error("ERR x script: f, on @user_script:9."), 5,
-                 "they are lost")):
-            with self.subTest(words):
+                 "they are lost", (2, 1))):
+            with self.subTest(words, times=times):
                 at = len(self.w.tail(1 << 20))
                 self.fake.say("complete", rule, times)
                 i, name = self.add()
                 self.ends(i)
-                self.assertEqual((self.runs(name), self.crashes(i)), (2, 1))
+                self.assertEqual((self.runs(name), self.crashes(i)), ran)
                 self.assertIn(words, self.w.tail(1 << 20)[at:])
                 self.settled()
 
