@@ -179,7 +179,8 @@ def run(script, systemd=False):
                 "-virtfs", share % ("host", "/") + ",readonly=on",
                 "-virtfs", share % ("out", out)]
         try:
-            p = subprocess.run(["setpriv", "--pdeathsig", "KILL", "--"] + argv,
+            p = subprocess.run(["setpriv", "--pdeathsig", "KILL", "--",
+                                "nice"] + argv,
                                stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT,

@@ -20,6 +20,7 @@ WRAP_NGINX and WRAP_WORKER (words put before the command, e.g. valgrind).
 
 import base64
 import functools
+import glob
 import hashlib
 import hmac
 import http.client
@@ -61,6 +62,15 @@ def wait_for(cond, timeout=10, what="condition"):
             raise AssertionError("not within %s s: %s" % (timeout, what))
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)
+
+
+def source(name):
+    """The path of a C file of ours, whichever folder it is in."""
+    found = glob.glob(os.path.join(ROOT, "*", "**", name), recursive=True)
+    found = [path for path in found if not path.startswith(BUILD + os.sep)]
+    if len(found) != 1:
+        raise AssertionError("%s: %r" % (name, found))
+    return found[0]
 
 
 def b64(data):
@@ -336,10 +346,10 @@ class Stack(RedisState):
         except FileNotFoundError:
             return ""
 
-    def worker(self, *args, wait=True, env=None):
+    def worker(self, *args, wait=True, env=None, build=BUILD):
         """Starts taskmq-worker; waits until it is seen in Redis."""
         wrap = shlex.split(os.environ.get("WRAP_WORKER", ""))
-        argv = wrap + [os.path.join(BUILD, "taskmq-worker"), "--config",
+        argv = wrap + [os.path.join(build, "taskmq-worker"), "--config",
                        self.toml]
         if self.lease:
             argv += ["--lease", str(self.lease)]

@@ -4,16 +4,18 @@
 
     tests/e2e/run.py [-j N] [test_main_job [test_cli.Jobs.test_config ...]]
 
-Each file runs in a process of its own, N files at a time (3 unless given: they
-wait more than they compute), so that one that hangs or dies does not take the
-others along. Files that measure
-time say so with a line `ALONE = True` and run one after another at the end.
+Each class of tests runs in a process of its own, N at a time (4 unless given:
+they wait more than they compute), so that one that hangs or dies does not take
+the others along. A file says where it goes: with a line `ALONE = True` its
+classes, which measure time, run one after another at the end; with
+`FIRST = True` they begin before all others, because they take long.
 """
 
 import concurrent.futures
 import glob
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -60,12 +62,47 @@ def one(folder, names):
     r = runner.run(suite)
     failed = len(r.failures) + len(r.errors) + len(r.unexpectedSuccesses)
     sys.stdout.flush()
+    used = sum(getattr(resource.getrusage(who), name)
+               for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+               for name in ("ru_utime", "ru_stime"))
     print(MARK + json.dumps(
-        [r.passed, failed, ["%s: %s" % (t, why) for t, why in r.skipped]]))
+        [r.passed, failed, ["%s: %s" % (t, why) for t, why in r.skipped],
+         used]))
 
 
-def run_file(names):
-    """One file's names in a process group of their own."""
+def classes(folder, files):
+    """Prints {file: its classes of tests}. One that cannot be loaded has
+    none: it is run as a whole, to say why."""
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    sys.path.insert(0, folder)
+
+    def tests(suite):
+        for x in suite:
+            yield from tests(x) if isinstance(x, unittest.TestSuite) else [x]
+
+    print(MARK + json.dumps({
+        name: sorted({type(t).__qualname__ for t in tests(
+            unittest.defaultTestLoader.loadTestsFromName(name))
+            if type(t).__module__ == name}) for name in files}))
+
+
+def work(names):
+    """[(file, names of tests)]: what is run in one process each."""
+    whole = [name for name in names if "." not in name]
+    out = whole and subprocess.run(
+        [sys.executable, os.path.abspath(__file__), "--classes", HERE] + whole,
+        stdout=subprocess.PIPE, text=True).stdout.rpartition(MARK)[2]
+    found = json.loads(out or "{}")
+    units = {}
+    for name in names:
+        for one_class in found.get(name) or [None]:
+            key = name if one_class is None else name + "." + one_class
+            units.setdefault(".".join(key.split(".")[:2]), []).append(key)
+    return [(key.split(".")[0], tests) for key, tests in units.items()]
+
+
+def run_one(names):
+    """Some names of one file in a process group of their own."""
     p = subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", "--", sys.executable,
          os.path.abspath(__file__), "--one", HERE] + names,
@@ -84,43 +121,59 @@ def run_file(names):
         raise
     body, mark, last = text.rpartition(MARK)
     if not mark:
-        return text + "%s %s\n" % (" ".join(names), why), 0, 1, []
+        return text + "%s %s\n" % (" ".join(names), why), 0, 1, [], 0
     return (body,) + tuple(json.loads(last))
 
 
-def alone(name):
+def timed(names):
+    began = time.monotonic()
+    result = run_one(names)
+    return time.monotonic() - began, " ".join(names), result
+
+
+def says(name, line):
+    """Whether the file has this line."""
     try:
         with open(os.path.join(HERE, name + ".py")) as f:
-            return "ALONE = True\n" in f.read()
+            return line + "\n" in f.read()
     except OSError:
         return False
 
 
-def main(jobs=3):
+def main(jobs=4):
     args = sys.argv[1:]
     if args[:1] == ["--one"]:
         one(args[1], args[2:])
         return 0
+    if args[:1] == ["--classes"]:
+        classes(args[1], args[2:])
+        return 0
     if args[:1] == ["-j"]:
         jobs, args = int(args[1]), args[2:]
 
-    files = {}
-    for name in args or sorted(
-            os.path.basename(p)[:-3]
-            for p in glob.glob(os.path.join(HERE, "test_*.py"))):
-        files.setdefault(name.split(".")[0], []).append(name)
+    units = work(args or sorted(
+        os.path.basename(p)[:-3]
+        for p in glob.glob(os.path.join(HERE, "test_*.py"))))
+    units.sort(key=lambda unit: not says(unit[0], "FIRST = True"))
+    parts = {True: [], False: []}
+    for file, names in units:
+        parts[says(file, "ALONE = True")].append(names)
 
-    passed, failed, skipped = 0, 0, []
-    for names, n in (([f for f in files if not alone(f)], jobs),
-                     ([f for f in files if alone(f)], 1)):
+    passed, failed, skipped, times = 0, 0, [], []
+    for names, n in (parts[False], jobs), (parts[True], 1):
         with concurrent.futures.ThreadPoolExecutor(n) as pool:
-            for text, ok, bad, left in pool.map(
-                    lambda f: run_file(files[f]), names):
-                sys.stdout.write(text)
+            for done in concurrent.futures.as_completed(
+                    pool.submit(timed, x) for x in names):
+                took, who, (text, ok, bad, left, used) = done.result()
+                sys.stdout.write("==== %s: %.0f s, %.0f s of a processor\n%s"
+                                 % (who, took, used, text))
                 sys.stdout.flush()
                 passed, failed = passed + ok, failed + bad
                 skipped += left
+                times.append((took, who))
 
+    print("longest: " + ", ".join("%s %.0f s" % (who, took) for took, who in
+                                  sorted(times, reverse=True)[:10]))
     for line in skipped:
         print("skipped: " + line)
     print("%d passed, %d failed" % (passed, failed))

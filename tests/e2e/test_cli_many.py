@@ -11,6 +11,7 @@ import unittest
 
 import test_cli
 from harness import SLOW, wait_for
+from layout import at
 from test_cli import TASKMQ, in_terminal
 
 
@@ -177,12 +178,15 @@ class Queue(test_cli.Cli):
     def test_older(self):
         """By Redis' clock, from when a job was added."""
         old = self.ids["apending"]
-        wait_for(lambda: b"would be" in self.s.cli(
-            "delete", "--older", "2", "--handler", "na", "--status",
-            "pending", "--dry-run").stdout, 10)
+        choice = "delete", "--older", "1h", "--handler", "na", "--status", \
+            "pending", "--dry-run"
+        self.assertNotIn(b"would be", self.s.cli(*choice).stdout)
+        self.s.redis("SETRANGE", self.s.key("j:%d" % old), at("JOB_CREATED"),
+                     "%013d" % ((time.time() - 3601) * 1000))
+        self.assertIn(b"would be", self.s.cli(*choice).stdout)
         new = int(self.ok("add-job", "na"))
         self.ids["new"] = new
-        self.assertEqual(self.chosen("delete", "--older", "2", "--handler",
+        self.assertEqual(self.chosen("delete", "--older", "1h", "--handler",
                                      "na", "--status", "pending"),
                          self.names([old]))
         self.assertEqual(self.status("new"), "PENDING")

@@ -14,7 +14,7 @@ import unittest
 import api_table
 import api_table_daemon
 import openapi
-from harness import BUILD, ROOT, SLOW
+from harness import BUILD, ROOT, SLOW, source
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BROWSER = os.path.join(BUILD, "browser")
@@ -46,8 +46,7 @@ class Document(unittest.TestCase):
             self.assertIn(word, problems)
 
     def test_every_route_of_the_module_and_no_other(self):
-        with open(os.path.join(ROOT, "ngx_taskmq_module",
-                               "ngx_http_taskmq_route.c")) as f:
+        with open(source("ngx_http_taskmq_route.c")) as f:
             text = f.read()
         for api, table in (("taskmq", "ngx_http_taskmq_routes"),
                            ("taskdaemon", "ngx_http_taskmq_daemon_routes")):

@@ -26,7 +26,8 @@ def source(*parts):
 
 def request(data, attempt=1):
     return json.dumps({"task_id": TASK_ID, "task_type": "primes",
-                       "task_data": data, "attempt": attempt}, separators=(",", ":"))
+                       "task_data": data, "attempt": attempt},
+                      separators=(",", ":"))
 
 
 class Examples:
@@ -108,7 +109,8 @@ class Examples:
     def test_check_handler(self):
         out = subprocess.run(
             [os.path.join(BUILD, "taskmq"), "check-handler", "--timeout",
-             "60", "--bad", '{"limit": -1}', "--", *self.argv()],
+             "60", "--data", '{"limit": 10}', "--bad", '{"limit": -1}', "--",
+             *self.argv()],
             capture_output=True, text=True, timeout=300)
         self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
         self.assertNotRegex(out.stdout, "(?m)^note", out.stdout)

@@ -2,6 +2,7 @@
 ends, and none is finished twice. The worker is built with its failure points
 for this, beside the normal build."""
 
+import concurrent.futures
 import glob
 import os
 import re
@@ -9,12 +10,11 @@ import signal
 import subprocess
 import unittest
 
-import harness
 from cli_stack import CliStack
-from harness import ROOT, wait_for
+from harness import BUILD, ROOT, wait_for
 
 JOBS, CHILD_JOBS = 1000, 250
-FAIL_BUILD = harness.BUILD + "-fail"
+FAIL_BUILD = BUILD + "-fail"
 
 
 def points():
@@ -37,12 +37,8 @@ class Kill(unittest.TestCase):
 
     def victim(self, s, point, count):
         """A worker that kills itself at the point."""
-        normal, harness.BUILD = harness.BUILD, FAIL_BUILD
-        try:
-            w = s.worker("--concurrency", 20, wait=False, env={
-                "TASKMQ_FAIL": "%s:%d" % (point, count)})
-        finally:
-            harness.BUILD = normal
+        w = s.worker("--concurrency", 20, wait=False, build=FAIL_BUILD,
+                     env={"TASKMQ_FAIL": "%s:%d" % (point, count)})
         if point == "draining":
             wait_for(lambda: "connected" in w.tail(), 10)
             w.signal(signal.SIGTERM)
@@ -78,21 +74,26 @@ class Kill(unittest.TestCase):
             self.assertLessEqual(len(ends) - CHILD_JOBS, s.stat("crashes"))
             self.assertLessEqual(s.stat("crashes"), 40)
 
+    def kill_at_each(self, points):
+        """Side by side: each waits for a lease to expire."""
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            runs = [(point, pool.submit(self.kill_at, point, count))
+                    for point, count in points]
+            for point, run in runs:
+                with self.subTest(point=point):
+                    run.result()
+
     def test_every_point(self):
         names = points()
         self.assertGreater(len(names), 10)
         self.assertEqual(len(set(names)), len(names))
-        for point in names:
-            with self.subTest(point=point):
-                self.kill_at(point, 1)
+        self.kill_at_each((point, 1) for point in names)
 
     def test_later(self):
         """The same, when some work is done already."""
-        for point, count in (("bytes-sent", 7), ("claim-replied", 3),
-                             ("outcomes-queued", 5), ("answer-read", 40),
-                             ("outcome-added", 100), ("job-taken", 30)):
-            with self.subTest(point=point):
-                self.kill_at(point, count)
+        self.kill_at_each((("bytes-sent", 7), ("claim-replied", 3),
+                           ("outcomes-queued", 5), ("answer-read", 40),
+                           ("outcome-added", 100), ("job-taken", 30)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import threading
 import unittest
 
 from cli_stack import CliStack
-from harness import BUILD, SLOW, wait_for
+from harness import BUILD, SLOW, source, wait_for
 
 WORKER = os.path.join(BUILD, "taskmq-worker")
 IDLE_KB = 6 * 1024              # 4.4 MB on Debian 12
@@ -154,8 +154,7 @@ class Missing(unittest.TestCase):
         return self.started(s, "--check")
 
     def test_too_old(self):
-        with open(os.path.join(os.path.dirname(__file__), "..", "..",
-                               "taskmq-worker", "http", "curl_load.h")) as f:
+        with open(source("curl_load.h")) as f:
             names = re.findall(r"\bF\((\w+)\)", f.read())
         self.assertIn("version_info", names)
         with CliStack(handlers=self.CONF, aof=False) as s:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs tests/fault/test_*.py, or those named, as tests/e2e/run.py does (four
-files at a time, or -j N: they wait even more).
+"""Runs tests/fault/test_*.py, or those named, as tests/e2e/run.py does:
+five classes at a time, or -j N. They wait even more.
 
     tests/fault/run.py [-j N] [test_cut_nginx [test_redis_faults.Full ...]]
 
@@ -17,4 +17,4 @@ if __name__ == "__main__":
     sys.path.insert(0, E2E)
     import run              # tests/e2e/run.py
     run.HERE = HERE
-    sys.exit(run.main(jobs=4))
+    sys.exit(run.main(jobs=5))
