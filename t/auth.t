@@ -73,19 +73,20 @@ our @Bad = (
     ['exp with small exponent', auth('{"role":"admin","exp":9999999999e-3}'),
      'has expired'],
     ['exp with exponents', auth('{"role":"admin","exp":1e-99999999999999}'),
-     'exp is not|signature'],
-    ['exp a negative fraction', auth('{"role":"admin","exp":-9999999999.5}'),
-     'exp is not'],
-    ['exp 0', auth('{"role":"admin","exp":0}'), 'exp is not'],
-    ['exp 0.0', auth('{"role":"admin","exp":0.0e9}'), 'exp is not'],
-    ['exp less than a millisecond', auth('{"role":"admin","exp":0.0009}'),
-     'exp is not'],
-    ['exp negative', auth('{"role":"admin","exp":-9999999999}'), 'exp is not'],
-    # libjwt refuses these while it verifies
-    ['exp 2^63', auth('{"role":"admin","exp":9223372036854775808}'),
-     'exp is not|signature'],
-    ['exp 2^64 + a year', auth('{"role":"admin","exp":18446744075509551616}'),
-     'exp is not|signature'],
+     'has expired'],
+    # any number is a date; libjwt holds integers of 64 bits, so that is the
+    # range of all
+    (map { ["exp $_", auth('{"role":"admin","exp":' . $_ . '}'),
+            'has expired'] }
+         '0', '-0', '0.0e9', '0.0009', '-1', '-0.5', '-9999999999',
+         '-9999999999.5', '-9223372036854775807'),
+    (map { ["exp $_", auth('{"role":"admin","exp":' . $_ . '}'),
+            'exp is out of range'],
+           ["nbf $_", auth('{"role":"admin","exp":9999999999,"nbf":' . $_
+            . '}'), 'nbf is out of range'] }
+         '9223372036854775808', '-9223372036854775808',
+         '9223372036854775808.0', '922337203685477580.8e1',
+         '18446744075509551616', '1e19', '-1e19', '1e300', '1e99999'),
     ['exp an array', auth('{"role":"admin","exp":[9999999999]}'),
      'exp is not'],
     ['exp true', auth('{"role":"admin","exp":true}'), 'exp is not'],
@@ -148,8 +149,13 @@ our @Good = (
      auth('{"role":"admin","exp":9999999999000e-3}')],
     ['exp with many digits',
      auth('{"role":"admin","exp":9999999999.' . '1' x 300 . '}')],
-    ['exp 2^63 - 1', auth('{"role":"admin","exp":9223372036854775807}')],
-    ['exp 1e300', auth('{"role":"admin","exp":1e300}')],
+    (map { ["exp $_", auth('{"role":"admin","exp":' . $_ . '}')] }
+         '9223372036854775', '9223372036854775807', '9223372036854775807.9',
+         '9.2e18', '922337203685477580.7e1'),
+    (map { ["nbf $_", auth('{"role":"admin","exp":9999999999,"nbf":' . $_
+            . '}')] }
+         '0', '-0', '0.0', '0e9', '0.0009', '1', '1.5', '-1', '-0.5', '-1e9',
+         '-9223372036854775807', '1e-99999'),
     ['nbf a fraction', auth('{"role":"admin","exp":9999999999.5,"nbf":'
      . ($now - 1) . '.999}')],
     ['exp far away', auth({ exp => 253402300799 })],

@@ -139,6 +139,10 @@ ngx_http_taskmq_auth_verify(ngx_http_taskmq_auth_t *auth, ngx_pool_t *pool,
     }
 
     if (why == NULL) {
+        why = ngx_http_taskmq_auth_dates(auth, claims, &auth->who);
+    }
+
+    if (why == NULL) {
         why = ngx_http_taskmq_auth_signature(auth, &jwt, alg);
     }
 

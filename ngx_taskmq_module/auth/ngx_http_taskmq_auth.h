@@ -13,7 +13,7 @@
 
 typedef struct {
     ngx_uint_t  roles;        /* NGX_HTTP_TASKMQ_ADMIN | … */
-    int64_t     exp_ms;       /* since 1970; 0: never */
+    int64_t     exp_ms;       /* since 1970; INT64_MAX: never */
     int64_t     nbf_ms;       /* 0: at once */
     size_t      subject_len;
     u_char      subject[TQ_SUBJECT_MAX];
@@ -69,8 +69,14 @@ ngx_int_t ngx_http_taskmq_auth(ngx_http_request_t *r,
 
 /* ---- ngx_http_taskmq_auth_claims.c ---- */
 
-/* Reads the claims of a token, a valid JSON object, into *who. NULL, or why
- * the token is refused. */
+/* Starts *who with the dates among the claims of a token, a valid JSON object.
+ * Before its signature is looked at: libjwt says of a number that it cannot
+ * hold that the signature is wrong. NULL, or why the token is refused. */
+const char *ngx_http_taskmq_auth_dates(ngx_http_taskmq_auth_t *auth,
+    tq_str_t object, ngx_http_taskmq_identity_t *who);
+
+/* Reads the other claims into *who, and whether it is time. NULL, or why the
+ * token is refused. */
 const char *ngx_http_taskmq_auth_claims(ngx_http_taskmq_auth_t *auth,
     tq_str_t object, ngx_http_taskmq_identity_t *who);
 

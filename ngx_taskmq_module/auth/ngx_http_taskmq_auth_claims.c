@@ -24,29 +24,31 @@ ngx_http_taskmq_auth_is(tq_json_val_t *v, const char *text)
                              text);
 }
 
-/* ngx_http_taskmq_auth_ms: a JSON number of seconds in whole milliseconds, as
- * exact as it is written; INT64_MAX when it is greater. Neither a double,
- * which cannot tell large numbers apart, nor strtod(), which goes by a locale
- * that another module may set. */
+/* ngx_http_taskmq_auth_scaled: a JSON number without its sign, times ten to
+ * the power of tens, as a whole number and as exact as it is written; -1 when
+ * that is more than INT64_MAX. Neither a double, which cannot tell large
+ * numbers apart, nor strtod(), which goes by a locale that another module may
+ * set. */
 static int64_t
-ngx_http_taskmq_auth_ms(tq_str_t number)
+ngx_http_taskmq_auth_scaled(tq_str_t number, ngx_int_t tens)
 {
-    int64_t      n;
-    ngx_int_t    tens, e, sign, fraction;
+    uint64_t     n;
+    ngx_int_t    e, sign, fraction;
     const char  *p, *end;
 
     n = 0;
-    tens = 3;
     fraction = 0;
     end = number.p + number.len;
 
-    for (p = number.p; p < end && *p != 'e' && *p != 'E'; p++) {
-
+    for (p = number.p + (*number.p == '-');
+         p < end && *p != 'e' && *p != 'E';
+         p++)
+    {
         if (*p == '.') {
             fraction = 1;
 
-        } else if (n < INT64_MAX / 100) {
-            n = n * 10 + (*p - '0');
+        } else if (n <= (UINT64_MAX - 9) / 10) {
+            n = n * 10 + (uint64_t) (*p - '0');
             tens -= fraction;
 
         } else {
@@ -68,42 +70,90 @@ ngx_http_taskmq_auth_ms(tq_str_t number)
         tens += sign * e;
     }
 
-    for ( /* void */ ; n && tens > 0; tens--) {
-        if (n > INT64_MAX / 10) {
-            return INT64_MAX;
-        }
-
-        n *= 10;
-    }
-
     for ( /* void */ ; n && tens < 0; tens++) {
         n /= 10;
     }
 
-    return n;
+    for ( /* void */ ; n && tens > 0 && n <= INT64_MAX; tens--) {
+        n = n > INT64_MAX / 10 ? UINT64_MAX : n * 10;
+    }
+
+    return n <= INT64_MAX ? (int64_t) n : -1;
 }
 
-/* ngx_http_taskmq_auth_date reads a date claim, a number of seconds with or
- * without a fraction (RFC 7519, NumericDate): 1 there, 0 absent, -1 not a
- * positive number. */
-static ngx_int_t
+typedef enum {
+    NGX_HTTP_TASKMQ_DATE,
+    NGX_HTTP_TASKMQ_DATE_NONE,
+    NGX_HTTP_TASKMQ_DATE_TYPE,
+    NGX_HTTP_TASKMQ_DATE_RANGE
+} ngx_http_taskmq_auth_date_e;
+
+/* ngx_http_taskmq_auth_date reads a date claim: any number of seconds since
+ * 1970 (RFC 7519, NumericDate) whose whole part has 64 bits, which is what
+ * libjwt can hold. What is before 1970 is 0, what has more than 64 bits in
+ * milliseconds is INT64_MAX: as dates these are past and future, too. */
+static ngx_http_taskmq_auth_date_e
 ngx_http_taskmq_auth_date(tq_str_t object, const char *name, int64_t *ms)
 {
     tq_json_val_t  v;
 
-    *ms = 0;
-
     if (!tq_json_find(object, name, &v)) {
-        return 0;
+        return NGX_HTTP_TASKMQ_DATE_NONE;
     }
 
-    if (v.type != TQ_JSON_NUMBER || *v.raw.p == '-') {
-        return -1;
+    if (v.type != TQ_JSON_NUMBER) {
+        return NGX_HTTP_TASKMQ_DATE_TYPE;
     }
 
-    *ms = ngx_http_taskmq_auth_ms(v.raw);
+    if (ngx_http_taskmq_auth_scaled(v.raw, 0) < 0) {
+        return NGX_HTTP_TASKMQ_DATE_RANGE;
+    }
 
-    return *ms > 0 ? 1 : -1;
+    *ms = *v.raw.p == '-' ? 0 : ngx_http_taskmq_auth_scaled(v.raw, 3);
+
+    if (*ms < 0) {
+        *ms = INT64_MAX;
+    }
+
+    return NGX_HTTP_TASKMQ_DATE;
+}
+
+const char *
+ngx_http_taskmq_auth_dates(ngx_http_taskmq_auth_t *auth, tq_str_t object,
+    ngx_http_taskmq_identity_t *who)
+{
+    ngx_memzero(who, sizeof(ngx_http_taskmq_identity_t));
+    who->exp_ms = INT64_MAX;
+
+    switch (ngx_http_taskmq_auth_date(object, "exp", &who->exp_ms)) {
+
+    case NGX_HTTP_TASKMQ_DATE_NONE:
+        if (auth->require_exp) {
+            return "the token never expires";
+        }
+        break;
+
+    case NGX_HTTP_TASKMQ_DATE_TYPE:
+        return "the token's exp is not a number";
+
+    case NGX_HTTP_TASKMQ_DATE_RANGE:
+        return "the token's exp is out of range";
+
+    default:
+        break;
+    }
+
+    switch (ngx_http_taskmq_auth_date(object, "nbf", &who->nbf_ms)) {
+
+    case NGX_HTTP_TASKMQ_DATE_TYPE:
+        return "the token's nbf is not a number";
+
+    case NGX_HTTP_TASKMQ_DATE_RANGE:
+        return "the token's nbf is out of range";
+
+    default:
+        return NULL;
+    }
 }
 
 const char *
@@ -114,24 +164,6 @@ ngx_http_taskmq_auth_claims(ngx_http_taskmq_auth_t *auth, tq_str_t object,
     long           len;
     const char    *why;
     tq_json_val_t  v;
-
-    ngx_memzero(who, sizeof(ngx_http_taskmq_identity_t));
-
-    switch (ngx_http_taskmq_auth_date(object, "exp", &who->exp_ms)) {
-
-    case 0:
-        if (auth->require_exp) {
-            return "the token never expires";
-        }
-        break;
-
-    case -1:
-        return "the token's exp is not a positive number";
-    }
-
-    if (ngx_http_taskmq_auth_date(object, "nbf", &who->nbf_ms) == -1) {
-        return "the token's nbf is not a positive number";
-    }
 
     if (tq_json_find(object, "sub", &v)) {
 
@@ -273,7 +305,7 @@ ngx_http_taskmq_auth_times(const ngx_http_taskmq_identity_t *who)
 
     now_ms = ngx_http_taskmq_auth_now_ms();
 
-    if (who->exp_ms && who->exp_ms <= now_ms) {
+    if (who->exp_ms <= now_ms) {
         return "the token has expired";
     }
 

@@ -148,7 +148,7 @@ ngx_http_taskmq_token_cache_find(ngx_http_taskmq_token_cache_t *cache,
             continue;
         }
 
-        if (t->who->exp_ms && t->who->exp_ms <= now_ms) {
+        if (t->who->exp_ms <= now_ms) {
             ngx_http_taskmq_token_forget(t);
             return NULL;
         }

@@ -156,7 +156,7 @@ check_taken(const char *p, size_t len, int require_exp,
         MUST(v ? cJSON_IsNumber(v) && v->valuedouble > SHIM_NOW
                  && (fabs((double) who->exp_ms - v->valuedouble * 1000) < 1.5
                      || v->valuedouble > 9e11)
-               : !require_exp && who->exp_ms == 0);
+               : !require_exp && who->exp_ms == INT64_MAX);
 
         v = cJSON_GetObjectItemCaseSensitive(claims, "nbf");
         MUST(v ? cJSON_IsNumber(v) && v->valuedouble < SHIM_NOW + 0.001 : 1);
