@@ -4,9 +4,8 @@
  */
 
 #include "ngx_http_taskmq_module.h"
-#include "ngx_http_taskmq_api.h"
 #include "ngx_http_taskmq_auth.h"
-#include "ngx_http_taskmq_origin.h"
+#include "ngx_http_taskmq_conf.h"
 #include "ngx_http_taskmq_redis.h"
 #include "ngx_http_taskmq_stats.h"
 

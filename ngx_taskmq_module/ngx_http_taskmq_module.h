@@ -22,8 +22,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "tq_job.h"
-#include "tq_limits.h"
+#include "tq_queue.h"
+#include "tq_base.h"
 
 typedef struct ngx_http_taskmq_redis_s      ngx_http_taskmq_redis_t;
 typedef struct ngx_http_taskmq_auth_s       ngx_http_taskmq_auth_t;
@@ -93,12 +93,14 @@ typedef struct {
     ngx_flag_t                    mirror;
 
     /* of a location with an API */
+    const ngx_http_taskmq_route_t  *routes; /* of this API */
     ngx_http_taskmq_redis_t      *redis;
     ngx_http_taskmq_auth_t       *auth;     /* NULL: off */
 } ngx_http_taskmq_loc_conf_t;
 
 struct ngx_http_taskmq_ctx_s {
-    const ngx_http_taskmq_route_t  *route;
+    const ngx_http_taskmq_route_t  *route;      /* NULL: no such path */
+    ngx_uint_t                      endpoint;   /* its, for the metrics */
     ngx_http_taskmq_loc_conf_t     *conf;
     ngx_str_t                       param;      /* {id} of the path */
     tq_str_t                        subject;    /* JWT "sub"; to be used only
@@ -108,7 +110,7 @@ struct ngx_http_taskmq_ctx_s {
     tq_buf_t                       *body;       /* of unknown length */
     unsigned                        parked:1;   /* has waited for the start */
     unsigned                        keyed:1;    /* … for the key of task ids */
-    unsigned                        looked:1;   /* … for the number of waiting
+    unsigned                        counted:1;  /* … for the number of waiting
                                                    jobs */
     tq_str_t                        kept;       /* the body, meanwhile */
 };
@@ -116,39 +118,5 @@ struct ngx_http_taskmq_ctx_s {
 #define NGX_HTTP_TASKMQ_UNPROCESSABLE  422
 
 extern ngx_module_t  ngx_http_taskmq_module;
-
-/* ---- ngx_http_taskmq_conf.c: directive parsers and what merging makes ---- */
-
-char *ngx_http_taskmq_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_taskmq_conf_password(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_taskmq_conf_namespace(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_taskmq_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_taskmq_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_taskmq_conf_key(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* Gives a location with an API its connection and keys. prev: the level
- * around it. */
-char *ngx_http_taskmq_conf_finish(ngx_conf_t *cf,
-    ngx_http_taskmq_loc_conf_t *prev, ngx_http_taskmq_loc_conf_t *conf);
-
-/* An environment variable while the configuration is read; makes nginx keep
- * it for its workers and for a binary upgrade. len 0: unset or empty. */
-ngx_int_t ngx_http_taskmq_conf_env(ngx_conf_t *cf, const char *name,
-    ngx_str_t *value);
-
-/* ---- ngx_http_taskmq_conf_location.c ---- */
-
-char *ngx_http_taskmq_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* Whether a location serves an API, by a taskmq_api of its own or of the level
- * around it (prev, merged before): conf->api and conf->location. */
-char *ngx_http_taskmq_conf_location(ngx_conf_t *cf,
-    ngx_http_taskmq_loc_conf_t *prev, ngx_http_taskmq_loc_conf_t *conf);
 
 #endif /* NGX_HTTP_TASKMQ_MODULE_H */

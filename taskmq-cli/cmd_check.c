@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 #include "tc_check.h"
-#include "tq_env.h"
+#include "tq_base.h"
 
 #define LONG_TEXT_BYTES  100000
 

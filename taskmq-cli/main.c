@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include "tc.h"
-#include "tq_secret.h"
-#include "tq_stdio.h"
-#include "tq_version.h"
+#include "tq_base.h"
 
 static const tc_command_t  *const command_sets[] = {
     tc_add_commands,

@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "tc.h"
-#include "tq_stdio.h"
-#include "tq_text.h"
+#include "tq_base.h"
 
 #define MESSAGE_BYTES  1024
 

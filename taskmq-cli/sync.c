@@ -17,9 +17,8 @@
 #include <unistd.h>
 
 #include "sync.h"
-#include "tq_limits.h"
-#include "tq_ops.h"
-#include "tq_text.h"
+#include "tq_base.h"
+#include "tq_queue.h"
 
 #define TQ_SYNC_IOV_MAX    64
 #define TQ_SYNC_READ_BYTES (64 * 1024)

@@ -16,8 +16,8 @@
 #ifndef TQ_CONN_SYNC_H
 #define TQ_CONN_SYNC_H
 
-#include "tq_ops.h"
-#include "tq_url.h"
+#include "tq_queue.h"
+#include "tq_base.h"
 
 #define TQ_SYNC_ERR_BYTES  448
 

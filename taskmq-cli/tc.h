@@ -13,11 +13,9 @@
 #include <stdio.h>
 
 #include "sync.h"
+#include "tq_base.h"
 #include "tq_doc.h"
-#include "tq_ops.h"
-#include "tq_text.h"
-#include "tq_time.h"
-#include "tq_uuid.h"
+#include "tq_queue.h"
 
 /* Exit codes; docs/man/taskmq.1 says the same to users. */
 enum {

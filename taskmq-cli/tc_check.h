@@ -9,7 +9,7 @@
 #define TC_CHECK_H
 
 #include "tc_child.h"
-#include "tq_answer.h"
+#include "tq_queue.h"
 
 #define TC_ERROR_SHOWN  120
 #define TC_ID_LEN       36

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tq_json_int.h"
-#include "tq_utf8.h"
+#include "tq_base.h"
 
 #define TQ_STRINGIZE(x)  #x
 #define TQ_STRING(x)     TQ_STRINGIZE(x)

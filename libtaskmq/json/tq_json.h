@@ -17,7 +17,7 @@
 #ifndef TQ_JSON_H
 #define TQ_JSON_H
 
-#include "tq_buf.h"
+#include "tq_base.h"
 
 typedef enum {
     TQ_JSON_NULL, TQ_JSON_FALSE, TQ_JSON_TRUE, TQ_JSON_NUMBER,

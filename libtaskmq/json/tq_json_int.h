@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tq_json.h"
-#include "tq_limits.h"
+#include "tq_base.h"
 
 /* tq_json_plain steps over bytes that need no look, eight at a time: ASCII
  * without quotes, backslashes and control characters. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "tq_job.h"
-#include "tq_utf8.h"
+#include "tq_base.h"
 
 void
 tq_field_errs_add(tq_field_errs_t *errs, int index, tq_str_t field,

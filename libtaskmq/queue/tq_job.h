@@ -10,7 +10,7 @@
 #define TQ_JOB_H
 
 #include "tq_json.h"
-#include "tq_limits.h"
+#include "tq_base.h"
 
 /* Which API a job came through: decides field names and default budget. */
 typedef enum { TQ_API_TASKMQ, TQ_API_TASKDAEMON } tq_api_t;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "tq_job.h"
-#include "tq_time.h"
+#include "tq_base.h"
 
 #define TQ_STRINGIZE(x)  #x
 #define TQ_STRING(x)     TQ_STRINGIZE(x)

@@ -8,7 +8,7 @@
 
 #include "tq_job.h"
 #include "tq_layout.h"
-#include "tq_time.h"
+#include "tq_base.h"
 
 /* The spaces between the fixed-width fields: one after each of these. */
 static const unsigned char  tq_head_spaces[] = {

@@ -20,7 +20,7 @@
 
 #include "tq_job.h"
 #include "tq_redis.h"
-#include "tq_uuid.h"
+#include "tq_base.h"
 
 /* All scripts, NULL-terminated, for tq_redis_conf_t.scripts. */
 extern const tq_script_t  *tq_ops_scripts[];

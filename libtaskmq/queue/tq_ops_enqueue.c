@@ -11,7 +11,6 @@
 
 #include "tq_layout.h"
 #include "tq_ops_int.h"
-#include "tq_redis_resp.h"
 
 /* At the batch's start: the key, known at its end. */
 #define TQ_ENQUEUE_GAP    (TQ_NAMESPACE_MAX + 4 + TQ_RESP_EXTRA)

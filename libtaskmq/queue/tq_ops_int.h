@@ -1,12 +1,12 @@
 /*
- * tq_ops_int.h: what the tq_ops*.c files share. Nobody else includes it.
+ * tq_ops_int.h: what the tq_ops*.c files of this room share.
  */
 
 #ifndef TQ_OPS_INT_H
 #define TQ_OPS_INT_H
 
 #include "tq_ops.h"
-#include "tq_redis_int.h"
+#include "tq_redis_reply.h"
 #include "tq_scripts.h"
 
 typedef struct tq_op_s  tq_op_t;

@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tq_limits.h"
+#include "tq_base.h"
 #include "tq_redis_int.h"
-#include "tq_secret.h"
-#include "tq_text.h"
 
 static void tq_redis_reply(tq_redis_t *r, redisReply *reply, int64_t now_ms);
 static void tq_redis_reply_err(tq_redis_t *r, const redisReply *reply);

@@ -26,8 +26,8 @@
  * that only look are allowed; tq_redis_lost() is done when the callback has
  * returned; _feed(), _tick() and _free() are not allowed.
  *
- * What a reply looks like is a matter of this (tq_redis_int.h) and of tq_ops.h,
- * which makes structs of it: hosts never look into one.
+ * What a reply looks like is a matter of this room and of queue/, which makes
+ * structs of it: hosts never look into one.
  */
 
 #ifndef TQ_REDIS_H
@@ -35,7 +35,7 @@
 
 #include <sys/uio.h>
 
-#include "tq_buf.h"
+#include "tq_base.h"
 
 typedef struct tq_redis_s  tq_redis_t;
 typedef struct tq_call_s   tq_call_t;

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tq_limits.h"
+#include "tq_base.h"
 #include "tq_redis_int.h"
-#include "tq_redis_resp.h"
 
 static const char  tq_one_key[] = "\r\n$1\r\n1\r\n";
 static const char  tq_no_key[] = "\r\n$1\r\n0\r\n";

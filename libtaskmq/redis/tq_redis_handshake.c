@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tq_limits.h"
+#include "tq_base.h"
 #include "tq_redis_int.h"
-#include "tq_text.h"
 
 static int tq_shake_add(tq_redis_t *r, const tq_script_t *script,
     const char *word, const char *arg1, const char *arg2);

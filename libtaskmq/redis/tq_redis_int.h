@@ -1,13 +1,11 @@
 /*
- * tq_redis_int.h: what the tq_redis*.c files share. Nobody else includes it.
+ * tq_redis_int.h: what the files of this room share.
  */
 
 #ifndef TQ_REDIS_INT_H
 #define TQ_REDIS_INT_H
 
-#include <hiredis/hiredis.h>
-
-#include "tq_redis.h"
+#include "tq_redis_reply.h"
 
 #define TQ_NEVER  INT64_MAX
 
@@ -125,17 +123,6 @@ int tq_call_iov(const tq_call_t *call, struct iovec *iov, int max);
 
 /* As tq_call_free(), but no argument stays readable in freed memory. */
 void tq_call_wipe(tq_call_t *call);
-
-/* Classifies an error reply by its first word. TQ_ERR_NONE: not an error. */
-tq_redis_err_t tq_redis_err(const redisReply *reply);
-
-/* The same, and NOPERM too for a script that was stopped on its way: it may
- * have written before, so to a caller that is OTHER. */
-tq_redis_err_t tq_redis_err_why(const redisReply *reply);
-
-/* 1 when a script of ours failed on its way, at what it was given: not when
- * Redis refused to run it, or what it may not do. */
-int tq_redis_err_script(const redisReply *reply);
 
 /* A reader that refuses arrays over TQ_REDIS_REPLY_ITEMS_MAX, and those deeper
  * than TQ_REDIS_REPLY_DEPTH_MAX. */

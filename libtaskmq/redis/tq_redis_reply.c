@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "tq_limits.h"
+#include "tq_base.h"
 #include "tq_redis_int.h"
 
 /* hiredis 1.0 widened the element count. */

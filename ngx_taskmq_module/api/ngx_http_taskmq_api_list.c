@@ -3,8 +3,7 @@
  * page.
  */
 
-#include "ngx_http_taskmq_api.h"
-#include "ngx_http_taskmq_reply.h"
+#include "ngx_http_taskmq_api_int.h"
 
 #define NGX_HTTP_TASKMQ_LIST_DEFAULT  20
 
@@ -193,7 +192,7 @@ ngx_http_taskmq_list(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         tq = tq_list_call(&redis->ns, list, ngx_http_taskmq_redis_done, call);
     }
 
-    return ngx_http_taskmq_ask(r, call, tq);
+    return ngx_http_taskmq_wait(r, call, tq);
 }
 
 ngx_int_t
@@ -238,7 +237,7 @@ ngx_http_taskmq_jobs_done(ngx_http_taskmq_call_t *call,
     tq_job_info_t        info;
     ngx_http_request_t  *r;
 
-    r = ngx_http_taskmq_ask_end(call, res);
+    r = ngx_http_taskmq_wait_end(call, res);
 
     if (r == NULL) {
         return;
@@ -295,8 +294,8 @@ ngx_http_taskmq_tasks(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     }
 
     if (value.data
-        && tq_uuid_parse(ctx->conf->redis->uuid_key, (char *) value.data,
-                         value.len, &list.before)
+        && ngx_http_taskmq_task_id_parse(ctx->conf->redis, value.data,
+                                         value.len, &list.before)
            != 0)
     {
         return ngx_http_taskmq_error_field(r, "query", "cursor",
@@ -320,7 +319,7 @@ ngx_http_taskmq_tasks_done(ngx_http_taskmq_call_t *call,
 
     redis = call->redis;
     limit = (unsigned) call->value;
-    r = ngx_http_taskmq_ask_end(call, res);
+    r = ngx_http_taskmq_wait_end(call, res);
 
     if (r == NULL) {
         return;
@@ -336,14 +335,14 @@ ngx_http_taskmq_tasks_done(ngx_http_taskmq_call_t *call,
             tq_buf_addc(&b, ',');
         }
 
-        tq_uuid_format(redis->uuid_key, info.id, uuid);
+        ngx_http_taskmq_task_id(redis, info.id, uuid);
         tq_job_add_task_json(&b, &info, uuid);
     }
 
     tq_buf_addc(&b, ']');
 
     if (res->page.cursor) {
-        tq_uuid_format(redis->uuid_key, res->page.cursor, uuid);
+        ngx_http_taskmq_task_id(redis, res->page.cursor, uuid);
 
         if (ngx_http_taskmq_list_next(r, uuid, limit) != NGX_OK) {
             tq_buf_free(&b);

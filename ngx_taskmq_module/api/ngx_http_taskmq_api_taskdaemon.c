@@ -4,8 +4,7 @@
  * namespace's key can make (libtaskmq/base/tq_uuid.h).
  */
 
-#include "ngx_http_taskmq_api.h"
-#include "ngx_http_taskmq_reply.h"
+#include "ngx_http_taskmq_api_int.h"
 
 static void ngx_http_taskmq_queue_done(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
@@ -53,7 +52,7 @@ ngx_http_taskmq_queue_done(ngx_http_taskmq_call_t *call,
         return;
     }
 
-    tq_uuid_format(redis->uuid_key, id, uuid);
+    ngx_http_taskmq_task_id(redis, id, uuid);
     p = ngx_sprintf(text, "{\"task_id\":\"%s\"}", uuid);
 
     ngx_http_taskmq_finalize(r,
@@ -77,8 +76,8 @@ ngx_http_taskmq_task(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
     redis = ctx->conf->redis;
 
-    if (tq_uuid_parse(redis->uuid_key, (char *) ctx->param.data,
-                      ctx->param.len, &id)
+    if (ngx_http_taskmq_task_id_parse(redis, ctx->param.data, ctx->param.len,
+                                      &id)
         != 0)
     {
         return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Task not found");
@@ -92,7 +91,7 @@ ngx_http_taskmq_task(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         tq = build(&redis->ns, id, ngx_http_taskmq_redis_done, call);
     }
 
-    return ngx_http_taskmq_ask(r, call, tq);
+    return ngx_http_taskmq_wait(r, call, tq);
 }
 
 ngx_int_t
@@ -130,7 +129,7 @@ ngx_http_taskmq_get_task_done(ngx_http_taskmq_call_t *call,
     ngx_http_taskmq_redis_t  *redis;
 
     redis = call->redis;
-    r = ngx_http_taskmq_ask_end(call, res);
+    r = ngx_http_taskmq_wait_end(call, res);
 
     if (r == NULL) {
         return;
@@ -138,7 +137,7 @@ ngx_http_taskmq_get_task_done(ngx_http_taskmq_call_t *call,
 
     if (res->found) {
         ngx_memzero(&b, sizeof(tq_buf_t));
-        tq_uuid_format(redis->uuid_key, res->job.id, uuid);
+        ngx_http_taskmq_task_id(redis, res->job.id, uuid);
         tq_job_add_task_json(&b, &res->job, uuid);
         rc = ngx_http_taskmq_reply_buf(r, NGX_HTTP_OK, NULL, &b);
 
@@ -156,7 +155,7 @@ ngx_http_taskmq_delete_task_done(ngx_http_taskmq_call_t *call,
     ngx_int_t            rc;
     ngx_http_request_t  *r;
 
-    r = ngx_http_taskmq_ask_end(call, res);
+    r = ngx_http_taskmq_wait_end(call, res);
 
     if (r == NULL) {
         return;
@@ -185,7 +184,7 @@ ngx_http_taskmq_redrive_done(ngx_http_taskmq_call_t *call,
 
     id = call->id;
     redis = call->redis;
-    r = ngx_http_taskmq_ask_end(call, res);
+    r = ngx_http_taskmq_wait_end(call, res);
 
     if (r == NULL) {
         return;
@@ -203,7 +202,7 @@ ngx_http_taskmq_redrive_done(ngx_http_taskmq_call_t *call,
         break;
 
     default:
-        tq_uuid_format(redis->uuid_key, id, uuid);
+        ngx_http_taskmq_task_id(redis, id, uuid);
         p = ngx_sprintf(text, "{\"task_id\":\"%s\",\"status\":\"pending\"}",
                         uuid);
         rc = ngx_http_taskmq_reply_copy(r, NGX_HTTP_OK, (char *) text,

@@ -3,8 +3,7 @@
  * jobs.
  */
 
-#include "ngx_http_taskmq_api.h"
-#include "ngx_http_taskmq_reply.h"
+#include "ngx_http_taskmq_api_int.h"
 
 static void ngx_http_taskmq_add_job_done(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
@@ -143,8 +142,10 @@ ngx_http_taskmq_job_id(ngx_http_taskmq_ctx_t *ctx, int64_t *id)
     redis = ctx->conf->redis;
 
     if (tq_id_parse(p, ctx->param.len, id) == 0
-        || (redis->uuid_known
-            && tq_uuid_parse(redis->uuid_key, p, ctx->param.len, id) == 0))
+        || (redis->task_key.known
+            && ngx_http_taskmq_task_id_parse(redis, ctx->param.data,
+                                             ctx->param.len, id)
+               == 0))
     {
         return NGX_OK;
     }
@@ -174,7 +175,7 @@ ngx_http_taskmq_get_job(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         tq = tq_get_call(&redis->ns, id, ngx_http_taskmq_redis_done, call);
     }
 
-    return ngx_http_taskmq_ask(r, call, tq);
+    return ngx_http_taskmq_wait(r, call, tq);
 }
 
 static void
@@ -185,7 +186,7 @@ ngx_http_taskmq_get_job_done(ngx_http_taskmq_call_t *call,
     ngx_int_t            rc;
     ngx_http_request_t  *r;
 
-    r = ngx_http_taskmq_ask_end(call, res);
+    r = ngx_http_taskmq_wait_end(call, res);
 
     if (r == NULL) {
         return;
@@ -232,7 +233,7 @@ ngx_http_taskmq_cancel(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
                             call);
     }
 
-    return ngx_http_taskmq_ask(r, call, tq);
+    return ngx_http_taskmq_wait(r, call, tq);
 }
 
 ngx_int_t
@@ -258,7 +259,7 @@ ngx_http_taskmq_retry(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         tq = tq_retry_call(&redis->ns, id, ngx_http_taskmq_redis_done, call);
     }
 
-    return ngx_http_taskmq_ask(r, call, tq);
+    return ngx_http_taskmq_wait(r, call, tq);
 }
 
 ngx_int_t
@@ -283,7 +284,7 @@ ngx_http_taskmq_delete(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         tq = tq_delete_call(&redis->ns, id, ngx_http_taskmq_redis_done, call);
     }
 
-    return ngx_http_taskmq_ask(r, call, tq);
+    return ngx_http_taskmq_wait(r, call, tq);
 }
 
 /* ngx_http_taskmq_changed answers all three. done: the word for it; conflict:
@@ -298,7 +299,7 @@ ngx_http_taskmq_changed(ngx_http_taskmq_call_t *call, const tq_result_t *res,
     ngx_http_request_t  *r;
 
     id = call->id;
-    r = ngx_http_taskmq_ask_end(call, res);
+    r = ngx_http_taskmq_wait_end(call, res);
 
     if (r == NULL) {
         return;

@@ -1,35 +1,28 @@
 /*
- * ngx_http_taskmq_api_sums.c: sums over the namespace: queues, metrics, health.
- *
- * The sums cost Redis milliseconds, and the metrics need no token: they are
- * read at most once every TQ_STATS_MS, by one call that is shared by all who
- * ask meanwhile, for whatever page.
+ * ngx_http_taskmq_api_totals.c: what is told of a namespace as a whole: queues,
+ * metrics, health. All pages are made from one shared reading of Redis
+ * (ngx_http_taskmq_totals.c).
  */
 
-#include "ngx_http_taskmq_api.h"
-#include "ngx_http_taskmq_reply.h"
-#include "ngx_http_taskmq_stats.h"
-#include "tq_metrics.h"
-#include "tq_time.h"
+#include "ngx_http_taskmq_api_int.h"
+#include "tq_queue.h"
+#include "tq_base.h"
 
 /* Answers a request from the shared reading, which went well. Returns an rc. */
-typedef ngx_int_t (*ngx_http_taskmq_sums_pt)(ngx_http_request_t *r,
+typedef ngx_int_t (*ngx_http_taskmq_totals_pt)(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, const tq_result_t *res);
 
-static ngx_int_t ngx_http_taskmq_stats(ngx_http_request_t *r,
+static ngx_int_t ngx_http_taskmq_totals(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, ngx_uint_t page);
-static ngx_int_t ngx_http_taskmq_stats_page(ngx_http_request_t *r,
+static ngx_int_t ngx_http_taskmq_totals_reply(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, ngx_uint_t page, const tq_result_t *res);
-static ngx_int_t ngx_http_taskmq_stats_ask(ngx_http_taskmq_redis_t *redis);
-static void ngx_http_taskmq_stats_read(ngx_http_taskmq_call_t *call,
-    const tq_result_t *res);
-static void ngx_http_taskmq_stats_answer(ngx_http_taskmq_call_t *call,
+static void ngx_http_taskmq_totals_answer(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
 static ngx_int_t ngx_http_taskmq_queues_page(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, const tq_result_t *res);
 static ngx_int_t ngx_http_taskmq_metrics_page(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, const tq_result_t *res);
-static ngx_int_t ngx_http_taskmq_sums_page(ngx_http_request_t *r,
+static ngx_int_t ngx_http_taskmq_summary_page(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, const tq_result_t *res);
 static ngx_int_t ngx_http_taskmq_health_reply(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, ngx_uint_t taskmq, const char *why);
@@ -41,133 +34,60 @@ static void ngx_http_taskmq_health_answer(ngx_http_taskmq_call_t *call,
 enum {
     NGX_HTTP_TASKMQ_QUEUES_PAGE,
     NGX_HTTP_TASKMQ_METRICS_PAGE,
-    NGX_HTTP_TASKMQ_SUMS_PAGE
+    NGX_HTTP_TASKMQ_SUMMARY_PAGE
 };
 
-static const ngx_http_taskmq_sums_pt  ngx_http_taskmq_sums_pages[] = {
+static const ngx_http_taskmq_totals_pt  ngx_http_taskmq_totals_pages[] = {
     ngx_http_taskmq_queues_page,
     ngx_http_taskmq_metrics_page,
-    ngx_http_taskmq_sums_page
+    ngx_http_taskmq_summary_page
 };
 
-/* ngx_http_taskmq_stats answers from the last reading, or has the request wait
+/* ngx_http_taskmq_totals answers from the last reading, or has the request wait
  * for the one under way. */
 static ngx_int_t
-ngx_http_taskmq_stats(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+ngx_http_taskmq_totals(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     ngx_uint_t page)
 {
+    const tq_result_t        *last;
     ngx_http_taskmq_call_t   *call;
-    ngx_http_taskmq_sums_t   *sums;
     ngx_http_taskmq_redis_t  *redis;
 
     redis = ctx->conf->redis;
-    sums = &redis->sums;
+    last = ngx_http_taskmq_totals_last(redis);
 
-    if (sums->read && ngx_current_msec - sums->at < TQ_STATS_MS) {
-        return ngx_http_taskmq_stats_page(r, redis, page, sums->read);
+    if (last) {
+        return ngx_http_taskmq_totals_reply(r, redis, page, last);
     }
 
-    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_stats_answer);
+    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_totals_answer);
 
     if (call == NULL) {
         return NGX_ERROR;
     }
 
-    if (!sums->asking && ngx_http_taskmq_stats_ask(redis) != NGX_OK) {
+    call->value = page;
+
+    if (ngx_http_taskmq_totals_wait(call) != NGX_OK) {
         (void) ngx_http_taskmq_call_end(call);
 
-        return ngx_http_taskmq_ask_error(r, &tq_not_sent);
+        return ngx_http_taskmq_error_call(r, &tq_not_sent);
     }
-
-    call->value = page;
-    call->next = sums->waiting;
-    sums->waiting = call;
 
     return NGX_DONE;
 }
 
 static ngx_int_t
-ngx_http_taskmq_stats_page(ngx_http_request_t *r,
+ngx_http_taskmq_totals_reply(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, ngx_uint_t page, const tq_result_t *res)
 {
     return res->status == TQ_OK
-           ? ngx_http_taskmq_sums_pages[page](r, redis, res)
-           : ngx_http_taskmq_ask_error(r, res);
-}
-
-static ngx_int_t
-ngx_http_taskmq_stats_ask(ngx_http_taskmq_redis_t *redis)
-{
-    ngx_http_taskmq_call_t  *call;
-
-    call = ngx_http_taskmq_call_new(NULL, redis, ngx_http_taskmq_stats_read);
-
-    if (call == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_taskmq_redis_send(call,
-                                   tq_stats_call(&redis->ns,
-                                                 ngx_http_taskmq_redis_done,
-                                                 call),
-                                   redis->timeout)
-        != NGX_OK)
-    {
-        (void) ngx_http_taskmq_call_end(call);
-        return NGX_ERROR;
-    }
-
-    redis->sums.asking = 1;
-
-    return NGX_OK;
-}
-
-/* ngx_http_taskmq_stats_read: the reading has ended. An error of Redis is kept
- * as long as sums are: it, too, may cost as much. */
-static void
-ngx_http_taskmq_stats_read(ngx_http_taskmq_call_t *call,
-    const tq_result_t *res)
-{
-    ngx_http_taskmq_call_t   *waiting, *next;
-    ngx_http_taskmq_sums_t   *sums;
-    ngx_http_taskmq_redis_t  *redis;
-
-    redis = call->redis;
-    sums = &redis->sums;
-
-    (void) ngx_http_taskmq_call_end(call);
-
-    ngx_http_taskmq_sums_drop(redis);
-
-    if (res->status == TQ_OK || res->status == TQ_REFUSED) {
-        sums->read = tq_result_keep(res);
-        sums->at = ngx_current_msec;
-    }
-
-    sums->asking = 0;
-    waiting = sums->waiting;
-    sums->waiting = NULL;
-
-    for ( /* void */ ; waiting; waiting = next) {
-        next = waiting->next;
-
-        if (redis->stopping) {
-            ngx_http_taskmq_call_forget(waiting);
-        }
-
-        waiting->done(waiting, res);
-    }
-}
-
-void
-ngx_http_taskmq_sums_drop(ngx_http_taskmq_redis_t *redis)
-{
-    tq_result_free(redis->sums.read);
-    redis->sums.read = NULL;
+           ? ngx_http_taskmq_totals_pages[page](r, redis, res)
+           : ngx_http_taskmq_error_call(r, res);
 }
 
 static void
-ngx_http_taskmq_stats_answer(ngx_http_taskmq_call_t *call,
+ngx_http_taskmq_totals_answer(ngx_http_taskmq_call_t *call,
     const tq_result_t *res)
 {
     ngx_uint_t                page;
@@ -180,7 +100,7 @@ ngx_http_taskmq_stats_answer(ngx_http_taskmq_call_t *call,
 
     if (r) {
         ngx_http_taskmq_finalize(r,
-            ngx_http_taskmq_stats_page(r, redis, page, res));
+            ngx_http_taskmq_totals_reply(r, redis, page, res));
     }
 }
 
@@ -188,7 +108,7 @@ ngx_int_t
 ngx_http_taskmq_queues(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    return ngx_http_taskmq_stats(r, ctx, NGX_HTTP_TASKMQ_QUEUES_PAGE);
+    return ngx_http_taskmq_totals(r, ctx, NGX_HTTP_TASKMQ_QUEUES_PAGE);
 }
 
 static ngx_int_t
@@ -237,7 +157,7 @@ ngx_http_taskmq_metrics(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         ngx_http_taskmq_health_refresh(ctx->conf->redis);
     }
 
-    return ngx_http_taskmq_stats(r, ctx, NGX_HTTP_TASKMQ_METRICS_PAGE);
+    return ngx_http_taskmq_totals(r, ctx, NGX_HTTP_TASKMQ_METRICS_PAGE);
 }
 
 static ngx_int_t
@@ -258,14 +178,14 @@ ngx_http_taskmq_metrics_page(ngx_http_request_t *r,
 }
 
 ngx_int_t
-ngx_http_taskmq_sums(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+ngx_http_taskmq_summary(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    return ngx_http_taskmq_stats(r, ctx, NGX_HTTP_TASKMQ_SUMS_PAGE);
+    return ngx_http_taskmq_totals(r, ctx, NGX_HTTP_TASKMQ_SUMMARY_PAGE);
 }
 
 static ngx_int_t
-ngx_http_taskmq_sums_page(ngx_http_request_t *r,
+ngx_http_taskmq_summary_page(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, const tq_result_t *res)
 {
     tq_buf_t           b;

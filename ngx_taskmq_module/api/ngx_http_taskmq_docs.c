@@ -5,9 +5,7 @@
  * name may hold neither a slash nor a leading dot.
  */
 
-#include "ngx_http_taskmq_api.h"
-#include "ngx_http_taskmq_reply.h"
-#include "ngx_http_taskmq_stats.h"
+#include "ngx_http_taskmq_api_int.h"
 
 /* Where `make install` puts the pages. */
 #define NGX_HTTP_TASKMQ_DOCS_ROOT  "/usr/share/taskmq/web"

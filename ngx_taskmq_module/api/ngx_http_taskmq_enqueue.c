@@ -1,72 +1,18 @@
 /*
- * ngx_http_taskmq_ask.c: what the handlers of both APIs share: sending a call
- * for a request, enqueueing, and answering when there was no result.
+ * ngx_http_taskmq_enqueue.c: how the jobs of a request are stored, in both
+ * APIs: whether more may wait, the batch, and the answer when they were not.
  */
 
-#include "ngx_http_taskmq_api.h"
-#include "ngx_http_taskmq_reply.h"
+#include "ngx_http_taskmq_api_int.h"
 
 static uint64_t ngx_http_taskmq_hash(tq_str_t body);
-static ngx_int_t ngx_http_taskmq_room(ngx_http_taskmq_ctx_t *ctx, unsigned n);
-static ngx_int_t ngx_http_taskmq_look(ngx_http_request_t *r,
+static ngx_int_t ngx_http_taskmq_admit(ngx_http_taskmq_ctx_t *ctx, unsigned n);
+static ngx_int_t ngx_http_taskmq_count_first(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, tq_str_t body);
 static ngx_int_t ngx_http_taskmq_enqueue_error(ngx_http_request_t *r,
     int64_t outcome, const char *field);
-static void ngx_http_taskmq_looked(ngx_http_taskmq_call_t *call,
+static void ngx_http_taskmq_counted(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
-
-ngx_int_t
-ngx_http_taskmq_ask(ngx_http_request_t *r, ngx_http_taskmq_call_t *call,
-    tq_call_t *tq)
-{
-    ngx_http_taskmq_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
-
-    if (call
-        && ngx_http_taskmq_redis_send(call, tq, ctx->conf->redis_timeout)
-           == NGX_OK)
-    {
-        return NGX_DONE;
-    }
-
-    if (call) {
-        (void) ngx_http_taskmq_call_end(call);
-
-    } else {
-        tq_call_free(tq);
-    }
-
-    return ngx_http_taskmq_ask_error(r, &tq_not_sent);
-}
-
-ngx_http_request_t *
-ngx_http_taskmq_ask_end(ngx_http_taskmq_call_t *call, const tq_result_t *res)
-{
-    ngx_http_request_t  *r;
-
-    r = ngx_http_taskmq_call_end(call);
-
-    if (r && res->status != TQ_OK) {
-        ngx_http_taskmq_finalize(r, ngx_http_taskmq_ask_error(r, res));
-        return NULL;
-    }
-
-    return r;
-}
-
-ngx_int_t
-ngx_http_taskmq_ask_error(ngx_http_request_t *r, const tq_result_t *res)
-{
-    const char             *why;
-    ngx_http_taskmq_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
-    why = ngx_http_taskmq_redis_why(ctx->conf->redis);
-
-    return ngx_http_taskmq_error_redis(r, res,
-                                       *why ? why : "too many calls wait");
-}
 
 /* FNV-1a; it tells apart the bodies that one client sends with one key. */
 static uint64_t
@@ -85,12 +31,12 @@ ngx_http_taskmq_hash(tq_str_t body)
 }
 
 /*
- * ngx_http_taskmq_room: may n more jobs wait? NGX_OK, NGX_BUSY, or NGX_AGAIN:
+ * ngx_http_taskmq_admit: may n more jobs wait? NGX_OK, NGX_BUSY, or NGX_AGAIN:
  * by the last look they may not, but it is old, or only what was added since
  * says so, of which some may have ended: another look decides.
  */
 static ngx_int_t
-ngx_http_taskmq_room(ngx_http_taskmq_ctx_t *ctx, unsigned n)
+ngx_http_taskmq_admit(ngx_http_taskmq_ctx_t *ctx, unsigned n)
 {
     int64_t                   bound;
     ngx_http_taskmq_redis_t  *redis;
@@ -98,32 +44,32 @@ ngx_http_taskmq_room(ngx_http_taskmq_ctx_t *ctx, unsigned n)
     bound = ctx->conf->max_pending - (int64_t) n;
     redis = ctx->conf->redis;
 
-    if (!ctx->looked) {
+    if (!ctx->counted) {
         ngx_http_taskmq_health_refresh(redis);
     }
 
-    if (ngx_http_taskmq_health_jobs(redis) <= bound) {
+    if (ngx_http_taskmq_health_waiting(redis) <= bound) {
         return NGX_OK;      /* also where the number is not known */
     }
 
-    return ctx->looked || (ngx_http_taskmq_health_fresh(redis)
+    return ctx->counted || (ngx_http_taskmq_health_fresh(redis)
                            && redis->health.jobs > bound)
            ? NGX_BUSY : NGX_AGAIN;
 }
 
-/* ngx_http_taskmq_look has the request's handler called again when Redis has
+/* ngx_http_taskmq_count_first has the handler called again when Redis has
  * told how many jobs wait. */
 static ngx_int_t
-ngx_http_taskmq_look(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+ngx_http_taskmq_count_first(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
     ngx_http_taskmq_call_t  *call;
 
     call = ngx_http_taskmq_call_new(r, ctx->conf->redis,
-                                    ngx_http_taskmq_looked);
+                                    ngx_http_taskmq_counted);
 
     if (call && ngx_http_taskmq_health_wait(call) == NGX_OK) {
-        ctx->looked = 1;
+        ctx->counted = 1;
         ctx->kept = body;
 
         return NGX_DONE;
@@ -133,11 +79,11 @@ ngx_http_taskmq_look(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         (void) ngx_http_taskmq_call_end(call);
     }
 
-    return ngx_http_taskmq_ask_error(r, &tq_not_sent);
+    return ngx_http_taskmq_error_call(r, &tq_not_sent);
 }
 
 static void
-ngx_http_taskmq_looked(ngx_http_taskmq_call_t *call,
+ngx_http_taskmq_counted(ngx_http_taskmq_call_t *call,
     const tq_result_t *res)
 {
     ngx_int_t               rc;
@@ -146,7 +92,7 @@ ngx_http_taskmq_looked(ngx_http_taskmq_call_t *call,
 
     /* not sent is all that is known of these jobs */
 
-    r = ngx_http_taskmq_ask_end(call, res->status == TQ_UNKNOWN ? &tq_not_sent
+    r = ngx_http_taskmq_wait_end(call, res->status == TQ_UNKNOWN ? &tq_not_sent
                                                                 : res);
     if (r == NULL) {
         return;
@@ -173,10 +119,10 @@ ngx_http_taskmq_enqueue(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
     if (conf->max_pending) {
 
-        switch (ngx_http_taskmq_room(ctx, n)) {
+        switch (ngx_http_taskmq_admit(ctx, n)) {
 
         case NGX_AGAIN:
-            return ngx_http_taskmq_look(r, ctx, body);
+            return ngx_http_taskmq_count_first(r, ctx, body);
 
         case NGX_BUSY:
             return ngx_http_taskmq_error_later(r, NGX_HTTP_TOO_MANY_REQUESTS,
@@ -227,7 +173,7 @@ ngx_http_taskmq_enqueue_end(ngx_http_taskmq_call_t *call,
         call->redis->health.added += (int64_t) call->value;
     }
 
-    r = ngx_http_taskmq_ask_end(call, res);
+    r = ngx_http_taskmq_wait_end(call, res);
 
     if (r && *id < 0) {
         ngx_http_taskmq_finalize(r,
@@ -279,31 +225,4 @@ ngx_http_taskmq_enqueue_error(ngx_http_request_t *r, int64_t outcome,
                                            "The payload did not reach Redis "
                                            "in time: send the request again");
     }
-}
-
-ngx_int_t
-ngx_http_taskmq_arg(ngx_http_request_t *r, const char *name, ngx_str_t *value)
-{
-    u_char     *p, *dst, *src;
-    ngx_str_t   raw;
-
-    ngx_str_null(value);
-
-    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &raw) != NGX_OK) {
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, raw.len + 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    dst = p;
-    src = raw.data;
-    ngx_unescape_uri(&dst, &src, raw.len, 0);
-
-    value->data = p;
-    value->len = (size_t) (dst - p);
-
-    return NGX_OK;
 }

@@ -8,9 +8,8 @@
 
 #include <openssl/err.h>
 
-#include "ngx_http_taskmq_auth.h"
+#include "ngx_http_taskmq_auth_int.h"
 #include "ngx_http_taskmq_jwt.h"
-#include "tq_json.h"
 
 /* A token cut into its parts. */
 typedef struct {

@@ -4,8 +4,7 @@
  * which roles it gives.
  */
 
-#include "ngx_http_taskmq_auth.h"
-#include "tq_json.h"
+#include "ngx_http_taskmq_auth_int.h"
 
 static const char *ngx_http_taskmq_auth_roles(tq_json_val_t *v,
     ngx_uint_t *roles);

@@ -9,7 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "ngx_http_taskmq_auth.h"
+#include "ngx_http_taskmq_auth_int.h"
 #include "ngx_http_taskmq_jwt.h"
 
 static ngx_uint_t ngx_http_taskmq_auth_key_kind(ngx_str_t *pem,

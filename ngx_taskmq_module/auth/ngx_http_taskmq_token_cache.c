@@ -8,7 +8,7 @@
 
 #include <openssl/rand.h>
 
-#include "ngx_http_taskmq_auth.h"
+#include "ngx_http_taskmq_auth_int.h"
 
 typedef struct {
     uint64_t                     tag;     /* of the token; 0: free */

@@ -8,11 +8,11 @@
 
 #include <string.h>
 
-#include "ngx_http_taskmq_module.h"
+#include "ngx_http_taskmq_conf.h"
 #include "ngx_http_taskmq_auth.h"
-#include "ngx_http_taskmq_origin.h"
+#include "ngx_http_taskmq_api.h"
 #include "ngx_http_taskmq_redis.h"
-#include "tq_secret.h"
+#include "tq_base.h"
 
 #define NGX_HTTP_TASKMQ_URL   "redis://127.0.0.1:6379/0"
 #define NGX_HTTP_TASKMQ_NS    "taskmq"
@@ -499,6 +499,8 @@ ngx_http_taskmq_conf_finish(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *prev,
     ngx_http_taskmq_loc_conf_t *conf)
 {
     char  *rv;
+
+    conf->routes = ngx_http_taskmq_routes(conf->api);
 
     rv = ngx_http_taskmq_conf_finish_redis(cf, conf);
 

@@ -4,7 +4,7 @@
  * the paths of the API begin.
  */
 
-#include "ngx_http_taskmq_module.h"
+#include "ngx_http_taskmq_conf.h"
 #include "ngx_http_taskmq_api.h"
 
 static char *ngx_http_taskmq_conf_inherit(ngx_http_taskmq_loc_conf_t *prev,
@@ -154,8 +154,9 @@ ngx_http_taskmq_conf_base(ngx_conf_t *cf, ngx_http_taskmq_loc_conf_t *prev,
 
         if (clcf->exact_match) {
             conf->location = clcf->name;
-            conf->location.len = ngx_http_taskmq_route_base(conf->api,
-                                                            &clcf->name);
+            conf->location.len = ngx_http_taskmq_route_base(
+                                         ngx_http_taskmq_routes(conf->api),
+                                         &clcf->name);
             if (conf->location.len) {
                 return NGX_CONF_OK;
             }

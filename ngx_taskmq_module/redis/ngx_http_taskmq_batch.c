@@ -41,8 +41,8 @@ ngx_http_taskmq_batch_add(ngx_http_taskmq_call_t *call,
         (void) tq_buf_reserve(&batch->enqueue.args, batch->size);
     }
 
-    group = tq_enqueue_add(&batch->enqueue, &call->redis->ns, scope, key, body_hash,
-                           conf->known_handlers ? 1 : 0, jobs, n);
+    group = tq_enqueue_add(&batch->enqueue, &call->redis->ns, scope, key,
+                           body_hash, conf->known_handlers ? 1 : 0, jobs, n);
 
     if (group < 0) {
 
@@ -117,7 +117,7 @@ ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis)
 
     /* the answer comes before the ids do */
 
-    if (redis->uuid && ngx_http_taskmq_health_ask_uuid(redis) != NGX_OK) {
+    if (redis->uuid && ngx_http_taskmq_task_key_fetch(redis) != NGX_OK) {
         ngx_http_taskmq_batch_drop(redis);
         return;
     }

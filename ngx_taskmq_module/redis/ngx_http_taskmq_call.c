@@ -12,6 +12,8 @@ static ngx_http_taskmq_call_t  *ngx_http_taskmq_call_free;
 static ngx_uint_t               ngx_http_taskmq_call_nfree;
 
 static void ngx_http_taskmq_call_cleanup(void *data);
+static void ngx_http_taskmq_call_run(ngx_http_taskmq_redis_t *redis,
+    ngx_http_taskmq_call_t *call, const tq_result_t *res);
 
 ngx_http_taskmq_call_t *
 ngx_http_taskmq_call_new(ngx_http_request_t *r, ngx_http_taskmq_redis_t *redis,
@@ -123,6 +125,49 @@ ngx_http_taskmq_call_exit(void)
     ngx_http_taskmq_call_nfree = 0;
 }
 
+/* ---- one answer for many ---- */
+
+ngx_int_t
+ngx_http_taskmq_reading_start(ngx_http_taskmq_reading_t *reading,
+    ngx_http_taskmq_call_t *call, tq_call_t *tq)
+{
+    if (call == NULL) {
+        tq_call_free(tq);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_taskmq_redis_send(call, tq, call->redis->timeout) != NGX_OK) {
+        (void) ngx_http_taskmq_call_end(call);
+        return NGX_ERROR;
+    }
+
+    reading->asking++;
+
+    return NGX_OK;
+}
+
+void
+ngx_http_taskmq_reading_wait(ngx_http_taskmq_reading_t *reading,
+    ngx_http_taskmq_call_t *call)
+{
+    call->next = reading->waiting;
+    reading->waiting = call;
+}
+
+void
+ngx_http_taskmq_reading_end(ngx_http_taskmq_reading_t *reading,
+    ngx_http_taskmq_redis_t *redis, const tq_result_t *res)
+{
+    ngx_http_taskmq_call_t  *call;
+
+    call = reading->waiting;
+
+    reading->asking--;
+    reading->waiting = NULL;
+
+    ngx_http_taskmq_call_run(redis, call, res);
+}
+
 /* ---- requests that came before the first connection ---- */
 
 ngx_uint_t
@@ -142,12 +187,22 @@ ngx_http_taskmq_redis_park(ngx_http_taskmq_call_t *call)
 void
 ngx_http_taskmq_redis_started(ngx_http_taskmq_redis_t *redis)
 {
-    ngx_http_taskmq_call_t  *call, *next;
+    ngx_http_taskmq_call_t  *call;
 
     redis->started = 1;
 
     call = redis->parked;
     redis->parked = NULL;
+
+    ngx_http_taskmq_call_run(redis, call, &tq_not_sent);
+}
+
+/* ngx_http_taskmq_call_run ends a list of calls with one result. */
+static void
+ngx_http_taskmq_call_run(ngx_http_taskmq_redis_t *redis,
+    ngx_http_taskmq_call_t *call, const tq_result_t *res)
+{
+    ngx_http_taskmq_call_t  *next;
 
     for ( /* void */ ; call; call = next) {
         next = call->next;
@@ -156,6 +211,6 @@ ngx_http_taskmq_redis_started(ngx_http_taskmq_redis_t *redis)
             ngx_http_taskmq_call_forget(call);
         }
 
-        call->done(call, &tq_not_sent);
+        call->done(call, res);
     }
 }

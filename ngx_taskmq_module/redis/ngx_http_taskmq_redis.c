@@ -38,7 +38,7 @@ ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
     redis->quiet.log_level = ngx_min(redis->log.log_level, NGX_LOG_ALERT);
 
     /* the first connection is worth a line, too */
-    redis->down = ngx_http_taskmq_health_bit(TQ_ERR_NONE);
+    redis->down = ngx_http_taskmq_trouble_bit(TQ_ERR_NONE);
 
     redis->timer.handler = ngx_http_taskmq_redis_tick;
     redis->timer.data = redis;
@@ -69,7 +69,7 @@ ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
     conf.seed = (uint64_t) ngx_random() << 32 ^ (uint64_t) ngx_random()
                 ^ (uint64_t) ngx_pid << 16;
     conf.on_state = ngx_http_taskmq_redis_state;
-    conf.on_error = ngx_http_taskmq_health_error;
+    conf.on_error = ngx_http_taskmq_trouble;
     conf.host = redis;
 
     redis->core = tq_redis_new(&conf, ngx_http_taskmq_redis_now());
@@ -121,7 +121,7 @@ ngx_http_taskmq_redis_stop(ngx_http_taskmq_redis_t *redis)
     ngx_http_taskmq_batch_stop(redis);
     tq_redis_free(core);
     redis->core = NULL;
-    ngx_http_taskmq_sums_drop(redis);
+    ngx_http_taskmq_totals_drop(redis);
 
     if (redis->connection) {
         ngx_close_connection(redis->connection);
@@ -175,7 +175,7 @@ ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
     /* An outage is one line for each of its causes; the attempts in it are
      * details, and so is the end of a connection that was idle. */
 
-    bit = ngx_http_taskmq_health_bit(redis->ended);
+    bit = ngx_http_taskmq_trouble_bit(redis->ended);
     quiet = ngx_exiting
             || ((redis->down | redis->refused) & bit)
             || (redis->was_ready && !redis->lost_calls
@@ -250,7 +250,7 @@ ngx_http_taskmq_redis_done(void *data, const tq_result_t *res)
                                    - call->start_us);
 
         if (call->redis->refused
-               & ~ngx_http_taskmq_health_bit(TQ_ERR_NOPERM)
+               & ~ngx_http_taskmq_trouble_bit(TQ_ERR_NOPERM)
             && (res->status == TQ_OK || res->status == TQ_REFUSED))
         {
             ngx_http_taskmq_health_refresh(call->redis);

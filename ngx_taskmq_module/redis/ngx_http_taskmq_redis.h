@@ -13,9 +13,8 @@
 #define NGX_HTTP_TASKMQ_REDIS_H
 
 #include "ngx_http_taskmq_module.h"
-#include "tq_ops.h"
-#include "tq_url.h"
-#include "tq_uuid.h"
+#include "tq_queue.h"
+#include "tq_base.h"
 
 typedef void (*ngx_http_taskmq_done_pt)(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
@@ -43,10 +42,16 @@ typedef struct {
     size_t                    size;      /* of the last one, bytes */
 } ngx_http_taskmq_batch_t;
 
+/* A call whose answer is shared by all that wait for it meanwhile. */
+typedef struct {
+    ngx_http_taskmq_call_t   *waiting;
+    ngx_uint_t                asking;    /* calls under way */
+} ngx_http_taskmq_reading_t;
+
 /* What the last probe said: could a job be stored? */
 typedef struct {
+    ngx_http_taskmq_reading_t reading;
     ngx_msec_t                at;        /* ngx_current_msec of the answer */
-    ngx_http_taskmq_call_t   *waiting;   /* /health requests */
     int64_t                   jobs;      /* waiting jobs; -1: not known */
     int64_t                   workers;
     int64_t                   added;     /* by this nginx worker since */
@@ -56,16 +61,27 @@ typedef struct {
     int                       noeviction; /* the policy: 1 keeps jobs, 0 does
                                              not, -1 not known */
     unsigned                  known:1;   /* there was an answer */
-    unsigned                  asking:1;
 } ngx_http_taskmq_health_t;
 
-/* The namespace's sums as they were last read, for all pages. */
+/* The namespace's totals as they were last read, for all pages. */
 typedef struct {
-    tq_result_t              *read;      /* NULL: not read yet */
+    ngx_http_taskmq_reading_t reading;
+    tq_result_t              *last;      /* NULL: not read yet */
     ngx_msec_t                at;        /* ngx_current_msec of the answer */
-    ngx_http_taskmq_call_t   *waiting;   /* requests for the next reading */
-    unsigned                  asking:1;
-} ngx_http_taskmq_sums_t;
+} ngx_http_taskmq_totals_t;
+
+/* The namespace's key for task ids. */
+typedef struct {
+    ngx_http_taskmq_reading_t reading;
+    u_char                    key[TQ_UUID_KEY_LEN];
+    u_char                    fresh[TQ_UUID_KEY_LEN];  /* for a namespace that
+                                            has no key yet */
+    ngx_msec_t                at;        /* last asked */
+    unsigned                  known:1;
+    unsigned                  failed:1;  /* the last call did */
+    unsigned                  fresh_known:1;
+    unsigned                  logged:1;
+} ngx_http_taskmq_task_key_t;
 
 struct ngx_http_taskmq_redis_s {
     /* the configuration's; read only */
@@ -90,17 +106,12 @@ struct ngx_http_taskmq_redis_s {
     ngx_uint_t                flush_put_off;
     ngx_http_taskmq_batch_t   batch;
     ngx_http_taskmq_health_t  health;
-    ngx_http_taskmq_sums_t    sums;
+    ngx_http_taskmq_totals_t  totals;
+    ngx_http_taskmq_task_key_t  task_key;
     ngx_http_taskmq_call_t   *parked;    /* requests that came before the first
                                             attempt to connect had ended */
-    u_char                    uuid_key[TQ_UUID_KEY_LEN];
-    u_char                    fresh[TQ_UUID_KEY_LEN];  /* for a namespace that
-                                            has no key yet */
-    ngx_msec_t                uuid_at;   /* last asked */
-    ngx_uint_t                uuid_asking;   /* calls that ask for it */
-    ngx_http_taskmq_call_t   *uuid_waiting;  /* requests for the next answer */
     /* one line of log each, until Redis is well again; bits of
-     * tq_redis_err_t (ngx_http_taskmq_health_bit()) */
+     * tq_redis_err_t (ngx_http_taskmq_trouble_bit()) */
     unsigned                  refused;   /* what Redis says to calls */
     unsigned                  down;      /* why it is away */
     tq_redis_err_t            ended;     /* why the connection did, or was not
@@ -109,15 +120,11 @@ struct ngx_http_taskmq_redis_s {
     ngx_msec_t                odd_at;    /* … when it came last */
     ngx_msec_t                forgot_at; /* Redis had forgotten a script */
     unsigned                  forgot:1;  /* … at that time, ever */
-    unsigned                  uuid_known:1;
-    unsigned                  uuid_failed:1;   /* the last call did */
-    unsigned                  fresh_known:1;
     unsigned                  started:1;  /* the first attempt has ended */
     unsigned                  connecting:1;
     unsigned                  stopping:1;
     unsigned                  was_ready:1;
     unsigned                  lost_calls:1;  /* … when the connection ended */
-    unsigned                  uuid_logged:1;
 };
 
 /* ---- while the configuration is read (ngx_http_taskmq_redis_conf.c) ---- */
@@ -208,6 +215,21 @@ void ngx_http_taskmq_redis_started(ngx_http_taskmq_redis_t *redis);
 /* Cuts a call and its members from their requests, which end otherwise. */
 void ngx_http_taskmq_call_forget(ngx_http_taskmq_call_t *call);
 
+/* Sends the call that the reading is to come from; call and tq as for _send(),
+ * and either may be NULL (out of memory). NGX_OK, or NGX_ERROR: call has
+ * ended. */
+ngx_int_t ngx_http_taskmq_reading_start(ngx_http_taskmq_reading_t *reading,
+    ngx_http_taskmq_call_t *call, tq_call_t *tq);
+
+/* Has a call wait for a reading that is under way. */
+void ngx_http_taskmq_reading_wait(ngx_http_taskmq_reading_t *reading,
+    ngx_http_taskmq_call_t *call);
+
+/* The call that _reading_start() was given has its result: runs the done() of
+ * all that wait. */
+void ngx_http_taskmq_reading_end(ngx_http_taskmq_reading_t *reading,
+    ngx_http_taskmq_redis_t *redis, const tq_result_t *res);
+
 /* ---- the batch (ngx_http_taskmq_batch.c) ---- */
 
 /*
@@ -230,7 +252,7 @@ void ngx_http_taskmq_batch_tick(ngx_http_taskmq_redis_t *redis);
 /* The process ends: forgets what was added. */
 void ngx_http_taskmq_batch_stop(ngx_http_taskmq_redis_t *redis);
 
-/* ---- health (ngx_http_taskmq_health.c) ---- */
+/* ---- could a job be stored? (ngx_http_taskmq_health.c) ---- */
 
 /* The connection has become READY. */
 void ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis);
@@ -254,27 +276,31 @@ const char *ngx_http_taskmq_health_warning(ngx_http_taskmq_redis_t *redis);
 void ngx_http_taskmq_health_metrics(ngx_http_taskmq_redis_t *redis,
     tq_buf_t *b);
 
+/* Waiting jobs: the last probe's number and what this nginx worker added
+ * since. -1: not known yet. */
+int64_t ngx_http_taskmq_health_waiting(ngx_http_taskmq_redis_t *redis);
+
+/* ---- what Redis refuses (ngx_http_taskmq_trouble.c) ---- */
+
 /* The core's on_error(): counts it, and logs the first of its kind. */
-void ngx_http_taskmq_health_error(void *host, tq_redis_err_t e);
+void ngx_http_taskmq_trouble(void *host, tq_redis_err_t e);
 
 /* The place of an error in redis->refused and redis->down: causes that an
  * operator need not tell apart share one. */
-unsigned ngx_http_taskmq_health_bit(tq_redis_err_t e);
+unsigned ngx_http_taskmq_trouble_bit(tq_redis_err_t e);
 
 /* An answer shows that the connection is good: says so, if it was not. */
-void ngx_http_taskmq_health_connected(ngx_http_taskmq_redis_t *redis);
+void ngx_http_taskmq_trouble_over(ngx_http_taskmq_redis_t *redis);
 
 /* 1 when an unexpected reply is to be logged: not when it is the same as
  * before and comes again and again. */
-ngx_uint_t ngx_http_taskmq_health_odd(ngx_http_taskmq_redis_t *redis,
+ngx_uint_t ngx_http_taskmq_trouble_odd(ngx_http_taskmq_redis_t *redis,
     const tq_result_t *res);
 
-/* Waiting jobs: the last probe's number and what this nginx worker added
- * since. -1: not known yet. */
-int64_t ngx_http_taskmq_health_jobs(ngx_http_taskmq_redis_t *redis);
+/* ---- the key for task ids (ngx_http_taskmq_task_key.c) ---- */
 
 /* Fetches the namespace's key for task ids when it is not known yet. */
-void ngx_http_taskmq_health_uuid(ngx_http_taskmq_redis_t *redis);
+void ngx_http_taskmq_task_key_need(ngx_http_taskmq_redis_t *redis);
 
 /*
  * Asks for the key, as the next call on the connection. A FLUSHALL or an empty
@@ -282,15 +308,31 @@ void ngx_http_taskmq_health_uuid(ngx_http_taskmq_redis_t *redis);
  * the same moment does a task id mean one job. So it is asked with every call
  * that gives ids, and before every one that takes one. NGX_OK or NGX_ERROR.
  */
-ngx_int_t ngx_http_taskmq_health_ask_uuid(ngx_http_taskmq_redis_t *redis);
+ngx_int_t ngx_http_taskmq_task_key_fetch(ngx_http_taskmq_redis_t *redis);
 
-/* Waits for the key, in a call that is shared: done() runs when redis->uuid_key
- * is that of now, or redis->uuid_failed is set. NGX_OK or NGX_ERROR. */
-ngx_int_t ngx_http_taskmq_health_uuid_wait(ngx_http_taskmq_call_t *call);
+/* Waits for the key, in a call that is shared: done() runs when
+ * redis->task_key is that of now, or has failed. NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_taskmq_task_key_wait(ngx_http_taskmq_call_t *call);
 
-/* ---- sums (ngx_http_taskmq_api_sums.c) ---- */
+/* A job's task id, and back: 0, or -1: it is none of this namespace. The key
+ * must be known. */
+void ngx_http_taskmq_task_id(const ngx_http_taskmq_redis_t *redis, int64_t id,
+    char dst[TQ_UUID_LEN + 1]);
+int ngx_http_taskmq_task_id_parse(const ngx_http_taskmq_redis_t *redis,
+    const u_char *p, size_t len, int64_t *id);
+
+/* ---- totals (ngx_http_taskmq_totals.c) ---- */
+
+/* The last reading, at most TQ_STATS_MS old; NULL: there is none. Valid until
+ * the event loop runs. */
+const tq_result_t *ngx_http_taskmq_totals_last(
+    const ngx_http_taskmq_redis_t *redis);
+
+/* Waits for the next reading, which is shared: done() gets it. NGX_OK or
+ * NGX_ERROR as for _redis_send(). */
+ngx_int_t ngx_http_taskmq_totals_wait(ngx_http_taskmq_call_t *call);
 
 /* Forgets the last reading: the next request reads anew. */
-void ngx_http_taskmq_sums_drop(ngx_http_taskmq_redis_t *redis);
+void ngx_http_taskmq_totals_drop(ngx_http_taskmq_redis_t *redis);
 
 #endif /* NGX_HTTP_TASKMQ_REDIS_H */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "ngx_http_taskmq_redis.h"
-#include "tq_secret.h"
+#include "tq_base.h"
 
 static ngx_http_taskmq_redis_t *ngx_http_taskmq_redis_new(ngx_conf_t *cf,
     ngx_http_taskmq_main_conf_t *mcf, tq_url_t *url, tq_ns_t *ns);

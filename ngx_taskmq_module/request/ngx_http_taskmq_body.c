@@ -6,8 +6,7 @@
  * too large, and in JSON.
  */
 
-#include "ngx_http_taskmq_api.h"
-#include "ngx_http_taskmq_reply.h"
+#include "ngx_http_taskmq_request_int.h"
 
 static void ngx_http_taskmq_body_whole(ngx_http_request_t *r);
 static ngx_int_t ngx_http_taskmq_body_gather(ngx_http_request_t *r,

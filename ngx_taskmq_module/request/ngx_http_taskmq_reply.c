@@ -3,10 +3,8 @@
  * because the body's one buffer is the last.
  */
 
-#include "ngx_http_taskmq_api.h"
-#include "ngx_http_taskmq_reply.h"
-#include "ngx_http_taskmq_stats.h"
-#include "tq_text.h"
+#include "ngx_http_taskmq_request_int.h"
+#include "tq_base.h"
 
 static ngx_int_t ngx_http_taskmq_send(ngx_http_request_t *r,
     ngx_uint_t status, const char *type, ngx_buf_t *b);
@@ -180,7 +178,7 @@ ngx_http_taskmq_count(ngx_http_request_t *r, ngx_uint_t status)
     ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
 
     ngx_http_taskmq_stats_request(ctx && ctx->route
-                                  ? (ngx_uint_t) ctx->route->endpoint
+                                  ? (ngx_uint_t) ctx->endpoint
                                   : NGX_HTTP_TASKMQ_EP_OTHER, status);
 }
 
@@ -338,7 +336,7 @@ ngx_http_taskmq_error_redis(ngx_http_request_t *r, const tq_result_t *res,
 
         ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
 
-        level = ngx_http_taskmq_health_odd(ctx->conf->redis, res)
+        level = ngx_http_taskmq_trouble_odd(ctx->conf->redis, res)
                 ? NGX_LOG_ERR : NGX_LOG_INFO;
 
         tq_text_print(said, sizeof(said), "%s", res->text);

@@ -9,7 +9,7 @@
 #define NGX_HTTP_TASKMQ_REPLY_H
 
 #include "ngx_http_taskmq_module.h"
-#include "tq_ops.h"
+#include "tq_queue.h"
 
 /* JSON in memory that lives as long as the request. */
 ngx_int_t ngx_http_taskmq_reply(ngx_http_request_t *r, ngx_uint_t status,

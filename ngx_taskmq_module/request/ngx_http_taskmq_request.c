@@ -5,15 +5,11 @@
  * send it.
  */
 
-#include "ngx_http_taskmq_api.h"
+#include "ngx_http_taskmq_request_int.h"
 #include "ngx_http_taskmq_auth.h"
-#include "ngx_http_taskmq_origin.h"
-#include "ngx_http_taskmq_reply.h"
 
 static ngx_int_t ngx_http_taskmq_serve(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, ngx_uint_t *answered);
-static ngx_int_t ngx_http_taskmq_run(ngx_http_request_t *r,
-    ngx_http_taskmq_ctx_t *ctx);
 static ngx_int_t ngx_http_taskmq_check_origin(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
 static ngx_int_t ngx_http_taskmq_check_auth(ngx_http_request_t *r,
@@ -26,17 +22,8 @@ static ngx_inline ngx_uint_t ngx_http_taskmq_is_header(ngx_table_elt_t *h,
 static ngx_int_t ngx_http_taskmq_check_key(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, ngx_str_t *key);
 static ngx_uint_t ngx_http_taskmq_is_json(ngx_str_t *type);
-static ngx_int_t ngx_http_taskmq_check_redis(ngx_http_request_t *r,
-    ngx_http_taskmq_ctx_t *ctx);
 static ngx_int_t ngx_http_taskmq_refuse(ngx_http_request_t *r,
     ngx_uint_t status, const char *text);
-static ngx_uint_t ngx_http_taskmq_takes_task_id(ngx_http_taskmq_ctx_t *ctx);
-static ngx_int_t ngx_http_taskmq_wait_for_key(ngx_http_request_t *r,
-    ngx_http_taskmq_ctx_t *ctx);
-static ngx_int_t ngx_http_taskmq_park(ngx_http_request_t *r,
-    ngx_http_taskmq_ctx_t *ctx);
-static void ngx_http_taskmq_unpark(ngx_http_taskmq_call_t *call,
-    const tq_result_t *res);
 
 ngx_int_t
 ngx_http_taskmq_handler(ngx_http_request_t *r)
@@ -58,8 +45,7 @@ ngx_http_taskmq_handler(ngx_http_request_t *r)
     return answered ? rc : ngx_http_taskmq_run(r, ctx);
 }
 
-/* ngx_http_taskmq_run: all checks were passed. */
-static ngx_int_t
+ngx_int_t
 ngx_http_taskmq_run(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 {
     ngx_int_t  rc;
@@ -387,155 +373,29 @@ ngx_http_taskmq_is_json(ngx_str_t *type)
                   == 0);
 }
 
-static ngx_int_t
-ngx_http_taskmq_check_redis(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
+ngx_int_t
+ngx_http_taskmq_arg(ngx_http_request_t *r, const char *name, ngx_str_t *value)
 {
-    ngx_int_t                 rc;
-    ngx_http_taskmq_redis_t  *redis;
+    u_char     *p, *dst, *src;
+    ngx_str_t   raw;
 
-    redis = ctx->conf->redis;
+    ngx_str_null(value);
 
-    if (ctx->route->flags & (NGX_HTTP_TASKMQ_REDIS|NGX_HTTP_TASKMQ_START)
-        && ngx_http_taskmq_redis_starting(redis)
-        && !ctx->parked)
-    {
-        return ngx_http_taskmq_park(r, ctx);
+    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &raw) != NGX_OK) {
+        return NGX_OK;
     }
 
-    if (!(ctx->route->flags & NGX_HTTP_TASKMQ_REDIS)) {
-        return NGX_DECLINED;
-    }
-
-    if (!ngx_http_taskmq_redis_ready(redis)) {
-        rc = ngx_http_taskmq_body_discard(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_taskmq_error_redis(r, &tq_not_sent,
-                                             ngx_http_taskmq_redis_why(redis));
-    }
-
-    if (ctx->route->flags & NGX_HTTP_TASKMQ_UUID && !redis->uuid_known) {
-        ngx_http_taskmq_health_uuid(redis);
-
-        rc = ngx_http_taskmq_body_discard(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                             "The key for task ids is not "
-                                             "known yet");
-    }
-
-    if (!ngx_http_taskmq_takes_task_id(ctx)) {
-        return NGX_DECLINED;
-    }
-
-    if (!ctx->keyed) {
-        return ngx_http_taskmq_wait_for_key(r, ctx);
-    }
-
-    if (redis->uuid_failed) {
-        rc = ngx_http_taskmq_body_discard(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                             "The key for task ids cannot be "
-                                             "read");
-    }
-
-    return NGX_DECLINED;
-}
-
-/* ngx_http_taskmq_takes_task_id: the request names a job by its task id, or
- * its answer does. (A job that is added gets the key with its id.) */
-static ngx_uint_t
-ngx_http_taskmq_takes_task_id(ngx_http_taskmq_ctx_t *ctx)
-{
-    int64_t  id;
-
-    if (ctx->route->body != NGX_HTTP_TASKMQ_BODY_NONE) {
-        return 0;
-    }
-
-    return ctx->route->flags & NGX_HTTP_TASKMQ_UUID
-           || (ctx->conf->redis->uuid
-               && ctx->route->endpoint == NGX_HTTP_TASKMQ_EP_JOB
-               && tq_id_parse((char *) ctx->param.data, ctx->param.len, &id)
-                  != 0);
-}
-
-/* ngx_http_taskmq_wait_for_key: the request goes on, from the checks, when the
- * key of this moment is there. */
-static ngx_int_t
-ngx_http_taskmq_wait_for_key(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
-{
-    ngx_int_t                rc;
-    ngx_http_taskmq_call_t  *call;
-
-    call = ngx_http_taskmq_call_new(r, ctx->conf->redis,
-                                    ngx_http_taskmq_unpark);
-    if (call == NULL) {
+    p = ngx_pnalloc(r->pool, raw.len + 1);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
-    if (ngx_http_taskmq_health_uuid_wait(call) != NGX_OK) {
-        (void) ngx_http_taskmq_call_end(call);
+    dst = p;
+    src = raw.data;
+    ngx_unescape_uri(&dst, &src, raw.len, 0);
 
-        rc = ngx_http_taskmq_body_discard(r);
+    value->data = p;
+    value->len = (size_t) (dst - p);
 
-        return rc != NGX_OK ? rc
-               : ngx_http_taskmq_ask_error(r, &tq_not_sent);
-    }
-
-    ctx->keyed = 1;
-    r->main->count++;
-
-    return NGX_DONE;
-}
-
-/* ngx_http_taskmq_park: this nginx worker has just started, and will have its
- * connection in a moment. The request goes on from here then. */
-static ngx_int_t
-ngx_http_taskmq_park(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
-{
-    ngx_http_taskmq_call_t  *call;
-
-    call = ngx_http_taskmq_call_new(r, ctx->conf->redis,
-                                    ngx_http_taskmq_unpark);
-    if (call == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->parked = 1;
-    r->main->count++;
-
-    ngx_http_taskmq_redis_park(call);
-
-    return NGX_DONE;
-}
-
-static void
-ngx_http_taskmq_unpark(ngx_http_taskmq_call_t *call,
-    const tq_result_t *res)
-{
-    ngx_int_t               rc;
-    ngx_http_request_t     *r;
-    ngx_http_taskmq_ctx_t  *ctx;
-
-    r = ngx_http_taskmq_call_end(call);
-
-    if (r == NULL) {
-        return;
-    }
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
-
-    rc = ngx_http_taskmq_check_redis(r, ctx);
-
-    if (rc == NGX_DECLINED) {
-        rc = ngx_http_taskmq_run(r, ctx);
-    }
-
-    /* what nginx does with what a content handler returns */
-
-    ngx_http_taskmq_finalize(r, rc);
+    return NGX_OK;
 }

@@ -5,15 +5,21 @@
  * add the slots up.
  */
 
-#include "ngx_http_taskmq_api.h"
 #include "ngx_http_taskmq_stats.h"
-#include "tq_metrics.h"
+#include "tq_queue.h"
 
 #define NGX_HTTP_TASKMQ_SLOTS    16
 #define NGX_HTTP_TASKMQ_ZONE     (256 * 1024)
 
 /* bump when the layout changes: a reload with another layout starts anew */
 #define NGX_HTTP_TASKMQ_ZONE_NAME  "taskmq_stats_2"
+
+const char  *ngx_http_taskmq_endpoints[NGX_HTTP_TASKMQ_ENDPOINTS] = {
+    "/add-job", "/add-jobs", "/job/{id}", "/jobs", "/queues", "/cancel",
+    "/retry", "/health", "/monitor/metrics", "/queue", "/api/tasks/{id}",
+    "/api/tasks", "/api/tasks/{id}/redrive", "/metrics", "/api/metrics",
+    "docs", "other"
+};
 
 /* The last one is for all others. */
 static const ngx_uint_t  ngx_http_taskmq_codes[] = {
@@ -137,7 +143,7 @@ ngx_http_taskmq_stats_gone(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
 
     if (ctx && ctx->route) {
-        ngx_http_taskmq_stats_request(ctx->route->endpoint,
+        ngx_http_taskmq_stats_request(ctx->endpoint,
                                       NGX_HTTP_CLIENT_CLOSED_REQUEST);
     }
 }

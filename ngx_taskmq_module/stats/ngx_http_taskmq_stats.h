@@ -8,7 +8,31 @@
 #define NGX_HTTP_TASKMQ_STATS_H
 
 #include "ngx_http_taskmq_module.h"
-#include "tq_ops.h"
+#include "tq_queue.h"
+
+/* Label values of taskmq_http_requests_total, in this order. */
+typedef enum {
+    NGX_HTTP_TASKMQ_EP_ADD_JOB,
+    NGX_HTTP_TASKMQ_EP_ADD_JOBS,
+    NGX_HTTP_TASKMQ_EP_JOB,
+    NGX_HTTP_TASKMQ_EP_JOBS,
+    NGX_HTTP_TASKMQ_EP_QUEUES,
+    NGX_HTTP_TASKMQ_EP_CANCEL,
+    NGX_HTTP_TASKMQ_EP_RETRY,
+    NGX_HTTP_TASKMQ_EP_HEALTH,
+    NGX_HTTP_TASKMQ_EP_MONITOR,
+    NGX_HTTP_TASKMQ_EP_QUEUE,
+    NGX_HTTP_TASKMQ_EP_TASK,
+    NGX_HTTP_TASKMQ_EP_TASKS,
+    NGX_HTTP_TASKMQ_EP_REDRIVE,
+    NGX_HTTP_TASKMQ_EP_METRICS,
+    NGX_HTTP_TASKMQ_EP_API_METRICS,
+    NGX_HTTP_TASKMQ_EP_DOCS,
+    NGX_HTTP_TASKMQ_EP_OTHER,
+    NGX_HTTP_TASKMQ_ENDPOINTS
+} ngx_http_taskmq_endpoint_t;
+
+extern const char *ngx_http_taskmq_endpoints[NGX_HTTP_TASKMQ_ENDPOINTS];
 
 /* Adds the zone to the configuration. NULL: out of memory. */
 ngx_shm_zone_t *ngx_http_taskmq_stats_zone(ngx_conf_t *cf);

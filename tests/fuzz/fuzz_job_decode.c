@@ -5,7 +5,7 @@
  */
 
 #include "fuzz.h"
-#include "tq_job.h"
+#include "tq_queue.h"
 
 static void
 must_be_inside(tq_str_t s, tq_str_t in)

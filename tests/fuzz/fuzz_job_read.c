@@ -5,7 +5,7 @@
  */
 
 #include "fuzz.h"
-#include "tq_job.h"
+#include "tq_queue.h"
 
 #define MAX_PAYLOAD  200
 #define MAX_JOBS     5

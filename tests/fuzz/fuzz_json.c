@@ -10,7 +10,7 @@
 
 #include "fuzz.h"
 #include "tq_json.h"
-#include "tq_limits.h"
+#include "tq_base.h"
 
 static tq_buf_t  joined;
 

@@ -10,6 +10,7 @@
 #include "fuzz.h"
 #include "nginx_shim.h"
 #include "../../ngx_taskmq_module/request/ngx_http_taskmq_route.c"
+#include "../../ngx_taskmq_module/api/ngx_http_taskmq_endpoints.c"
 
 /* The handlers stand in the table; none is called. */
 #define HANDLER(name)                                                         \
@@ -27,7 +28,7 @@ HANDLER(ngx_http_taskmq_jobs)
 HANDLER(ngx_http_taskmq_tasks)
 HANDLER(ngx_http_taskmq_queues)
 HANDLER(ngx_http_taskmq_metrics)
-HANDLER(ngx_http_taskmq_sums)
+HANDLER(ngx_http_taskmq_summary)
 HANDLER(ngx_http_taskmq_health)
 HANDLER(ngx_http_taskmq_queue)
 HANDLER(ngx_http_taskmq_get_task)
@@ -124,6 +125,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ctx.conf = &conf;
     conf.api = data[0] & 1 ? NGX_HTTP_TASKMQ_TASKMQ
                : NGX_HTTP_TASKMQ_TASKDAEMON;
+    conf.routes = ngx_http_taskmq_routes(conf.api);
     conf.location = at[(data[0] >> 1) % 3].location;
     r.method = methods[(data[0] >> 3) % 6];
 

@@ -4,7 +4,7 @@
  */
 
 #include "fuzz.h"
-#include "tq_url.h"
+#include "tq_base.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -6,8 +6,7 @@
 #include <strings.h>
 
 #include "fuzz.h"
-#include "tq_limits.h"
-#include "tq_uuid.h"
+#include "tq_base.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -22,7 +22,7 @@
 #include <cmocka.h>
 
 #include "redis_loop.h"
-#include "tq_ops.h"
+#include "tq_queue.h"
 
 #define LOOP_PATIENCE_MS  20000
 

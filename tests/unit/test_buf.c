@@ -2,7 +2,7 @@
 
 #include "unit.h"
 #include "fail_alloc.h"
-#include "tq_buf.h"
+#include "tq_base.h"
 
 static void
 assert_buf(tq_buf_t *b, const char *want)

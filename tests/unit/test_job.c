@@ -3,7 +3,7 @@
 
 #include "unit.h"
 #include "fail_alloc.h"
-#include "tq_job.h"
+#include "tq_queue.h"
 #include "job_words.h"
 
 #define MAX_PAYLOAD  1000

@@ -1,7 +1,7 @@
 /* test_job_bulk.c: the bodies of /add-jobs, and of /cancel and /retry. */
 
 #include "unit.h"
-#include "tq_job.h"
+#include "tq_queue.h"
 #include "job_words.h"
 
 #define MAX_PAYLOAD  1000

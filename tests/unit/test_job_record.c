@@ -3,7 +3,7 @@
 #include "unit.h"
 #include "fail_alloc.h"
 #include "records.h"
-#include "tq_job.h"
+#include "tq_queue.h"
 #include "tq_layout.h"
 
 #define HEAD    RECORD_HEAD

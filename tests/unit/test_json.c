@@ -2,7 +2,7 @@
 
 #include "unit.h"
 #include "tq_json.h"
-#include "tq_limits.h"
+#include "tq_base.h"
 
 #define E9   "\xc3\xa9"                 /* U+00E9 */
 #define EURO "\xe2\x82\xac"             /* U+20AC */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tq_metrics.h"
+#include "tq_queue.h"
 #include "replies.h"
 
 static void

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tq_ops.h"
+#include "tq_queue.h"
 
 /* The builder reserves once per group: with every length, so that each end of
  * the buffer is met, what it writes must fit (ASan watches). */

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "redis_fake.h"
-#include "tq_limits.h"
+#include "tq_base.h"
 #include "tq_redis_int.h"
 
 #define A40  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "redis_fake.h"
-#include "tq_limits.h"
+#include "tq_base.h"
 #include "tq_redis_int.h"
 
 #define ECHO(arg)  "*2\r\n$4\r\nECHO\r\n$1\r\n" arg "\r\n"

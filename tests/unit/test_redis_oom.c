@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "redis_fake.h"
-#include "tq_ops.h"
+#include "tq_queue.h"
 
 #define A40  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B40  "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"

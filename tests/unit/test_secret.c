@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "unit.h"
-#include "tq_secret.h"
+#include "tq_base.h"
 
 /* 1 when the mapping with p has the flag, 0 when not, -1 when there is none. */
 static int

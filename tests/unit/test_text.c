@@ -3,7 +3,7 @@
 
 #include "unit.h"
 #include "fail_alloc.h"
-#include "tq_text.h"
+#include "tq_base.h"
 
 typedef struct {
     const char  *in;

@@ -1,7 +1,7 @@
 /* test_time.c: dates in and out. */
 
 #include "unit.h"
-#include "tq_time.h"
+#include "tq_base.h"
 
 static int
 parse(const char *text, size_t len, int64_t *ms)

@@ -1,7 +1,7 @@
 /* test_url.c: Redis URLs. */
 
 #include "unit.h"
-#include "tq_url.h"
+#include "tq_base.h"
 
 static int
 parse(const char *url, size_t len, tq_url_t *u, const char **why)

@@ -18,7 +18,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "tq_buf.h"
+#include "tq_base.h"
 
 typedef struct {
     const char  *name;           /* NULL ends a list */
