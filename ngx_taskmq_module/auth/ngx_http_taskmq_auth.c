@@ -98,6 +98,9 @@ ngx_http_taskmq_auth(ngx_http_request_t *r, ngx_http_taskmq_auth_t *auth,
             *who = ngx_http_taskmq_token_cache_find(auth->cache, &token,
                                                ngx_http_taskmq_auth_now_ms());
             if (*who) {
+                ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                               "taskmq token: known, roles:%ui",
+                               (*who)->roles);
                 return NGX_OK;
             }
 
@@ -112,6 +115,9 @@ ngx_http_taskmq_auth(ngx_http_request_t *r, ngx_http_taskmq_auth_t *auth,
     }
 
     *who = &auth->who;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "taskmq token: verified, roles:%ui", (*who)->roles);
 
     return NGX_OK;
 }

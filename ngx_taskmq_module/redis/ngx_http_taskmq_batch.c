@@ -115,6 +115,11 @@ ngx_http_taskmq_batch_flush(ngx_http_taskmq_redis_t *redis)
         return;
     }
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, &redis->log, 0,
+                   "taskmq batch: %ui jobs of %ui requests",
+                   (ngx_uint_t) batch->enqueue.jobs,
+                   (ngx_uint_t) batch->enqueue.groups);
+
     /* the answer comes before the ids do */
 
     if (redis->uuid && ngx_http_taskmq_task_key_fetch(redis) != NGX_OK) {

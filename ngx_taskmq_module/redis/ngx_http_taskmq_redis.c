@@ -166,6 +166,9 @@ ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
         return;
     }
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, &redis->log, 0,
+                   "taskmq redis state: %d", state);
+
     if (state == TQ_REDIS_READY) {
         redis->was_ready = 1;
         ngx_http_taskmq_health_ready(redis);
@@ -256,6 +259,9 @@ ngx_http_taskmq_redis_done(void *data, const tq_result_t *res)
             ngx_http_taskmq_health_refresh(call->redis);
         }
     }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, &call->redis->log, 0,
+                   "taskmq call %p ended: %d", call, res->status);
 
     call->done(call, res);
 }

@@ -41,6 +41,9 @@ ngx_http_taskmq_redis_connect(ngx_http_taskmq_redis_t *redis)
     ngx_set_errno(0);
     rc = ngx_event_connect_peer(&pc);
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, &redis->log, 0,
+                   "taskmq redis connect to %V: %i", &addr->name, rc);
+
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         ngx_http_taskmq_redis_failed(redis, "connect() failed", ngx_errno);
         return;
@@ -115,6 +118,9 @@ ngx_http_taskmq_redis_connected(ngx_http_taskmq_redis_t *redis)
 void
 ngx_http_taskmq_redis_close(ngx_http_taskmq_redis_t *redis, const char *why)
 {
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, &redis->log, 0,
+                   "taskmq redis close: %s", why);
+
     if (redis->connection) {
         ngx_close_connection(redis->connection);
         redis->connection = NULL;
@@ -160,6 +166,9 @@ ngx_http_taskmq_redis_read(ngx_event_t *rev)
     while (rev->ready) {
 
         n = c->recv(c, ngx_http_taskmq_redis_buffer, NGX_HTTP_TASKMQ_READ);
+
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, &redis->log, 0,
+                       "taskmq redis recv: %z", n);
 
         if (n == NGX_AGAIN) {
             break;
@@ -239,6 +248,9 @@ ngx_http_taskmq_redis_write_out(ngx_http_taskmq_redis_t *redis)
         }
 
         n = ngx_writev(c, &vec);
+
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, &redis->log, 0,
+                       "taskmq redis writev: %z of %uz", n, vec.size);
 
         if (n == NGX_ERROR) {
             ngx_http_taskmq_redis_failed(redis, "writing to Redis failed",

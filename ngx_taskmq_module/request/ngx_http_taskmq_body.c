@@ -279,6 +279,9 @@ ngx_http_taskmq_body_run(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         body.p = "";
     }
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "taskmq body: %uz bytes", body.len);
+
     rc = ctx->route->handler(r, ctx, body);
 
     /* else the call's done() ends what reading the body began */

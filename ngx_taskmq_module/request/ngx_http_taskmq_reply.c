@@ -438,6 +438,8 @@ ngx_http_taskmq_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     ngx_http_set_log_request(c->log, r);
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0, "taskmq finalize: %i", rc);
+
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }

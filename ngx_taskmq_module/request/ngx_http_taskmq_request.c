@@ -84,6 +84,10 @@ ngx_http_taskmq_serve(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
     if (ngx_http_taskmq_route(r, ctx, &allowed) == NGX_OK) {
 
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "taskmq endpoint: %s",
+                       ngx_http_taskmq_endpoints[ctx->endpoint]);
+
         rc = ngx_http_taskmq_check_origin(r, ctx);
 
         if (rc == NGX_DECLINED) {

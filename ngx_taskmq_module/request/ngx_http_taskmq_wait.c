@@ -164,6 +164,9 @@ ngx_http_taskmq_wait_for_key(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
                : ngx_http_taskmq_error_call(r, &tq_not_sent);
     }
 
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "taskmq waits for the key of task ids");
+
     ctx->keyed = 1;
     r->main->count++;
 
@@ -182,6 +185,9 @@ ngx_http_taskmq_park(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
     if (call == NULL) {
         return NGX_ERROR;
     }
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "taskmq waits for the first connection");
 
     ctx->parked = 1;
     r->main->count++;
