@@ -5,8 +5,8 @@
 # names a part of it.
 set -eu
 cd "$(dirname "$0")/.."
-inside='^libtaskmq/(redis/tq_redis[a-z_]*\.c|redis/tq_redis_int\.h|queue/tq_ops[a-z_]*\.c|queue/tq_ops_int\.h)$'
-words='<hiredis|include.*tq_(redis|ops)_int\.h|\bredis(Reply|Reader|Context)|\bREDIS_(REPLY|OK|ERR)\b|\bREDIS_REPLY_|freeReplyObject'
+inside='^libtaskmq/(redis/tq_redis[a-z_]*\.c|redis/tq_redis_(int|reply)\.h|queue/tq_ops[a-z_]*\.c|queue/tq_ops_int\.h)$'
+words='<hiredis|include.*tq_(redis_int|redis_reply|ops_int)\.h|\bredis(Reply|Reader|Context)|\bREDIS_(REPLY|OK|ERR)\b|\bREDIS_REPLY_|freeReplyObject'
 
 # The public headers of both have pointers to a reply, which say nothing.
 pointer='^libtaskmq/(redis/tq_redis|queue/tq_ops)\.h:[0-9]+:[^:]*struct redisReply( |;)'
