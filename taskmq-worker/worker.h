@@ -74,6 +74,7 @@ typedef struct {
     int64_t        wait_until_ms;     /* Redis refused: not before this */
     unsigned       refusals;  /* in a row */
     uv_timer_t     due;       /* the earliest scheduled job; also refusals */
+    int            is_due;    /* it has come */
     int64_t        reading_bytes;     /* payloads on their way */
     int64_t        last_ok_ms;        /* claiming works: seen by health */
     int64_t        ahead_ms;          /* Redis' clock before ours, by the last

@@ -10,7 +10,7 @@
 --@include base
 --@include now
 --@include cancelled
---@include sound
+--@include header
 --@include tell
 
 local id, force = argv[1], argv[2] == '1'
@@ -34,12 +34,8 @@ elseif state == 'W' then
     run = run or '1W' .. NO_TIME .. ' ' .. NO_COUNTER .. '0000000000000000 '
                  .. NO_TIME .. ' 000 0 0000000000 00000 \n'
                  .. match(record, '^[^\n]*\n')
-    local h = header_at(run)
-    wait_no_more(id, handler_at(run, h))
-    add(sets, R .. id, take_back(run, 'C', crashes_of(run), now13,
-                                 error_of(run)))
-    to_finished(id, run, h)
-    bump('cancelled', 1)
+    wait_no_more(id, handler_at(record, 0))
+    end_cancelled(id, run, header_at(run))
     flush()
     return 0
 elseif force then

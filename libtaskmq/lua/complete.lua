@@ -149,14 +149,13 @@ call('HINCRBY', stats, 'duration_ms', fmt('%d', took_sum))
 
 if periodic or config[2] then
 --@include periodic
-    if npack > 0 and is_weighed() then
-        packs[np + 3] = nil
-        weigh(packs)
-    end
+    packs[np + 3] = nil
+    weigh(npack > 0 and packs or {})
     for _, job in ipairs(periodic or {}) do
-        local id, run, h = job[1], job[2], header_at(job[2])
-        end_periodic(id, run, h, sub(run, TQ_RUN_COUNTER), error_of(run),
-                     job[3])
+        local id, run = job[1], job[2]
+        local h = header_at(run)
+        end_periodic(id, run, h, { counter = sub(run, TQ_RUN_COUNTER),
+                                   result = job[3] })
         -- Its counter of the time it took says so already.
         bump('left:' .. handler_at(run, h), -1)
     end

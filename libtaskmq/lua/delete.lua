@@ -8,7 +8,6 @@
 --@include base
 --@include now
 --@include unlink
---@include bytes
 --@include lease
 --@include tell
 
@@ -17,9 +16,10 @@ local record = call('GETRANGE', J .. id, 0, 127)
 if record == '' then
     return 3
 end
-local handler, stats = handler_of(id, record), P .. 'stats'
-local run = call('GETRANGE', R .. id, 0, TQ_RUN_TOKEN_LAST - 1)
-local state = sub(run, TQ_RUN_STATE)
+-- The record may be damaged: a run has a copy of its header.
+local run, stats = call('GETRANGE', R .. id, 0, 255), P .. 'stats'
+local state, h = sub(run, TQ_RUN_STATE), header_at(run)
+local handler = h and handler_at(run, h) or handler_at(record, 0)
 
 if state == 'R' or state == 'E' then
     leave_lease(sub(run, TQ_RUN_TOKEN), 1)

@@ -92,7 +92,8 @@ while argv[at] do
                                              .. i)
                 end
                 local lane = P .. 'h:' .. handler .. ':lane:' .. priority
-                lanes[lane] = lanes[lane] or { handler, priority, nil }
+                lanes[lane] = lanes[lane]
+                              or { handler = handler, priority = priority }
                 if not received[handler] then
                     received[handler] = 0
                     if call('HEXISTS', P .. 'handlers', handler) == 0
@@ -114,10 +115,8 @@ while argv[at] do
                 names[handler] = true
             end
             if known == '1' and not outcome then
-                local seen = call('ZSCORE', P .. 'served', handler) or 0
-                if now - seen >= TQ_WORKER_GONE_MS then
-                    outcome = -3
-                end
+--@include served
+                outcome = not is_served(handler) and -3 or nil
             end
         end
         if kind[5] then
@@ -218,11 +217,7 @@ if sched then
 --@include schedule
     schedule(sched)
 end
-for key, lane in pairs(lanes) do
-    if #lane > 2 then
-        to_lane(key, lane)
-    end
-end
+to_lanes(lanes, 'RPUSH')
 for handler, n in pairs(received) do
     if n > 0 then
         call('HINCRBY', P .. 'handlers', handler, n == 1 and '1' or n)

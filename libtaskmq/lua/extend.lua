@@ -13,7 +13,6 @@
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
 --@include base
---@include bad
 --@include now
 --@include bulk
 --@include running
@@ -21,7 +20,7 @@
 local worker, name, info, all = argv[1], argv[2], argv[3], argv[5] == '1'
 local lease, nhandlers = tonumber(argv[4]), tonumber(argv[6])
 if not lease or not nhandlers or #argv < 6 + nhandlers then
-    return bad('extend: arguments')
+    return redis.error_reply('ERR TASKMQ extend: arguments')
 end
 
 -- leases: expiry and token of each that goes on; named: tokens; lost: id and
@@ -54,7 +53,7 @@ local at = 7 + nhandlers
 while argv[at] do
     local token, jobs = sub(argv[at], 1, 28), match(argv[at], '^%d+$', 29)
     if not jobs or not argv[at + jobs] or named[token] then
-        return bad('extend: argument ' .. at)
+        return redis.error_reply('ERR TASKMQ extend: argument ' .. at)
     end
     local held, nheld = {}, 0
     for i = at + 1, at + jobs do
@@ -84,20 +83,21 @@ for i = 1, #tokens do
     end
 end
 
-bulk('ZADD', P .. 'leased', leases)
+bulk(leases, 'ZADD', P .. 'leased')
 call('HSET', P .. 'workers', worker, now13 .. ' ' .. name .. ' ' .. info)
 local served = {}
 for i = 1, nhandlers do
     served[2 * i - 1], served[2 * i] = now, argv[6 + i]
 end
-bulk('ZADD', P .. 'served', served)
+bulk(served, 'ZADD', P .. 'served')
 
 if #lost > 0 then
 --@include back
     for i = 1, #lost, 2 do
-        give_back(lost[i], lost[i + 1], crashes_of(lost[i + 1]))
+        give_back(lost[i], lost[i + 1])
     end
     flush()
+    put_back()
     answer[1] = #lost / 2
 end
 return answer

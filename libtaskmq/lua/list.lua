@@ -10,76 +10,62 @@
 --          handler ("": any), limit
 -- Returns  next before (integer, 0: the end), then per job: id (string),
 --          record, run ("": never claimed), due (ms, integer; 0: not scheduled)
+-- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
 --@include base
---@include bad
 --@include whole
 
 local before, state, handler = tonumber(argv[1]), argv[2], argv[3]
 local limit = tonumber(argv[4])
-if not before or not limit then
-    return bad('list: arguments')
-end
-limit = min(limit, TQ_LIST_MAX)
-local last = tonumber(call('GET', P .. 'seq') or 0)
-if before == 0 or before > last + 1 then
-    before = last + 1
-end
-
 -- A run's first letter says the state; no run: pending.
 local letters = ({ [''] = 'WRESFC', P = 'W', D = 'W', R = 'RE', S = 'S',
                    F = 'F', C = 'C', X = 'FC' })[state]
-if not letters then
-    return bad('list: state ' .. state)
+if not before or not limit or not letters then
+    return redis.error_reply('ERR TASKMQ list: arguments')
 end
-local name_end = TQ_JOB_HANDLER_FIRST - 1 + #handler
+local last = tonumber(call('GET', P .. 'seq') or 0)
+local id = (before == 0 or before > last) and last or before - 1
 
-local rows, bytes, walked = {}, 0, 0
-local id = before - 1
-while id >= 1 and walked < TQ_LIST_WALK_MAX and #rows < limit do
-    walked = walked + 1
-    local name = fmt('%.0f', id)
-    local wanted = true
+-- Whether the job is one of those that are asked for.
+local function wanted(name)
     if handler ~= '' then
         local head = call('GETRANGE', J .. name, TQ_JOB_HANDLER_FIRST - 1,
-                          name_end)
-        wanted = sub(head, 1, #handler) == handler
-                 and find(head, '^[ \n]', #handler + 1)
-    end
-    if wanted and state ~= '' then
-        local letter = sub(call('GETRANGE', R .. name, 0,
-                                 TQ_RUN_STATE_LAST - 1), TQ_RUN_STATE)
-        wanted = find(letters, letter == '' and 'W' or letter, 1, true)
-                 and (state ~= 'D' or call('ZSCORE', P .. 'scheduled', name))
-    end
-    if wanted then
-        local size = call('STRLEN', J .. name)
-        if size > 0 then
-            bytes = bytes + size + call('STRLEN', R .. name)
-                    + call('STRLEN', P .. 'b:' .. name)
-            if bytes > TQ_LIST_PAGE_BYTES and #rows > 0 then
-                break
-            end
-            rows[#rows + 1] = name
+                          TQ_JOB_HANDLER_FIRST - 1 + #handler)
+        if sub(head, 1, #handler) ~= handler
+           or not find(head, '^[ \n]', #handler + 1)
+        then
+            return false
         end
     end
-    id = id - 1
+    if state == '' then
+        return true
+    end
+    local letter = sub(call('GETRANGE', R .. name, 0, TQ_RUN_STATE_LAST - 1),
+                       TQ_RUN_STATE)
+    return find(letters, letter == '' and 'W' or letter, 1, true)
+           and (state ~= 'D' or call('ZSCORE', P .. 'scheduled', name))
+end
+
+local names, bytes, walked = {}, 0, 0
+while id >= 1 and walked < TQ_LIST_WALK_MAX and #names < min(limit, TQ_LIST_MAX)
+do
+    local name = fmt('%.0f', id)
+    local size = wanted(name) and call('STRLEN', J .. name) or 0
+    if size > 0 then
+        bytes = bytes + size + call('STRLEN', R .. name)
+                + call('STRLEN', P .. 'b:' .. name)
+        if bytes > TQ_LIST_PAGE_BYTES and #names > 0 then
+            break
+        end
+        names[#names + 1] = name
+    end
+    id, walked = id - 1, walked + 1
 end
 
 local out = { id >= 1 and id + 1 or 0 }
-local n = #rows
-if n > 0 then
-    local keys = {}
-    for i = 1, n do
-        keys[i], keys[n + i] = J .. rows[i], R .. rows[i]
-    end
-    local got = call('MGET', unpack(keys))
-    local dues = call('ZMSCORE', P .. 'scheduled', unpack(rows))
-    for i = 1, n do
-        local k = #out
-        out[k + 1], out[k + 2] = rows[i], whole(rows[i], got[i])
-        out[k + 3] = got[n + i] or ''
-        out[k + 4] = tonumber(dues[i] or 0)
-    end
+for _, name in ipairs(names) do
+    local k, got = #out, call('MGET', J .. name, R .. name)
+    out[k + 1], out[k + 2], out[k + 3] = name, whole(name, got[1]), got[2] or ''
+    out[k + 4] = tonumber(call('ZSCORE', P .. 'scheduled', name) or 0)
 end
 return out

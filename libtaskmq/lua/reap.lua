@@ -1,6 +1,5 @@
 #!lua flags=allow-oom
--- reap: takes back expired leases, and sees to it that a clock that was set back
--- delays no run by more than its interval.
+-- reap: takes back expired leases.
 --
 -- KEYS[1]  prefix
 -- ARGV     optional: not after (ms); later than that nothing is done (a call
@@ -19,15 +18,15 @@ end
 --@include run
 --@include running
 --@include unreadable
---@include back
 --@include periodic
 --@include dead
---@include clock
+--@include back
 
 local requeued, failed, more = 0, 0, 0
 
--- A job whose worker was lost.
+-- A job whose worker was lost. Returns whether it waits again.
 local function lost(id, run)
+    local h = header_at(run)
     if not is_run(run) then
         local record = call('GETRANGE', J .. id, 0, 127)
         local handler = is_header(record, 0) and handler_at(record, 0) or '?'
@@ -35,20 +34,16 @@ local function lost(id, run)
         unreadable(id, handler, 'last run')
         return false
     end
-    local crashes, h = crashes_of(run) + 1, header_at(run)
+    local new = { crashes = sub(run, TQ_RUN_CRASHES) + 1,
+                  err = 'worker lost ' .. TQ_CRASHES_MAX .. ' times' }
     bump('crashes', 1)
-    if crashes < TQ_CRASHES_MAX then
-        return give_back(id, run, crashes)
-    end
-    local err = 'worker lost ' .. TQ_CRASHES_MAX .. ' times'
-    if sub(run, TQ_RUN_STATE) == 'E' then
-        end_cancelled(id, run, h)
+    if new.crashes < TQ_CRASHES_MAX or sub(run, TQ_RUN_STATE) == 'E' then
+        return give_back(id, run, new.crashes)
     elseif is_periodic(run, h) then
-        end_periodic(id, run, h, NO_COUNTER, err, '')
+        end_periodic(id, run, h, new)
         bump('failed', 1)
     else
-        to_dead(id, run, h, NO_COUNTER, tonumber(sub(run, TQ_RUN_ATTEMPTS)),
-                crashes, err)
+        to_dead(id, run, h, new)
     end
     return false
 end
@@ -56,12 +51,12 @@ end
 -- Leases of a hundred jobs in all, and the rest of the last one.
 local tokens = call('ZRANGEBYSCORE', P .. 'leased', '-inf', now, 'LIMIT', 0,
                     TQ_REAP_MAX)
-for i = 1, #tokens do
+for _, token in ipairs(tokens) do
     if requeued + failed >= TQ_REAP_MAX then
         more = 1
         break
     end
-    local jobs = running(tokens[i])
+    local jobs = running(token)
     for k = 1, #jobs, 2 do
         if lost(jobs[k], jobs[k + 1]) then
             requeued = requeued + 1
@@ -69,14 +64,8 @@ for i = 1, #tokens do
             failed = failed + 1
         end
     end
-    left[tokens[i]] = math.huge
-end
-if #tokens == TQ_REAP_MAX then
-    more = 1
+    left[token] = math.huge
 end
 flush()
-trim_dead()
-if mend_clock() then
-    more = 1
-end
-return { now, requeued, failed, more }
+put_back()
+return { now, requeued, failed, #tokens == TQ_REAP_MAX and 1 or more }

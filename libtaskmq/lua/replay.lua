@@ -9,12 +9,10 @@
 -- Errors   "ERR TASKMQ ..." when there are too many handlers
 
 --@include base
---@include bad
 --@include now
 --@include header
+--@include pack
 --@include served
---@include sound
---@include lanes
 --@include schedule
 
 local id, dead_only = argv[1], argv[2] == '1'
@@ -31,10 +29,9 @@ if dead_only and sub(run, TQ_RUN_STATE) ~= 'F' then
 end
 local handler = handler_at(record, 0)
 if call('HEXISTS', P .. 'handlers', handler) == 0
-   and call('HLEN', P .. 'handlers')
-       >= TQ_HANDLERS_MAX * (is_served(handler) and 2 or 1)
+   and call('HLEN', P .. 'handlers') >= TQ_HANDLERS_MAX * (is_served(handler) and 2 or 1)
 then
-    return bad('replay: too many handlers')
+    return redis.error_reply('ERR TASKMQ replay: too many handlers')
 end
 
 -- A scheduled time that has passed is left out: the copy runs now, and a
@@ -60,6 +57,6 @@ if due > 0 then
 else
     local lanes = {}
     add_pack(lanes, handler, priority_at(record, 0), new)
-    to_lanes(lanes)
+    to_lanes(lanes, 'RPUSH')
 end
 return { 0, tonumber(new) }

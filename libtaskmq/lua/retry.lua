@@ -10,7 +10,9 @@
 --@include run
 --@include batch
 --@include again
---@include sound
+--@include unlink
+--@include pack
+--@include header
 
 local id = argv[1]
 local run = call('GET', R .. id)
@@ -23,11 +25,11 @@ local h = header_at(run)
 local handler = handler_at(run, h)
 call('ZREM', P .. 'dead', id)
 unweigh({ id })
-add(sets, R .. id, rewrite(run, 'W', NO_COUNTER, 0, 0, NO_TIME, error_of(run)))
+add(sets, R .. id, rewrite(run, { state = 'W', attempts = 0, crashes = 0 }))
 bump('dead:' .. handler, -1)
 bump('back:' .. handler, 1)
 flush()
 local lanes = {}
 add_pack(lanes, handler, priority_at(run, h), id .. AGAIN)
-to_lanes(lanes)
+to_lanes(lanes, 'RPUSH')
 return 0

@@ -1,7 +1,9 @@
 #!lua flags=allow-oom
--- sweep: removes jobs whose time is over, and, where finished and dead ones take
--- more than finished_max_bytes, those that would go next. Forgets workers that
--- were not seen for a minute.
+-- sweep: what time asks for. Removes jobs whose time is over, and those that
+-- would go next where there are more dead ones than dead_max, or finished and
+-- dead ones take more than finished_max_bytes. Forgets workers that were not seen
+-- for a minute. Sees to it that a clock that was set back delays no run by more
+-- than its interval, or its longest wait.
 --
 -- KEYS[1]  prefix
 -- ARGV     none
@@ -11,37 +13,35 @@
 --@include now
 --@include bulk
 --@include unlink
---@include bytes
 
 local swept, looked, more = 0, 0, 0
-local most = tonumber(call('HGET', P .. 'config', 'finished_max_bytes') or 0)
+local config = call('HMGET', P .. 'config', 'finished_max_bytes',
+                    'dead_max', 'retry_wait_max_ms')
+local most = tonumber(config[1] or 0)
 
--- Removes members whose time is at most `last`; where over is given, only until
--- so many bytes less are taken. Returns what is still over.
-local function sweep(set, last, over)
+-- Removes up to n members whose time is at most `last` ('+inf': dropped, before
+-- their time); where over is given, only until so many bytes less are taken.
+-- Returns what is still over.
+local function sweep(set, last, n, over)
     local members = call('ZRANGEBYSCORE', P .. set, '-inf', last, 'LIMIT', 0,
-                         TQ_SWEEP_MAX)
+                         min(n, TQ_SWEEP_MAX))
     local sizes = over and #members > 0
                   and call('HMGET', P .. 'bytes', unpack(members))
-    local ids, taken = {}, 0
-    while taken < #members and looked + #ids < TQ_SWEEP_MAX
-          and not (over and over <= 0)
-    do
-        taken = taken + 1
-        for id in string.gmatch(members[taken], '%d+') do
+    local ids, gone = {}, {}
+    for i, member in ipairs(members) do
+        if looked + #ids >= TQ_SWEEP_MAX or over and over <= 0 then
+            break
+        end
+        for id in string.gmatch(member, '%d+') do
             ids[#ids + 1] = id
         end
-        over = over and over - (sizes[taken] or 0)
+        gone[i], over = member, over and over - (sizes[i] or 0)
     end
     looked = looked + #ids
     if looked >= TQ_SWEEP_MAX then
         more = 1
     end
-    if taken == 0 then
-        return over
-    end
-    local gone = { unpack(members, 1, taken) }
-    call('ZREM', P .. set, unpack(gone))
+    bulk(gone, 'ZREM', P .. set)
     if most > 0 then
         unweigh(gone)
     end
@@ -54,21 +54,28 @@ local function sweep(set, last, over)
     if set == 'finished' and there > 0 then
         call('HINCRBY', P .. 'stats', 'finished_gone', there)
     end
-    if over then
+    if last == '+inf' and there > 0 then
         call('HINCRBY', P .. 'stats', set .. '_dropped', there)
     end
     return over
 end
 
-sweep('dead', now)
-sweep('finished', now)
-if most > 0 then
-    -- What would go next: finished jobs, then dead ones.
-    local over = (call('HGET', P .. 'stats', 'finished_bytes') or 0) - most
-    for _, set in ipairs({ 'finished', 'dead' }) do
-        if over > 0 then
-            over = sweep(set, '+inf', over)
-        end
+if most == 0 and call('UNLINK', P .. 'bytes') == 1 then
+    -- nothing is weighed any more
+    call('HDEL', P .. 'stats', 'finished_bytes')
+end
+sweep('dead', now, TQ_SWEEP_MAX)
+sweep('finished', now, TQ_SWEEP_MAX)
+local many = call('ZCARD', P .. 'dead') - (config[2] or TQ_DEAD_MAX)
+if many > 0 then
+    sweep('dead', '+inf', many)
+end
+-- What would go next: finished jobs, then dead ones.
+local over = most > 0
+             and (call('HGET', P .. 'stats', 'finished_bytes') or 0) - most or 0
+for _, set in ipairs({ 'finished', 'dead' }) do
+    if over > 0 then
+        over = sweep(set, '+inf', TQ_SWEEP_MAX, over)
     end
 end
 
@@ -78,6 +85,44 @@ for i = 1, #workers, 2 do
         absent[#absent + 1] = workers[i]
     end
 end
-bulk('HDEL', P .. 'workers', absent)
+bulk(absent, 'HDEL', P .. 'workers')
 call('ZREMRANGEBYSCORE', P .. 'served', '-inf', now - TQ_WORKER_GONE_MS)
+
+-- The clock: no lease is longer than the longest that may be asked for.
+local latest = fmt('%d', now + TQ_LEASE_MAX_MS)
+local long = call('ZRANGEBYSCORE', P .. 'leased', '(' .. latest, '+inf',
+                  'LIMIT', 0, TQ_CLOCK_MAX)
+for _, token in ipairs(long) do
+    call('ZADD', P .. 'leased', latest, token)
+end
+-- `clock` has the time of the last sweep, and, while the scheduled jobs are
+-- looked through, some per call, also how far that is.
+local was, cursor = match(call('GET', P .. 'clock') or '0', '^(%d+) ?(%d*)$')
+local mended = now13
+if cursor ~= '' or now < was - TQ_CLOCK_BACK_MS then
+--@include interval
+    local got = call('ZSCAN', P .. 'scheduled', cursor == '' and 0 or cursor,
+                     'COUNT', TQ_CLOCK_MAX)
+    for i = 1, #got[2], 2 do
+        local id, due = got[2][i], tonumber(got[2][i + 1])
+        local run = due > now and call('GETRANGE', R .. id, 0, 399) or ''
+        local h = header_at(run)
+        -- A job's first time is what was asked for, whatever the clock.
+        if h then
+            local late = now + (config[3] or TQ_RETRY_WAIT_MAX_MS)
+            if kind_at(run, h) == 'p' and sub(run, TQ_RUN_ATTEMPTS) == '000' then
+                late = next_due(run, h)
+            end
+            if late < due then
+                call('ZADD', P .. 'scheduled', fmt('%d', late), id)
+                call('ZADD', P .. 'h:' .. handler_at(run, h) .. ':wake', '0',
+                     'w')
+            end
+        end
+    end
+    if got[1] ~= '0' then
+        more, mended = 1, was .. ' ' .. got[1]
+    end
+end
+call('SET', P .. 'clock', mended)
 return { swept, more }

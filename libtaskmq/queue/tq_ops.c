@@ -3,6 +3,7 @@
  * as a result, and reply elements that are checked before they are believed.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,36 @@ tq_op_new(const tq_script_t *script, const tq_ns_t *ns, tq_decode_t *decode,
     }
 
     return call;
+}
+
+
+tq_call_t *
+tq_op_plain(const char *command, const tq_ns_t *ns, const char *key,
+    tq_decode_t *decode, tq_done_cb done, void *data)
+{
+    char        text[TQ_NAMESPACE_MAX + 32];
+    tq_call_t  *call;
+
+    call = tq_op_new(NULL, NULL, decode, done, data);
+
+    if (call != NULL) {
+        (void) snprintf(text, sizeof(text), "%s%s", ns->prefix, key);
+        tq_call_args(call, command);
+        tq_call_args(call, text);
+    }
+
+    return call;
+}
+
+
+void
+tq_op_job_key(tq_call_t *call, const tq_ns_t *ns, const char *kind, int64_t id)
+{
+    char  text[TQ_NAMESPACE_MAX + 32];
+
+    (void) snprintf(text, sizeof(text), "%s%s%lld", ns->prefix, kind,
+        (long long) id);
+    tq_call_args(call, text);
 }
 
 

@@ -139,9 +139,16 @@ tq_call_t *tq_claim_call(const tq_ns_t *ns, const tq_token_t *token,
     const char *worker_name, int64_t lease_ms, unsigned total, int woken,
     const tq_claim_want_t *want, unsigned nwant, tq_done_cb done, void *data);
 
+/* Has the jobs that are due put among those that wait right before this claim:
+ * for one that is made once the due time that another told has come. Where
+ * memory runs out, the claim tells that time again. */
+void tq_due_before(tq_call_t *claim, const tq_ns_t *ns, tq_done_cb done,
+    void *data);
+
 typedef struct {
     int64_t     now_ms;       /* Redis' clock */
-    int64_t     due_ms;       /* earliest scheduled job, 0: none */
+    int64_t     due_ms;       /* earliest scheduled job, 0: none; it may be
+                                 past */
     unsigned    jobs;
     tq_token_t  token;        /* theirs */
 } tq_claims_t;

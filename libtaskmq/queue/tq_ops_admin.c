@@ -172,7 +172,7 @@ tq_change_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 tq_call_t *
 tq_config_get_call(const tq_ns_t *ns, tq_done_cb done, void *data)
 {
-    return tq_op_done(tq_op_new(&tq_script_config_get, ns, tq_config_decode,
+    return tq_op_done(tq_op_plain("HGETALL", ns, "config", tq_config_decode,
         done, data));
 }
 
@@ -380,21 +380,8 @@ tq_uuid_key_call(const tq_ns_t *ns, const unsigned char fresh[TQ_UUID_KEY_LEN],
 tq_call_t *
 tq_uuid_peek_call(const tq_ns_t *ns, tq_done_cb done, void *data)
 {
-    char        key[sizeof(ns->prefix) + sizeof("uuid-key")];
-    tq_call_t  *call;
-
-    call = tq_op_new(NULL, NULL, tq_uuid_peek_decode, done, data);
-    if (call == NULL) {
-        return NULL;
-    }
-
-    memcpy(key, ns->prefix, ns->len);
-    memcpy(key + ns->len, "uuid-key", sizeof("uuid-key") - 1);
-
-    tq_call_args(call, "GET");
-    tq_call_arg(call, key, ns->len + sizeof("uuid-key") - 1);
-
-    return tq_op_done(call);
+    return tq_op_done(tq_op_plain("GET", ns, "uuid-key", tq_uuid_peek_decode,
+        done, data));
 }
 
 

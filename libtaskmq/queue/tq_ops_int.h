@@ -37,6 +37,15 @@ struct tq_op_s {
 tq_call_t *tq_op_new(const tq_script_t *script, const tq_ns_t *ns,
     tq_decode_t *decode, tq_done_cb done, void *data);
 
+/* A call of a plain command, with its key, a short one: what follows the
+ * prefix. NULL: out of memory. */
+tq_call_t *tq_op_plain(const char *command, const tq_ns_t *ns,
+    const char *key, tq_decode_t *decode, tq_done_cb done, void *data);
+
+/* The next argument: a key of a job, such as "b:" and 7. */
+void tq_op_job_key(tq_call_t *call, const tq_ns_t *ns, const char *kind,
+    int64_t id);
+
 /* A call of tq_op_new(). */
 static inline tq_op_t *
 tq_op_of(tq_call_t *call)

@@ -86,10 +86,13 @@ tq_logs_call(const tq_ns_t *ns, int64_t id, tq_done_cb done, void *data)
 {
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_logs, ns, tq_logs_decode, done, data);
+    /* a record is short: what is long in it stands apart */
+    call = tq_op_new(NULL, NULL, tq_logs_decode, done, data);
 
     if (call != NULL) {
-        tq_call_argi(call, id);
+        tq_call_args(call, "MGET");
+        tq_op_job_key(call, ns, "j:", id);
+        tq_op_job_key(call, ns, "l:", id);
     }
 
     return tq_op_done(call);
@@ -99,11 +102,20 @@ tq_logs_call(const tq_ns_t *ns, int64_t id, tq_done_cb done, void *data)
 static int
 tq_logs_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
+    redisReply  **item;
+
     (void) op;
 
-    res->found = (reply->type != REDIS_REPLY_NIL);
+    if (tq_reply_array(reply, 2) != 0) {
+        return -1;
+    }
 
-    return res->found ? tq_reply_str(reply, &res->log) : 0;
+    item = reply->element;
+    res->found = (item[0]->type != REDIS_REPLY_NIL);
+    res->log = tq_str("");
+
+    return item[1]->type != REDIS_REPLY_NIL ? tq_reply_str(item[1], &res->log)
+                                            : 0;
 }
 
 

@@ -17,10 +17,9 @@ _Static_assert(TQ_LEN(TQ_RUN_COUNTER) == TQ_COUNTER_LEN
 #define TQ_CLAIM_HEAD  2    /* now, due */
 #define TQ_CLAIM_ITEM  3    /* id, attempts, record */
 
-static void tq_op_lease(tq_call_t *call, const tq_outcome_t *o);
 static unsigned tq_op_group(tq_call_t *call, const tq_outcome_t *o,
     unsigned n);
-static tq_decode_t  tq_claim_decode, tq_verdicts_decode, tq_extend_decode,
+static tq_decode_t  tq_claim_decode, tq_due_decode, tq_verdicts_decode, tq_extend_decode,
     tq_reap_decode, tq_sweep_decode, tq_payload_decode, tq_wake_decode,
     tq_client_id_decode, tq_unblock_decode;
 static int tq_verdicts_from(const redisReply *reply, unsigned first,
@@ -54,6 +53,26 @@ tq_claim_call(const tq_ns_t *ns, const tq_token_t *token,
     }
 
     return tq_op_done(call);
+}
+
+
+void
+tq_due_before(tq_call_t *claim, const tq_ns_t *ns, tq_done_cb done, void *data)
+{
+    claim->before = tq_op_done(tq_op_new(&tq_script_due, ns, tq_due_decode,
+        done, data));
+}
+
+
+static int
+tq_due_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
+{
+    int64_t  n;
+
+    (void) op;
+    (void) res;
+
+    return tq_reply_count(reply, TQ_PROMOTE_MAX, &n);
 }
 
 
@@ -119,14 +138,6 @@ tq_claim_job(const tq_result_t *res, unsigned i, tq_claimed_t *out)
 }
 
 
-static void
-tq_op_lease(tq_call_t *call, const tq_outcome_t *o)
-{
-    tq_call_argi(call, o->id);
-    tq_call_arg(call, o->token.t, TQ_LEASE_TOKEN_LEN);
-}
-
-
 /* The argument before neighbours with the same token that all have a log, or
  * all have none. How many of the n they are, at least 1. */
 static unsigned
@@ -183,12 +194,14 @@ tq_complete_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
 }
 
 
-tq_call_t *
-tq_fail_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
-    uint64_t jitter, tq_done_cb done, void *data)
+/* what: "r" (see lua/fail.lua) for all, or NULL: as each says. */
+static tq_call_t *
+tq_op_fail(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
+    const char *what, uint64_t jitter, tq_done_cb done, void *data)
 {
-    unsigned    i;
-    tq_call_t  *call;
+    unsigned     i;
+    tq_call_t   *call;
+    const char  *each = what;
 
     call = tq_op_new(&tq_script_fail, ns, tq_verdicts_decode, done, data);
     if (call == NULL) {
@@ -199,9 +212,13 @@ tq_fail_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
     tq_call_argi(call, (int64_t) (jitter % 1000000));
 
     for (i = 0; i < n; i++) {
-        tq_op_lease(call, &o[i]);
-        tq_call_arg(call, o[i].retryable > 0 ? "1"
-                          : o[i].retryable < 0 ? "d" : "0", 1);
+        if (what == NULL) {
+            each = o[i].retryable > 0 ? "1" : o[i].retryable < 0 ? "d" : "0";
+        }
+
+        tq_call_argi(call, o[i].id);
+        tq_call_arg(call, o[i].token.t, TQ_LEASE_TOKEN_LEN);
+        tq_call_args(call, each);
         tq_call_arg(call, o[i].error.p, o[i].error.len);
         tq_call_arg(call, o[i].log.p, o[i].log.len);
         tq_call_argi(call, o[i].wait_ms < 0 ? -1 : o[i].wait_ms);
@@ -212,24 +229,18 @@ tq_fail_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
 
 
 tq_call_t *
+tq_fail_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
+    uint64_t jitter, tq_done_cb done, void *data)
+{
+    return tq_op_fail(ns, o, n, NULL, jitter, done, data);
+}
+
+
+tq_call_t *
 tq_release_call(const tq_ns_t *ns, const tq_outcome_t *o, unsigned n,
     tq_done_cb done, void *data)
 {
-    unsigned    i;
-    tq_call_t  *call;
-
-    call = tq_op_new(&tq_script_release, ns, tq_verdicts_decode, done, data);
-    if (call == NULL) {
-        return NULL;
-    }
-
-    tq_op_of(call)->n = n;
-
-    for (i = 0; i < n; i++) {
-        tq_op_lease(call, &o[i]);
-    }
-
-    return tq_op_done(call);
+    return tq_op_fail(ns, o, n, "r", 0, done, data);
 }
 
 
@@ -348,7 +359,7 @@ tq_goodbye_call(const tq_ns_t *ns, const char *worker_id, tq_done_cb done,
 {
     tq_call_t  *call;
 
-    call = tq_op_new(&tq_script_goodbye, ns, NULL, done, data);
+    call = tq_op_plain("HDEL", ns, "workers", NULL, done, data);
 
     if (call != NULL) {
         tq_call_args(call, worker_id);
@@ -427,7 +438,6 @@ tq_call_t *
 tq_payload_call(const tq_ns_t *ns, int64_t id, int64_t bytes, tq_done_cb done,
     void *data)
 {
-    char        key[TQ_NAMESPACE_MAX + 32];
     tq_call_t  *call;
 
     call = tq_op_new(NULL, NULL, tq_payload_decode, done, data);
@@ -436,9 +446,8 @@ tq_payload_call(const tq_ns_t *ns, int64_t id, int64_t bytes, tq_done_cb done,
     }
 
     tq_op_of(call)->bytes = bytes;
-    (void) snprintf(key, sizeof(key), "%sb:%lld", ns->prefix, (long long) id);
     tq_call_args(call, "GET");
-    tq_call_args(call, key);
+    tq_op_job_key(call, ns, "b:", id);
 
     return tq_op_done(call);
 }

@@ -33,6 +33,7 @@ on_due(uv_timer_t *t)
     tw_worker_t  *w = t->data;
 
     w->claim.want = 1;        /* the turn that follows claims */
+    w->claim.is_due = 1;
 }
 
 int
@@ -192,7 +193,9 @@ set_due(tw_worker_t *w, const tq_claims_t *claims)
 
     wait = claims->due_ms - claims->now_ms;
     if (wait <= 0) {
-        w->claim.want = 1;    /* more were due than one call promotes */
+        /* it was not known, or more were due than one call promotes */
+        w->claim.want = 1;
+        w->claim.is_due = 1;
     } else {
         /* the loop's clock may be a moment behind */
         uv_update_time(&w->loop);
@@ -234,6 +237,39 @@ on_claimed(void *data, const tq_result_t *res)
     take_jobs(w, res, no);
 }
 
+static void
+on_promoted(void *data, const tq_result_t *res)
+{
+    if (res->status == TQ_REFUSED) {
+        refused(data, res);
+    }
+}
+
+/* After what is due, where a due time has come. 0, or -1. */
+static int
+send_claim(tw_worker_t *w, ask_t *a, int woken, const tq_claim_want_t *want)
+{
+    tq_call_t   *call;
+    tq_token_t   token = tw_claim_token(w);
+
+    a->no = w->claim.calls;
+
+    call = tq_claim_call(&w->ns, &token, w->name, w->o->lease_ms, a->total,
+        woken, want, a->n, on_claimed, a);
+
+    if (call != NULL && w->claim.is_due) {
+        tq_due_before(call, &w->ns, on_promoted, w);
+    }
+
+    if (tw_rconn_call(w->redis, call) != 0) {
+        return -1;
+    }
+
+    w->claim.is_due = 0;
+
+    return 0;
+}
+
 /* One more call. 0, or -1: nothing to ask for, or not possible now. */
 static int
 claim(tw_worker_t *w)
@@ -243,7 +279,6 @@ claim(tw_worker_t *w)
     int                      woken = 0;
     ask_t                   *a;
     tw_pool_t               *p;
-    tq_token_t               token;
 
     free_slots = w->o->concurrency - w->busy;
     if (free_slots <= w->claim.asked) {
@@ -277,13 +312,9 @@ claim(tw_worker_t *w)
     a->n = n;
     a->total = total;
 
-    token = tw_claim_token(w);
-    a->no = w->claim.calls;
-
     /* its answer comes before the jobs do */
     if (n == 0 || tw_session_look(w) != 0
-        || tw_rconn_call(w->redis, tq_claim_call(&w->ns, &token,
-        w->name, w->o->lease_ms, total, woken, want, n, on_claimed, a)) != 0)
+        || send_claim(w, a, woken, want) != 0)
     {
         free(a);
         return -1;

@@ -12,21 +12,21 @@ LIB = os.path.join(ROOT, "libtaskmq")
 LUA = os.path.join(LIB, "lua")
 FOLDERS = {"nginx": "ngx_taskmq_module", "worker": "taskmq-worker",
            "cli": "taskmq-cli"}
-# What is reached by name alone: a function's command, and who has to be called
-# for it. Only jobs that are given back go among the next ones of their lanes.
-ONLY_WITH = {"to_lane": ("lpush", "to_be_next"),
-             "at_their_places": ("ltrim", "to_be_next")}
 GROUPS = ("client", "script", "config", "acl")
 
-# The command may depend: call(front and 'LPUSH' or 'RPUSH', ...
-LUA_CALL = re.compile(r"\b(?:p?call|bulk)\(\s*([^,)]*)")
-C_CALL = re.compile(r'tq_call_args\(call, "([A-Z]+)"\);'
+# The command may depend: call(lifo and 'RPOP' or 'LPOP', ... bulk() and
+# to_lanes() name it where they are called.
+LUA_CALL = re.compile(r"\bp?call\(\s*([^,)]*)"
+                      r"|\b(?:bulk|to_lanes)\(\w+, ([^,)]*)")
+HANDED_ON = ("unpack(words", "push")
+C_CALL = re.compile(r'(?:tq_call_args\(call, |tq_op_plain\()"([A-Z]+)"[,)];?'
                     r'(?:\s*tq_call_args\(call, "([A-Z]+)"\);)?')
 C_SHAKE = re.compile(r'tq_shake_add\(r, (?:NULL|\*s), "([A-Z]+)",'
                      r'\s*(?:"([A-Z]+)")?')
 C_FUNCTION = re.compile(r"^(\w+)\([^;{}]*\)\n\{\n(.*?)^\}", re.M | re.S)
-C_TEXT = re.compile(r"^(?:static )?const char +(\w+)\[\] =\n?(.*?);$",
-                    re.M | re.S)
+# A text, or what names functions.
+C_VALUE = re.compile(r"^(?:static )?const \w+ +(\w+)(?:\[\])? =\n?(.*?);$",
+                     re.M | re.S)
 
 
 def text(path):
@@ -70,19 +70,13 @@ def of_script(path):
     lines = re.sub(r"--.*", "", included(path))
     main = re.sub(r"^local function (\w+)(.*?)^end$", keep, lines,
                   flags=re.M | re.S)
-    commands, parts = set(), reached(main, bodies)
-    for name, part in parts.items():
-        own = set()
-        for first in LUA_CALL.findall(part):
-            # bulk(cmd, …) names its command where it is called
-            names = re.findall(r"'([A-Z]+)'", first)
-            assert names or first == "cmd", (path, first)
-            own.update(name.lower() for name in names)
-        if name in ONLY_WITH:
-            command, caller = ONLY_WITH[name]
-            assert command in own, (path, name)
-            own -= set() if caller in parts else {command}
-        commands |= own
+    commands = set()
+    for part in reached(main, bodies).values():
+        for call in LUA_CALL.findall(part):
+            command = call[0] or call[1]
+            names = re.findall(r"'([A-Z]+)'", command)
+            assert names or command in HANDED_ON, (path, command)
+            commands.update(name.lower() for name in names)
     return commands
 
 
@@ -107,7 +101,7 @@ def needed(role):
     bodies, commands = {}, set()
     for source in sources(LIB):
         bodies.update(C_FUNCTION.findall(source))
-        bodies.update(C_TEXT.findall(source))
+        bodies.update(C_VALUE.findall(source))
     mine = "\n".join(sources(os.path.join(ROOT, FOLDERS[role])))
     for part in reached(mine, bodies).values():
         commands |= of_text(part)

@@ -48,7 +48,7 @@ def prove(o):
             shutil.copy(os.path.join(ROOT, "libtaskmq", header), folder)
         with open(os.path.join(lua, "claim.lua")) as f:
             text = f.read()
-        line = "                nheld = nheld + 1\n"
+        line = "                held[nheld] = id\n"
         slow = text.replace(line, 2 * "                "
                             "fmt('%d %d %d %d', 1, 2, 3, 4)\n" + line)
         if slow == text:

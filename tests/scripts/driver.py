@@ -35,7 +35,10 @@ class Queue:
 
     def claim(self, *wants, worker=W, lease=HOUR, total=1000, name='host:1',
               woken=1):
-        """[(id, token, attempts, record)]; wants: handler, free, …"""
+        """As a worker does, after what is due; wants: handler, free, …
+        [(id, token, attempts, record)]"""
+        if self.c('ZCOUNT', self.k('scheduled'), '-inf', ms()):
+            self.s.due()
         token = '%012x' % next(self.claims) + worker
         self.head = r = self.s.claim(token, name, lease, total, woken, *wants)
         return [(int(r[i]), token, r[i + 1], r[i + 2])

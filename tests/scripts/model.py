@@ -92,7 +92,7 @@ class Model:
         self.taken = set()          # handlers whose wake marker a worker has
         self.payloads = {}          # b:<name> that a client has put aside
         self.logs_kept = 0          # of cancelled runs, by the last fail
-        self.set_back = False       # Redis' clock was, since the last reap
+        self.set_back = False       # Redis' clock was, since the last sweep
 
     # -- settings
     def setting(self, name):
@@ -208,6 +208,7 @@ class Model:
         for j in over:
             self.stats['finished_gone'] += j.place == 'finished'
             del self.jobs[j.id]
+        self.mend_clock(now)
         return [len(over), 0]
 
     def rank(self, lane):
@@ -271,11 +272,14 @@ class Model:
                 return False
         return seen == len(ids) and (full or seen == total)
 
-    def claim(self, token, name, lease, total, woken, wants, now, ids):
-        """ids: what it took. None: it may not have taken these."""
+    def due(self, now):
         due = [j for j in self.at('scheduled') if j.due <= now.lo]
         for j in sorted(due, key=lambda j: (j.due, str(j.id))):
             self.again(j)
+        return len(due)
+
+    def claim(self, token, name, lease, total, woken, wants, now, ids):
+        """ids: what it took. None: it may not have taken these."""
         total = min(total, CLAIM_MAX)
         held = self.pick(total, dict(wants))
         if held is None:
@@ -478,7 +482,6 @@ class Model:
                     failed += 1
         self.next_of_all(requeued)
         self.end_leases()
-        self.mend_clock(now)
         return [len(requeued), failed, 0]
 
     def lost(self, j, now):

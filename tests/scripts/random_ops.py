@@ -140,6 +140,8 @@ class Player(Pair):
         self.claims += 1
         token = '%012x' % self.claims + worker
         flat = [x for w in wants for x in w]
+        if r.random() < .7:
+            self.due()
         was = self.travelled()
         reply, now = self.run('claim', token, name, LEASE, total, woken, *flat)
         got = [(int(reply[i]), reply[i + 1], reply[i + 2])
@@ -156,6 +158,13 @@ class Player(Pair):
         self.tokens += [(j.id, j.token) for j in taken]
         del self.tokens[:-300]
         self.touched.update(j.id for j in taken)
+        self.touched.update(was)
+
+    def due(self):
+        was = self.travelled()
+        reply, now = self.run('due')
+        want = self.m.due(now)
+        need(reply == want, 'due', reply, want)
         self.touched.update(was)
 
     def take_marker(self):
@@ -214,16 +223,16 @@ class Player(Pair):
                   r.choice([b'', b'stderr']), r.choice([-1, -1, FAR * 3 // 2]))
                  for i, t in self.leases()]
         jitter = r.randint(0, 999999)
-        if self.write('fail', items, (jitter,) + sum(items, ()),
-                      lambda now: self.m.fail(jitter, items, now)):
-            self.trimmed()
+        self.write('fail', items, (jitter,) + sum(items, ()),
+                   lambda now: self.m.fail(jitter, items, now))
 
     def trimmed(self):
-        """The model does not say which dead job goes first in one ms."""
+        """The model does not say which dead job goes first in one ms. How
+        many there are too many."""
         m = self.m
         over = len(m.at('dead')) - m.setting('dead_max')
         if over <= 0:
-            return
+            return 0
         left = self.c('ZRANGE', self.k('dead'), 0, -1, 'WITHSCORES')
         left = {int(left[i]): int(left[i + 1]) for i in range(0, len(left), 2)}
         gone = [j for j in m.at('dead') if j.id not in left]
@@ -234,6 +243,7 @@ class Player(Pair):
             del m.jobs[j.id]
             self.touched.add(j.id)
         m.stats['dead_dropped'] += over
+        return over
 
     def release(self):
         items = self.leases()
@@ -282,9 +292,9 @@ class Player(Pair):
 
     def goodbye(self):
         worker = self.rng.choice(WORKERS)
-        need(self.run('goodbye', worker)[0] == 1, 'goodbye')
+        known = worker in self.m.workers
+        need(self.run('goodbye', worker)[0] == known, 'goodbye')
         self.m.workers.pop(worker, None)
-        self.m.told = {t for t in self.m.told if t[0] != worker}
 
     def reap(self):
         was = self.travelled()
@@ -292,7 +302,6 @@ class Player(Pair):
         want = self.m.reap(now)
         need(reply[1:] == want, 'reap', reply, want)
         self.touched.update(was)
-        self.trimmed()
 
     def set_back(self):
         """Redis' clock goes back: what is to come is farther away."""
@@ -305,7 +314,7 @@ class Player(Pair):
             self.touched.add(j.id)
         self.c('SET', self.k('clock'), now + back)
         self.m.set_back = True
-        self.reap()
+        self.sweep()
 
     def reap_late(self):
         before = self.data()
@@ -318,6 +327,7 @@ class Player(Pair):
         was = self.travelled()
         reply, now = self.run('sweep')
         want = self.m.sweep(now)
+        want[0] += self.trimmed()
         need(reply == want, 'sweep', reply, want)
         self.touched.update(was)
 
@@ -483,6 +493,7 @@ class Player(Pair):
 WEIGHTS = [
     ('enqueue', 14), ('claim', 14), ('wake_and_claim', 6), ('complete', 10),
     ('fail', 10), ('release', 3), ('extend', 4), ('reap', 5), ('reap_late', 1),
+    ('due', 3),
     ('sweep', 10), ('take_marker', 2), ('change', 14), ('configure', 2), ('travel', 9),
     ('set_back', 1),
     ('read', 6), ('goodbye', 1),

@@ -211,24 +211,23 @@ def test_dead_max(d):
     d.expire('dead', 3, 1)
     d.c('ZADD', d.k('dead'), ms() + 10, 3, ms() + 20, 1)
     d.s.fail(0, *sum([[i, t, 1, 'e', '', -1] for i, t, _, _ in got[4:7]], []))
+    eq(d.s.sweep(), [2, 0])
     eq(d.card('dead'), 5)
     eq((d.s.get(3), d.s.get(1)), (None, None), 'dropped first')
     eq((d.stat('dead_dropped'), d.stat('dead:h'), d.stat('failed')), (2, 5, 7))
     d.config('dead_max', 0)
-    d.s.reap()
+    eq(d.s.sweep(), [5, 0])
     eq((d.card('dead'), d.stat('dead:h'), d.stat('dead_dropped')), (0, 0, 7))
     eq([k for k in d.c('KEYS', tmq.PREFIX + b'[jr]:*')
         if int(k.split(b':')[2]) < 8], [])
 
 
 def test_dead_max_lowered(d):
-    d.add(*[job(retries='000') for _ in range(900)])
-    got = d.claim('email', 900)
-    d.s.fail(0, *sum([[i, t, 1, 'e', '', -1] for i, t, _, _ in got], []))
+    for _ in range(3):
+        d.add(*[job(retries='000') for _ in range(900)])
+        got = d.claim('email', 900)
+        d.s.fail(0, *sum([[i, t, 1, 'e', '', -1] for i, t, _, _ in got], []))
     d.config('dead_max', 100)
-    calls = 0
-    while d.card('dead') > 100:
-        d.s.reap()
-        calls += 1
-    between(2, calls, 10)
-    eq((d.stat('dead:email'), d.stat('dead_dropped')), (100, 800))
+    eq([d.s.sweep() for _ in range(4)],
+       [[1000, 1], [1000, 1], [600, 0], [0, 0]])
+    eq((d.stat('dead:email'), d.stat('dead_dropped')), (100, 2600))

@@ -88,7 +88,7 @@ def test_deleted_with_its_job(d):
     eq(d.fail(i, t, retryable=0), 0)
     eq(left(d), [b'2', b'3'])
     d.config('dead_max', 0)
-    d.s.reap()
+    d.s.sweep()
     eq(left(d), [b'3'])
 
 

@@ -140,7 +140,29 @@ def text_of(name):
                           stdout=subprocess.PIPE).stdout
 
 
-class Scripts:
+class Plain:
+    """What needs no script: the commands that C sends, in the
+    place of scripts."""
+
+    def config_get(self):
+        return self.c('HGETALL', PREFIX + b'config')
+
+    def goodbye(self, worker):
+        return self.c('HDEL', PREFIX + b'workers', worker)
+
+    def logs(self, job_id):
+        record, log = self.c('MGET', PREFIX + b'j:%d' % job_id,
+                             PREFIX + b'l:%d' % job_id)
+        return None if record is None else log or b''
+
+    def release(self, *leases):
+        """id, token, id, token …"""
+        return self.fail(0, *itertools.chain(*(
+            (i, t, 'r', '', '', -1)
+            for i, t in zip(leases[::2], leases[1::2]))))
+
+
+class Scripts(Plain):
     """s.claim(…) runs a script on the prefix; s.sha['claim'] names it."""
 
     def __init__(self, client):

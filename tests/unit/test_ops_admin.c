@@ -285,8 +285,7 @@ set_setting(const char *name, const char *value, int seed)
 static void
 settings(void **state)
 {
-    size_t              i;
-    const tq_result_t  *res;
+    size_t  i;
 
     (void) state;
 
@@ -327,14 +326,6 @@ settings(void **state)
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_non_null(tq_config_check(bad[i].name, bad[i].value));
     }
-
-    /* the script does not trust us either */
-    res = result(tq_config_set_call(&ns, "nonsense", "1", 0, NULL, NULL));
-    assert_int_equal(res->status, TQ_REFUSED);
-    assert_int_equal(res->err, TQ_ERR_OTHER);
-    assert_int_equal(res->odd, 0);
-    assert_int_equal(res->script, 1);
-    assert_non_null(strstr(res->text, "TASKMQ"));
 }
 
 

@@ -1,12 +1,17 @@
--- back: jobs that are given back.
+-- back: jobs that are given back come next in their lanes, in the order of
+-- their ids.
 
 --@include base
 --@include run
 --@include batch
 --@include cancelled
+--@include pack
 
--- Unrun, it is the next one of its lane; one that was cancelled meanwhile ends.
--- Returns whether it waits again.
+local lifo = call('HGET', P .. 'config', 'selection') == 'lifo'
+local back = {}
+
+-- Unrun, it waits again; one that was cancelled meanwhile ends. Returns whether
+-- it waits.
 local function give_back(id, run, crashes)
     local h = header_at(run)
     if sub(run, TQ_RUN_STATE) == 'E' then
@@ -15,7 +20,49 @@ local function give_back(id, run, crashes)
     end
     local handler = handler_at(run, h)
     run_over(sub(run, TQ_RUN_TOKEN), handler)
-    add(sets, R .. id, take_back(run, 'W', crashes, NO_TIME, error_of(run)))
-    to_be_next(id, handler, priority_at(run, h))
+    add(sets, R .. id, rewrite(run, { state = 'W', crashes = crashes }))
+    add_pack(back, handler, priority_at(run, h), id .. ' 1 ' .. id)
+    bump('back:' .. handler, 1)
     return true
+end
+
+-- Packs of a lower rank are claimed before.
+local function rank(pack)
+    local first, jobs, place = match(pack, '^(%d+) ?(%d*) ?([%d.]*)$')
+    place = tonumber(place) or tonumber(first)
+    return lifo and 1 - place - (tonumber(jobs) or 1) or place
+end
+
+-- After flush: puts them where claims take the next jobs from, but behind those
+-- before them in line, where these are among the first TQ_LANE_READ packs.
+local function put_back()
+    for key, packs in pairs(back) do
+        local there = call('LRANGE', key, lifo and -TQ_LANE_READ or 0,
+                           lifo and -1 or TQ_LANE_READ - 1)
+        local ranks, line, n, passed, size = {}, {}, 0, 0, #there
+        for _, pack in ipairs(packs) do
+            ranks[pack] = rank(pack)
+        end
+        table.sort(packs, function(a, b) return ranks[a] < ranks[b] end)
+        for _, pack in ipairs(packs) do
+            while passed < size do
+                local first = there[lifo and size - passed or passed + 1]
+                if rank(first) > ranks[pack] then
+                    break
+                end
+                n, passed = n + 1, passed + 1
+                line[n] = first
+            end
+            n = n + 1
+            line[n] = pack
+        end
+        if passed > 0 then
+            call('LTRIM', key, lifo and 0 or passed, lifo and -1 - passed or -1)
+        end
+        -- The one that is pushed last comes first.
+        for i = 1, n do
+            packs[i] = line[n + 1 - i]
+        end
+    end
+    to_lanes(back, lifo and 'RPUSH' or 'LPUSH')
 end

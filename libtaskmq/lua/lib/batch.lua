@@ -3,16 +3,13 @@
 
 --@include base
 --@include bulk
---@include lanes
 --@include schedule
 --@include lease
 --@include bytes
 
--- Pairs: key, value; score, member. bumps: counter -> by how much.
-local sets, dead, fin, bumps = {}, {}, {}, {}
--- See lib/schedule.lua; lanes, see lib/lanes.lua, of jobs that go back; token ->
--- how many run no more.
-local sched, back, left = {}, {}, {}
+-- Pairs: key, value; score, member. sched: see lib/schedule.lua. bumps: counter
+-- -> by how much; left: token -> how many of its jobs run no more.
+local sets, dead, fin, sched, bumps, left = {}, {}, {}, {}, {}, {}
 
 local function bump(name, n)
     bumps[name] = (bumps[name] or 0) + n
@@ -34,27 +31,18 @@ local function to_sched(id, due, handler)
     bump('back:' .. handler, 1)
 end
 
--- One of the next ones of its lane, at its place.
-local function to_be_next(id, handler, priority)
-    add_pack(back, handler, priority, id .. ' 1 ' .. id)
-    bump('back:' .. handler, 1)
-end
-
 -- Writes all of it.
 local function flush()
-    bulk('MSET', nil, sets)
+    bulk(sets, 'MSET')
     for token, n in pairs(left) do
         leave_lease(token, n)
     end
-    bulk('ZADD', P .. 'finished', fin)
+    bulk(fin, 'ZADD', P .. 'finished')
+    bulk(dead, 'ZADD', P .. 'dead')
+    weigh(fin)
+    weigh(dead)
     if #sched > 0 then
         schedule(sched)
-    end
-    to_lanes(back, true)
-    bulk('ZADD', P .. 'dead', dead)
-    if #fin + #dead > 0 and is_weighed() then
-        weigh(fin)
-        weigh(dead)
     end
     for name, n in pairs(bumps) do
         if n ~= 0 then

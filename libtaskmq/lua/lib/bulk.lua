@@ -2,17 +2,16 @@
 
 --@include base
 
--- Calls cmd with key (nil: none) and the list, CHUNK elements at a time.
--- Returns the last reply.
-local function bulk(cmd, key, list)
+-- Calls the command, with its key where it has one, and the list, CHUNK elements
+-- at a time. Returns the last reply; nil where the list is empty.
+local function bulk(list, ...)
     local reply
     for i = 1, #list, CHUNK do
-        local last = min(i + CHUNK - 1, #list)
-        if key then
-            reply = call(cmd, key, unpack(list, i, last))
-        else
-            reply = call(cmd, unpack(list, i, last))
+        local words = { ... }
+        for k = i, min(i + CHUNK - 1, #list) do
+            words[#words + 1] = list[k]
         end
+        reply = call(unpack(words))
     end
     return reply
 end

@@ -12,11 +12,12 @@ local function to_finished(id, run, h)
     add(fin, now + (option(run, h, 'k') or retention) * 1000, id)
 end
 
--- A cancelled job whose last run did not come to an end.
+-- A cancelled job that waits, or whose last run did not come to an end.
 local function end_cancelled(id, run, h)
-    run_over(sub(run, TQ_RUN_TOKEN), handler_at(run, h))
-    add(sets, R .. id, take_back(run, 'C', crashes_of(run), now13,
-                                 error_of(run)))
+    if sub(run, TQ_RUN_STATE) ~= 'W' then
+        run_over(sub(run, TQ_RUN_TOKEN), handler_at(run, h))
+    end
+    add(sets, R .. id, rewrite(run, { state = 'C', finished = now13 }))
     to_finished(id, run, h)
     bump('cancelled', 1)
 end

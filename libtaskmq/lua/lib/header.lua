@@ -1,5 +1,7 @@
 -- header: a job's header line, in its record (where h, what stands before it,
--- is 0) or in its run (h: up to the end of the worker's name).
+-- is 0) or in its run (h: up to the end of the worker's name); and whether
+-- records and runs are sound. Damaged ones are left alone; claim and reap end
+-- their jobs (see unreadable).
 
 --@include base
 
@@ -11,14 +13,6 @@ end
 -- The handler's name; "?" where that cannot be read.
 local function handler_at(s, h)
     return match(s, '^[%w_.-]+', h + TQ_JOB_HANDLER_FIRST) or '?'
-end
-
--- The handler of a job that is stored, though its record may be damaged: a run
--- has a copy. '?' where nothing tells it.
-local function handler_of(id, record)
-    local run = call('GETRANGE', R .. id, 0, 255)
-    local h = header_at(run)
-    return h and handler_at(run, h) or handler_at(record, 0) or '?'
 end
 
 local function priority_at(s, h)
@@ -37,4 +31,18 @@ local function option(s, h, k)
     local e = find(s, '\n', h + TQ_JOB_HANDLER_FIRST, true)
     return tonumber(match(sub(s, h + TQ_JOB_HANDLER_FIRST, e),
                           ' ' .. k .. '=(-?%d+)'))
+end
+
+-- Whether the header line at h is sound.
+local function is_header(s, h)
+    return find(s, '^1[-op] %d%d%d [fen] [td%d][-%d][-%d] %d+ [%w_.-]+[ \n]',
+                h + 1)
+           and find(s, '\n', h + TQ_JOB_HANDLER_FIRST, true)
+end
+
+local function is_run(run)
+    local a, b, h = match(run, '^1[WRESFC]%d+ %x+ %d+ ()%d%d%d %d %d+ ()'
+                               .. '%d%d%d%d%d [^\n]*()\n')
+    return a == TQ_RUN_ATTEMPTS_FIRST and b == TQ_RUN_ERROR_LEN_FIRST
+           and is_header(run, h)
 end

@@ -2,24 +2,26 @@
 
 --@include base
 
-local function comes_before(a, b)
-    if a.rank ~= b.rank then
-        return a.rank < b.rank
-    end
-    return a.place < b.place or a.place == b.place and a.index < b.index
-end
-
--- Puts the lane at `at` of heap, which has size lanes, where it belongs.
+-- Puts the lane at `at` of heap, which has size lanes, where it belongs: those of
+-- a lower rank come before, then those with a lower place, then a lower index.
 local function sift(heap, size, at)
     local lane, child = heap[at], 2 * at
+    local rank, place, index = lane.rank, lane.place, lane.index
     while child <= size do
-        if child < size and comes_before(heap[child + 1], heap[child]) then
-            child = child + 1
+        local next, other = heap[child], child < size and heap[child + 1]
+        if other and (other.rank < next.rank or other.rank == next.rank
+                      and (other.place < next.place or other.place == next.place
+                           and other.index < next.index))
+        then
+            next, child = other, child + 1
         end
-        if not comes_before(heap[child], lane) then
+        if rank < next.rank or rank == next.rank
+           and (place < next.place or place == next.place
+                                      and index < next.index)
+        then
             break
         end
-        heap[at], at, child = heap[child], child, 2 * child
+        heap[at], at, child = next, child, 2 * child
     end
     heap[at] = lane
 end

@@ -5,25 +5,16 @@
 --@include run
 --@include batch
 --@include cancelled
+--@include interval
 
--- The first multiple of the interval after now, counted from the time the job
--- was first asked to run. Before that only where the clock was set back.
-local function next_due(run, h)
-    local step = option(run, h, 'i') * 1000
-    local base = option(run, h, 's')
-                 or tonumber(sub(run, h + TQ_JOB_CREATED_FIRST,
-                                 h + TQ_JOB_CREATED_LAST))
-    return base + (floor((now - base) / step) + 1) * step
-end
-
--- A periodic job's run is over (well or badly): its next one, or, when it was
--- cancelled while running, its end.
-local function end_periodic(id, run, h, counter, err, result)
-    local runs, handler = sub(run, TQ_RUN_RUNS) + 1, handler_at(run, h)
-    local last = sub(run, TQ_RUN_STATE) == 'E'
+-- It ended well, or badly: its next one, or, when it was cancelled while
+-- running, its end. new: see rewrite.
+local function end_periodic(id, run, h, new)
+    local handler, last = handler_at(run, h), sub(run, TQ_RUN_STATE) == 'E'
     run_over(sub(run, TQ_RUN_TOKEN), handler)
-    add(sets, R .. id, rewrite(run, last and 'C' or 'W', counter, 0, 0, now13,
-                               err, result, runs))
+    new.state, new.finished = last and 'C' or 'W', now13
+    new.attempts, new.crashes, new.runs = 0, 0, sub(run, TQ_RUN_RUNS) + 1
+    add(sets, R .. id, rewrite(run, new))
     if last then
         to_finished(id, run, h)
         bump('cancelled', 1)

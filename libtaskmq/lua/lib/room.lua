@@ -3,26 +3,31 @@
 
 --@include base
 --@include served
---@include counters
---@include forget
+
+-- A handler's counters of ended runs: their names, and their values (strings, or
+-- false).
+local function durations_of(handler)
+    local names = {}
+    for d = 0, 14 do
+        names[d + 1] = 'd' .. d .. ':' .. handler
+    end
+    return names, call('HMGET', P .. 'stats', unpack(names))
+end
 
 -- Whether nothing waits, is scheduled, runs or is dead under a name. By what is
 -- counted: its lanes may still name jobs that were cancelled or deleted.
 local function is_idle(name)
     local n = call('HMGET', P .. 'stats', 'sch:' .. name, 'dead:' .. name,
-                   'claimed:' .. name, 'left:' .. name, 'back:' .. name)
+                   'back:' .. name, 'claimed:' .. name, 'left:' .. name)
+    local scheduled, dead, back = n[1] or 0, n[2] or 0, n[3] or 0
+    local claimed = n[4] or 0
     local received = call('HGET', P .. 'handlers', name) or 0
-    local claimed = n[3] or 0
-    if (n[1] or '0') ~= '0' or (n[2] or '0') ~= '0'
-       or received + (n[5] or 0) - claimed ~= 0
-    then
-        return false
-    end
-    local running, _, ended = claimed - (n[4] or 0), durations_of(name)
+    local running, _, ended = claimed - (n[5] or 0), durations_of(name)
     for d = 1, 15 do
         running = running - (ended[d] or 0)
     end
-    return running == 0
+    return scheduled + 0 == 0 and dead + 0 == 0 and running == 0
+           and received + back - claimed == 0
 end
 
 -- Lets n new names in, the keys of names. room: { size: the names that there
@@ -34,17 +39,15 @@ local function let_in(names, n, room, busy)
     local over, idle = room.size - TQ_HANDLERS_MAX, {}
     local some = over > 0 and call('HRANDFIELD', P .. 'handlers',
                                    TQ_FORGET_LOOK) or {}
-    for i = 1, #some do
-        local name = some[i]
+    for _, name in ipairs(some) do
         if #idle < over and not busy[name] and not room.forget[name]
            and is_idle(name)
         then
             idle[#idle + 1] = name
         end
     end
-    local fits = #idle >= over
-    if not fits and over - #idle <= TQ_HANDLERS_MAX then
-        fits = true
+    local fits = #idle >= over or over - #idle <= TQ_HANDLERS_MAX
+    if #idle < over then
         for name in pairs(names) do
             fits = fits and is_served(name)
         end
@@ -53,9 +56,29 @@ local function let_in(names, n, room, busy)
         room.size = room.size - n
         return false
     end
-    for i = 1, #idle do
-        room.forget[idle[i]] = true
+    for _, name in ipairs(idle) do
+        room.forget[name] = true
     end
     room.size = room.size - #idle
     return true
+end
+
+-- A name, and what is counted under it, goes.
+local function forget(name)
+    local stats = P .. 'stats'
+    call('HINCRBY', stats, 'forgotten', call('HGET', P .. 'handlers', name))
+    call('HDEL', P .. 'handlers', name)
+    local durations, runs = durations_of(name)
+    for d = 0, 14 do
+        if runs[d + 1] then
+            call('HINCRBY', stats, 'd' .. d, runs[d + 1])
+        end
+    end
+    call('HDEL', stats, 'claimed:' .. name, 'left:' .. name, 'back:' .. name,
+         'sch:' .. name, 'dead:' .. name, unpack(durations))
+    local prefix = P .. 'h:' .. name
+    for _, lane in ipairs(call('ZRANGE', prefix .. ':ready', 0, -1)) do
+        call('UNLINK', prefix .. ':lane:' .. lane)
+    end
+    call('DEL', prefix .. ':ready', prefix .. ':wake')
 end

@@ -1,7 +1,7 @@
 -- running: the jobs under a lease.
 
 --@include base
---@include sound
+--@include header
 
 -- Its jobs that still run, and those whose run is damaged: a list of id, run,
 -- id, run ...

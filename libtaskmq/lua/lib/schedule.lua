@@ -8,8 +8,8 @@
 local function schedule(jobs)
     local first = tonumber(call('ZRANGE', P .. 'scheduled', '0', '0',
                                 'WITHSCORES')[2])
-    for i = 1, #jobs do
-        local due, id, handler = jobs[i][1], jobs[i][2], jobs[i][3]
+    for _, job in ipairs(jobs) do
+        local due, id, handler = job[1], job[2], job[3]
         call('ZADD', P .. 'scheduled', due, id)
         call('HINCRBY', P .. 'stats', 'sch:' .. handler, '1')
         if not first or due < first or due < now + TQ_WAKE_MAX_MS then

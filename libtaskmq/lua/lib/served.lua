@@ -4,6 +4,6 @@
 --@include now
 
 local function is_served(handler)
-    local seen = call('ZSCORE', P .. 'served', handler)
-    return seen and tonumber(seen) > now - TQ_WORKER_GONE_MS
+    return now - (call('ZSCORE', P .. 'served', handler) or 0)
+           < TQ_WORKER_GONE_MS
 end

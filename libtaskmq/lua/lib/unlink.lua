@@ -1,6 +1,7 @@
--- unlink: a job's keys go.
+-- unlink: jobs go.
 
 --@include base
+--@include bulk
 --@include header
 
 -- Dead jobs are counted by their runs: their records may be damaged.
@@ -14,19 +15,29 @@ local function count_dead_out(ids)
     end
 end
 
--- Returns how many of these jobs were there.
+-- Returns how many of these jobs, at most CHUNK, were there.
 local function unlink(ids)
-    local there = 0
-    for from = 1, #ids, 1000 do
-        local records, others = {}, {}
-        for i = from, min(from + 999, #ids) do
-            local id, n = ids[i], #others
-            records[#records + 1] = J .. id
-            others[n + 1], others[n + 2] = R .. id, P .. 'l:' .. id
-            others[n + 3] = P .. 'b:' .. id
+    local records, others = {}, {}
+    for i, id in ipairs(ids) do
+        records[i] = J .. id
+        for _, kind in ipairs({ 'r:', 'l:', 'b:' }) do
+            others[#others + 1] = P .. kind .. id
         end
-        there = there + call('UNLINK', unpack(records))
-        call('UNLINK', unpack(others))
     end
-    return there
+    bulk(others, 'UNLINK')
+    return bulk(records, 'UNLINK') or 0
+end
+
+-- What members of `finished` and `dead`, at most 1,000, took is free; see
+-- lib/bytes.lua.
+local function unweigh(members)
+    local sum, got = 0, #members > 0 and call('HMGET', P .. 'bytes',
+                                              unpack(members)) or {}
+    for i = 1, #got do
+        sum = sum + (got[i] or 0)
+    end
+    if sum > 0 then
+        call('HDEL', P .. 'bytes', unpack(members))
+        call('HINCRBY', P .. 'stats', 'finished_bytes', -sum)
+    end
 end

@@ -1,0 +1,40 @@
+#!lua flags=allow-oom
+-- due: jobs that are due go to the end of their lanes, in the order of their
+-- times, at most 1,000.
+--
+-- KEYS[1]  prefix
+-- ARGV     none
+-- Returns  how many were due (integer)
+
+--@include base
+--@include now
+--@include header
+--@include pack
+--@include again
+--@include unreadable
+
+local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now13, 'LIMIT', 0,
+                 TQ_PROMOTE_MAX)
+local lanes = {}
+for _, id in ipairs(ids) do
+    local record = call('GETRANGE', J .. id, 0, 255)
+    local handler = handler_at(record, 0)
+    if is_header(record, 0) then
+        add_pack(lanes, handler, priority_at(record, 0), id .. AGAIN)
+        call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
+    elseif record ~= '' then
+        -- Its handler is a guess.
+        if call('HGET', P .. 'handlers', handler) then
+            call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
+            call('HINCRBY', P .. 'stats', 'back:' .. handler, '-1')
+        else
+            handler = '?'
+        end
+        unreadable(id, handler, 'record')
+    end
+end
+if #ids > 0 then
+    call('ZREM', P .. 'scheduled', unpack(ids))
+end
+to_lanes(lanes, 'RPUSH')
+return #ids
