@@ -131,7 +131,8 @@
                                              up: Redis, log, clients */
 #define TQ_START_WAIT_MIN_MS      100     /* handler cannot start: backoff */
 #define TQ_START_WAIT_MAX_MS      30000
-#define TQ_START_OK_MS            1000    /* alive this long: it started */
+#define TQ_START_OK_MS            1000    /* alive this long, and twice as long
+                                             as those that failed: it started */
 #define TQ_ANSWER_LINE_BYTES      (TQ_PAYLOAD_DEFAULT_BYTES \
                                    + TQ_LINE_EXTRA_BYTES)
 #define TQ_BOOT_MAX_MS            5000    /* a new child's first task: this long

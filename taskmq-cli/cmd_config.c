@@ -345,8 +345,8 @@ const tc_command_t  tc_config_commands[] = {
       "processes that were started before now. It learns that within a third\n"
       "of its lease time, and has one at a time in hand: the new process runs\n"
       "before the old one ends, which it does between two jobs. Where new\n"
-      "processes cannot start, the old ones go on. Where no worker serves\n"
-      "HANDLER now, stderr says so.\n" },
+      "processes cannot start, the old ones go on, and the worker tries again\n"
+      "until they can. Where no worker serves HANDLER now, stderr says so.\n" },
     { "config", cmd_config, "show and change the namespace's settings",
       "usage: taskmq config [list]\n"
       "       taskmq config get NAME\n"

@@ -74,7 +74,7 @@ start_child(tw_inst_t *inst)
 
     if (c == NULL) {
         (void) snprintf(why, sizeof(why), "%s: %s", step, strerror(err));
-        tw_pool_start_failed(p, why);
+        tw_pool_start_failed(p, tw_now(p->w), why);
         return NULL;
     }
 
@@ -335,6 +335,7 @@ on_err(tw_child_t *c, void *data, const char *p, size_t len)
 static void
 on_closed_pipe(tw_child_t *c, void *data, const char *which)
 {
+    int         failed = 0;
     char        why[64];
     tw_inst_t  *inst = data;
 
@@ -354,15 +355,17 @@ on_closed_pipe(tw_child_t *c, void *data, const char *which)
     if (inst->state == TW_INST_BUSY && tw_child_task_untouched(c)) {
         /* it wants no more: not this job's fault */
         tw_slot_end(inst->slot, TW_END_RELEASE, NULL);
-        if (inst->tasks == 0) {
-            tw_pool_start_failed(inst->pool, why);
-        }
+        failed = inst->tasks == 0;
 
     } else if (inst->state == TW_INST_BUSY) {
         tw_slot_end(inst->slot, TW_END_FAIL, why);
     }
 
     tw_inst_kill(inst, 0);
+
+    if (failed) {
+        tw_pool_start_failed(inst->pool, inst->forked_ms, why);
+    }
 }
 
 /* The program, for people. */
@@ -420,7 +423,7 @@ replacement_died(tw_inst_t *inst, const char *why)
 {
     inst->next = NULL;
     inst->next_ready = 0;
-    tw_pool_start_failed(inst->pool, why);
+    tw_pool_start_failed(inst->pool, inst->next_ms, why);
 }
 
 /* The child is gone: its replacement takes over early, if there is one. */
@@ -448,6 +451,7 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
     tw_pool_t        *p;
     const char       *why;
     tw_inst_state_t   was;
+    int64_t           forked_ms;
     int               young;
 
     if (inst == NULL) {
@@ -466,6 +470,7 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
 
     s = inst->slot;
     was = inst->state;
+    forked_ms = inst->forked_ms;
     young = inst->tasks == 0
             && tw_now(p->w) - inst->born_ms < TQ_START_WAIT_MAX_MS;
 
@@ -484,7 +489,7 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
 
     /* it never did anything: not a crash of a job but of the handler */
     if (was != TW_INST_ENDING && young && (s == NULL || e->untouched)) {
-        tw_pool_start_failed(p, why);
+        tw_pool_start_failed(p, forked_ms, why);
     } else {
         tw_pool_start_soon(p);
     }

@@ -29,7 +29,7 @@ no_task(tw_inst_t *inst, tw_child_t *c)
     tw_inst_kill(inst, 0);
 
     if (inst->tasks == 0) {
-        tw_pool_start_failed(inst->pool,
+        tw_pool_start_failed(inst->pool, inst->forked_ms,
             "handler answers before it has read a task");
     }
 }

@@ -16,7 +16,8 @@ tw_inst_http_start(tw_inst_t *inst)
     if (inst->http == NULL) {
         inst->http = tw_http_new(on_answer, inst);
         if (inst->http == NULL) {
-            tw_pool_start_failed(inst->pool, "out of memory");
+            tw_pool_start_failed(inst->pool, tw_now(inst->pool->w),
+                "out of memory");
             return -1;
         }
     }
@@ -51,7 +52,8 @@ tw_inst_http_run(tw_inst_t *inst, tw_slot_t *slot)
         inst->slot = NULL;
         (void) uv_timer_stop(&inst->timer);
         tw_inst_set_state(inst, TW_INST_DOWN);
-        tw_pool_start_failed(inst->pool, "out of memory");
+        tw_pool_start_failed(inst->pool, tw_now(inst->pool->w),
+            "out of memory");
         return -1;
     }
 

@@ -107,8 +107,28 @@ has_live(const tw_pool_t *p)
     return 0;
 }
 
+/* Whether there is one that has shown that it runs. */
+static int
+has_proven(const tw_pool_t *p)
+{
+    unsigned          i;
+    const tw_inst_t  *inst;
+
+    for (i = 0; i < p->n; i++) {
+        inst = &p->inst[i];
+        if ((inst->state == TW_INST_IDLE || inst->state == TW_INST_BUSY)
+            && (inst->tasks != 0
+                || tw_now(p->w) - inst->forked_ms >= TQ_START_OK_MS))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
 void
-tw_pool_start_failed(tw_pool_t *p, const char *why)
+tw_pool_start_failed(tw_pool_t *p, int64_t forked_ms, const char *why)
 {
     if (p->stopping) {
         return;
@@ -116,7 +136,13 @@ tw_pool_start_failed(tw_pool_t *p, const char *why)
 
     p->fails++;
     p->failed_ms = tw_now(p->w);
-    TW_LOG(TW_ERROR, "handler cannot start, its jobs wait",
+    if (p->lived_ms < p->failed_ms - forked_ms) {
+        p->lived_ms = p->failed_ms - forked_ms;
+    }
+
+    TW_LOG(TW_ERROR, has_proven(p)
+        ? "a process of this handler cannot start, the others go on"
+        : "handler cannot start, its jobs wait",
         tw_fs("handler", p->conf->name), tw_fs("error", why),
         tw_fi("retry_in_ms", backoff_ms(p)));
 
@@ -144,10 +170,38 @@ tw_pool_started_well(tw_pool_t *p, int64_t born_ms)
                 > 2 * TQ_START_WAIT_MAX_MS)))
     {
         p->fails = 0;
+        p->lived_ms = 0;
         (void) uv_timer_stop(&p->timer);
         TW_LOG(TW_INFO, "handler works again",
             tw_fs("handler", p->conf->name));
         tw_pool_start_soon(p);
+    }
+}
+
+/* Without a job, a life tells that starting works again: one that is much
+ * longer than those that ended in a failure. */
+static void
+look_for_life(tw_pool_t *p)
+{
+    unsigned          i;
+    int64_t           now = tw_now(p->w), enough = 2 * p->lived_ms;
+    const tw_inst_t  *inst;
+
+    enough = enough < TQ_START_OK_MS ? TQ_START_OK_MS : enough;
+
+    for (i = 0; i < p->n && p->fails != 0 && !p->stopping; i++) {
+        inst = &p->inst[i];
+        if (inst->child == NULL || inst->state == TW_INST_ENDING
+            || inst->forked_ms < p->failed_ms)
+        {
+            continue;
+        }
+
+        if (now - inst->forked_ms >= enough) {
+            tw_pool_started_well(p, inst->forked_ms);
+        } else {
+            tw_pool_turn_later(p);
+        }
     }
 }
 
@@ -288,6 +342,7 @@ tw_pools_turn(tw_worker_t *w)
         if (w->pools[i]->waiting != 0) {
             tw_slots_place(w, w->pools[i]);
         }
+        look_for_life(w->pools[i]);
         tw_restart_turn(w->pools[i]);
     }
 }

@@ -72,6 +72,7 @@ struct tw_pool_s {
     unsigned                 last;    /* round-robin */
     unsigned                 fails;   /* starts that failed in a row */
     int64_t                  failed_ms;       /* the last of them */
+    int64_t                  lived_ms;        /* the longest life of them */
     int                      watched; /* in the blocking read's keys */
     int                      woken;   /* its marker may have been taken, and
                                          no claim has put it back */
@@ -121,11 +122,12 @@ void tw_pool_close(tw_pool_t *p);
 
 /* ---- pool.c for inst.c ---- */
 
-/* The child of inst never became useful: why, for people. */
-void tw_pool_start_failed(tw_pool_t *p, const char *why);
+/* A child that was started then never became useful: why, for people. Its
+ * instance has it no more, or has told it to end. */
+void tw_pool_start_failed(tw_pool_t *p, int64_t forked_ms, const char *why);
 
-/* A child that was born then has answered: it counts when that was after the
- * last failure. (An old one's answers say nothing of how starting goes.) */
+/* A child that was born then has answered, or lived: it counts when that was
+ * after the last failure. (An old one says nothing of how starting goes.) */
 void tw_pool_started_well(tw_pool_t *p, int64_t born_ms);
 
 /* 1: nothing failed, or so long ago that one more try is due. */

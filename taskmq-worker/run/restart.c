@@ -64,14 +64,20 @@ tw_restart_due(const tw_inst_t *inst)
 }
 
 /* Whether all are up, none is being replaced, and each has answered a task or
- * lived a while: one that dies at once is the only one. */
+ * lived a while: one that dies at once is the only one. After a failure the
+ * life must be longer (pool.c), or it is time for the next try. */
 static int
 all_well(tw_pool_t *p)
 {
     unsigned          i;
     const tw_inst_t  *inst;
 
-    if (p->fails != 0 || p->stopping) {
+    if (p->stopping) {
+        return 0;
+    }
+
+    if (!tw_pool_may_start(p)) {
+        tw_pool_turn_later(p);
         return 0;
     }
 
@@ -84,8 +90,9 @@ all_well(tw_pool_t *p)
             return 0;
         }
 
-        if (inst->tasks == 0
-            && tw_now(p->w) - inst->forked_ms < TQ_START_OK_MS)
+        if ((inst->tasks == 0
+             && tw_now(p->w) - inst->forked_ms < TQ_START_OK_MS)
+            || (p->fails != 0 && inst->forked_ms >= p->failed_ms))
         {
             tw_pool_turn_later(p);
             return 0;

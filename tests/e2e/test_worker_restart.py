@@ -5,9 +5,10 @@ import os
 import sys
 import threading
 import unittest
+import urllib.request
 
 from cli_stack import CliStack
-from harness import wait_for
+from harness import free_port, wait_for
 
 CODE = '''
 import json, os, sys, time
@@ -128,6 +129,62 @@ class Restart(unittest.TestCase):
         self.change(CODE % "two")
         wait_for(lambda: self.look(s)[0] == {"two"}, 60)
         self.replaced(w)
+
+    def test_broken_code_without_a_job(self):
+        """Nothing but time tells that the mended code runs."""
+        port = free_port()
+        s, w = self.start("--listen", "127.0.0.1:%d" % port)
+        self.look(s)
+        self.change("raise SystemExit(3)\n")
+        self.restart(s)
+        wait_for(lambda: w.tail(1 << 20).count("cannot start") >= 3, 10)
+        log = w.tail(1 << 20)
+        self.assertIn("a process of this handler cannot start, the others go "
+                      "on handler=h", log)
+        self.assertNotIn("jobs wait", log)
+        self.assertIn("failing", self.pool(port))
+        self.change(CODE % "two")
+        self.replaced(w)
+        self.assertIn("handler works again", w.tail(1 << 20))
+        self.assertEqual(self.pool(port), {"active": 0, "idle": 3})
+        self.assertEqual(self.look(s)[0], {"two"})
+
+    def pool(self, port):
+        with urllib.request.urlopen("http://127.0.0.1:%d/healthz" % port,
+                                    timeout=20) as answer:
+            return json.load(answer)["pools"]["h"]
+
+    def test_a_file_that_cannot_be_executed(self):
+        """No process is lost for it, and no job is needed to go on."""
+        s, w = self.start()
+        self.change("#!%s\n%s" % (sys.executable, CODE % "one"))
+        os.chmod(self.code, 0o755)
+        s.write_handlers({"h": {"command": [self.code], "instances": 3}})
+        w.signal(1)
+        wait_for(lambda: "configuration reloaded" in w.tail(1 << 20), 10)
+        _, before = self.look(s)
+        os.chmod(self.code, 0o644)
+        self.restart(s)
+        wait_for(lambda: w.tail(1 << 20).count("Permission denied") >= 4, 10)
+        self.assertEqual(self.look(s), ({"one"}, before))
+        self.assertNotIn("jobs wait", w.tail(1 << 20))
+        os.chmod(self.code, 0o755)
+        self.replaced(w)
+        self.assertFalse(before & self.look(s)[1])
+
+    def test_code_that_dies_slowly(self):
+        """It lives for a second, which the one before it did, too: that is no
+        success. Tries come with growing pauses, and the old ones go on."""
+        s, w = self.start(n=2)
+        self.change("import time; time.sleep(0.7)\n")
+        self.restart(s)
+        wait_for(lambda: w.tail(1 << 20).count("cannot start") >= 1, 10)
+        self.change("import time; time.sleep(1.1)\n")
+        wait_for(lambda: "retry_in_ms=1600" in w.tail(1 << 20), 30)
+        self.assertNotIn("works again", w.tail(1 << 20))
+        self.change(CODE % "two")
+        self.replaced(w)
+        self.assertEqual(self.look(s)[0], {"two"})
 
     def test_wrong_names(self):
         s, w = self.start()
