@@ -153,8 +153,8 @@ typedef struct {
     tq_token_t  token;        /* theirs */
 } tq_claims_t;
 
-/* Job i of them. 0, or -1: its record could not be read; with id and token,
- * which are set, it can still be failed, with TQ_UNREADABLE. */
+/* Job i of them. 0, or -1: it could not be read; where id is not 0 it can still
+ * be failed by id and token, which are set, with TQ_UNREADABLE. */
 int tq_claim_job(const tq_result_t *res, unsigned i, tq_claimed_t *out);
 
 /* Reads a payload that is stored apart, bytes long (job.aside_bytes). !found:

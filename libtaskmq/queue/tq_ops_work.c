@@ -79,8 +79,7 @@ tq_due_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 static int
 tq_claim_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
-    size_t        i, n;
-    int64_t       v;
+    size_t        n;
     tq_claims_t  *out = &res->claims;
 
     if (tq_reply_array(reply, TQ_CLAIM_HEAD) != 0
@@ -93,13 +92,6 @@ tq_claim_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
     n = reply->elements - TQ_CLAIM_HEAD;
     if (n % TQ_CLAIM_ITEM != 0) {
         return -1;
-    }
-
-    /* of the records each is judged by itself */
-    for (i = TQ_CLAIM_HEAD; i < reply->elements; i += TQ_CLAIM_ITEM) {
-        if (tq_reply_id(reply->element[i], &v) != 0) {
-            return -1;
-        }
     }
 
     out->jobs = (unsigned) (n / TQ_CLAIM_ITEM);
@@ -121,8 +113,12 @@ tq_claim_job(const tq_result_t *res, unsigned i, tq_claimed_t *out)
 
     item = res->from->element + TQ_CLAIM_HEAD + (size_t) i * TQ_CLAIM_ITEM;
 
-    (void) tq_reply_id(item[0], &out->id);
     out->token = res->claims.token;
+
+    if (tq_reply_id(item[0], &out->id) != 0) {
+        out->id = 0;
+        return -1;
+    }
 
     if (tq_reply_count(item[1], 999, &attempts) != 0
         || tq_reply_str(item[2], &record) != 0

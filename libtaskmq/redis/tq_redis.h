@@ -101,7 +101,7 @@ struct tq_call_s {
     int64_t             sent_ms;     /* when the first byte left; 0: not yet */
     size_t              off;         /* bytes sent */
     unsigned            resent:1;    /* as EVAL, after NOSCRIPT */
-    char                head[192];   /* command, script, key count */
+    char                head[96];    /* command, script */
     unsigned            head_len;
     tq_call_t          *next;
 

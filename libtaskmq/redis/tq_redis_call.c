@@ -14,6 +14,9 @@ static const char  tq_no_key[] = "\r\n$1\r\n0\r\n";
 
 #define TQ_KEYS_LEN  (sizeof(tq_one_key) - 1)
 
+_Static_assert(sizeof(((tq_call_t *) 0)->head) >= 23 + 18 + 40,
+               "tq_call_seal() has room");
+
 
 tq_call_t *
 tq_call_new(const tq_script_t *script, tq_call_cb cb, void *data)

@@ -138,6 +138,11 @@ unreadable(tw_worker_t *w, const tq_claimed_t *job)
                         .retryable = -1, .error = tq_str(TQ_UNREADABLE) };
 
     TW_LOG(TW_ERROR, TQ_UNREADABLE, tw_fi("job", job->id));
+
+    if (job->id == 0) {
+        return;               /* nobody knows which: its lease runs out */
+    }
+
     w->counts.claimed++;
     w->counts.failed++;
     tw_done_add(w, TW_DONE_FAIL, &o);

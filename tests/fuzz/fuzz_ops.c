@@ -146,8 +146,9 @@ work(const redisReply *r)
                 MUST(job.attempts >= 0);
                 MUST(job.job.aside_bytes > 0 || job.job.payload.len >= 2);
                 touch(job.job.payload);
+                MUST(job.id >= 1);
             }
-            MUST(job.id >= 1 && job.id <= TQ_ID_MAX);
+            MUST(job.id >= 0 && job.id <= TQ_ID_MAX);
         }
     }
 

@@ -83,7 +83,7 @@ decode_claim(const redisReply *reply)
         } else {
             res = NULL;     /* of this one only id and token are known */
         }
-        assert_in_range(c.id, 1, TQ_ID_MAX);
+        assert_in_range(c.id, res != NULL, TQ_ID_MAX);
         assert_memory_equal(c.token.t, token.t, TQ_LEASE_TOKEN_LEN);
 
         if (res == NULL) {
