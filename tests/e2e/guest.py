@@ -174,7 +174,7 @@ def run(script, systemd=False):
                 "-kernel", "/boot/vmlinuz-" + version,
                 "-initrd", initramfs(d, version, script, systemd),
                 "-append", " ".join(
-                    ["console=ttyS0 quiet panic=-1"]
+                    ["console=ttyS0 quiet panic=-1 mitigations=off"]
                     + ["systemd.mask=" + unit for unit in SLOW_UNITS]),
                 "-virtfs", share % ("host", "/") + ",readonly=on",
                 "-virtfs", share % ("out", out)]

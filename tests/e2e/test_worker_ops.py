@@ -436,7 +436,7 @@ class Chaos(unittest.TestCase):
         the worker stays as small as it was."""
         names = ["h%02d" % i for i in range(24)]
         with CliStack(handlers={n: {"command": ODD, "instances": 1,
-                                    "timeout": 2} for n in names},
+                                    "timeout": 5} for n in names},
                       aof=False) as s:
             s.run("config", "set", "retry_wait_ms", "50")
             w = s.worker("--concurrency", 24)
@@ -485,7 +485,7 @@ class Chaos(unittest.TestCase):
                 errors.add(s.job(int(j))["error_log"])
             self.assertLessEqual(errors, {
                 "handler exited with status 3 without an answer",
-                "timed out after 2 s"})
+                "timed out after 5 s"})
 
             def children():
                 out = []

@@ -24,7 +24,7 @@ import time
 
 from harness import Redis, Stack, wait_for
 from layout import field
-from look import total
+from redis_state import total
 
 HANDLER = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                        "mark_handler.py")
