@@ -46,9 +46,9 @@ class Document(unittest.TestCase):
             self.assertIn(word, problems)
 
     def test_every_route_of_the_module_and_no_other(self):
-        with open(source("ngx_http_taskmq_route.c")) as f:
+        with open(source("ngx_http_taskmq_endpoints.c")) as f:
             text = f.read()
-        for api, table in (("taskmq", "ngx_http_taskmq_routes"),
+        for api, table in (("taskmq", "ngx_http_taskmq_own_routes"),
                            ("taskdaemon", "ngx_http_taskmq_daemon_routes")):
             body = re.search(r"%s\[\] = \{(.*?)\n\};" % table, text, re.S)
             routes = set()
