@@ -96,7 +96,7 @@ $(LIBTASKMQ): $(LIB_OBJ)
 
 # Not with -lcurl: taskmq-worker/curl_load.h.
 $(BUILD)/taskmq-worker: $(WORKER_OBJ) $(LIBTASKMQ)
-	$(CXX) -pie $(LDFLAGS) -o $@ $^ -lhiredis -lcjson -luv -ldl -lm
+	$(CXX) -pie $(LDFLAGS) -o $@ $^ -lhiredis -lcjson -luv -lz -ldl -lm
 
 $(BUILD)/taskmq: $(CLI_OBJ) $(LIBTASKMQ)
 	$(CC) -pie $(LDFLAGS) -o $@ $^ -lhiredis -lcjson -ljwt -lcrypto -lm

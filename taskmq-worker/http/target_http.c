@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "curl_load.h"
+#include "curl_url.h"
 #include "target_http.h"
 #include "tq_text.h"
+#include "unpack.h"
 
 #define REDIRECTS_MAX    3
 #define ERROR_BODY_MAX   1024 /* of an error's body, in the job's error */
@@ -205,18 +206,23 @@ on_body(char *p, size_t size, size_t n, void *data)
     return h->in.failed ? 0 : n;
 }
 
+/* A header's value, valid until the next call; NULL: it is not there. */
+static const char *
+header(tw_http_t *h, const char *name)
+{
+    struct curl_header  *found;
+
+    return tw_curl.easy_header(h->easy, name, 0, CURLH_HEADER, -1, &found)
+           == CURLHE_OK ? found->value : NULL;
+}
+
 static int64_t
 retry_after(tw_http_t *h)
 {
-    struct curl_header  *header;
+    const char  *value = header(h, "Retry-After");
 
-    if (tw_curl.easy_header(h->easy, "Retry-After", 0, CURLH_HEADER, -1,
-            &header) != CURLHE_OK)
-    {
-        return -1;
-    }
-
-    return tw_http_retry_after_ms(header->value, (int64_t) time(NULL));
+    return value != NULL
+           ? tw_http_retry_after_ms(value, (int64_t) time(NULL)) : -1;
 }
 
 /* The result: JSON as it is, other text as a JSON string in text. */
@@ -246,37 +252,6 @@ read_result(tw_http_t *h, tw_answer_t *a, tq_buf_t *text)
     a->result = (tq_str_t) { text->p, text->len };
 }
 
-/* A URL without the name and password in it, to be freed by tw_curl.free();
- * these go to e where it is not NULL. NULL: it is no URL, or no memory. */
-static char *
-plain_url(const char *url, CURL *e)
-{
-    char   *plain = NULL, *user = NULL, *password = NULL;
-    CURLU  *u = url != NULL ? tw_curl.url() : NULL;
-
-    if (u != NULL && tw_curl.url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK) {
-        (void) tw_curl.url_get(u, CURLUPART_USER, &user, CURLU_URLDECODE);
-        (void) tw_curl.url_get(u, CURLUPART_PASSWORD, &password,
-            CURLU_URLDECODE);
-        (void) tw_curl.url_set(u, CURLUPART_USER, NULL, 0);
-        (void) tw_curl.url_set(u, CURLUPART_PASSWORD, NULL, 0);
-        (void) tw_curl.url_get(u, CURLUPART_URL, &plain, 0);
-    }
-
-    if (e != NULL && (user != NULL || password != NULL)) {
-        (void) tw_curl.easy_setopt(e, CURLOPT_USERNAME,
-            user != NULL ? user : "");
-        (void) tw_curl.easy_setopt(e, CURLOPT_PASSWORD,
-            password != NULL ? password : "");
-    }
-
-    tw_curl.free(user);
-    tw_curl.free(password);
-    tw_curl.url_cleanup(u);
-
-    return plain;
-}
-
 static void
 read_status(tw_http_t *h, long status, tw_answer_t *a, tq_buf_t *text)
 {
@@ -300,7 +275,7 @@ read_status(tw_http_t *h, long status, tw_answer_t *a, tq_buf_t *text)
     if (status >= 300 && status < 400) {
         (void) tw_curl.easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &to);
         tq_buf_adds(&a->error, ", not followed: ");
-        to = plain_url(to, NULL);
+        to = tw_curl_plain_url(to, NULL);
         tq_buf_adds(&a->error, to != NULL ? to : "no Location that is a URL");
         tw_curl.free(to);
         return;
@@ -313,28 +288,11 @@ read_status(tw_http_t *h, long status, tw_answer_t *a, tq_buf_t *text)
     }
 }
 
-static int
-same_part(CURLU *a, CURLU *b, CURLUPart part)
-{
-    int    same;
-    char  *x = NULL, *y = NULL;
-
-    (void) tw_curl.url_get(a, part, &x, CURLU_DEFAULT_PORT);
-    (void) tw_curl.url_get(b, part, &y, CURLU_DEFAULT_PORT);
-    same = x != NULL && y != NULL && strcasecmp(x, y) == 0;
-    tw_curl.free(x);
-    tw_curl.free(y);
-
-    return same;
-}
-
 /* 1: the same request was started again at another place of the same host. */
 static int
 follow(tw_http_t *h, long status)
 {
-    int     ok = 0;
-    char   *to = NULL, *from = NULL;
-    CURLU  *a, *b;
+    char  *to = NULL, *from = NULL;
 
     (void) tw_curl.easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &to);
     (void) tw_curl.easy_getinfo(h->easy, CURLINFO_EFFECTIVE_URL, &from);
@@ -346,35 +304,22 @@ follow(tw_http_t *h, long status)
         return 0;
     }
 
-    a = tw_curl.url();
-    b = tw_curl.url();
-    if (a != NULL && b != NULL
-        && tw_curl.url_set(a, CURLUPART_URL, from, 0) == CURLUE_OK
-        && tw_curl.url_set(b, CURLUPART_URL, to, 0) == CURLUE_OK)
-    {
-        ok = same_part(a, b, CURLUPART_SCHEME)
-             && same_part(a, b, CURLUPART_HOST)
-             && same_part(a, b, CURLUPART_PORT);
-    }
-    tw_curl.url_cleanup(a);
-    tw_curl.url_cleanup(b);
-
-    if (!ok) {
+    if (!tw_curl_same_host(from, to)) {
         return 0;
     }
 
     tq_buf_reset(&h->in);
     (void) tw_curl.multi_remove_handle(multi, h->easy);
-    to = plain_url(to, NULL);         /* one of its own is not taken */
+    to = tw_curl_plain_url(to, NULL);     /* one of its own is not taken */
     (void) tw_curl.easy_setopt(h->easy, CURLOPT_URL, to);
     tw_curl.free(to);
 
     return tw_curl.multi_add_handle(multi, h->easy) == CURLM_OK;
 }
 
-/* The transfer failed. status: what its head said; 0: it had none. */
+/* The transfer failed. */
 static void
-read_failure(tw_http_t *h, CURLcode code, long status, tw_answer_t *a)
+read_failure(tw_http_t *h, CURLcode code, tw_answer_t *a)
 {
     const char  *why = h->error[0] ? h->error : tw_curl.easy_strerror(code);
 
@@ -385,18 +330,51 @@ read_failure(tw_http_t *h, CURLcode code, long status, tw_answer_t *a)
         tq_buf_addf(&a->error, "the answer has more than %d bytes",
             TQ_ANSWER_LINE_BYTES);
 
-    } else if (code == CURLE_BAD_CONTENT_ENCODING && status >= 200
-               && status < 300)
-    {
-        /* the work is done: again would be twice */
-        a->retryable = 0;
-        tq_buf_adds(&a->error, "the answer has a Content-Encoding that cannot "
-            "be read: ");
-        tq_buf_adds(&a->error, why);
-
     } else {
         tq_buf_adds(&a->error, why);
     }
+}
+
+/* 1: h->in is what was sent, also when that needs no body. 0: the answer is
+ * done. */
+static int
+unpack(tw_http_t *h, long status, tw_answer_t *a)
+{
+    tq_buf_t     plain = {0};
+    const char  *why, *coding = header(h, "Content-Encoding");
+    tw_unpack_t  rc;
+
+    if (coding == NULL) {
+        return 1;
+    }
+
+    rc = tw_unpack(coding, &h->in, TQ_ANSWER_LINE_BYTES, &plain, &why);
+    tq_buf_free(&h->in);
+
+    if (rc == TW_UNPACK_OK) {
+        h->in = plain;
+        return 1;
+    }
+
+    tq_buf_free(&plain);
+
+    if (status >= 300) {
+        return 1;             /* what it says of the job needs no body */
+    }
+
+    if (rc == TW_UNPACK_LONG) {
+        h->too_long = 1;
+        read_failure(h, CURLE_WRITE_ERROR, a);
+        return 0;
+    }
+
+    /* the work is done: again would be twice */
+    a->kind = TW_ANSWER_ERROR;
+    tq_buf_adds(&a->error, "the answer has a Content-Encoding that cannot be "
+        "read: ");
+    tw_utf8_add(&a->error, why, strlen(why));
+
+    return 0;
 }
 
 static void
@@ -417,16 +395,10 @@ finish(tw_http_t *h, CURLcode code)
     memset(&a, 0, sizeof(a));
     a.wait_ms = -1;
 
-    if (code == CURLE_BAD_CONTENT_ENCODING && status >= 300) {
-        /* what it says of the job needs no body */
-        tq_buf_reset(&h->in);
-        code = CURLE_OK;
-    }
-
-    if (code == CURLE_OK) {
+    if (code != CURLE_OK) {
+        read_failure(h, code, &a);
+    } else if (unpack(h, status, &a)) {
         read_status(h, status, &a, &text);
-    } else {
-        read_failure(h, code, status, &a);
     }
 
     tw_http_abort(h);
@@ -551,11 +523,12 @@ tw_http_start(tw_http_t *h, const tw_http_request_t *r)
     }
 
     (void) tw_curl.easy_setopt(e, CURLOPT_PRIVATE, h);
-    url = plain_url(r->url, e);
+    url = tw_curl_plain_url(r->url, e);
     (void) tw_curl.easy_setopt(e, CURLOPT_URL, url != NULL ? url : "");
     tw_curl.free(url);
-    /* not asked for, and taken off when it comes all the same */
+    /* none; one that comes all the same is taken off (unpack.h) */
     (void) tw_curl.easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "identity");
+    (void) tw_curl.easy_setopt(e, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     (void) tw_curl.easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     (void) tw_curl.easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     /* an end (timeout, cancel) must not wait for the thread that resolves */

@@ -33,7 +33,9 @@ class Target(http.server.BaseHTTPRequestHandler):
         raw = text.encode() * data.get("times", 1)
         if "pack" in data:
             raw = {"gzip": gzip.compress, "deflate": zlib.compress,
+                   "raw": lambda b: zlib.compress(b, wbits=-15),
                    "none": bytes}[data["pack"]](raw)
+        raw = raw[:data.get("cut")] + data.get("more", "").encode()
         self.send_response(status)
         for name, value in data.get("headers", {}).items():
             self.send_header(name, value)
@@ -121,20 +123,32 @@ class Url(unittest.TestCase):
     def test_encodings_that_were_not_asked_for(self):
         body = '{"a":"' + "é" * 5000 + '"}'
         for pack, name in (("gzip", "gzip"), ("gzip", "x-gzip"),
-                           ("deflate", "deflate"), ("none", "identity"),
+                           ("deflate", "deflate"), ("raw", "deflate"),
+                           ("gzip", " GZip, identity"), ("none", "identity"),
                            ("none", "")):
             self.assertEqual(self.done(body=body, pack=pack, headers={
                 "Content-Encoding": name}), json.loads(body), name)
         self.assertEqual(self.server.seen[-1][1]["Accept-Encoding"],
                          "identity")
         # the work is done: not again
-        for pack, name in (("none", "gzip"), ("none", "zopfli"),
-                           ("gzip", "gzip, zopfli")):
+        for pack, name, more in (
+                ("none", "gzip", {}), ("none", "zopfli", {}),
+                ("gzip", "gzip, zopfli", {}), ("gzip", "gzip, gzip", {}),
+                # what is there is not all of it
+                ("gzip", "gzip", {"cut": 3}),
+                ("gzip", "gzip", {"cut": 40}), ("gzip", "gzip", {"cut": -8}),
+                ("gzip", "gzip", {"cut": -1}), ("gzip", "gzip", {"more": "x"}),
+                ("gzip", "gzip", {"cut": -8, "more": "\0" * 8}),
+                ("deflate", "deflate", {"cut": -1}),
+                ("raw", "deflate", {"cut": -1})):
             del self.server.seen[:]
             error = self.failed("fixed", body=body, pack=pack, headers={
-                "Content-Encoding": name})
+                "Content-Encoding": name}, **more)
             self.assertIn("a Content-Encoding that cannot be read: ", error)
             self.assertEqual(len(self.server.seen), 1)
+        # of nothing, which proxies send, there is no more to come
+        self.assertIsNone(self.done(body=body, pack="gzip", cut=0, headers={
+            "Content-Encoding": "gzip"}))
         # unpacked it must not be longer, either
         self.assertIn("more than 1114112 bytes", self.failed(
             "fixed", body="x" * 1000, times=2000, pack="gzip", headers={
