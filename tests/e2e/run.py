@@ -8,7 +8,8 @@ Each class of tests runs in a process of its own, N at a time (4 unless given:
 they wait more than they compute), so that one that hangs or dies does not take
 the others along. A file says where it goes: with a line `ALONE = True` its
 classes, which measure time, run one after another at the end; with
-`FIRST = True` they begin before all others, because they take long.
+`FIRST = True` they begin before all others, because they take long; with
+`EACH = True` each test has a process of its own, because most of them wait.
 """
 
 import concurrent.futures
@@ -70,8 +71,8 @@ def one(folder, names):
          used]))
 
 
-def classes(folder, files):
-    """Prints {file: its classes of tests}. One that cannot be loaded has
+def list_tests(folder, files):
+    """Prints {file: its tests, "Class.test"}. One that cannot be loaded has
     none: it is run as a whole, to say why."""
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     sys.path.insert(0, folder)
@@ -81,23 +82,26 @@ def classes(folder, files):
             yield from tests(x) if isinstance(x, unittest.TestSuite) else [x]
 
     print(MARK + json.dumps({
-        name: sorted({type(t).__qualname__ for t in tests(
+        name: [t.id().partition(".")[2] for t in tests(
             unittest.defaultTestLoader.loadTestsFromName(name))
-            if type(t).__module__ == name}) for name in files}))
+            if type(t).__module__ == name] for name in files}))
 
 
 def work(names):
     """[(file, names of tests)]: what is run in one process each."""
     whole = [name for name in names if "." not in name]
     out = whole and subprocess.run(
-        [sys.executable, os.path.abspath(__file__), "--classes", HERE] + whole,
+        [sys.executable, os.path.abspath(__file__), "--list", HERE] + whole,
         stdout=subprocess.PIPE, text=True).stdout.rpartition(MARK)[2]
     found = json.loads(out or "{}")
     units = {}
     for name in names:
-        for one_class in found.get(name) or [None]:
-            key = name if one_class is None else name + "." + one_class
-            units.setdefault(".".join(key.split(".")[:2]), []).append(key)
+        depth = 2 if says(name, "EACH = True") else 1
+        keys = {".".join([name] + test.split(".")[:depth])
+                for test in found.get(name, [])}
+        for key in sorted(keys) or [name]:
+            unit = key if key in keys else ".".join(key.split(".")[:2])
+            units.setdefault(unit, []).append(key)
     return [(key.split(".")[0], tests) for key, tests in units.items()]
 
 
@@ -145,8 +149,8 @@ def main(jobs=4):
     if args[:1] == ["--one"]:
         one(args[1], args[2:])
         return 0
-    if args[:1] == ["--classes"]:
-        classes(args[1], args[2:])
+    if args[:1] == ["--list"]:
+        list_tests(args[1], args[2:])
         return 0
     if args[:1] == ["-j"]:
         jobs, args = int(args[1]), args[2:]

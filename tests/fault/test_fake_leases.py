@@ -8,6 +8,9 @@ from fake_redis import (FakeRedis, close, cut, error, extra, reply, silence)
 from harness import wait_for
 from test_fake_worker import DONE, UNDONE, WRONG, Fake
 
+FIRST = True
+EACH = True
+
 
 class Rest(Fake):
     """extend, reap, the wake-up connection, the start of a

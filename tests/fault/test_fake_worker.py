@@ -23,6 +23,8 @@ from fake_redis import (FakeRedis, bytewise, close, cut,  # noqa: E402
 from harness import free_port, wait_for  # noqa: E402
 from layout import field  # noqa: E402
 
+FIRST = True
+EACH = True
 LEASE = 3
 # what a call may be answered with when nothing was done
 UNDONE = {

@@ -9,6 +9,8 @@ import unittest
 from fake_redis import FakeRedis, close, error, reply, silence
 from harness import Stack, wait_for
 
+FIRST = True
+EACH = True
 GOOD = '{"handler":"n","payload":{}}'
 ASKED = ("probe", "enqueue", "claim", "extend", "reap", "complete", "release",
          "BZPOPMIN")
