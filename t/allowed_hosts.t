@@ -14,11 +14,11 @@ our $Add = "POST /add-job\n" . '{"payload":{},"handler":"h"}';
 
 # With the port, in other case and with a dot at the end it is the same name.
 our @Good = qw(localhost LOCALHOST localhost:8000 localhost. a.localhost 127.0.0.1 127.0.0.1:8000 10.1.2.3 [::1] [::1]:8000
-               [fe80::1] queue.example Queue.Example:81 dot.example a.dot.example a.b.dot.example a.star.example
+               [fe80::1] [::ffff:10.1.2.3] [2001:DB8::1] queue.example Queue.Example:81 dot.example a.dot.example a.b.dot.example a.star.example
                www.end.org r12.example);
 our @Bad = qw(evil.example evil.example:8000 queue.example.evil evilqueue.example evildot.example star.example
               evilstar.example localhost.evil.example 127.0.0.1.evil.example 1.2.3 1.2.3.4.5 1.2.3.256 localhosts www.end. end.org
-              x);
+              x [ [] [evil.example] [::1 [evil [::1::2] [1.2.3.4] [v1.x] [fe80::1%25eth0]);
 
 plan tests => planned();
 run_tests();

@@ -84,8 +84,8 @@ refused("origin '$_'", "taskmq_allowed_origins http://a '$_';",
         "invalid value \"$_\" in \"taskmq_allowed_origins\": expected an origin "
         . 'without a path', 'nginx.conf:')
     for '', 'a.example', 'null', '*', 'http://', '://a', 'http://a/',
-        'http://a/b', 'http://a:', 'http://a:b', 'http://a:0', 'http://[::1',
-        'http://*', 'http://a.*', 'http://.a', 'http://u@a', 'all', 'none';
+        'http://a/b', 'http://a:', 'http://a:b', 'http://a:0', 'http://[::1', 'http://[]',
+        'http://[a.example]', 'http://[::1]x', 'http://*', 'http://a.*', 'http://.a', 'http://u@a', 'all', 'none';
 refused("an empty $_", "$_ a '';", "\"$_\" has an empty value: expected what "
         . 'the claim must say in', 'nginx.conf:')
     for 'taskmq_jwt_audience', 'taskmq_jwt_issuer';

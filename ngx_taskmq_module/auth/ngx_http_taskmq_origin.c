@@ -198,6 +198,21 @@ ngx_http_taskmq_origin_port(ngx_str_t *host, ngx_str_t *origin)
     }
 }
 
+/* [ADDRESS]: brackets alone do not make one. */
+static ngx_uint_t
+ngx_http_taskmq_origin_ip6(ngx_str_t *host)
+{
+#if (NGX_HAVE_INET6)
+    u_char  addr[16];
+
+    return host->len > 2 && host->data[0] == '['
+           && host->data[host->len - 1] == ']'
+           && ngx_inet6_addr(host->data + 1, host->len - 2, addr) == NGX_OK;
+#else
+    return 0;
+#endif
+}
+
 /* SCHEME://HOST[:PORT]; "*." may stand before HOST. */
 static ngx_uint_t
 ngx_http_taskmq_origin_valid(ngx_str_t *name)
@@ -223,7 +238,11 @@ ngx_http_taskmq_origin_valid(ngx_str_t *name)
             return 0;
         }
 
-        p++;
+        host.len = (size_t) (++p - host.data);
+
+        if (!ngx_http_taskmq_origin_ip6(&host)) {
+            return 0;
+        }
 
     } else {
         p = ngx_strlchr(p, end, ':');
@@ -380,7 +399,7 @@ ngx_http_taskmq_origin_local(ngx_str_t *host)
     ngx_str_t  localhost = ngx_string("localhost");
     ngx_str_t  below = ngx_string("*.localhost");
 
-    return host->data[0] == '['
+    return ngx_http_taskmq_origin_ip6(host)
            || ngx_inet_addr(host->data, host->len) != INADDR_NONE
            || ngx_http_taskmq_origin_named(&localhost, host)
            || ngx_http_taskmq_origin_named(&below, host);
