@@ -221,7 +221,8 @@ config_set(tc_t *tc, const char *name, const char *value)
     }
 
     if (tc->json) {
-        tc_add_doc(&b, tq_doc_object({ name, tq_doc_text(value) }));
+        tc_add_doc(&b, tq_doc_object({
+            name, value_doc((tq_str_t) { value, strlen(value) }) }));
     } else {
         tq_buf_addf(&b, "%s %s\n", name, value);
     }
@@ -260,21 +261,23 @@ cmd_config(tc_t *tc, int argc, char **argv)
 }
 
 
-/* How many of the workers seen lately say that they serve the handler. */
+/* How many of the workers seen lately say that they serve the handler; *urls:
+ * of these those where it is a url's. */
 static int
-count_serving(const tq_result_t *res, const char *handler)
+count_serving(const tq_result_t *res, const char *handler, int *urls)
 {
     int                n = 0;
-    cJSON             *said;
+    cJSON             *said, *pool;
     unsigned           i;
     tq_worker_stats_t  w;
 
     for (i = 0; i < res->stats.workers; i++) {
         tq_stats_worker(res, i, &w);
         said = cJSON_ParseWithLength(w.info.p, w.info.len);
-        n += cJSON_GetObjectItemCaseSensitive(
-                 cJSON_GetObjectItemCaseSensitive(said, "pools"), handler)
-             != NULL;
+        pool = cJSON_GetObjectItemCaseSensitive(
+                   cJSON_GetObjectItemCaseSensitive(said, "pools"), handler);
+        n += pool != NULL;
+        *urls += cJSON_HasObjectItem(pool, "url");
         cJSON_Delete(said);
     }
 
@@ -287,7 +290,7 @@ count_serving(const tq_result_t *res, const char *handler)
 static int
 cmd_restart(tc_t *tc, int argc, char **argv)
 {
-    int                 n, code, serving;
+    int                 n, code, serving, urls = 0;
     int64_t             at_s;
     tq_buf_t            b = { 0 };
     const tq_result_t  *res;
@@ -312,7 +315,7 @@ cmd_restart(tc_t *tc, int argc, char **argv)
         return code;
     }
 
-    serving = count_serving(res, argv[0]);
+    serving = count_serving(res, argv[0], &urls);
     at_s = res->stats.now_ms / 1000 + 1;
 
     if (tc_run(tc, tq_config_restart_call(&tc->ns, argv[0], at_s, NULL, NULL),
@@ -325,12 +328,20 @@ cmd_restart(tc_t *tc, int argc, char **argv)
         tc_warn(tc, "no worker serves \"%s\" now", argv[0]);
     }
 
+    if (urls != 0 && !tc->json) {
+        tc_warn(tc, "\"%s\" is a url handler: it has no processes to "
+                "replace", argv[0]);
+    }
+
+    serving -= urls;
+
     if (tc->json) {
         tc_add_doc(&b, tq_doc_object({ "handler", tq_doc_text(argv[0]) },
                                      { "workers", tq_doc_int(serving) }));
     } else {
         tq_buf_addf(&b, "%s: the workers that serve it replace its processes, "
-                    "one by one (workers: %d)\n", argv[0], serving);
+                    "one by one (workers seen in the last minute: %d)\n",
+                    argv[0], serving);
     }
 
     return tc_print(tc, &b);
@@ -346,7 +357,9 @@ const tc_command_t  tc_config_commands[] = {
       "of its lease time, and has one at a time in hand: the new process runs\n"
       "before the old one ends, which it does between two jobs. Where new\n"
       "processes cannot start, the old ones go on, and the worker tries again\n"
-      "until they can. Where no worker serves HANDLER now, stderr says so.\n" },
+      "until they can. It says how many workers that serve HANDLER were seen\n"
+      "in the last minute; one that was killed since counts, too. Where there\n"
+      "is none, stderr says so. A url handler has no processes.\n" },
     { "config", cmd_config, "show and change the namespace's settings",
       "usage: taskmq config [list]\n"
       "       taskmq config get NAME\n"

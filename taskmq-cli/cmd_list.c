@@ -16,6 +16,7 @@ typedef struct {
     int64_t    shown;
     int        dead;         /* list-dead: shows the error */
     int        running;      /* --status running: since when, and where */
+    int        scheduled;    /* --status scheduled: when they are due */
 } list_t;
 
 
@@ -66,6 +67,14 @@ add_job(list_t *l, tq_buf_t *b, const tq_job_info_t *job)
                     tc_time(job->started_ms, t));
         tq_text_add(b, job->worker.p, job->worker.len);
         tq_buf_addc(b, '\n');
+        return;
+    }
+
+    if (l->scheduled) {
+        tq_buf_addf(b, "%-10lld %-20s %8d %8d  %-24s ", (long long) job->id,
+                    job->job.handler, job->job.priority, job->attempts,
+                    tc_time(job->due_ms, t));
+        tq_buf_addf(b, "%s\n", tc_time(job->created_ms, t));
         return;
     }
 
@@ -124,6 +133,10 @@ list_all(list_t *l)
     } else if (l->running) {
         printf("%-10s %-20s %8s %8s  %-24s %s\n", "ID", "HANDLER", "PRIORITY",
                "FAILURES", "SINCE", "WORKER");
+
+    } else if (l->scheduled) {
+        printf("%-10s %-20s %8s %8s  %-24s %s\n", "ID", "HANDLER", "PRIORITY",
+               "FAILURES", "DUE", "CREATED");
 
     } else {
         printf("%-10s %-10s %-20s %8s %8s  %s\n", "ID", "STATUS", "HANDLER",
@@ -185,6 +198,7 @@ list_command(tc_t *tc, int argc, char **argv, int dead)
     }
 
     l.running = l.query.status == TQ_STATE_RUNNING;
+    l.scheduled = l.query.status == TQ_LIST_SCHEDULED;
 
     code = tc_connect(tc);
     return code == TC_OK ? list_all(&l) : code;
@@ -216,7 +230,8 @@ const tc_command_t  tc_list_commands[] = {
       "  --limit N    how many; 20 unless given\n"
       "  --before ID  only older ones than this job\n"
       "\n"
-      "Of running jobs it shows since when they run, and where.\n"
+      "Of running jobs it shows since when they run, and where; of scheduled\n"
+      "ones when they are due.\n"
       "\n"
       "--json prints {\"jobs\":[...],\"cursor\":ID}; the cursor is the next\n"
       "page's --before, null at the end.\n" },

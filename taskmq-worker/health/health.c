@@ -117,6 +117,9 @@ tw_health_pools(const tw_worker_t *w)
         if (p->fails != 0) {
             tq_doc_add(&pool, "failing", cJSON_CreateTrue());
         }
+        if (p->conf->kind == TW_KIND_URL) {
+            tq_doc_add(&pool, "url", cJSON_CreateTrue());
+        }
         tq_doc_add(&pools, p->conf->name, pool);
     }
 

@@ -203,6 +203,10 @@ class Jobs(Cli):
         self.assertIn("selection", self.ok("config"))
         self.assertEqual(self.ok("config", "get", "retry_wait_ms"), "2000\n")
         self.ok("config", "set", "retry_wait_ms", "1500")
+        self.assertEqual(self.json("config", "set", "max_retries", "4"),
+                         {"max_retries": 4})
+        self.assertEqual(self.json("config", "set", "selection", "priority"),
+                         {"selection": "priority"})
         self.assertEqual(self.json("config")["retry_wait_ms"], 1500)
         self.assertEqual(self.json("config")["selection"], "priority")
         self.assertEqual(self.ok("--json", "config", "get", "retry_wait_ms"),

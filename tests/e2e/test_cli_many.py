@@ -126,6 +126,15 @@ class Queue(test_cli.Cli):
             re.escape(job["worker"])))
         self.assertIn(":%d" % self.w.pid, job["worker"])
 
+    def test_scheduled_when_due(self):
+        text = self.ok("list", "--status", "scheduled")
+        self.assertRegex(text, r"^ID +HANDLER +PRIORITY +FAILURES +DUE "
+                               r"+CREATED\n")
+        job = self.json("get-job", self.ids["ascheduled"])
+        self.assertRegex(text, r"(?m)^%d +a +0 +0 +%s +%s$" % (
+            job["id"], re.escape(job["scheduled_for"]),
+            re.escape(job["created_at"])))
+
     def test_cancel(self):
         self.assertEqual(self.chosen("cancel", "--handler", "a"),
                          {"ascheduled"})

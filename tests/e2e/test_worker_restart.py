@@ -76,7 +76,7 @@ class Restart(unittest.TestCase):
         t = threading.Thread(target=load)
         t.start()
         try:
-            self.assertIn("workers: 1)", self.restart(s))
+            self.assertIn("seen in the last minute: 1)", self.restart(s))
             self.replaced(w)
         finally:
             end.set()
@@ -193,6 +193,20 @@ class Restart(unittest.TestCase):
         out = json.loads(s.cli("--json", "restart", "h").stdout)
         self.assertEqual(out, {"handler": "h", "workers": 1})
 
+    def test_a_url(self):
+        """It has no processes; the workers say what kind it is."""
+        s = CliStack(aof=False, handlers={"u": {"url": "http://127.0.0.1:1/"}})
+        self.addCleanup(s.close)
+        s.worker()
+        out = s.cli("restart", "u")
+        self.assertEqual((out.returncode, out.stderr.decode()), (
+            0, "taskmq restart: \"u\" is a url handler: it has no processes "
+               "to replace\n"))
+        self.assertIn(b"minute: 0)", out.stdout)
+        out = s.cli("--json", "restart", "u")
+        self.assertEqual((json.loads(out.stdout), out.stderr),
+                         ({"handler": "u", "workers": 0}, b""))
+
     def test_a_handler_that_no_worker_serves(self):
         """Most likely the name is wrong: it says so, as add-job does."""
         s, w = self.start()
@@ -202,7 +216,7 @@ class Restart(unittest.TestCase):
                 self.assertEqual((out.returncode, out.stderr.decode()),
                                  (0, "taskmq restart: no worker serves "
                                      "\"%s\" now\n" % name))
-                self.assertIn(b"workers: 0)", out.stdout)
+                self.assertIn(b"minute: 0)", out.stdout)
                 out = s.cli("--json", "restart", name)
                 self.assertEqual((json.loads(out.stdout), out.stderr),
                                  ({"handler": name, "workers": 0}, b""))
