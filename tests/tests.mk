@@ -127,6 +127,7 @@ redis-check:
 
 docs-check:
 	$(PYTHON) tests/check_docs.py
+	$(PYTHON) tests/mutants/run.py --applies
 
 # Side by side, unless make was told how many to run.
 check:

@@ -13,6 +13,7 @@ taken back. The same tests must pass without any patch first. Ends with a table
 and "N passed, N failed"; a patch that does not apply or build is a failure.
 
     tests/mutants/run.py [TEXT ...]     only patches with TEXT in their name
+    tests/mutants/run.py --applies      only whether each patch still applies
 
 Kinds of tests: `unit NAME` (one cmocka binary), `spec FILE` (one file of t/),
 `sanitized FILE` (the same in the nginx with sanitizers), `exports module`,
@@ -116,14 +117,14 @@ class Tree:
                  and n.split("/")[0] == name.split("/")[0]]
         return found[0] if len(found) == 1 else name
 
-    def patch(self, mutant, back=False):
+    def patch(self, mutant, *options):
         diff = re.sub(r"^(---|\+\+\+) ([ab]/)(\S+)",
                       lambda m: "%s %s%s" % (m[1], m[2], self.where(m[3])),
                       mutant.text, flags=re.M)
         with open(os.path.join(self.folder, "patch"), "w") as f:
             f.write(diff)
         return self.run(["patch", "-p1", "-s", "--no-backup-if-mismatch",
-                         "-i", f.name] + (["-R"] if back else []))
+                         "-i", f.name, *options])
 
     def prepare(self, kind, test):
         """Builds what the test needs."""
@@ -164,7 +165,7 @@ def verdict(tree, mutant):
             return False, "does not build: " + out.strip()[-300:]
         status, out = tree.check(mutant.kind, mutant.test)
     finally:
-        status_back, out_back = tree.patch(mutant, back=True)
+        status_back, out_back = tree.patch(mutant, "-R")
         if status_back != 0:
             raise SystemExit("%s: cannot be taken back: %s"
                              % (mutant.name, out_back))
@@ -199,10 +200,34 @@ def baseline(tree, mutants):
     return bad
 
 
+def applies(mutants):
+    """Whether each one still fits the files as they are; builds nothing."""
+    tree = Tree.__new__(Tree)
+    tree.src = ROOT
+    tree.names = set()      # without git, which not every copy has
+    for path, folders, files in os.walk(ROOT):
+        folders[:] = [f for f in folders
+                      if f not in (".git", "build", "node_modules")]
+        tree.names |= {os.path.relpath(os.path.join(path, f), ROOT)
+                       for f in files}
+    failed = 0
+    with tempfile.TemporaryDirectory() as tree.folder:
+        tree.build = tree.folder
+        for m in mutants:
+            status, out = tree.patch(m, "--dry-run", "-f")
+            if status != 0:
+                failed += 1
+                print("%s: does not apply: %s" % (m.name, out.strip()))
+    print("%d passed, %d failed" % (len(mutants) - failed, failed))
+    return 1 if failed else 0
+
+
 def main():
     words = sys.argv[1:]
     mutants = [Mutant(p) for p in sorted(glob.glob(os.path.join(
         HERE, "*.patch")))]
+    if words == ["--applies"]:
+        return applies(mutants)
     mutants = [m for m in mutants if not words
                or any(w in m.name for w in words)]
     kept = os.environ.get("MUTANTS")
