@@ -140,6 +140,12 @@ include tests/tests.mk
 include web/web.mk
 include bench/bench.mk
 
+# The papers and the clients, in the folders in which they link to each other.
+DOCS = README.md $(wildcard *.example docs/*.md docs/internals/*.md docs/man/* \
+    web/*/openapi.json bench/results/*.md bench/results/*.json \
+    bench/results/*.svg) \
+    $(shell find clients -type f ! -path '*/__pycache__/*' ! -name '*.o')
+
 install: all
 	install -D -m 0644 $(BUILD)/ngx_http_taskmq_module.so \
 	    $(DESTDIR)$(MODULES)/ngx_http_taskmq_module.so
@@ -152,18 +158,21 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/man/man8/taskmq-worker.8
 	install -D -m 0644 taskmq-cli/taskmq.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/taskmq
-	install -d $(DESTDIR)$(PREFIX)/share/doc/taskmq \
-	    $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -m 0644 handlers.toml.example nginx.conf.example \
-	    redis-acl.example $(DESTDIR)$(PREFIX)/share/doc/taskmq
-	install -d $(DESTDIR)$(PREFIX)/share/doc/taskmq/docs
-	install -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/taskmq/docs
+	install -D -m 0644 clients/c/taskmq_handler.h \
+	    $(DESTDIR)$(PREFIX)/include/taskmq_handler.h
+	for f in $(DOCS); do \
+	    install -D -m 0644 $$f \
+	        $(DESTDIR)$(PREFIX)/share/doc/taskmq/$$f || exit 1; \
+	done
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed -e 's|/usr/bin/|$(PREFIX)/bin/|' \
 	    -e 's|/usr/share/|$(PREFIX)/share/|' \
 	    taskmq-worker/taskmq-worker.service \
 	    > $(BUILD)/taskmq-worker.service
 	install -m 0644 $(BUILD)/taskmq-worker.service \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -D -m 0644 $(BUILD)/taskmq-worker.service \
+	    $(DESTDIR)$(PREFIX)/share/doc/taskmq/taskmq-worker/taskmq-worker.service
 
 format:
 	clang-format -i libtaskmq/*/*.[ch] $(MOD_SRC) taskmq-worker/*.[ch] \

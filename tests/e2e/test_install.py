@@ -29,6 +29,8 @@ class Install(unittest.TestCase):
         for name, mode in (("bin/taskmq", 0o755), ("bin/taskmq-worker", 0o755),
                            ("lib/nginx/modules/ngx_http_taskmq_module.so",
                             0o644), (UNIT, 0o644),
+                           ("include/taskmq_handler.h", 0o644),
+                           ("share/doc/taskmq/clients/shell/primes.sh", 0o644),
                            ("share/man/man1/taskmq.1", 0o644),
                            ("share/man/man8/taskmq-worker.8", 0o644)):
             mode_is = os.stat(os.path.join(top, name)).st_mode & 0o777
@@ -45,6 +47,32 @@ class Install(unittest.TestCase):
             self.assertTrue(named, page)
             for name in named:
                 self.assertTrue(os.path.exists(os.path.join(top, name)), name)
+
+    def test_documentation(self):
+        """What it links to is there, and what the example's handlers run; a
+        shared object is built with the header that was installed."""
+        top = self.install("/usr")
+        doc = os.path.join(top, "share/doc/taskmq")
+        pages = [os.path.join(folder, name)
+                 for folder, _, names in os.walk(doc) for name in names]
+        self.assertFalse([p for p in pages if "__pycache__" in p])
+        for page in pages:
+            with open(page) as f:
+                text = f.read()
+            links = re.findall(r"\]\(([^)#]+)", text) \
+                if page.endswith(".md") else []
+            if page.endswith(".example"):
+                links = re.findall(r"clients/[\w./]*\w", text)
+            for link in links:
+                if "://" not in link:
+                    self.assertTrue(os.path.exists(os.path.join(
+                        os.path.dirname(page), link)), (page, link))
+        subprocess.run(
+            ["cc", "-shared", "-fPIC", "-I" + os.path.join(top, "include"),
+             "-o", os.path.join(top, "wordcount.so"), "-x", "c", "-"],
+            input=b"#include <taskmq_handler.h>\nint taskmq_handle(const char "
+            b"*t, size_t n, char **o) { (void) t; *o = 0; return !n; }\n",
+            check=True)
 
     def test_unit(self):
         """It starts the program that was installed with it, with options that
