@@ -87,9 +87,11 @@ $(BUILD)/obj/taskmq-worker/config/toml.o: taskmq-worker/config/toml.cc
 	$(CXX) -g $(OPT) -std=c++17 -fPIC -Wall -Wextra -Werror $(HARDEN) \
 	    -MMD -MP -c -o $@ $<
 
-$(SCRIPTS_C): $(LUA_SRC) libtaskmq/embed.sh
+$(SCRIPTS_C): $(LUA_SRC) libtaskmq/embed.sh libtaskmq/rights.sh \
+    redis-acl.example
 	@mkdir -p $(@D)
-	sh libtaskmq/embed.sh libtaskmq/lua > $@.new && mv $@.new $@
+	sh libtaskmq/embed.sh libtaskmq/lua > $@.new && \
+	    sh libtaskmq/rights.sh redis-acl.example >> $@.new && mv $@.new $@
 
 $(LIBTASKMQ): $(LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^

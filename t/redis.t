@@ -84,7 +84,7 @@ __DATA__
 --- error_code eval: [503, 503]
 --- response_headers eval: ['Retry-After: 1', '']
 --- response_body_like eval: ['^\{"detail":"', '^\{"status":"error"']
---- logged eval: [qr/\[error\].*wants another password/]
+--- logged eval: [qr/\[error\].*wants another user or password/]
 
 
 

@@ -129,7 +129,11 @@ landed(void *data, const tq_result_t *res)
         if (k->lost[0] == '\0') {
             tq_text_print(k->lost, sizeof(k->lost), "Redis: %s", res->text);
         }
-        k->refused += f->jobs;
+        if (res->half) {
+            k->unknown += f->jobs;
+        } else {
+            k->refused += f->jobs;
+        }
         break;
 
     case TQ_NOT_SENT:

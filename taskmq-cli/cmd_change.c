@@ -89,10 +89,12 @@ changed(void *data, const tq_result_t *res)
     case TQ_REFUSED:
         if (res->odd) {
             w->refused++;
+        } else if (res->half) {
+            w->unknown++;
         } else {
             w->lost++;
         }
-        say(w, id, res->odd ? TC_ODD : tq_redis_err_text(res->err), 0);
+        say(w, id, res->odd ? TC_ODD : tq_redis_err_text(res->cause), 0);
         return;
 
     case TQ_NOT_SENT:

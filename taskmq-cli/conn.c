@@ -71,7 +71,7 @@ tc_run(tc_t *tc, tq_call_t *call, int *code)
     if (res->odd) {
         *code = tc_error(tc, TC_FAILED, TC_ODD);
 
-    } else if (res->status == TQ_UNKNOWN) {
+    } else if (res->status == TQ_UNKNOWN || res->half) {
         *code = tc_error(tc, TC_UNKNOWN, "%s: the outcome is unknown",
                          tq_sync_why(tc->redis));
 

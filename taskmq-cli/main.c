@@ -44,8 +44,8 @@ static const char  usage_head[] =
 static const char  usage_tail[] =
     "\n"
     "Exit status: 0 done; 1 failed, not found or not printed; 2 wrong arguments\n"
-    "or input; 69 Redis not available, nothing was changed; 75 no reply came,\n"
-    "the change may have been made.\n";
+    "or input; 69 Redis not available, nothing was changed; 75 no reply came, or\n"
+    "Redis stopped the call on its way: the change may have been made.\n";
 
 
 static void

@@ -235,7 +235,7 @@ tq_sync_open(const tq_url_t *url, const tq_ns_t *ns, const char *client_name,
     conf.db = url->db;
     conf.client_name = client_name;
     conf.scripts = tq_ops_scripts;
-    conf.greet = (ns != NULL) ? &tq_ns_greet : NULL;
+    conf.greet = (ns != NULL) ? &tq_greet_cli : NULL;
     conf.greets = ns;
     conf.timeout_ms = (timeout_ms > 0) ? timeout_ms : TQ_REDIS_TIMEOUT_MS;
 

@@ -23,7 +23,8 @@ enum {
     TC_FAILED = 1,           /* no such job, wrong state, a failed check */
     TC_USAGE = 2,            /* wrong arguments or input */
     TC_UNAVAILABLE = 69,     /* Redis away or refusing; nothing was changed */
-    TC_UNKNOWN = 75          /* sent, but no reply came: may have been done */
+    TC_UNKNOWN = 75          /* sent, but no reply came, or it was stopped on
+                                its way: may have been done, in part or whole */
 };
 
 typedef struct {

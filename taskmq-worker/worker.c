@@ -49,9 +49,10 @@ on_state(void *data, int ready, const char *why)
     (void) tq_url_show(&w->o->url, where, sizeof(where));
 
     if (!ready) {
-        /* once for each cause, not for every attempt to come back, and not
-         * when Redis closes what is idle */
-        news = !w->idle
+        /* once for each cause, not for every attempt to come back, not when
+         * Redis closes what is idle, and of a missing right when the next
+         * attempt has found out which */
+        news = !w->idle && !(w->was_ready && w->redis_err == TQ_ERR_NOPERM)
                && tw_trouble(w, TW_ASK_CONNECTION, w->redis_err);
         TW_LOG(news ? TW_WARN : TW_DEBUG, "Redis is away",
             tw_fs("redis", where), tw_fs("why", why),
@@ -446,7 +447,7 @@ start_redis(tw_worker_t *w)
     conf.url = &w->o->url;
     conf.client_name = w->name;
     conf.scripts = tq_ops_scripts;
-    conf.greet = &tq_ns_greet;
+    conf.greet = &tq_greet_worker;
     conf.greets = &w->ns;
     conf.timeout_ms = TQ_REDIS_TIMEOUT_MS;
     conf.idle_ping_ms = IDLE_PING_MS;

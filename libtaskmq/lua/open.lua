@@ -1,24 +1,47 @@
---plain
--- open: the schema of a namespace, before it is used. A new one gets ours.
--- Plain: of a full Redis, or a replica, it may be read all the same.
+#!lua flags=no-writes
+-- open: what a program asks first: may its user do all that it will do, and of
+-- which schema is the namespace? A script that was stopped on its way by a
+-- missing right would leave half of what it does. Redis asks for the right to
+-- a command before it refuses it as one that writes: so nothing is written.
 --
 -- KEYS[1]  prefix
--- ARGV     none
--- Returns  the schema (integer; 1: of a TaskMQ that did not write it down)
+-- ARGV[1]  the commands that the program and its scripts use
+-- Returns  the schema (integer; 0: the namespace is new; 1: of a TaskMQ that
+--          did not write it down), then of these commands those that the user
+--          lacks, and those that this Redis does not know
 
 --@include base
 
-local schema = call('GET', P .. 'schema')
-if not schema then
-    if call('EXISTS', P .. 'seq') == 1 then
-        return 1
+-- With as many arguments as the command takes: all are keys of the namespace.
+local ARGUMENTS = { { P }, { P, P }, { P, P, P }, {} }
+local function answer(command)
+    for i = 1, #ARGUMENTS do
+        local reply = redis.pcall(command, unpack(ARGUMENTS[i]))
+        local err = type(reply) == 'table' and reply.err or ''
+        if not find(err, 'rong number of arg') then
+            return err
+        end
     end
-    -- A full Redis allows this, and then the rest of a script that has begun to
-    -- write.
-    call('DEL', P .. 'schema')
-    call('SET', P .. 'schema', TQ_SCHEMA)
-    -- A value of more than 64 bytes keeps a hash from being a list, in which
-    -- each look at a counter costs more with every counter.
-    call('HSET', P .. 'stats', 'about', string.rep('counters ', 8))
+    return ''
 end
-return tonumber(schema or TQ_SCHEMA)
+
+local lacks, unknown = '', ''
+-- Subcommands are not known here, and are asked about by themselves.
+for command in string.gmatch(argv[1], '%f[^%s%z]%a+%f[%s%z]') do
+    local err = answer(command)
+    -- the first of these is Redis 7.0's, the second what is said since
+    if find(err, "^ERR The user executing the script can't")
+       or find(err, '^%u+ ACL failure in script')
+    then
+        lacks = lacks .. ' ' .. command
+    elseif find(err, '^ERR Unknown .*ommand called from script') then
+        unknown = unknown .. ' ' .. command
+    end
+end
+
+if lacks ~= '' or unknown ~= '' then
+    return { 0, lacks, unknown }
+end
+local schema = call('GET', P .. 'schema')
+                   or call('EXISTS', P .. 'seq')
+return { tonumber(schema), '', '' }

@@ -13,7 +13,8 @@ const tq_result_t  tq_not_sent = { .status = TQ_NOT_SENT, .text = "" };
 
 static void tq_op_end(tq_call_t *call, tq_call_result_t result,
     const redisReply *reply);
-static void tq_op_refused(const redisReply *reply, tq_result_t *res);
+static void tq_op_refused(const tq_op_t *op, const redisReply *reply,
+    tq_result_t *res);
 
 
 int
@@ -131,6 +132,7 @@ tq_op_result(const tq_op_t *op, tq_call_result_t result,
     res->text = "";
     res->odd = 0;
     res->script = 0;
+    res->half = 0;
     res->found = 1;
     res->call = (tq_call_t *) &op->call;
     res->from = reply;
@@ -145,13 +147,13 @@ tq_op_result(const tq_op_t *op, tq_call_result_t result,
         res->status = TQ_OK;
 
     } else {
-        tq_op_refused(reply, res);
+        tq_op_refused(op, reply, res);
     }
 }
 
 
 static void
-tq_op_refused(const redisReply *reply, tq_result_t *res)
+tq_op_refused(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
     res->status = TQ_REFUSED;
 
@@ -159,6 +161,7 @@ tq_op_refused(const redisReply *reply, tq_result_t *res)
         res->err = tq_redis_err(reply);
         res->cause = tq_redis_err_why(reply);
         res->script = tq_redis_err_script(reply) ? 1 : 0;
+        res->half = tq_redis_err_half(op->call.script, reply) ? 1 : 0;
         res->text = reply->str;
 
     } else {
@@ -304,6 +307,30 @@ tq_reply_counts(const redisReply *reply, size_t from, int64_t *const *to,
     for (i = 0; i < n; i++) {
         if (tq_reply_count(reply->element[from + i], INT64_MAX, to[i]) != 0) {
             return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+tq_reply_sums(const redisReply *reply, size_t from, int64_t *const *to,
+    size_t n)
+{
+    size_t  i;
+
+    if (tq_reply_array(reply, from + n) != 0) {
+        return -1;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (tq_reply_int(reply->element[from + i], to[i]) != 0) {
+            return -1;
+        }
+
+        if (*to[i] < 0) {
+            *to[i] = 0;
         }
     }
 

@@ -385,9 +385,12 @@ tq_call_t *tq_uuid_key_call(const tq_ns_t *ns,
  * be. */
 tq_call_t *tq_uuid_peek_call(const tq_ns_t *ns, tq_done_cb done, void *data);
 
-/* Whether this program may use the namespace, a tq_ns_t (its schema is ours, or
- * it is new and gets ours); else why not, and what to do. */
-extern const tq_greet_t  tq_ns_greet;
+/* Whether this program may use the namespace, a tq_ns_t: Redis lets it do what
+ * redis-acl.example lists for it, and the namespace's schema is ours, or it is
+ * new and gets ours; else why not, and what to do. */
+extern const tq_greet_t  tq_greet_nginx;
+extern const tq_greet_t  tq_greet_worker;
+extern const tq_greet_t  tq_greet_cli;
 
 /* ---- wake-up (a worker's blocking connection) ---- */
 
@@ -431,6 +434,8 @@ struct tq_result_s {
                                        this operation's (then TQ_ERR_OTHER) */
     unsigned            script:1;   /* a script of ours failed on its way, at
                                        what it was given */
+    unsigned            half:1;     /* one was stopped on its way: a part may
+                                       have been done */
 
     /* with TQ_OK */
     unsigned            found:1;    /* where there may be none */

@@ -73,13 +73,8 @@ static const char  tq_uuid_key_text[] =
 
 static tq_decode_t  tq_change_decode, tq_config_decode, tq_kept_decode,
     tq_uuid_key_decode, tq_uuid_peek_decode;
-static tq_call_t *tq_open_call(const void *ns);
-static const char *tq_open_why(const redisReply *reply);
 static tq_call_t *tq_change_call(const tq_script_t *script, const tq_ns_t *ns,
     int64_t id, const char *flag, tq_done_cb done, void *data);
-
-const tq_greet_t  tq_ns_greet = { tq_open_call, tq_open_why };
-
 
 static tq_call_t *
 tq_change_call(const tq_script_t *script, const tq_ns_t *ns, int64_t id,
@@ -410,30 +405,4 @@ tq_uuid_peek_decode(const tq_op_t *op, const redisReply *reply,
     res->found = (reply->type != REDIS_REPLY_NIL);
 
     return res->found ? tq_uuid_key_decode(op, reply, res) : 0;
-}
-
-
-static tq_call_t *
-tq_open_call(const void *ns)
-{
-    return tq_op_done(tq_op_new(&tq_script_open, ns, NULL, NULL, NULL));
-}
-
-
-static const char *
-tq_open_why(const redisReply *reply)
-{
-    int64_t  schema;
-
-    if (tq_reply_count(reply, INT64_MAX, &schema) != 0) {
-        return "the namespace's schema cannot be read";
-    }
-
-    if (schema < TQ_SCHEMA) {
-        return "this namespace was made by an older TaskMQ: let that one "
-               "finish its jobs and delete its keys, or use another namespace";
-    }
-
-    return schema == TQ_SCHEMA ? NULL
-           : "this namespace is a newer TaskMQ's: upgrade this program";
 }

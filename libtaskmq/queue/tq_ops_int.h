@@ -79,4 +79,9 @@ int tq_reply_str(const redisReply *reply, tq_str_t *out);
 int tq_reply_counts(const redisReply *reply, size_t from, int64_t *const *to,
     size_t n);
 
+/* The same of sums that a script which was stopped on its way may have left
+ * below 0: they are 0 then, and what else is known is not lost. */
+int tq_reply_sums(const redisReply *reply, size_t from, int64_t *const *to,
+    size_t n);
+
 #endif /* TQ_OPS_INT_H */

@@ -13,6 +13,7 @@ extern const tq_script_t  tq_script_cancel;
 extern const tq_script_t  tq_script_claim;
 extern const tq_script_t  tq_script_complete;
 extern const tq_script_t  tq_script_config_set;
+extern const tq_script_t  tq_script_create;
 extern const tq_script_t  tq_script_delete;
 extern const tq_script_t  tq_script_due;
 extern const tq_script_t  tq_script_enqueue;
@@ -27,5 +28,11 @@ extern const tq_script_t  tq_script_replay;
 extern const tq_script_t  tq_script_retry;
 extern const tq_script_t  tq_script_stats;
 extern const tq_script_t  tq_script_sweep;
+
+/* Of redis-acl.example, as rights.sh puts it beside them: what each program and
+ * its scripts use, each command after a space. */
+extern const char  tq_rights_nginx[];
+extern const char  tq_rights_worker[];
+extern const char  tq_rights_cli[];
 
 #endif /* TQ_SCRIPTS_H */

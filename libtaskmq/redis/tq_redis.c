@@ -239,24 +239,28 @@ tq_redis_again(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
 
 
 /* READONLY ends the connection: a failover, and the next one may lead to the
- * new master. */
+ * new master. So does a missing right, where the next handshake looks at all of
+ * them, and says which: a call that was let through might do half of its work. */
 static void
 tq_redis_reply_err(tq_redis_t *r, const redisReply *reply)
 {
-    tq_redis_err_t  err = tq_redis_err(reply);
+    tq_redis_err_t  err = tq_redis_err_why(reply);
 
     if (err == TQ_ERR_NONE) {
         return;
     }
 
-    if (err == TQ_ERR_READONLY && !r->draining) {
+    if (!r->draining
+        && (err == TQ_ERR_READONLY
+            || (err == TQ_ERR_NOPERM && r->conf.greet != NULL)))
+    {
         r->draining = 1;
         r->patient = r->conf.patience_ms > 0;
         r->told = 1;
         snprintf(r->why, sizeof(r->why), "%s", tq_redis_err_text(err));
     }
 
-    tq_redis_tell(r, tq_redis_err_why(reply), 0);
+    tq_redis_tell(r, err, 0);
 }
 
 

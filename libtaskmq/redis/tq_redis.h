@@ -101,6 +101,7 @@ struct tq_call_s {
     int64_t             sent_ms;     /* when the first byte left; 0: not yet */
     size_t              off;         /* bytes sent */
     unsigned            resent:1;    /* as EVAL, after NOSCRIPT */
+    unsigned            greets:1;    /* one of greet->call()'s */
     char                head[96];    /* command, script */
     unsigned            head_len;
     tq_call_t          *next;
@@ -140,14 +141,27 @@ typedef enum {
     TQ_WANT_NOTHING, TQ_WANT_CONNECT, TQ_WANT_WRITE, TQ_WANT_CLOSE
 } tq_want_t;
 
-/* The host's own word to Redis, the handshake's last call. */
-typedef struct {
-    /* Made from conf.greets. NULL: out of memory. */
-    tq_call_t           *(*call)(const void *greets);
-    /* Judges its reply, which is no error: NULL fine, else why the connection
-     * is of no use (static text). */
-    const char          *(*judge)(const struct redisReply *reply);
-} tq_greet_t;
+/* What a reply to the host's own calls of the handshake means. */
+typedef enum {
+    TQ_GREETED,             /* fine */
+    TQ_GREET_NEXT,          /* fine, and the calls of the next step follow */
+    TQ_GREET_LACKS,         /* the user lacks rights: their names were written */
+    TQ_GREET_UNFIT          /* the connection is of no use: why was written */
+} tq_greeted_t;
+
+/* The host's own calls, which end the handshake. */
+typedef struct tq_greet_s  tq_greet_t;
+
+struct tq_greet_s {
+    /* Made from conf.greets, for a step, from 0 on: one call and those `before`
+     * it. Their data is theirs. NULL: out of memory. */
+    tq_call_t           *(*call)(const tq_greet_t *greet, const void *greets,
+        unsigned step);
+    /* Judges one's reply; an error only if that was no script's. */
+    tq_greeted_t         (*judge)(const tq_call_t *call,
+        const struct redisReply *reply, char *why, size_t size);
+    const char          *rights;       /* call()'s own */
+};
 
 typedef struct {
     const char          *user;         /* "" or NULL: none */

@@ -1,6 +1,6 @@
 /*
- * tq_redis_shake.c: how a connection becomes READY: the handshake's calls and
- * replies, and how long to wait after one that failed.
+ * tq_redis_handshake.c: how a connection becomes READY: the handshake's calls
+ * and replies, and how long to wait after one that failed.
  */
 
 #include <stdio.h>
@@ -9,10 +9,17 @@
 #include "tq_base.h"
 #include "tq_redis_int.h"
 
+/* As many bytes of the names of missing rights are shown. */
+#define TQ_SHAKE_RIGHTS  60
+
 static int tq_shake_add(tq_redis_t *r, const tq_script_t *script,
     const char *word, const char *arg1, const char *arg2);
 static int tq_shake_greet(tq_redis_t *r);
 static const char *tq_shake_word(const tq_call_t *call, int *len);
+static void tq_shake_lacks(tq_redis_t *r, const char *rights);
+static int tq_shake_denied(const char *text, char *name, size_t size);
+static int tq_shake_greeted(tq_redis_t *r, const tq_call_t *call,
+    const redisReply *reply);
 static void tq_shake_refused(tq_redis_t *r, const tq_call_t *call,
     tq_redis_err_t err, const char *text);
 
@@ -105,6 +112,7 @@ tq_shake_start(tq_redis_t *r)
     }
 
     if (r->conf.greet != NULL) {
+        r->greet_step = 0;
         return tq_shake_greet(r);
     }
 
@@ -114,23 +122,33 @@ tq_shake_start(tq_redis_t *r)
 }
 
 
-/* The host's own word to Redis. */
+/* The host's own calls of this step. */
 static int
 tq_shake_greet(tq_redis_t *r)
 {
-    tq_call_t  *call;
+    tq_call_t  *call, *before, *first;
 
-    call = r->conf.greet->call(r->conf.greets);
+    call = r->conf.greet->call(r->conf.greet, r->conf.greets, r->greet_step);
     if (call == NULL) {
         return -1;
     }
 
-    call->cb = tq_shake_cb;
-    call->data = NULL;
+    for (first = NULL; call != NULL; call = before) {
+        before = call->before;
+        call->before = first;
+        first = call;
+    }
 
-    tq_call_seal(call);
-    tq_list_add(&r->shake, call);
-    r->shaking++;
+    for (call = first; call != NULL; call = first) {
+        first = call->before;
+        call->before = NULL;
+        call->cb = tq_shake_cb;
+        call->greets = 1;
+
+        tq_call_seal(call);
+        tq_list_add(&r->shake, call);
+        r->shaking++;
+    }
 
     return 0;
 }
@@ -152,19 +170,66 @@ tq_shake_word(const tq_call_t *call, int *len)
 }
 
 
+/* Says in r->why what the user lacks: rights, with spaces between; not all of
+ * them where they are many. */
+static void
+tq_shake_lacks(tq_redis_t *r, const char *rights)
+{
+    size_t  n;
+
+    n = strlen(rights);
+    if (n > TQ_SHAKE_RIGHTS) {
+        n = TQ_SHAKE_RIGHTS;
+        while (n != 0 && rights[n] != ' ') {
+            n--;
+        }
+    }
+
+    tq_text_print(r->why, sizeof(r->why),
+        "user %.32s lacks the permission for %.*s%s: give it the rights of "
+        "redis-acl.example",
+        r->conf.user[0] != '\0' ? r->conf.user : "default",
+        (int) n, rights, rights[n] != '\0' ? " and more" : "");
+}
+
+
+/* The command that Redis names in an error for a missing right, in `name`, or
+ * 0: it is not about a command. */
+static int
+tq_shake_denied(const char *text, char *name, size_t size)
+{
+    const char  *p, *end;
+
+    p = strstr(text, "to run the '");
+    if (p == NULL) {
+        return 0;
+    }
+
+    p += sizeof("to run the '") - 1;
+    end = strchr(p, '\'');
+    snprintf(name, size, "%.*s", (int) (end != NULL ? end - p : 0), p);
+
+    return 1;
+}
+
+
 /* Says in r->why that Redis answered a call with an error, text. */
 static void
 tq_shake_refused(tq_redis_t *r, const tq_call_t *call, tq_redis_err_t err,
     const char *text)
 {
     int                 len;
+    char                name[32];
     const char         *word;
     const tq_script_t  *script;
 
     word = tq_shake_word(call, &len);
     script = call->data;
 
-    if (call->script != NULL && err == TQ_ERR_NOPERM) {
+    if (err == TQ_ERR_NOPERM && tq_shake_denied(text, name, sizeof(name))) {
+        tq_shake_lacks(r, name);
+
+    } else if (call->script != NULL && err == TQ_ERR_NOPERM) {
         tq_text_print(r->why, sizeof(r->why),
             "user %.32s may not use the keys %.*s*: give it the rights of "
             "redis-acl.example (%.72s)",
@@ -190,6 +255,51 @@ tq_shake_refused(tq_redis_t *r, const tq_call_t *call, tq_redis_err_t err,
 }
 
 
+/* A reply to one of the host's own calls. */
+static int
+tq_shake_greeted(tq_redis_t *r, const tq_call_t *call, const redisReply *reply)
+{
+    char            why[sizeof(r->why)];
+    tq_redis_err_t  err;
+
+    why[0] = '\0';
+    err = tq_redis_err(reply);
+
+    if (call->script != NULL && err != TQ_ERR_NONE) {
+        tq_redis_tell(r, err, 1);
+        tq_shake_refused(r, call, err, reply->str);
+        return -1;
+    }
+
+    switch (r->conf.greet->judge(call, reply, why, sizeof(why))) {
+
+    case TQ_GREETED:
+        return 0;
+
+    case TQ_GREET_NEXT:
+        r->greet_step++;
+        if (tq_shake_greet(r) == 0) {
+            return 0;
+        }
+        snprintf(r->why, sizeof(r->why), "out of memory");
+        return -1;
+
+    case TQ_GREET_LACKS:
+        tq_redis_tell(r, TQ_ERR_NOPERM, 1);
+        tq_shake_lacks(r, why);
+        return -1;
+
+    case TQ_GREET_UNFIT:
+        break;
+    }
+
+    tq_redis_tell(r, TQ_ERR_OTHER, 1);
+    snprintf(r->why, sizeof(r->why), "%s", why);
+
+    return -1;
+}
+
+
 int
 tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
 {
@@ -198,22 +308,16 @@ tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
     tq_redis_err_t      err;
     const tq_script_t  *script;
 
+    if (call->greets) {
+        return tq_shake_greeted(r, call, reply);
+    }
+
     err = tq_redis_err(reply);
     script = call->data;
 
     if (err != TQ_ERR_NONE) {
         tq_redis_tell(r, err, 1);
         tq_shake_refused(r, call, err, reply->str);
-        return -1;
-    }
-
-    if (call->script != NULL) {
-        word = r->conf.greet->judge(reply);
-        if (word == NULL) {
-            return 0;
-        }
-        tq_redis_tell(r, TQ_ERR_OTHER, 1);
-        snprintf(r->why, sizeof(r->why), "%s", word);
         return -1;
     }
 

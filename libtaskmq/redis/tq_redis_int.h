@@ -30,6 +30,7 @@ struct tq_redis_s {
     unsigned          calls;        /* in flight and queue */
     unsigned          pending;      /* of these, with a callback */
     unsigned          shaking;      /* handshake replies still to come */
+    unsigned          greet_step;   /* of conf.greet */
     size_t            held;         /* bytes of their bodies */
 
     /* no call's deadline is earlier; exact after each scan in tick() */
@@ -51,7 +52,8 @@ struct tq_redis_s {
     unsigned          connect_due:1;
     unsigned          patient:1;    /* not READY: calls without `wait` wait for
                                        the next attempts, too */
-    unsigned          draining:1;   /* READONLY: send no more, then close */
+    unsigned          draining:1;   /* READONLY or NOPERM: send no more, then
+                                       close */
     unsigned          lost:1;       /* lost() came from inside a callback */
     unsigned          freeing:1;
     unsigned          told:1;       /* on_error() knows why it ends */

@@ -120,6 +120,18 @@ tq_redis_err_script(const redisReply *reply)
 }
 
 
+int
+tq_redis_err_half(const tq_script_t *script, const redisReply *reply)
+{
+    static const char  reads[] = "#!lua flags=no-writes\n";
+
+    /* where it was stopped, as above; what is refused as a whole has none */
+    return strstr(reply->str, "user_script:") != NULL
+           && (script == NULL
+               || strncmp(script->text, reads, sizeof(reads) - 1) != 0);
+}
+
+
 tq_redis_err_t
 tq_redis_err(const redisReply *reply)
 {
@@ -185,7 +197,7 @@ tq_redis_err_text(tq_redis_err_t e)
     case TQ_ERR_NOREPLICAS:
         return "Redis has too few replicas to accept writes";
     case TQ_ERR_NOAUTH:
-        return "Redis wants another password";
+        return "Redis wants another user or password, or the user is off";
     case TQ_ERR_NOPERM:
         return "the Redis user lacks a permission";
     case TQ_ERR_NOSCRIPT:

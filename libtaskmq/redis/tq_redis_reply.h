@@ -23,4 +23,8 @@ tq_redis_err_t tq_redis_err_why(const redisReply *reply);
  * Redis refused to run it, or what it may not do. */
 int tq_redis_err_script(const redisReply *reply);
 
+/* 1 when a script (NULL: a text of the call's own) was stopped on its way, and
+ * may have written before. */
+int tq_redis_err_half(const tq_script_t *script, const redisReply *reply);
+
 #endif /* TQ_REDIS_REPLY_H */

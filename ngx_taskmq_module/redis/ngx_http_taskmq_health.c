@@ -27,7 +27,10 @@ ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis)
     redis->health.known = 0;
     ngx_http_taskmq_totals_drop(redis);    /* it may be another Redis */
 
-    redis->refused &= ~ngx_http_taskmq_trouble_bit(TQ_ERR_NOPERM);
+    /* the handshake said what was missing, and it is there again */
+
+    redis->refused &= ~(redis->down
+                        & ngx_http_taskmq_trouble_bit(TQ_ERR_NOPERM));
 
     (void) ngx_http_taskmq_health_probe(redis);
 

@@ -61,7 +61,7 @@ ngx_http_taskmq_redis_start(ngx_http_taskmq_redis_t *redis,
     conf.db = redis->url.db;
     conf.client_name = "taskmq-nginx";
     conf.scripts = tq_ops_scripts;
-    conf.greet = &tq_ns_greet;
+    conf.greet = &tq_greet_nginx;
     conf.greets = &redis->ns;
     conf.timeout_ms = (int64_t) redis->timeout;
     conf.idle_ping_ms = TQ_NGINX_PING_MS;
@@ -159,7 +159,7 @@ ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
 {
     ngx_http_taskmq_redis_t  *redis = host;
 
-    unsigned    bit;
+    unsigned    bit, known;
     ngx_uint_t  quiet, level;
 
     if (redis->stopping) {
@@ -179,17 +179,28 @@ ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
      * details, and so is the end of a connection that was idle. */
 
     bit = ngx_http_taskmq_trouble_bit(redis->ended);
+    known = redis->down | redis->refused;
+
+    if (redis->ended == TQ_ERR_NOPERM && !redis->was_ready) {
+
+        /* this attempt knows what a call that was refused did not */
+
+        known = redis->down;
+    }
+
     quiet = ngx_exiting
-            || ((redis->down | redis->refused) & bit)
+            || (known & bit)
             || (redis->was_ready && !redis->lost_calls
                 && redis->ended == TQ_ERR_CONNECTION);
 
-    redis->was_ready = 0;
-    redis->lost_calls = 0;
-
-    if (!quiet || redis->refused & bit) {
+    if (!quiet || (redis->refused & bit
+                   && !(redis->was_ready && redis->ended == TQ_ERR_NOPERM)))
+    {
         redis->down |= bit;
     }
+
+    redis->was_ready = 0;
+    redis->lost_calls = 0;
 
     level = quiet ? NGX_LOG_INFO : NGX_LOG_ERR;
 

@@ -332,8 +332,9 @@ ngx_http_taskmq_error_redis(ngx_http_request_t *r, const tq_result_t *res,
         return ngx_http_taskmq_error(r, NGX_HTTP_GATEWAY_TIME_OUT, text);
     }
 
-    if (res->status == TQ_REFUSED && res->err == TQ_ERR_OTHER) {
-
+    if (res->status == TQ_REFUSED && res->err == TQ_ERR_OTHER
+        && (res->half || res->cause == TQ_ERR_OTHER))
+    {
         ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
 
         level = ngx_http_taskmq_trouble_odd(ctx->conf->redis, res)
@@ -344,13 +345,17 @@ ngx_http_taskmq_error_redis(ngx_http_request_t *r, const tq_result_t *res,
                       "taskmq: unexpected reply from Redis: %s", said);
 
         return ngx_http_taskmq_error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
-                                     "Unexpected reply from Redis");
+                                     res->cause == TQ_ERR_NOPERM
+                                     ? "The Redis user lacks a permission: it "
+                                       "is not known whether this was done"
+                                     : "Unexpected reply from Redis");
     }
 
     ngx_memzero(&b, sizeof(tq_buf_t));
 
     tq_buf_addf(&b, "Redis is not available: %s",
-                res->status == TQ_REFUSED ? tq_redis_err_text(res->err) : why);
+                res->status == TQ_REFUSED ? tq_redis_err_text(res->cause)
+                                          : why);
 
     text = tq_buf_cstr(&b);
 

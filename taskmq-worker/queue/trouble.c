@@ -48,7 +48,11 @@ tw_trouble(tw_worker_t *w, tw_ask_t ask, tq_redis_err_t e)
 
     /* not there and not answering: an outage shows as either */
     bit = 1u << (e == TQ_ERR_TIMEOUT ? TQ_ERR_CONNECTION : e);
-    known = (w->trouble[ask] | others(w, ask)) & bit;
+    known = w->trouble[ask] & bit;
+    /* the connection knows which right a call lacked */
+    if (ask != TW_ASK_CONNECTION || e != TQ_ERR_NOPERM) {
+        known |= others(w, ask) & bit;
+    }
     w->trouble[ask] |= bit;
 
     return known == 0;

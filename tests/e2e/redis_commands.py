@@ -18,7 +18,7 @@ GROUPS = ("client", "script", "config", "acl")
 # to_lanes() name it where they are called.
 LUA_CALL = re.compile(r"\bp?call\(\s*([^,)]*)"
                       r"|\b(?:bulk|to_lanes)\(\w+, ([^,)]*)")
-HANDED_ON = ("unpack(words", "push")
+HANDED_ON = ("unpack(words", "push", "command")
 C_CALL = re.compile(r'(?:tq_call_args\(call, |tq_op_plain\()"([A-Z]+)"[,)];?'
                     r'(?:\s*tq_call_args\(call, "([A-Z]+)"\);)?')
 C_SHAKE = re.compile(r'tq_shake_add\(r, (?:NULL|\*s), "([A-Z]+)",'

@@ -4,13 +4,17 @@ else: each command that stands there is used. What they can do is also read
 from the sources (redis_commands.py): a branch that no test takes counts, too.
 """
 
+import contextlib
+import hashlib
+import os
 import re
+import subprocess
 import threading
 import urllib.request
 import unittest
 
-from harness import ACL, Redis, Stack, free_port, wait_for
-from redis_commands import needed
+from harness import ACL, ROOT, Redis, Stack, free_port, wait_for
+from redis_commands import LUA, needed
 
 ROLES = ("nginx", "worker", "cli")
 LINE = re.compile(r"\+[\d.]+ \[\d+ ([^\]]+)\] (.*)")
@@ -31,12 +35,22 @@ def listed():
     return users
 
 
+def sha_of(script):
+    """The SHA-1 of the script, as it is sent to Redis."""
+    text = subprocess.run(["sh", os.path.join(ROOT, "libtaskmq", "embed.sh"),
+                           LUA, script], check=True, stdout=subprocess.PIPE)
+    return hashlib.sha1(text.stdout).hexdigest()
+
+
 class Monitor(threading.Thread):
     """Who uses which command, by MONITOR: a connection's role is known by its
-    name; what a script does comes after the script's own line."""
+    name; what a script does comes after the script's own line. What the
+    handshake only asks about is not used."""
 
     def __init__(self, sock):
         super().__init__(daemon=True)
+        self.open_sha = sha_of("open")
+        self.asks = False
         self.used = {role: set() for role in ROLES}
         self.role, self.early, self.last = {}, {}, None
         self.ended = threading.Event()
@@ -65,6 +79,11 @@ class Monitor(threading.Thread):
                 self.used[self.role[addr]].add(c)
         if addr != "lua":
             self.last = self.role.get(addr)
+            self.asks = len(words) > 1 and words[1] == self.open_sha
+        elif self.asks:
+            return
+        if words[-1] == "x":        # in the place of a number
+            return
         if self.last is not None:
             self.used[self.last].add(command)
         elif addr != "lua" and command != "auth":
@@ -121,6 +140,19 @@ class Exact(unittest.TestCase):
         f()
         wait_for(lambda: self.s.redis("EXISTS", self.s.key("uuid-key")), 10,
                  "the key is there")
+
+    def new_namespace(self, f):
+        """Everyone makes it."""
+        self.s.redis("FLUSHDB")
+        f()
+        wait_for(lambda: self.s.redis("EXISTS", self.s.key("schema")), 10,
+                 "the namespace is there")
+
+    def new_namespaces(self):
+        self.new_namespace(lambda: self.s.redis("CLIENT", "KILL", "USER",
+                                                "taskmq-nginx"))
+        self.new_namespace(lambda: self.cli("get-job", "1", code=1))
+        self.new_namespace(lambda: self.s.worker().stop())
 
     def by_nginx(self):
         s = self.s
@@ -237,6 +269,7 @@ class Exact(unittest.TestCase):
 
     def test_every_command_is_used(self):
         s = self.s
+        self.new_namespaces()
         w = self.by_worker()
         self.by_nginx()
         self.by_cli()
@@ -267,9 +300,10 @@ class Exact(unittest.TestCase):
         try:
             r = s.post("/add-job", {"handler": "no", "payload": {}})
             self.assertNotEqual(r.status, 200, r)
-            self.assertEqual(len(s.denied()), 1)
+            self.assertTrue(s.denied())
         finally:
             s.redis("ACL", "SETUSER", "taskmq-nginx", "+mset", "+zcard")
+            wait_for(lambda: s.get("/health", token=None).status == 200, 20)
             s.redis("ACL", "LOG", "RESET")
 
     def test_other_keys(self):
@@ -345,6 +379,147 @@ class Wrong(unittest.TestCase):
                     "INFO", "commandstats").decode()))) >= 4
 
         wait_for(asked, 20, "it asks")
+
+
+class Lacks(unittest.TestCase):
+    """One right is missing. test_ops_open.c takes each of them away from each
+    program; here are the programs, which say it and go on when it is back."""
+
+    ADD = {"handler": "n", "payload": {}}
+
+    @classmethod
+    def setUpClass(cls):
+        s = cls.s = Stack(aof=False, handlers={"n": {"builtin": "noop"},
+                                               "f": {}})
+        cls.addClassCleanup(s.close)
+        s.denied_allowed = True
+
+    def text(self, role, right):
+        return ("user taskmq-%s lacks the permission for %s: give it the "
+                "rights of redis-acl.example" % (role, right))
+
+    def acl(self, role, rule):
+        self.s.redis("ACL", "SETUSER", "taskmq-" + role, rule)
+
+    @contextlib.contextmanager
+    def without(self, role, right):
+        self.acl(role, "-" + right)
+        try:
+            yield
+        finally:
+            self.acl(role, "+" + right)
+
+    def digest(self):
+        """What the namespace holds, but for what tells of the time."""
+        r = self.s.redis
+        kept = sorted(k for k in r("KEYS", "*") if not k.endswith(
+            (b":workers", b":clock", b":wake")))
+        return [(k, r("DUMP", k)) for k in kept]
+
+    def lines(self, log, word):
+        """Lines of nginx's log that an operator is to see."""
+        return [x for x in log.splitlines() if word in x
+                and "[info]" not in x and "[debug]" not in x]
+
+    def nginx_refuses(self, right):
+        """Every job and /health, by its name; nothing is written."""
+        s, word = self.s, self.text("nginx", right)
+        wait_for(lambda: word in s.get("/health", token=None).body.decode(),
+                 10, "/health says so")
+        before = self.digest()
+        for ask in (lambda: s.post("/add-job", self.ADD),
+                    lambda: s.get("/health", token=None),
+                    lambda: s.get("/jobs"),
+                    lambda: s.get("/monitor/metrics", token=None)):
+            r = ask()
+            self.assertEqual(r.status, 503, r)
+            self.assertIn(word, r.json()["detail"])
+        self.assertEqual(self.digest(), before)
+
+    def nginx_goes_on(self):
+        s = self.s
+        wait_for(lambda: s.get("/health", token=None).status == 200, 20,
+                 "nginx goes on")
+        self.assertEqual(s.post("/add-job", self.ADD).status, 200)
+
+    def test_nginx_from_the_start(self):
+        s = self.s
+        for right in ("zadd", "eval"):
+            with self.subTest(right):
+                with self.without("nginx", right):
+                    s.redis("CLIENT", "KILL", "USER", "taskmq-nginx")
+                    self.nginx_refuses(right)
+                self.nginx_goes_on()
+
+    def test_nginx_when_it_is_taken_away(self):
+        """The first call that meets it may have done a part."""
+        s = self.s
+        for right, path, status in (("mget", "/job/1", 503),
+                                    ("hincrby", "/add-job", 500)):
+            with self.subTest(right):
+                at = len(s.error_log())
+                with self.without("nginx", right):
+                    r = s.get(path) if path == "/job/1" \
+                        else s.post(path, self.ADD)
+                    self.assertEqual(r.status, status, r)
+                    self.assertIn("permission", r.json()["detail"])
+                    self.nginx_refuses(right)
+                self.nginx_goes_on()
+                said = self.lines(s.error_log()[at:],
+                                  self.text("nginx", right))
+                self.assertEqual(len(said), 1, said)
+
+    def worker_says(self, w, right):
+        """It does not claim, and says so once."""
+        word = self.text("worker", right)
+        wait_for(lambda: word in w.tail(100000), 20, "it says " + word)
+        job = self.s.add("n")
+        self.s.redis("CONFIG", "RESETSTAT")
+        wait_for(lambda: self.logins() >= 3, 20, "it tries again")
+        self.assertEqual(self.s.redis("EXISTS", self.s.key("r:%d" % job)), 0)
+        self.assertEqual(w.tail(100000).count(word), 1, w.tail())
+        return job
+
+    def logins(self):
+        m = re.search(rb"cmdstat_auth:calls=(\d+)",
+                      self.s.redis("INFO", "commandstats"))
+        return int(m[1]) if m else 0
+
+    def test_worker(self):
+        s = self.s
+        for right in ("zrem", "bzpopmin", "client|unblock", "lpop"):
+            with self.subTest(right):
+                with self.without("worker", right):
+                    w = s.worker(wait=False)
+                    job = self.worker_says(w, right)
+                s.wait_done(job, 20)
+                w.stop()
+
+    def test_worker_when_it_is_taken_away(self):
+        """While nothing is to be done: with the next heartbeat."""
+        s = self.s
+        w = s.worker("--lease", "1")
+        s.wait_done(s.add("n"), 20)
+        with self.without("worker", "zscan"), self.without("worker", "hset"):
+            job = self.worker_says(w, "hset zscan")
+        s.wait_done(job, 20)
+        w.stop()
+
+    def test_the_tool(self):
+        """Exit status 69: nothing was changed, not even in part."""
+        s = self.s
+        job = str(s.add("f", priority=7))
+        for right, args in (("zadd", ("retry", job)), ("zrem", ("delete", job)),
+                            ("hincrby", ("cancel", job)),
+                            ("setrange", ("add-job", "n", "{}")),
+                            ("lrange", ("stats",)), ("eval", ("list",))):
+            with self.subTest(right), self.without("cli", right):
+                before = self.digest()
+                out = s.cli(*args)
+                self.assertEqual((out.returncode, out.stdout), (69, b""), out)
+                self.assertIn(self.text("cli", right), out.stderr.decode())
+                self.assertEqual(self.digest(), before)
+        self.assertEqual(s.cli("cancel", job).returncode, 0)
 
 
 if __name__ == "__main__":

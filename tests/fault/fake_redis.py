@@ -101,6 +101,7 @@ class Conn:
         self.back = socket.socket(socket.AF_UNIX)
         self.back.connect(fake.backend)
         self.back_file = self.back.makefile("rb", CHUNK)
+        self.greeting = False
         self.thread = threading.Thread(target=self.run, daemon=True)
 
     def send(self, data):
@@ -152,7 +153,11 @@ class Conn:
         try:
             while True:
                 words, raw = self.read_command()
-                names = self.fake.names(words)
+                if words[0] == b"SCRIPT":
+                    self.greeting = True
+                elif words[0] == b"EVALSHA":
+                    self.greeting = False
+                names = self.fake.names(words, self.greeting)
                 self.words = words
 
                 def ask():
@@ -214,10 +219,13 @@ class FakeRedis:
                 self.fresh = time.monotonic()
             conn.thread.start()
 
-    def names(self, words):
-        """What a command is called, the exact name first."""
+    def names(self, words, greeting):
+        """What a command is called, the exact name first. Between the scripts
+        and open, a handshake asks for rights."""
         command = words[0].decode().upper()
         names = [command, "*"]
+        if greeting and command != "SCRIPT":
+            return ["question", "*"]
         if command in ("EVALSHA", "EVAL"):
             sha = words[1].decode() if command == "EVALSHA" \
                 else self.scripts.get(words[1])

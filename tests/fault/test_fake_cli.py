@@ -95,6 +95,21 @@ class Fake(unittest.TestCase):
                 self.fake.well()
                 self.assertEqual(self.stored(), before)
 
+    def test_75_stopped_on_its_way(self):
+        """A right that is taken away: a part may have been done. Where nothing
+        is changed, nothing was."""
+        for text in ("The user executing the script can't run this command",
+                     "ACL failure in script: no permissions"):
+            text = "ERR %s script: f_x, on @user_script:9." % text
+            for script, args in self.changes():
+                self.fake.say(script, error(text))
+                self.cli(*args, code=75, says="unknown"
+                         if args[0] in ("add-job", "config") else "permission")
+                self.fake.well()
+            self.fake.say("stats", error(text))
+            self.cli("stats", code=69)
+            self.fake.well()
+
     def test_1_an_answer_that_is_none(self):
         for script, args in self.changes():
             self.fake.say(script, reply(b"+OK\r\n"))

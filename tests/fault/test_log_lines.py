@@ -107,7 +107,7 @@ class Lines(unittest.TestCase):
                 self.lines(lambda: self.refused(text), text)
 
     def test_no_connection(self):
-        """… because Redis closes, is silent, loads, wants another password,
+        """… because Redis closes, is silent, loads, wants another user or password,
         or says what nobody understands."""
         for name, rule in (
                 ("*", close), ("*", silence),

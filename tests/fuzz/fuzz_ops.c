@@ -231,9 +231,15 @@ rest(const redisReply *r)
     int64_t               at_ms;
     tq_str_t              a, b;
     unsigned              i;
+    char                  why[64];
+    tq_call_t            *call;
     tq_result_t           res;
-    const char           *why;
+    tq_greeted_t          greeted;
     static unsigned char  fresh[TQ_UUID_KEY_LEN];
+
+    static const tq_script_t *const  scripts[] = {
+        NULL, &tq_script_open, &tq_script_create
+    };
 
     if (makes(tq_config_get_call(&ns, NULL, NULL), r, &res)) {
         for (i = 0; tq_config_pair(&res, i, &a, &b); i++) {
@@ -266,8 +272,15 @@ rest(const redisReply *r)
         touch((tq_str_t) { (const char *) res.key, sizeof(res.key) });
     }
 
-    why = tq_ns_greet.judge(r);
-    MUST(why == NULL || why[0] != '\0');
+    for (i = 0; i < 3; i++) {
+        call = tq_call_new(scripts[i], NULL, "a right");
+        MUST(call != NULL);
+        why[0] = '\0';
+        greeted = tq_greet_cli.judge(call, r, why, sizeof(why));
+        MUST((why[0] == '\0') == (greeted == TQ_GREETED
+                                  || greeted == TQ_GREET_NEXT));
+        tq_call_free(call);
+    }
 }
 
 

@@ -86,7 +86,7 @@ def measure():
         cg.wait_for(lambda: tmq.Client(Address(sock))("PING") == b"PONG", 60,
                     "redis-server answers: " + folder.log("redis"))
         s = tmq.Scripts(tmq.Client(Address(sock)))
-        s.open()
+        s.create()
 
         def part(name, jobs, f, *args):
             redis.mark()

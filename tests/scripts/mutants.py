@@ -284,8 +284,12 @@ MUTANTS = [
      "if false then", 'weights after there is no bound'),
     ('config_set', "call('HEXISTS', key, name) == 1", "false",
      'a seed that sets'),
-    ('open', "    if call('EXISTS', P .. 'seq') == 1 then\n",
-     "    if false then\n", 'a namespace of the first TaskMQ'),
+    ('open', "or call('EXISTS', P .. 'seq')", "or 0",
+     'a namespace of the first TaskMQ'),
+    ('open', "{ { P }, { P, P }, { P, P, P }, {} }", "{ { P }, { P, P } }",
+     'rights to commands of many arguments'),
+    ('create', "if not schema then", "if true then",
+     'a namespace that is there'),
 ]
 
 

@@ -140,9 +140,9 @@ def test_no_call_takes_long_with_many_names(d):
 
 def test_flags(d):
     flags = {'enqueue': '', 'replay': '', 'probe': ''}
-    for name in ('get', 'list', 'stats'):
+    for name in ('get', 'list', 'stats', 'open'):
         flags[name] = ' flags=no-writes'
-    for name in [n for n in tmq.NAMES if n != 'open']:
+    for name in [n for n in tmq.NAMES if n != 'create']:
         first = tmq.text_of(name).split(b'\n', 1)[0].decode()
         eq(first, '#!lua' + flags.get(name, ' flags=allow-oom'), name)
 
@@ -172,16 +172,22 @@ def test_bounds_of_durations(d):
        [(int(v), int(i)) for v, i in lua])
 
 
+def opened(schema, lacks=b'', unknown=b''):
+    return [schema, lacks, unknown]
+
+
 def test_open(d):
     """A new namespace gets our schema; and the same ever after."""
-    eq((d.s.open(), d.s.open()), (LAYOUT['SCHEMA'],) * 2)
+    eq((d.s.open(''), d.c('DBSIZE')), (opened(0), 0))
+    eq((d.s.create(), d.s.create()), (LAYOUT['SCHEMA'],) * 2)
+    eq(d.s.open(''), opened(LAYOUT['SCHEMA']))
     eq(d.s.config_get(), [])
     eq((d.s.stats()[1:29], d.s.probe()[0]), ([0] * 28, 0))
     # one that was emptied
     d.c('FLUSHALL')
     d.add(job())
     eq(d.c('GET', d.k('schema')), b'%d' % LAYOUT['SCHEMA'])
-    eq(d.s.open(), LAYOUT['SCHEMA'])
+    eq(d.s.open(''), opened(LAYOUT['SCHEMA']))
 
 
 def test_open_of_another_schema(d):
@@ -190,26 +196,63 @@ def test_open_of_another_schema(d):
         d.c('FLUSHALL')
         d.c('SET', d.k('schema'), schema)
         before = d.digest()
-        eq((d.s.open(), d.digest()), (schema, before))
+        eq((d.s.open(''), d.s.create(), d.digest()),
+           (opened(schema), schema, before))
     # one that does not say so is of the first TaskMQ
     d.c('FLUSHALL')
     d.c('SET', d.k('seq'), 7)
     before = d.digest()
-    eq((d.s.open(), d.digest()), (1, before))
+    eq((d.s.open(''), d.digest()), (opened(1), before))
 
 
 def test_open_of_a_full_redis(d):
     """It drains: so it must be opened."""
     d.c('CONFIG', 'SET', 'maxmemory', '1')
     try:
-        eq((d.s.open(), d.s.open()), (LAYOUT['SCHEMA'],) * 2)
+        eq((d.s.open(' zadd'), d.s.create()), (opened(0), LAYOUT['SCHEMA']))
+        eq(d.s.open(' zadd'), opened(LAYOUT['SCHEMA']))
     finally:
         d.c('CONFIG', 'SET', 'maxmemory', '0')
     d.c('REPLICAOF', '127.0.0.1', '1')
     try:
-        eq(d.s.open(), LAYOUT['SCHEMA'])
+        eq(d.s.open(' zadd'), opened(LAYOUT['SCHEMA']))
     finally:
         d.c('REPLICAOF', 'NO', 'ONE')
+
+
+def test_open_asks_for_rights(d):
+    """Of whatever number of arguments a command is; the keys are tried, too.
+    It changes nothing: what a namespace holds stays, and nothing is written to
+    replicas or the append-only file."""
+    d.add(job())
+    with open(tmq.ACL) as f:
+        names = sorted({w[1:] for w in f.read().split() if w[0] == '+'})
+    commands = [n for n in names if '|' not in n and n not in
+                ('bzpopmin', 'eval', 'evalsha')]
+    asked = ''.join(' ' + n for n in names)
+
+    def as_user(*rules):
+        d.c('ACL', 'SETUSER', 'x', 'reset', 'on', 'nopass', '+evalsha', *rules)
+        try:
+            d.c('AUTH', 'x', '')
+            return d.s.open(asked)
+        finally:
+            d.c('AUTH', 'default', '')
+
+    before = d.digest()
+    fine = opened(LAYOUT['SCHEMA'])
+    changes = b'rdb_changes_since_last_save:%d' % 0
+    d.c('SAVE')
+    eq(as_user('~{t}:*', '+@all'), fine)
+    for name in commands:
+        eq(as_user('~{t}:*', '+@all', '-' + name),
+           opened(0, b' ' + name.encode()))
+    eq(as_user('~{t}:*', '+@read', '-get', '+ping', '+time', '+select',
+               '+info', '+@write', '-zadd'), opened(0, b' get zadd'))
+    eq(d.s.open(' get nosuch zadd client|id other'),
+       opened(0, b'', b' nosuch other'))
+    assert changes in d.c('INFO', 'persistence')
+    eq(d.digest(), before)
 
 
 def test_embedding(d):

@@ -18,6 +18,7 @@ sys.path.append(os.path.join(ROOT, 'tests', 'e2e'))
 from layout import LAYOUT, LIMITS, at, field    # noqa: E402, F401
 
 LUA = os.environ.get('TMQ_LUA') or os.path.join(ROOT, 'libtaskmq', 'lua')
+ACL = os.path.join(ROOT, 'redis-acl.example')
 EMBED = os.path.join(ROOT, 'libtaskmq', 'embed.sh')
 NAMES = sorted(f[:-4] for f in os.listdir(LUA) if f.endswith('.lua'))
 PREFIX = b'{t}:'

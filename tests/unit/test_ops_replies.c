@@ -139,16 +139,19 @@ refusals(void **state)
     static const struct {
         const char      *resp;
         tq_redis_err_t   err, cause;
-        unsigned         script;
+        unsigned         script, half;
     } t[] = {
-        { "-OOM command\r\n", TQ_ERR_OOM, TQ_ERR_OOM, 0 },
-        { "-NOPERM no\r\n", TQ_ERR_NOPERM, TQ_ERR_NOPERM, 0 },
-        { "-ERR The user executing the script can't access\r\n",
-          TQ_ERR_OTHER, TQ_ERR_NOPERM, 0 },
-        { "-ERR TASKMQ no such setting\r\n", TQ_ERR_OTHER, TQ_ERR_OTHER, 1 },
+        { "-OOM command\r\n", TQ_ERR_OOM, TQ_ERR_OOM, 0, 0 },
+        { "-NOPERM no\r\n", TQ_ERR_NOPERM, TQ_ERR_NOPERM, 0, 0 },
+        { "-ERR The user executing the script can't access script: f_x, on "
+          "@user_script:9.\r\n", TQ_ERR_OTHER, TQ_ERR_NOPERM, 0, 1 },
+        { "-ERR ACL failure in script: no script: f_x, on @user_script:9.\r\n",
+          TQ_ERR_OTHER, TQ_ERR_NOPERM, 0, 1 },
+        { "-ERR TASKMQ no such setting\r\n", TQ_ERR_OTHER, TQ_ERR_OTHER, 1,
+          0 },
         { "-ERR no script: f_x, on @user_script:9.\r\n", TQ_ERR_OTHER,
-          TQ_ERR_OTHER, 1 },
-        { "-ERR no\r\n", TQ_ERR_OTHER, TQ_ERR_OTHER, 0 },
+          TQ_ERR_OTHER, 1, 1 },
+        { "-ERR no\r\n", TQ_ERR_OTHER, TQ_ERR_OTHER, 0, 0 },
     };
 
     for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -158,6 +161,12 @@ refusals(void **state)
         assert_int_equal(res->err, t[i].err);
         assert_int_equal(res->cause, t[i].cause);
         assert_int_equal(res->script, t[i].script);
+        assert_int_equal(res->half, t[i].half);
+
+        /* a script that only reads does nothing by half */
+        res = reply_result(tq_stats_call(&ns, NULL, NULL), reply);
+        assert_int_equal(res->cause, t[i].cause);
+        assert_int_equal(res->half, 0);
         freeReplyObject(reply);
     }
 }
@@ -190,42 +199,107 @@ no_answer(void **state)
 }
 
 
-/* A namespace that is another TaskMQ's: which one, and what to do. */
+/* What a reply to open, create or a question about a right means. */
 static void
-schemas(void **state)
+greetings(void **state)
 {
     size_t       i;
-    const char  *why;
+    char         why[192];
+    tq_call_t   *call;
     redisReply  *reply;
 
     (void) state;
 
     static const struct {
-        const char  *resp, *why;
+        const tq_script_t  *script;
+        const char         *resp;
+        tq_greeted_t        verdict;
+        const char         *why;
     } t[] = {
-        { ":2\r\n", NULL }, { "$1\r\n2\r\n", NULL },
-        { ":1\r\n", "older TaskMQ" }, { ":0\r\n", "older TaskMQ" },
-        { ":3\r\n", "newer TaskMQ" },
-        { ":9223372036854775807\r\n", "newer TaskMQ" },
-        { ":-1\r\n", "cannot be read" }, { "$-1\r\n", "cannot be read" },
-        { "$3\r\ntwo\r\n", "cannot be read" },
-        { "*1\r\n:2\r\n", "cannot be read" },
-        { "-ERR no\r\n", "cannot be read" },
+        { &tq_script_open, "*3\r\n:2\r\n$0\r\n\r\n$0\r\n\r\n", TQ_GREETED, "" },
+        { &tq_script_open, "*3\r\n:0\r\n$0\r\n\r\n$0\r\n\r\n",
+          TQ_GREET_NEXT, "" },
+        { &tq_script_open, "*3\r\n:1\r\n$0\r\n\r\n$0\r\n\r\n",
+          TQ_GREET_UNFIT, "older TaskMQ" },
+        { &tq_script_open, "*3\r\n:3\r\n$0\r\n\r\n$0\r\n\r\n",
+          TQ_GREET_UNFIT, "newer TaskMQ" },
+        { &tq_script_open, "*3\r\n:0\r\n$9\r\n zadd get\r\n$2\r\n z\r\n",
+          TQ_GREET_LACKS, "zadd get" },
+        { &tq_script_open, "*3\r\n:0\r\n$0\r\n\r\n$9\r\n zadd get\r\n",
+          TQ_GREET_UNFIT, "does not know zadd get: " },
+        { &tq_script_open, "*2\r\n:2\r\n$0\r\n\r\n", TQ_GREET_UNFIT,
+          "cannot be read" },
+        { &tq_script_open, "*3\r\n:-1\r\n$0\r\n\r\n$0\r\n\r\n",
+          TQ_GREET_UNFIT, "cannot be read" },
+        { &tq_script_open, "*3\r\n:2\r\n:0\r\n$0\r\n\r\n", TQ_GREET_UNFIT,
+          "cannot be read" },
+        { &tq_script_open, "*3\r\n:2\r\n$0\r\n\r\n$-1\r\n", TQ_GREET_UNFIT,
+          "cannot be read" },
+        { &tq_script_open, ":2\r\n", TQ_GREET_UNFIT, "cannot be read" },
+
+        { &tq_script_create, ":2\r\n", TQ_GREETED, "" },
+        { &tq_script_create, "$1\r\n2\r\n", TQ_GREETED, "" },
+        { &tq_script_create, ":0\r\n", TQ_GREET_UNFIT, "older TaskMQ" },
+        { &tq_script_create, ":9223372036854775807\r\n", TQ_GREET_UNFIT,
+          "newer TaskMQ" },
+        { &tq_script_create, ":-1\r\n", TQ_GREET_UNFIT, "cannot be read" },
+        { &tq_script_create, "$3\r\ntwo\r\n", TQ_GREET_UNFIT,
+          "cannot be read" },
+        { &tq_script_create, "*1\r\n:2\r\n", TQ_GREET_UNFIT,
+          "cannot be read" },
+
+        { NULL, ":17\r\n", TQ_GREETED, "" },
+        { NULL, "-ERR timeout is not a float or out of range\r\n", TQ_GREETED,
+          "" },
+        { NULL, "-NOPERM no\r\n", TQ_GREET_LACKS, "a right" },
+        { NULL, "-NOPERM No permissions to access a key\r\n", TQ_GREETED, "" },
     };
 
     assert_int_equal(TQ_SCHEMA, 2);
 
     for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         reply = reply_parse(t[i].resp);
-        why = tq_ns_greet.judge(reply);
-        if (t[i].why == NULL) {
-            assert_null(why);
-        } else {
-            assert_non_null(why);
-            assert_non_null(strstr(why, t[i].why));
-        }
+        call = tq_call_new(t[i].script, NULL, "a right");
+        why[0] = '\0';
+        assert_int_equal(tq_greet_cli.judge(call, reply, why, sizeof(why)),
+            t[i].verdict);
+        assert_true(t[i].why[0] ? strstr(why, t[i].why) != NULL
+                                : why[0] == '\0');
+        tq_call_free(call);
         freeReplyObject(reply);
     }
+}
+
+
+/* Their names may be more than fit. */
+static void
+greetings_are_cut(void **state)
+{
+    char         resp[4096], names[2000], why[24];
+    tq_call_t   *call;
+    redisReply  *reply;
+
+    (void) state;
+
+    memset(names, 'x', sizeof(names));
+    call = tq_call_new(&tq_script_open, NULL, NULL);
+
+    snprintf(resp, sizeof(resp), "*3\r\n:0\r\n$2000\r\n%.2000s\r\n"
+        "$0\r\n\r\n", names);
+    reply = reply_parse(resp);
+    assert_int_equal(tq_greet_cli.judge(call, reply, why, sizeof(why)),
+        TQ_GREET_LACKS);
+    assert_string_equal(why, "xxxxxxxxxxxxxxxxxxxx...");
+    freeReplyObject(reply);
+
+    snprintf(resp, sizeof(resp), "*3\r\n:0\r\n$0\r\n\r\n$2000\r\n%.2000s"
+        "\r\n", names);
+    reply = reply_parse(resp);
+    assert_int_equal(tq_greet_cli.judge(call, reply, why, sizeof(why)),
+        TQ_GREET_UNFIT);
+    freeReplyObject(reply);
+
+    tq_call_free(call);
 }
 
 
@@ -238,7 +312,8 @@ main(void)
         cmocka_unit_test(payloads),
         cmocka_unit_test(refusals),
         cmocka_unit_test(no_answer),
-        cmocka_unit_test(schemas),
+        cmocka_unit_test(greetings),
+        cmocka_unit_test(greetings_are_cut),
     };
 
     if (tq_ns_init(&ns, "replies", 7) != 0) {

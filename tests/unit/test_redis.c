@@ -96,7 +96,7 @@ handshake_refused(fake_t *f)
         const char  *reply, *why;
     } bad[] = {
         { 0, "-WRONGPASS invalid username-password pair\r\n",
-          "AUTH was refused: Redis wants another password" },
+          "AUTH was refused: Redis wants another user or password" },
         { 0, "-LOADING Redis is loading the dataset in memory\r\n",
           "AUTH was refused: Redis is loading its data" },
         { 0, "-ERR unknown command `AUTH`, with args beginning with: "

@@ -309,7 +309,8 @@ passwords(void **state)
         redis_loop_step(&l, 100);
     }
     assert_string_equal(tq_redis_why(l.r),
-        "AUTH was refused: Redis wants another password");
+        "AUTH was refused: Redis wants another user or password, or the user "
+        "is off");
     redis_loop_close(&l);
 
     redis_loop_cmd(&admin, "ACL", "DELUSER", "joe", NULL);

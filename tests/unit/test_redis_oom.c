@@ -164,7 +164,10 @@ scenario(char *big)
     tq_redis_conf_t     conf;
 
     static const char  hello[] = "+OK\r\n+OK\r\n+OK\r\n$40\r\n" A40
-                                 "\r\n$40\r\n" B40 "\r\n:2\r\n";
+                                 "\r\n$40\r\n" B40 "\r\n-ERR no\r\n-ERR no\r\n"
+                                 ":7\r\n-ERR no\r\n*3\r\n:0\r\n$0\r\n\r\n"
+                                 "$0\r\n\r\n";
+    static const char  made[] = ":2\r\n";
 
     memset(&conf, 0, sizeof(conf));
     conf.user = "joe";
@@ -173,7 +176,7 @@ scenario(char *big)
     conf.client_name = "oom";
     conf.scripts = fake_scripts;
     conf.idle_ping_ms = 5000;
-    conf.greet = &tq_ns_greet;
+    conf.greet = &tq_greet_worker;
     conf.greets = &ns;
 
     assert_int_equal(tq_ns_init(&ns, "oom", 3), 0);
@@ -184,6 +187,7 @@ scenario(char *big)
     }
 
     drive(r, &now, hello);
+    drive(r, &now, made);
 
     /* a plain call, a script, an enqueue batch, a large reply */
     call = tq_call_new(NULL, count_cb, NULL);

@@ -1,0 +1,21 @@
+--plain
+-- create: makes a namespace, where there is none yet.
+-- Plain: of a full Redis, which must drain, a namespace is made all the same.
+--
+-- KEYS[1]  prefix
+-- ARGV     none
+-- Returns  the schema (integer)
+
+--@include base
+
+local schema = call('GET', P .. 'schema')
+if not schema then
+    -- A full Redis allows this, and then the rest of a script that has begun to
+    -- write.
+    call('DEL', P .. 'schema')
+    -- A value of more than 64 bytes keeps a hash from being a list, in which
+    -- each look at a counter costs more with every counter.
+    call('HSET', P .. 'stats', 'about', string.rep('counters ', 8))
+    call('SET', P .. 'schema', TQ_SCHEMA)
+end
+return tonumber(schema or TQ_SCHEMA)
