@@ -5,6 +5,8 @@
 # handlers.toml:
 #     [handlers.primes]
 #     command = ["sh", "clients/shell/primes.sh"]
+#
+# taskmq check-handler --data '{"limit":10}' -- sh clients/shell/primes.sh
 
 command -v jq > /dev/null || { echo "primes.sh: needs jq" >&2; exit 127; }
 

@@ -392,6 +392,8 @@ def listing(t):
             mine[::-1], seen)
     t("by status", "GET", "/jobs?handler=listed&status=CANCELLED", 200,
       Some(jobs=[Some(id=mine[2], status="CANCELLED")]))
+    t("unknown names are ignored", "GET",
+      "/jobs?foo=1&handler=nobody", 200, {"jobs": [], "cursor": None})
     t("a handler that never was", "GET", "/jobs?handler=nobody", 200,
       Some(jobs=[]))
     for field, value in (("limit", "0"), ("limit", "101"), ("limit", "x"),

@@ -211,6 +211,8 @@ def listing(t):
         t.stack.post("/queue", parked(), token=None)
     got = t("20 by default", "GET", "/api/tasks", 200)
     t.check("… 20", 20, len(got or []))
+    t("unknown names are ignored", "GET", "/api/tasks?foo=1&type=nobody",
+      200, [])
     t("by type", "GET", "/api/tasks?type=listed", 200,
       [Some(id=task) for task in reversed(mine)])
     t("by type and status", "GET", "/api/tasks?type=listed&status=failed",
