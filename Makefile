@@ -65,8 +65,8 @@ help:
 	@echo '                DESTDIR, PREFIX ($(PREFIX)), MODULES ($(MODULES))'
 	@echo 'make check      the quick tests'
 	@echo 'make test       all tests; the parts: docs/testing.md'
-	@echo 'make format     clang-format'
 	@echo 'make bench      side by side with peers'
+	@echo 'make format     gives the C code its form (tests/style.py)'
 	@echo 'make clean      removes $(BUILD)'
 
 lib: $(LIBTASKMQ)
@@ -177,8 +177,7 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/doc/taskmq/taskmq-worker/taskmq-worker.service
 
 format:
-	clang-format -i libtaskmq/*/*.[ch] $(MOD_SRC) taskmq-worker/*.[ch] \
-	    taskmq-worker/*/*.[ch] taskmq-cli/*.[ch] tests/unit/*.[ch]
+	python3 tests/style.py --fix
 
 clean:
 	rm -rf $(BUILD)

@@ -17,7 +17,7 @@
 
 /* j:<id>, the job as it was asked for. */
 #define TQ_JOB_VERSION       1, 1       /* '1' */
-#define TQ_JOB_KIND          2, 2       /* '-' plain, 'o' options, 'p' periodic */
+#define TQ_JOB_KIND          2, 2       /* '-' plain, 'o' options, 'p' period */
 #define TQ_JOB_PRIORITY      4, 6
 #define TQ_JOB_POLICY        8, 8       /* 'f', 'e', 'n' */
 #define TQ_JOB_RETRIES      10, 12      /* digits, "t--" or "d--" */

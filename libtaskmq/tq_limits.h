@@ -56,7 +56,7 @@
 #define TQ_CLAIM_BYTES            (16 * 1024 * 1024)  /* payloads aside that a
                                              worker reads at a time */
 #define TQ_ASIDE_BYTES            1024    /* larger payloads do not pass through
-                                             the scripts (docs/performance.md) */
+                                             scripts (docs/performance.md) */
 #define TQ_ASIDE_S                60      /* … and are given up when no job
                                              takes them within this time */
 #define TQ_PROMOTE_MAX            1000
@@ -66,7 +66,7 @@
                                              at once */
 #define TQ_LOOK_MAX               5000    /* waiting and cancelled, per claim */
 #define TQ_REAP_MAX               100     /* jobs, and the rest of a lease */
-#define TQ_STATS_LOOK_MAX         2000    /* jobs in lanes that may wait no more */
+#define TQ_STATS_LOOK_MAX         2000    /* of a lane, that may wait no more */
 #define TQ_FORGET_LOOK            50      /* handler names that may be idle */
 #define TQ_RUN_READ_BYTES         (17 * 1024)   /* of a run, by a claim: its
                                              error text, not its result */

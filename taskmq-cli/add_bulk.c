@@ -15,7 +15,7 @@
 #define BATCH_BYTES      (1024 * 1024)
 #define BATCHES_AHEAD    8
 #define READ_BYTES       (256 * 1024)
-#define HOLD_MS          100     /* a line waits so long for more of its batch */
+#define HOLD_MS          100     /* how long a line waits for others */
 #define LINE_MAX_BYTES   (TQ_PAYLOAD_MAX_BYTES + TQ_LINE_EXTRA_BYTES)
 
 typedef struct {
@@ -272,7 +272,9 @@ take_line(bulk_t *k, tq_str_t line)
 
     k->lines[k->batch.jobs] = k->line;
 
-    if (tq_enqueue_add(&k->batch, &k->tc->ns, tq_str(""), tq_str(""), 0, 0, &job, 1) < 0) {
+    if (tq_enqueue_add(&k->batch, &k->tc->ns, tq_str(""), tq_str(""), 0, 0,
+            &job, 1) < 0)
+    {
         return tc_error(k->tc, TC_FAILED, "out of memory");
     }
 

@@ -259,7 +259,8 @@ because_came(tc_check_t *k)
     size_t  used = strlen(k->why);
 
     if (k->came[0] != '\0' && sizeof(k->why) - used > 32) {
-        tq_text_print(k->why + used, sizeof(k->why) - used, "; came: %s", k->came);
+        tq_text_print(k->why + used, sizeof(k->why) - used, "; came: %s",
+            k->came);
     }
 }
 

@@ -220,7 +220,9 @@ send_job(tc_t *tc, tq_str_t key, uint64_t hash, int known,
     tq_enqueue_t        batch = { 0 };
     const tq_result_t  *res;
 
-    if (tq_enqueue_add(&batch, &tc->ns, tq_str(""), key, hash, known, job, 1) != 0) {
+    if (tq_enqueue_add(&batch, &tc->ns, tq_str(""), key, hash, known, job, 1)
+        != 0)
+    {
         tq_enqueue_drop(&batch);
         return tc_error(tc, TC_FAILED, "out of memory");
     }

@@ -343,10 +343,10 @@ cmd_replay_dead(tc_t *tc, int argc, char **argv)
 }
 
 
-#define CHOICE                                                               \
-    "  --handler H   only this handler's\n"                                     \
-    "  --error TEXT  only those whose error has this text in it\n"              \
-    "  --older TIME  only those added longer ago than 90, 10m, 24h, 7d\n"       \
+#define CHOICE                                                                \
+    "  --handler H   only this handler's\n"                                    \
+    "  --error TEXT  only those whose error has this text in it\n"             \
+    "  --older TIME  only those added longer ago than 90, 10m, 24h, 7d\n"      \
     "  --dry-run     only say which\n"
 
 const tc_command_t  tc_change_commands[] = {

@@ -126,8 +126,9 @@ print_people(tc_t *tc, const tq_result_t *res)
     }
 
     if (s->finished_dropped != 0) {
-        tq_buf_addf(&b, "dropped  %lld finished jobs before their time, because "
-                    "they took too much\n", (long long) s->finished_dropped);
+        tq_buf_addf(&b, "dropped  %lld finished jobs before their time, "
+                    "because they took too much\n",
+                    (long long) s->finished_dropped);
     }
 
     if (s->dead_dropped != 0) {

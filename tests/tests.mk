@@ -31,7 +31,7 @@ UNIT_LINK_test_worker_payload = $(UNIT_WRAP)
 UNIT_TOML = $(BUILD)/obj/taskmq-worker/config/toml.o
 UNIT_LINK_test_worker_config = $(UNIT_TOML) -lstdc++
 
-.PHONY: lua rooms redis-check docs-check unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
+.PHONY: lua rooms style redis-check docs-check unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
 
 $(BUILD)/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -122,6 +122,9 @@ lua:
 rooms:
 	$(PYTHON) tests/rooms.py
 
+style:
+	$(PYTHON) tests/style.py
+
 redis-check:
 	sh libtaskmq/check_redis.sh
 
@@ -132,7 +135,7 @@ docs-check:
 # Side by side, unless make was told how many to run.
 check:
 	@$(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) -Otarget \
-	    lua rooms redis-check docs-check unit scripts
+	    lua rooms style redis-check docs-check unit scripts
 
 test:
 	BUILD=$(BUILD) script/test

@@ -36,8 +36,8 @@ die(const char *what)
 static void
 put(in_port_t port, long n)
 {
-    long              i;
-    char              handle[GEARMAN_JOB_HANDLE_SIZE];
+    long                i;
+    char                handle[GEARMAN_JOB_HANDLE_SIZE];
     gearman_client_st  *c = gearman_client_create(NULL);
 
     if (gearman_client_add_server(c, "127.0.0.1", port) != GEARMAN_SUCCESS) {

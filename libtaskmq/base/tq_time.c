@@ -73,7 +73,8 @@ tq_time_date(const char **p, const char *end, int64_t *days)
         || tq_time_char(p, end, '-') != 0
         || tq_time_two(p, end, 12, &month) != 0 || month == 0
         || tq_time_char(p, end, '-') != 0
-        || tq_time_two(p, end, 31, &day) != 0 || day == 0) {
+        || tq_time_two(p, end, 31, &day) != 0 || day == 0)
+    {
         return -1;
     }
 
@@ -97,7 +98,8 @@ tq_time_clock(const char **p, const char *end, int64_t *ms, int *leap)
 
     if (tq_time_two(p, end, 23, &hour) != 0
         || tq_time_char(p, end, ':') != 0
-        || tq_time_two(p, end, 59, &min) != 0) {
+        || tq_time_two(p, end, 59, &min) != 0)
+    {
         return -1;
     }
 

@@ -104,14 +104,16 @@ tq_url_userinfo(const char *p, const char *end, tq_url_t *out,
     const char  *colon = memchr(p, ':', (size_t) (end - p));
 
     if (tq_url_decode(p, colon ? colon : end, out->user, sizeof(out->user))
-        != 0) {
+        != 0)
+    {
         return tq_url_fail(why, "the user name is too long, or has a broken "
             "percent-escape");
     }
 
     if (colon
         && tq_url_decode(colon + 1, end, out->password,
-               sizeof(out->password)) != 0) {
+               sizeof(out->password)) != 0)
+    {
         return tq_url_fail(why, "the password is too long, or has a broken "
             "percent-escape");
     }
@@ -125,7 +127,8 @@ tq_url_name_ok(const char *p, const char *end)
     for (; p < end; p++) {
         if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z')
               || (*p >= 'A' && *p <= 'Z') || *p == '.' || *p == '-'
-              || *p == '_')) {
+              || *p == '_'))
+        {
             return 0;
         }
     }
@@ -143,7 +146,8 @@ tq_url_v6_ok(char *host)
 
     if (zone) {
         if (zone[1] == '\0'
-            || !tq_url_name_ok(zone + 1, zone + strlen(zone))) {
+            || !tq_url_name_ok(zone + 1, zone + strlen(zone)))
+        {
             return 0;
         }
         *zone = '\0';
@@ -206,7 +210,8 @@ tq_url_hostport(const char *p, const char *end, tq_url_t *out,
 
     if (port < end
         && (*port != ':' || tq_url_number(port + 1, end, 65535, &out->port) != 0
-            || out->port == 0)) {
+            || out->port == 0))
+    {
         return tq_url_fail(why, "the port is not a number from 1 to 65535");
     }
 
@@ -242,7 +247,8 @@ tq_url_tcp(const char *p, const char *end, tq_url_t *out, const char **why)
     }
 
     if (slash < end && slash + 1 < end
-        && tq_url_number(slash + 1, end, INT_MAX, &out->db) != 0) {
+        && tq_url_number(slash + 1, end, INT_MAX, &out->db) != 0)
+    {
         return tq_url_fail(why, "the database after the host is not a "
             "number");
     }
@@ -320,7 +326,8 @@ tq_url_unix(const char *p, const char *end, tq_url_t *out, const char **why)
 
     if (query < end
         && (!tq_url_starts(query, end, "?db=")
-            || tq_url_number(query + 4, end, INT_MAX, &out->db) != 0)) {
+            || tq_url_number(query + 4, end, INT_MAX, &out->db) != 0))
+    {
         return tq_url_fail(why, "after the socket's path only ?db=NUMBER may "
             "follow");
     }

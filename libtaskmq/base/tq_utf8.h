@@ -16,9 +16,9 @@
 static inline int
 tq_utf8_seq(const char *s, size_t left)
 {
-    const unsigned char *p = (const unsigned char *) s;
-    unsigned char        lo = 0x80, hi = 0xbf;
-    int                  i, n;
+    const unsigned char  *p = (const unsigned char *) s;
+    unsigned char         lo = 0x80, hi = 0xbf;
+    int                   i, n;
 
     if (p[0] < 0x80) {
         return 1;
@@ -60,8 +60,8 @@ tq_utf8_seq(const char *s, size_t left)
 static inline unsigned
 tq_utf8_hidden(const char *s, int n)
 {
-    unsigned             c;
-    const unsigned char *p = (const unsigned char *) s;
+    unsigned              c;
+    const unsigned char  *p = (const unsigned char *) s;
 
     if (n == 2) {
         c = (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu);

@@ -54,7 +54,8 @@ tq_json_space(tq_json_scan_t *s)
 {
     while (s->p < s->end
            && (*s->p == ' ' || *s->p == '\n' || *s->p == '\r'
-               || *s->p == '\t')) {
+               || *s->p == '\t'))
+    {
         s->p++;
     }
 }

@@ -111,9 +111,9 @@ int tq_json_int64(const tq_json_val_t *v, int64_t *out);
  * strings. */
 void tq_json_add_line(tq_buf_t *b, tq_str_t raw);
 
-/* The same for readers that cut lines elsewhere, too: U+0085, U+2028 and U+2029,
- * which are raw in strings, become escapes. (What else some cut at, as FF or
- * U+001C, cannot be raw in JSON.) */
+/* The same for readers that cut lines elsewhere, too: U+0085, U+2028 and
+ * U+2029, which are raw in strings, become escapes. (What else some cut at, as
+ * FF or U+001C, cannot be raw in JSON.) */
 void tq_json_add_safe_line(tq_buf_t *b, tq_str_t raw);
 
 #endif /* TQ_JSON_H */

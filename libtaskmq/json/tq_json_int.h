@@ -24,7 +24,8 @@ tq_json_plain(const char *p, const char *end)
         b = w ^ ones * '\\';
 
         if (((w | (w - ones * 0x20) | (q - ones) | (b - ones)) & ones * 0x80)
-            == 0) {
+            == 0)
+        {
             p += 8;
             continue;
         }
@@ -33,7 +34,8 @@ tq_json_plain(const char *p, const char *end)
     }
 
     while (p < end && (unsigned char) *p >= 0x20 && (unsigned char) *p < 0x80
-           && *p != '"' && *p != '\\') {
+           && *p != '"' && *p != '\\')
+    {
         p++;
     }
 

@@ -94,7 +94,8 @@ tq_json_seed_once(void)
     }
 
     if (getrandom(tq_json_seed, sizeof(tq_json_seed), GRND_NONBLOCK)
-        != (ssize_t) sizeof(tq_json_seed)) {
+        != (ssize_t) sizeof(tq_json_seed))
+    {
         /* before the kernel's pool is ready: hard to guess, not more */
         clock_gettime(CLOCK_REALTIME, &ts);
         tq_json_seed[0] = (uint64_t) ts.tv_nsec << 32 ^ (uint64_t) ts.tv_sec;
@@ -319,7 +320,8 @@ tq_json_keys_plain(const tq_json_keys_t *k, uint32_t base, const char *p,
 
     for (i = base; i < k->n; i++) {
         if (k->key[i].hash == tag
-            && memcmp(k->text + k->key[i].off, p, len) == 0) {
+            && memcmp(k->text + k->key[i].off, p, len) == 0)
+        {
             return 1;
         }
     }
@@ -345,7 +347,8 @@ tq_json_keys_indexed(const tq_json_keys_t *k, uint32_t base,
         other = &k->key[k->index[i] - 1];
 
         if (k->index[i] > base && other->hash == key->hash
-            && tq_json_same_key(k->text, other, key)) {
+            && tq_json_same_key(k->text, other, key))
+        {
             return 1;
         }
     }
@@ -364,7 +367,8 @@ tq_json_keys_add(tq_json_keys_t *k, tq_json_frame_t *f, size_t off,
     if (!f->indexed
         && (k->n - f->base >= TQ_JSON_KEYS_LINEAR || len > TQ_JSON_KEY_SHORT
             || escaped)
-        && tq_json_keys_index(k, f) != 0) {
+        && tq_json_keys_index(k, f) != 0)
+    {
         return -1;
     }
 

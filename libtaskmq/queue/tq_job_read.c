@@ -291,7 +291,8 @@ tq_find_field(const tq_field_t *fields, tq_str_t key)
 
     for (i = 0; fields[i].name.p; i++) {
         if (key.len == fields[i].name.len
-            && memcmp(key.p, fields[i].name.p, key.len) == 0) {
+            && memcmp(key.p, fields[i].name.p, key.len) == 0)
+        {
             return i;
         }
     }
@@ -309,7 +310,8 @@ tq_read_extras(tq_reader_t *r, const tq_field_t *fields, tq_str_t object)
     tq_json_member_t  m;
 
     while (r->errs->n < TQ_JSON_ERRORS_MAX
-           && tq_json_next_member(object, &pos, &m)) {
+           && tq_json_next_member(object, &pos, &m))
+    {
         if (tq_find_field(fields, m.key) < 0) {
             field.p = name;
             field.len = tq_json_key_text(m.key, name, sizeof(name));
@@ -529,7 +531,7 @@ tq_read_force(tq_reader_t *r, const tq_field_t *f, const tq_json_val_t *v)
 _Static_assert(TQ_ID_MAX == 9007199254740991LL, "the text below names it");
 
 #define TQ_FIELD_ID                                                           \
-    { TQ_NAME("job_id"), tq_read_id, 1, 1, TQ_ID_MAX,                                  \
+    { TQ_NAME("job_id"), tq_read_id, 1, 1, TQ_ID_MAX,                         \
       "ensure this value is greater than or equal to 1",                      \
       "ensure this value is less than or equal to 9007199254740991" }
 

@@ -205,7 +205,8 @@ tq_record_head(tq_str_t rec, tq_job_info_t *out, tq_str_t *rest)
 
     if (rec.len <= TQ_AT(TQ_JOB_HANDLER) || p[TQ_AT(TQ_JOB_VERSION)] != '1'
         || tq_record_spaces(rec, tq_head_spaces, sizeof(tq_head_spaces))
-           != 0) {
+           != 0)
+    {
         return -1;
     }
 
@@ -217,7 +218,8 @@ tq_record_head(tq_str_t rec, tq_job_info_t *out, tq_str_t *rest)
         || tq_record_number(p, TQ_JOB_PRIORITY, &v) != 0
         || v > TQ_PRIORITY_MAX
         || tq_record_retries(p + TQ_AT(TQ_JOB_RETRIES), job) != 0
-        || tq_record_number(p, TQ_JOB_CREATED, &out->created_ms) != 0) {
+        || tq_record_number(p, TQ_JOB_CREATED, &out->created_ms) != 0)
+    {
         return -1;
     }
 
@@ -257,7 +259,8 @@ tq_record_job(tq_str_t rec, tq_job_info_t *out)
 
     /* an object's two ends: an answer made of a cut record is no JSON */
     if (job->payload.len < 2 || job->payload.p[0] != '{'
-        || job->payload.p[job->payload.len - 1] != '}') {
+        || job->payload.p[job->payload.len - 1] != '}')
+    {
         return -1;
     }
 
@@ -305,7 +308,8 @@ tq_record_run(tq_str_t run, tq_job_info_t *out)
         || tq_record_number(p, TQ_RUN_ATTEMPTS, &attempts) != 0
         || tq_record_number(p, TQ_RUN_CRASHES, &crashes) != 0
         || tq_record_number(p, TQ_RUN_RUNS, &out->runs) != 0
-        || tq_record_number(p, TQ_RUN_ERROR_LEN, &error_len) != 0) {
+        || tq_record_number(p, TQ_RUN_ERROR_LEN, &error_len) != 0)
+    {
         return -1;
     }
 
@@ -569,7 +573,8 @@ tq_handler_name_ok(const char *p, size_t len)
     for (; p < end; p++) {
         if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
               || (*p >= '0' && *p <= '9') || *p == '_' || *p == '.'
-              || *p == '-')) {
+              || *p == '-'))
+        {
             return 0;
         }
     }
@@ -584,7 +589,8 @@ tq_id_parse(const char *p, size_t len, int64_t *id)
 
     /* 16 digits hold TQ_ID_MAX */
     if (len == 0 || len > 16 || *p == '0'
-        || tq_record_digits(p, len, &v) != 0 || v > TQ_ID_MAX) {
+        || tq_record_digits(p, len, &v) != 0 || v > TQ_ID_MAX)
+    {
         return -1;
     }
 

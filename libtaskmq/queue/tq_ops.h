@@ -79,12 +79,12 @@ typedef struct {
 
 /* A batch under construction; zero it to start. */
 typedef struct {
-    tq_buf_t   args;          /* starts with a gap for what is known last */
-    tq_call_t *aside;         /* large payloads, stored before the jobs */
-    size_t     bytes;         /* args and these, about */
-    unsigned   nargs;
-    unsigned   groups;
-    unsigned   jobs;
+    tq_buf_t    args;          /* starts with a gap for what is known last */
+    tq_call_t  *aside;         /* large payloads, stored before the jobs */
+    size_t      bytes;         /* args and these, about */
+    unsigned    nargs;
+    unsigned    groups;
+    unsigned    jobs;
 } tq_enqueue_t;
 
 /*
@@ -131,9 +131,9 @@ typedef struct {
 
 /*
  * token: worker id and a number that this worker has not used before: the token
- * of all jobs that the call brings. woken: this worker may have taken a handler's
- * marker (tq_wake_call()), so that those of handlers with jobs left are put
- * back.
+ * of all jobs that the call brings. woken: this worker may have taken a
+ * handler's marker (tq_wake_call()), so that those of handlers with jobs left
+ * are put back.
  */
 tq_call_t *tq_claim_call(const tq_ns_t *ns, const tq_token_t *token,
     const char *worker_name, int64_t lease_ms, unsigned total, int woken,
@@ -359,8 +359,8 @@ tq_call_t *tq_config_set_call(const tq_ns_t *ns, const char *name,
  * Redis' clock, are to be replaced. */
 tq_call_t *tq_config_restart_call(const tq_ns_t *ns, const char *handler,
     int64_t at_s, tq_done_cb done, void *data);
-/* Checks a setting before it is sent; value NULL: only its name. NULL fine, else
- * a static sentence. */
+/* Checks a setting before it is sent; value NULL: only its name. NULL: fine,
+ * else a static sentence. */
 const char *tq_config_check(const char *name, const char *value);
 
 /* "Could a job be stored now": a script that writes nothing but may write. When

@@ -314,9 +314,9 @@ tq_config_restart(const tq_result_t *res, unsigned i, tq_str_t *handler,
 const char *
 tq_config_check(const char *name, const char *value)
 {
-    char               *end;
-    size_t              i;
-    long long           v;
+    char                *end;
+    size_t               i;
+    long long            v;
     const tq_setting_t  *s;
 
     s = NULL;

@@ -320,7 +320,7 @@ tq_stats_queue(const tq_result_t *res, unsigned i, tq_queue_stats_t *out)
 static int
 tq_reply_worker(const redisReply *reply, size_t at, tq_worker_stats_t *out)
 {
-    redisReply **item = reply->element + at;
+    redisReply  **item = reply->element + at;
 
     return (tq_reply_str(item[0], &out->id) == 0
             && tq_reply_str(item[1], &out->name) == 0

@@ -168,7 +168,7 @@ typedef struct {
     const char          *password;     /* copied, as a tq_secret.h */
     int                  db;
     const char          *client_name;  /* CLIENT SETNAME, NULL: none */
-    const tq_script_t  **scripts;      /* NULL-terminated; loaded in handshake */
+    const tq_script_t  **scripts;      /* NULL-terminated; loaded at once */
     const tq_greet_t    *greet;        /* NULL: none */
     const void          *greets;       /* whom; for greet->call() */
     int64_t              timeout_ms;   /* per call, connect and handshake */
@@ -193,7 +193,8 @@ typedef struct {
  * monotonic clock in milliseconds, the same in all functions. */
 tq_redis_t *tq_redis_new(const tq_redis_conf_t *conf, int64_t now_ms);
 
-/* Ends all calls (NOT_SENT or UNKNOWN), then frees. The socket is the host's. */
+/* Ends all calls (NOT_SENT or UNKNOWN), then frees. The socket is the
+ * host's. */
 void tq_redis_free(tq_redis_t *r);
 
 tq_want_t tq_redis_want(const tq_redis_t *r);
@@ -231,8 +232,8 @@ void tq_redis_tick(tq_redis_t *r, int64_t now_ms);
 /*
  * Takes the call. 0: its callback will be called exactly once, later (never
  * from inside this function). -1: refused (out of memory, or over
- * TQ_REDIS_CALLS_MAX / _OUT_MAX_BYTES, or !call->wait and !tq_redis_takes()); the call
- * was freed and the callback will not be called: nothing was sent.
+ * TQ_REDIS_CALLS_MAX / _OUT_MAX_BYTES, or !call->wait and !tq_redis_takes());
+ * the call was freed and the callback will not be called: nothing was sent.
  */
 int tq_redis_call(tq_redis_t *r, tq_call_t *call, int64_t now_ms);
 

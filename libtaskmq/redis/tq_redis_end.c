@@ -176,7 +176,8 @@ tq_redis_impatient(tq_redis_t *r)
 
 
 /* Ends what belonged to this connection: sent calls are UNKNOWN, unsent ones
- * NOT_SENT unless they wait for the next connection, as all do while patient. */
+ * NOT_SENT unless they wait for the next connection, as all do while
+ * patient. */
 void
 tq_redis_drop(tq_redis_t *r)
 {

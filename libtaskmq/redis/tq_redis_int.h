@@ -80,7 +80,8 @@ void tq_redis_end_all(tq_redis_t *r, tq_call_list_t *l,
     tq_call_result_t result);
 
 /* Ends what belonged to this connection: sent calls are UNKNOWN, unsent ones
- * NOT_SENT unless they wait for the next connection, as all do while patient. */
+ * NOT_SENT unless they wait for the next connection, as all do while
+ * patient. */
 void tq_redis_drop(tq_redis_t *r);
 
 /* No attempt came in time: unsent calls without `wait` are NOT_SENT. */

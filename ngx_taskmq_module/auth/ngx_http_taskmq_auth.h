@@ -1,8 +1,8 @@
 /*
  * ngx_http_taskmq_auth.h: who is asking, and from where (origin.h). Owns JWT
  * keys and the cache of verified tokens. One auth object serves all locations
- * with the same keys, role claim and rules. Called from one nginx worker's event
- * loop, except the functions for reading the configuration.
+ * with the same keys, role claim and rules. Called from one nginx worker's
+ * event loop, except the functions for reading the configuration.
  */
 
 #ifndef NGX_HTTP_TASKMQ_AUTH_H

@@ -28,7 +28,7 @@ static char *ngx_http_taskmq_conf_secret_check(ngx_conf_t *cf,
 char *
 ngx_http_taskmq_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_taskmq_loc_conf_t *lcf = conf;
+    ngx_http_taskmq_loc_conf_t  *lcf = conf;
 
     u_char      *p;
     ngx_str_t   *value, path;
@@ -88,7 +88,7 @@ ngx_http_taskmq_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_taskmq_conf_password(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_taskmq_loc_conf_t *lcf = conf;
+    ngx_http_taskmq_loc_conf_t  *lcf = conf;
 
     ngx_str_t  *value;
     tq_url_t   *url;
@@ -127,7 +127,7 @@ ngx_http_taskmq_conf_password(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_taskmq_conf_namespace(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_taskmq_loc_conf_t *lcf = conf;
+    ngx_http_taskmq_loc_conf_t  *lcf = conf;
 
     tq_ns_t     ns;
     ngx_str_t  *value;
@@ -154,7 +154,7 @@ ngx_http_taskmq_conf_namespace(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_taskmq_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_taskmq_loc_conf_t *lcf = conf;
+    ngx_http_taskmq_loc_conf_t  *lcf = conf;
 
     ngx_str_t  *value;
 
@@ -183,7 +183,7 @@ ngx_http_taskmq_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_taskmq_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_taskmq_loc_conf_t *lcf = conf;
+    ngx_http_taskmq_loc_conf_t  *lcf = conf;
 
     ngx_str_t  *value, *secret;
 
@@ -236,7 +236,7 @@ ngx_http_taskmq_conf_secret_check(ngx_conf_t *cf, ngx_str_t *secret,
 char *
 ngx_http_taskmq_conf_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_taskmq_loc_conf_t *lcf = conf;
+    ngx_http_taskmq_loc_conf_t  *lcf = conf;
 
     ngx_str_t   *value;
     const char  *why;

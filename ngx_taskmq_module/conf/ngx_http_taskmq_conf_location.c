@@ -18,7 +18,7 @@ static char *ngx_http_taskmq_conf_two_contents(ngx_conf_t *cf);
 char *
 ngx_http_taskmq_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_taskmq_loc_conf_t *lcf = conf;
+    ngx_http_taskmq_loc_conf_t  *lcf = conf;
 
     ngx_str_t                 *value;
     ngx_http_core_loc_conf_t  *clcf;

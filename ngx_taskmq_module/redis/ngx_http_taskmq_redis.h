@@ -50,37 +50,37 @@ typedef struct {
 
 /* What the last probe said: could a job be stored? */
 typedef struct {
-    ngx_http_taskmq_reading_t reading;
-    ngx_msec_t                at;        /* ngx_current_msec of the answer */
-    int64_t                   jobs;      /* waiting jobs; -1: not known */
-    int64_t                   workers;
-    int64_t                   added;     /* by this nginx worker since */
-    const char               *why;       /* NULL: it could */
-    int                       bytes_full;  /* percent, -1: no bound: of */
-    int                       memory_full; /* finished_max_bytes, maxmemory */
-    int                       noeviction; /* the policy: 1 keeps jobs, 0 does
+    ngx_http_taskmq_reading_t  reading;
+    ngx_msec_t                 at;        /* ngx_current_msec of the answer */
+    int64_t                    jobs;      /* waiting jobs; -1: not known */
+    int64_t                    workers;
+    int64_t                    added;     /* by this nginx worker since */
+    const char                *why;       /* NULL: it could */
+    int                        bytes_full;  /* percent, -1: no bound: of */
+    int                        memory_full; /* finished_max_bytes, maxmemory */
+    int                        noeviction; /* the policy: 1 keeps jobs, 0 does
                                              not, -1 not known */
-    unsigned                  known:1;   /* there was an answer */
+    unsigned                   known:1;   /* there was an answer */
 } ngx_http_taskmq_health_t;
 
 /* The namespace's totals as they were last read, for all pages. */
 typedef struct {
-    ngx_http_taskmq_reading_t reading;
-    tq_result_t              *last;      /* NULL: not read yet */
-    ngx_msec_t                at;        /* ngx_current_msec of the answer */
+    ngx_http_taskmq_reading_t  reading;
+    tq_result_t               *last;      /* NULL: not read yet */
+    ngx_msec_t                 at;        /* ngx_current_msec of the answer */
 } ngx_http_taskmq_totals_t;
 
 /* The namespace's key for task ids. */
 typedef struct {
-    ngx_http_taskmq_reading_t reading;
-    u_char                    key[TQ_UUID_KEY_LEN];
-    u_char                    fresh[TQ_UUID_KEY_LEN];  /* for a namespace that
+    ngx_http_taskmq_reading_t  reading;
+    u_char                     key[TQ_UUID_KEY_LEN];
+    u_char                     fresh[TQ_UUID_KEY_LEN];  /* for a namespace that
                                             has no key yet */
-    ngx_msec_t                at;        /* last asked */
-    unsigned                  known:1;
-    unsigned                  failed:1;  /* the last call did */
-    unsigned                  fresh_known:1;
-    unsigned                  logged:1;
+    ngx_msec_t                 at;        /* last asked */
+    unsigned                   known:1;
+    unsigned                   failed:1;  /* the last call did */
+    unsigned                   fresh_known:1;
+    unsigned                   logged:1;
 } ngx_http_taskmq_task_key_t;
 
 struct ngx_http_taskmq_redis_s {

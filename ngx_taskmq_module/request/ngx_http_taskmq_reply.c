@@ -314,11 +314,11 @@ ngx_int_t
 ngx_http_taskmq_error_redis(ngx_http_request_t *r, const tq_result_t *res,
     const char *why)
 {
-    char                   said[256];
-    tq_buf_t               b;
-    ngx_int_t              rc;
-    ngx_uint_t             level;
-    const char            *text;
+    char                    said[256];
+    tq_buf_t                b;
+    ngx_int_t               rc;
+    ngx_uint_t              level;
+    const char             *text;
     ngx_http_taskmq_ctx_t  *ctx;
 
     if (res->status == TQ_UNKNOWN) {

@@ -68,9 +68,9 @@ typedef struct {
 
 /*
  * Reads handlers.toml, and loads libcurl where a `url` handler is in it (see
- * curl_load.h: one thread at a time). 0, or -1 with a line per mistake in errors,
- * "FILE:LINE: PLACE: what was expected\n" (never empty then). conf must be
- * freed in both cases.
+ * curl_load.h: one thread at a time). 0, or -1 with a line per mistake in
+ * errors, "FILE:LINE: PLACE: what was expected\n" (never empty then). conf must
+ * be freed in both cases.
  */
 int tw_conf_load(tw_conf_t *conf, const char *path, tq_buf_t *errors);
 

@@ -257,7 +257,8 @@ read_protocol(tw_reader_t *r, const cJSON *n)
     if (tw_read_eq(n, "taskmq")) {
         r->h->extended = 1;
     } else if (!tw_read_eq(n, "taskdaemon")) {
-        tw_read_complain(r, n->valueint, "expected \"taskdaemon\" or \"taskmq\"");
+        tw_read_complain(r, n->valueint,
+            "expected \"taskdaemon\" or \"taskmq\"");
     }
 }
 

@@ -66,8 +66,8 @@ void tw_child_poll(tw_child_t *c);
 void tw_child_poll_stderr(tw_child_t *c);
 
 /* Writes a task (the one before it was answered), as far as the pipe takes it;
- * the rest follows by itself. p must stay as it is until tw_child_answered(), or
- * the child is dead or stopping. */
+ * the rest follows by itself. p must stay as it is until tw_child_answered(),
+ * or the child is dead or stopping. */
 void tw_child_send(tw_child_t *c, const char *p, size_t len);
 
 /* The task was answered. 0, or -1: it was not even written whole, the child

@@ -1,5 +1,5 @@
-/* child_in.c: the way into a child: its task, through a pipe that may be full or
- * closed. See child.h. */
+/* child_in.c: the way into a child: its task, through a pipe that may be full
+ * or closed. See child.h. */
 
 #include <assert.h>
 #include <errno.h>
@@ -74,7 +74,8 @@ tw_child_write_stdin(tw_child_t *c)
 
     if (c->writing) {
         c->writing = 0;
-        (void) uv_poll_start(&c->poll[PIPE_IN], UV_DISCONNECT, tw_child_on_pipe);
+        (void) uv_poll_start(&c->poll[PIPE_IN], UV_DISCONNECT,
+            tw_child_on_pipe);
     }
 }
 

@@ -161,6 +161,73 @@ class CheckDocs(unittest.TestCase):
             for p in lines), page + ": no patch names #tokens-all-of-them")
 
 
+BAD_FORM = """static int f(int a)
+{
+    int b;
+	int c;
+    // no
+    if (a
+        && b) {
+        return 1;
+    }
+    return %s;
+}
+""" % " + ".join("a%03d" % i for i in range(20))
+
+
+class Form(unittest.TestCase):
+    """make style and make rooms."""
+
+    def style(self, text, *options):
+        with tempfile.NamedTemporaryFile("w", suffix=".c") as f:
+            f.write(text)
+            f.flush()
+            r = subprocess.run([sys.executable, ROOT + "/tests/style.py",
+                                *options, f.name], text=True,
+                               capture_output=True)
+            with open(f.name) as again:
+                return r.stdout + r.stderr, again.read()
+
+    def test_style(self):
+        told, _ = self.style(BAD_FORM)
+        for n, what in ((1, "a function's name begins its line"),
+                        (3, "declarations stand in columns"),
+                        (4, "a tab, or a blank at the end"),
+                        (5, "a comment with //"), (7, "has its brace below"),
+                        (10, "characters")):
+            self.assertRegex(told, r"\.c:%d: .*%s" % (n, what))
+        self.assertIn("0 passed, 1 failed", told)
+
+    def test_style_mended(self):
+        _, text = self.style(BAD_FORM, "--fix")
+        self.assertIn("    int  b;\n", text)
+        self.assertIn("        && b)\n    {\n", text)
+        told, _ = self.style("int\nf(int a)\n{\n    return a;\n}\n")
+        self.assertIn("1 passed, 0 failed", told)
+
+    def test_rooms(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (("base/tq_base.h", '#include "tq_queue.h"'),
+                               ("base/tq_buf.h", ""),
+                               ("queue/tq_queue.h", '#include "tq_buf.h"')):
+                path = os.path.join(folder, "libtaskmq", name)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "w") as f:
+                    f.write(text + "\n")
+            shutil.copy(ROOT + "/tests/rooms.py",
+                        os.path.join(folder, "libtaskmq/rooms.py"))
+            r = subprocess.run([sys.executable,
+                                folder + "/libtaskmq/rooms.py"],
+                               capture_output=True, text=True)
+        self.assertEqual(r.returncode, 1)
+        for what in ("libtaskmq/base/tq_base.h:1: libtaskmq/base may not use "
+                     "libtaskmq/queue",
+                     "libtaskmq/queue/tq_queue.h:1: tq_buf.h is private to "
+                     "libtaskmq/base; include tq_base.h",
+                     "libtaskmq/queue uses nothing of libtaskmq/redis"):
+            self.assertIn(what, r.stderr)
+
+
 class ScriptTest(unittest.TestCase):
     """script/test with parts that say what they are told."""
 

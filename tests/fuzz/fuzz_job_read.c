@@ -102,7 +102,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (read_one(data[0] % 5,
             (tq_str_t) { (const char *) data + 1, size - 1 }, &errs)
-        < 0) {
+        < 0)
+    {
         check_errs(&errs);
     } else {
         MUST(errs.n == 0 && !errs.too_large);

@@ -99,9 +99,9 @@ enqueued(const redisReply *r)
 static void
 verdicts(const redisReply *r)
 {
-    unsigned         i, n;
-    tq_result_t      res;
-    tq_heartbeat_t   beat;
+    unsigned                   i, n;
+    tq_result_t                res;
+    tq_heartbeat_t             beat;
     static const tq_outcome_t  o[64];
 
     n = (r->type == REDIS_REPLY_ARRAY && r->elements <= 64)

@@ -189,9 +189,9 @@ test_all_fields(void **state)
 static void
 test_payload_bytes(void **state)
 {
-    size_t        i;
-    char         *keep;
-    tq_buf_t      body = { 0 };
+    size_t              i;
+    char               *keep;
+    tq_buf_t            body = { 0 };
     static const char  *t[] = {
         "{\"n\":12345678901234567890123}",
         "{\"n\":1.10}",
@@ -450,8 +450,8 @@ test_no_memory(void **state)
 static void
 test_names_and_ids(void **state)
 {
-    size_t   i;
-    int64_t  id;
+    size_t              i;
+    int64_t             id;
     static const char  *bad_ids[] = { "", "0", "01", "-1", "+1", " 1", "1 ",
         "1.0", "1e3", "a", "9007199254740992", "90071992547409910",
         "18446744073709551617", "\xef\xbc\x91" };

@@ -196,7 +196,8 @@ test_id_body(void **state)
         tq_field_errs_detail(&text, &errs);
         assert_non_null(tq_buf_cstr(&text));
         if (strncmp(text.p, strchr(text.p, '\n') + 1,
-                strlen(t[i].errs) + 13) != 0) {
+                strlen(t[i].errs) + 13) != 0)
+        {
             fail_msg("%s", text.p);
         }
     }

@@ -308,7 +308,7 @@ test_states(void **state)
 static void
 test_bad_records(void **state)
 {
-    size_t  i;
+    size_t              i;
     static const char  *t[] = {
         "", "1", "x", "2- 010 f t-- 1763800000000 email\n{}",
         "1x 010 f t-- 1763800000000 email\n{}",

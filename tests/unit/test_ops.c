@@ -109,13 +109,13 @@ enqueue_and_get(void **state)
 static void
 enqueue_bulk(void **state)
 {
-    int                g;
-    int64_t            first;
-    unsigned           i;
-    char               text[1000][24];
-    tq_job_t           one, *jobs;
-    tq_enqueue_t       e;
-    const tq_result_t *res;
+    int                 g;
+    int64_t             first;
+    unsigned            i;
+    char                text[1000][24];
+    tq_job_t            one, *jobs;
+    tq_enqueue_t        e;
+    const tq_result_t  *res;
 
     (void) state;
 

@@ -155,12 +155,12 @@ every_size(void **state)
 static void
 mixed(void **state)
 {
-    tq_job_t           jobs[5];
-    unsigned           i;
-    tq_enqueue_t       e;
-    tq_job_info_t      info;
-    const tq_result_t  *res;
-    static char         bytes[5][4000];
+    tq_job_t             jobs[5];
+    unsigned             i;
+    tq_enqueue_t         e;
+    tq_job_info_t        info;
+    const tq_result_t   *res;
+    static char          bytes[5][4000];
     static const size_t  lens[] = { 2, 2000, 3000, 100, 4000 };
 
     (void) state;

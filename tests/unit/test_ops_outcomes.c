@@ -18,10 +18,10 @@
 static void
 many_outcomes(void **state)
 {
-    unsigned           i;
-    tq_claimed_t       c[5];
-    tq_outcome_t       o[6];
-    const tq_result_t *res;
+    unsigned            i;
+    tq_claimed_t        c[5];
+    tq_outcome_t        o[6];
+    const tq_result_t  *res;
 
     (void) state;
 
@@ -55,12 +55,12 @@ many_outcomes(void **state)
 static void
 outcomes_of_many_claims(void **state)
 {
-    static const char  with_log[] = { 0, 0, 1, 1, 1, 0, 1, 0, 0 };
-    char               results[9][16], logs[9][16];
-    unsigned           i;
-    tq_claimed_t       c[9];
-    tq_outcome_t       o[9];
-    const tq_result_t *res;
+    static const char   with_log[] = { 0, 0, 1, 1, 1, 0, 1, 0, 0 };
+    char                results[9][16], logs[9][16];
+    unsigned            i;
+    tq_claimed_t        c[9];
+    tq_outcome_t        o[9];
+    const tq_result_t  *res;
 
     (void) state;
 
@@ -85,7 +85,8 @@ outcomes_of_many_claims(void **state)
     res = run(tq_complete_call(&ns, o, 9, NULL, NULL));
     assert_int_equal(res->from->elements, 9);
     for (i = 0; i < 9; i++) {
-        assert_int_equal(tq_verdict(res, i), i == 5 ? TQ_VERDICT_STALE : TQ_VERDICT_OK);
+        assert_int_equal(tq_verdict(res, i),
+            i == 5 ? TQ_VERDICT_STALE : TQ_VERDICT_OK);
     }
     for (i = 0; i < 9; i++) {
         assert_str(get(o[i].id).result, i == 5 ? "" : results[i]);

@@ -16,7 +16,7 @@
 
 #define A40    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B40    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-#define GREET  "*4\r\n$7\r\nEVALSHA\r\n$40\r\n" A40                                \
+#define GREET  "*4\r\n$7\r\nEVALSHA\r\n$40\r\n" A40                            \
                "\r\n$1\r\n1\r\n$5\r\nhello\r\n"
 #define ASK    "*1\r\n$3\r\nASK\r\n"
 #define SHAS   "$40\r\n" A40 "\r\n$40\r\n" B40 "\r\n"

@@ -195,11 +195,11 @@ give_numbered(redis_loop_t *l, numbered_t *m, int from, int to, count_t *c,
 static void
 killed_and_back(void **state)
 {
-    int             i;
-    int64_t         id;
-    count_t         c;
-    numbered_t     *m;
-    redis_loop_t    l;
+    int                i;
+    int64_t            id;
+    count_t            c;
+    numbered_t        *m;
+    redis_loop_t       l;
     const redisReply  *reply;
 
     (void) state;
@@ -333,13 +333,13 @@ open_sync(char err[TQ_SYNC_ERR_BYTES])
 static void
 sync_host(void **state)
 {
-    int                i;
-    char               err[TQ_SYNC_ERR_BYTES];
-    count_t            c;
-    tq_sync_t         *s;
-    tq_call_t         *call;
-    numbered_t        *m;
-    const tq_result_t *res;
+    int                 i;
+    char                err[TQ_SYNC_ERR_BYTES];
+    count_t             c;
+    tq_sync_t          *s;
+    tq_call_t          *call;
+    numbered_t         *m;
+    const tq_result_t  *res;
 
     (void) state;
 

@@ -218,8 +218,8 @@ scenario(char *big)
     assert_null(e.aside);
     assert_null(e.args.p);
     give(r, tq_get_call(&ns, 1, count_done, NULL), now);
-    give(r, tq_uuid_key_call(&ns, (const unsigned char *) big, count_done, NULL),
-        now);
+    give(r, tq_uuid_key_call(&ns, (const unsigned char *) big, count_done,
+        NULL), now);
     give(r, tq_payload_call(&ns, 7, 2, count_done, NULL), now);
 
     drive(r, &now, "-NOSCRIPT no\r\n+OK\r\n+OK\r\n-NOSCRIPT no\r\n"

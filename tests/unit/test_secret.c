@@ -40,8 +40,8 @@ mapped(const void *p, const char *flag)
 static void
 test_pages(void **state)
 {
-    size_t       i;
-    char        *p, *text;
+    size_t               i;
+    char                *p, *text;
     static const size_t  sizes[] = { 0, 1, 22, 4095, 4096, 4097, 20000 };
 
     (void) state;

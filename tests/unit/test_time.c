@@ -82,8 +82,8 @@ test_good(void **state)
 static void
 test_bad(void **state)
 {
-    size_t   i;
-    int64_t  ms;
+    size_t              i;
+    int64_t             ms;
     static const char  *t[] = {
         "", " ", "now", "2026", "2026-04", "2026-4-1", "20260401",
         "2026-04-01T", "2026-04-01T12", "2026-04-01T12:", "2026-04-01T12:0",

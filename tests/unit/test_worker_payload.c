@@ -20,7 +20,7 @@ take_aside(int64_t id, int64_t bytes)
 static void
 assert_asked(int64_t id)
 {
-    char       want[64], got[128];
+    char        want[64], got[128];
     tq_call_t  *call = asked[nasked - 1];
 
     snprintf(want, sizeof(want), "$3\r\nGET\r\n$%d\r\n{ns}:b:%lld\r\n",
