@@ -240,7 +240,7 @@ tq_redis_again(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
 
 /* READONLY ends the connection: a failover, and the next one may lead to the
  * new master. So does a missing right, where the next handshake looks at all of
- * them, and says which: a call that was let through might do half of its work. */
+ * them, and says which: a call that was let through might do half its work. */
 static void
 tq_redis_reply_err(tq_redis_t *r, const redisReply *reply)
 {

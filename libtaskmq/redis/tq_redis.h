@@ -145,7 +145,7 @@ typedef enum {
 typedef enum {
     TQ_GREETED,             /* fine */
     TQ_GREET_NEXT,          /* fine, and the calls of the next step follow */
-    TQ_GREET_LACKS,         /* the user lacks rights: their names were written */
+    TQ_GREET_LACKS,         /* the user lacks rights; their names are written */
     TQ_GREET_UNFIT          /* the connection is of no use: why was written */
 } tq_greeted_t;
 
