@@ -9,7 +9,6 @@
 --@include base
 --@include now
 --@include header
---@include pack
 --@include again
 --@include unreadable
 
@@ -20,7 +19,7 @@ for _, id in ipairs(ids) do
     local record = call('GETRANGE', J .. id, 0, 255)
     local handler = handler_at(record, 0)
     if is_header(record, 0) then
-        add_pack(lanes, handler, priority_at(record, 0), id .. AGAIN)
+        add_again(lanes, handler, priority_at(record, 0), id)
         call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
     elseif record ~= '' then
         -- Its handler is a guess.

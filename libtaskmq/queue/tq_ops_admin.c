@@ -74,11 +74,11 @@ static const char  tq_uuid_key_text[] =
 static tq_decode_t  tq_change_decode, tq_config_decode, tq_kept_decode,
     tq_uuid_key_decode, tq_uuid_peek_decode;
 static tq_call_t *tq_change_call(const tq_script_t *script, const tq_ns_t *ns,
-    int64_t id, const char *flag, tq_done_cb done, void *data);
+    int64_t id, const char *what, tq_done_cb done, void *data);
 
 static tq_call_t *
 tq_change_call(const tq_script_t *script, const tq_ns_t *ns, int64_t id,
-    const char *flag, tq_done_cb done, void *data)
+    const char *what, tq_done_cb done, void *data)
 {
     tq_call_t  *call;
 
@@ -88,10 +88,7 @@ tq_change_call(const tq_script_t *script, const tq_ns_t *ns, int64_t id,
     }
 
     tq_call_argi(call, id);
-
-    if (flag != NULL) {
-        tq_call_args(call, flag);
-    }
+    tq_call_args(call, what);
 
     return tq_op_done(call);
 }
@@ -101,22 +98,24 @@ tq_call_t *
 tq_cancel_call(const tq_ns_t *ns, int64_t id, int force, tq_done_cb done,
     void *data)
 {
-    return tq_change_call(&tq_script_cancel, ns, id, force ? "1" : "0",
-        done, data);
+    return tq_change_call(&tq_script_change, ns, id,
+        force ? "force" : "cancel", done, data);
 }
 
 
 tq_call_t *
 tq_retry_call(const tq_ns_t *ns, int64_t id, tq_done_cb done, void *data)
 {
-    return tq_change_call(&tq_script_retry, ns, id, NULL, done, data);
+    return tq_change_call(&tq_script_change, ns, id, "retry", done,
+        data);
 }
 
 
 tq_call_t *
 tq_delete_call(const tq_ns_t *ns, int64_t id, tq_done_cb done, void *data)
 {
-    return tq_change_call(&tq_script_delete, ns, id, NULL, done, data);
+    return tq_change_call(&tq_script_change, ns, id, "delete", done,
+        data);
 }
 
 

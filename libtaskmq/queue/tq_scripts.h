@@ -9,12 +9,11 @@
 
 #include "tq_redis.h"
 
-extern const tq_script_t  tq_script_cancel;
+extern const tq_script_t  tq_script_change;
 extern const tq_script_t  tq_script_claim;
 extern const tq_script_t  tq_script_complete;
 extern const tq_script_t  tq_script_config_set;
 extern const tq_script_t  tq_script_create;
-extern const tq_script_t  tq_script_delete;
 extern const tq_script_t  tq_script_due;
 extern const tq_script_t  tq_script_enqueue;
 extern const tq_script_t  tq_script_extend;
@@ -25,7 +24,6 @@ extern const tq_script_t  tq_script_open;
 extern const tq_script_t  tq_script_probe;
 extern const tq_script_t  tq_script_reap;
 extern const tq_script_t  tq_script_replay;
-extern const tq_script_t  tq_script_retry;
 extern const tq_script_t  tq_script_stats;
 extern const tq_script_t  tq_script_sweep;
 

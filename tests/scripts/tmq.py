@@ -156,6 +156,15 @@ class Plain:
                              PREFIX + b'l:%d' % job_id)
         return None if record is None else log or b''
 
+    def cancel(self, job_id, force):
+        return self.change(job_id, 'force' if force else 'cancel')
+
+    def retry(self, job_id):
+        return self.change(job_id, 'retry')
+
+    def delete(self, job_id):
+        return self.change(job_id, 'delete')
+
     def release(self, *leases):
         """id, token, id, token …"""
         return self.fail(0, *itertools.chain(*(

@@ -1,7 +1,10 @@
--- again: a job that comes again: it was due, or is to be retried.
+-- again: jobs that come again: they were due, or are retried.
 
 --@include base
+--@include pack
 
--- What follows its id in its pack. Its place is after that of the newest job,
--- and before that of the next one.
-local AGAIN = ' 1 ' .. (call('GET', P .. 'seq') or '0') .. '.5'
+-- Adds one. Its place is after that of the newest job, before that of the next.
+local function add_again(lanes, handler, priority, id)
+    add_pack(lanes, handler, priority,
+             id .. ' 1 ' .. (call('GET', P .. 'seq') or '0') .. '.5')
+end

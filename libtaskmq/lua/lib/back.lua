@@ -28,9 +28,9 @@ end
 
 -- Packs of a lower rank are claimed before.
 local function rank(pack)
-    local first, jobs, place = match(pack, '^(%d+) ?(%d*) ?([%d.]*)$')
+    local first, place = match(pack, '^(%d+) ?%d* ?([%d.]*)$')
     place = tonumber(place) or tonumber(first)
-    return lifo and 1 - place - (tonumber(jobs) or 1) or place
+    return lifo and -place or place
 end
 
 -- After flush: puts them where claims take the next jobs from, but behind those

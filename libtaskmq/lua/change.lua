@@ -1,0 +1,108 @@
+#!lua flags=allow-oom
+-- change: what people do with a job.
+--   cancel  ends one that has not run. A periodic one that runs finishes its run
+--           and is then cancelled.
+--   force   the same, but one that runs ends at once
+--   retry   a dead one waits again, with a new budget, at the end of its lane
+--   delete  it goes, wherever it is
+-- The worker of one that runs no more is told.
+--
+-- KEYS[1]  prefix
+-- ARGV     id, one of these words
+-- Returns  0 ok, 1 already cancelled (or about to be), 2 conflict (cancel: runs,
+--          or is finished; retry: not dead), 3 not found
+
+--@include base
+--@include now
+--@include cancelled
+--@include unlink
+--@include again
+
+local id, what = argv[1], argv[2]
+local record = call('GETRANGE', J .. id, 0, 255)
+if record == '' then
+    return 3
+end
+-- Not with its result. Either may be damaged; a run has a copy of the header.
+local run = call('GETRANGE', R .. id, 0, TQ_RUN_READ_BYTES)
+local sound = is_header(record, 0) and (run == '' or is_run(run))
+local h = header_at(run)
+local handler = h and handler_at(run, h) or handler_at(record, 0)
+local state = run == '' and 'W' or sub(run, TQ_RUN_STATE)
+local runs = state == 'R' or state == 'E'
+
+-- What leaves `scheduled`; in a lane its id stays.
+local function wait_no_more()
+    if call('ZREM', P .. 'scheduled', id) == 1 then
+        bump('sch:' .. handler, -1)
+    end
+    bump('back:' .. handler, -1)
+end
+
+if what == 'delete' then
+    if runs then
+        run_over(sub(run, TQ_RUN_TOKEN), handler)
+    elseif state == 'F' then
+        call('ZREM', P .. 'dead', id)
+        bump('dead:' .. handler, -1)
+    elseif state == 'S' or state == 'C' then
+        -- In a pack its id stays: it is never used again.
+        call('ZREM', P .. 'finished', id)
+        bump('finished_gone', 1)
+    else
+        wait_no_more()
+    end
+    unlink({ id })
+    unweigh({ id })
+    -- enqueue must tell it from one whose time is over, as long as an
+    -- idempotency key may lead to it.
+    local ttl = call('HGET', P .. 'config', 'idempotency_ttl_s')
+                or TQ_IDEMPOTENCY_TTL_S
+    local rest = ttl * 1000 + (tonumber(sub(record, TQ_JOB_CREATED)) or now)
+                 - now
+    if rest > 0 then
+        call('SET', P .. 'x:' .. id, '', 'PX', fmt('%d', rest))
+    end
+elseif what == 'retry' then
+    if state ~= 'F' or not is_run(run) then
+        return 2
+    end
+    call('ZREM', P .. 'dead', id)
+    unweigh({ id })
+    add(sets, R .. id, rewrite(run, { state = 'W', attempts = 0, crashes = 0 }))
+    bump('dead:' .. handler, -1)
+    bump('back:' .. handler, 1)
+    local lanes = {}
+    add_again(lanes, handler, priority_at(run, h), id)
+    to_lanes(lanes, 'RPUSH')
+elseif not sound then
+    -- It ends as failed.
+    return 2
+elseif state == 'W' then
+    if run == '' then
+        -- With one a claim passes by.
+        run = '1W' .. NO_TIME .. ' ' .. NO_COUNTER .. '0000000000000000 '
+              .. NO_TIME .. ' 000 0 0000000000 00000 \n'
+              .. match(record, '^[^\n]*\n')
+    end
+    wait_no_more()
+    end_cancelled(id, run, header_at(run))
+elseif state == 'C' or state == 'E' and what == 'cancel' then
+    return 1
+elseif runs and what == 'force' then
+    end_cancelled(id, run, h)
+elseif runs and is_periodic(run, h) then
+    call('SETRANGE', R .. id, TQ_RUN_STATE_FIRST - 1, 'E')
+    return 0
+else
+    return 2
+end
+flush()
+
+if runs then
+    -- It looks at its leases.
+    local key = P .. 'w:' .. sub(run, TQ_RUN_WORKER) .. ':wake'
+    call('ZADD', key, now, id)
+    call('EXPIRE', key, 60)
+end
+return 0
