@@ -28,8 +28,7 @@ local writes, nw, packs, np = { false, false }, 0, { false, false }, 0
 local tokens, counters, took_sum, periodic = {}, {}, 0, nil
 local config = call('HMGET', P .. 'config', 'retention_s',
                     'finished_max_bytes')
-local retention = config[1] or TQ_RETENTION_DEFAULT_S
-local usual = fmt('%d', now + retention * 1000)
+local usual = fmt('%d', now + (config[1] or TQ_RETENTION_DEFAULT_S) * 1000)
 -- The open pack of finished jobs: ids, how many, when they expire.
 local pack, npack, expires = { false }, 0, usual
 -- When the job before started, and what follows from that.
@@ -64,17 +63,21 @@ while argv[at] do
                             h + TQ_JOB_HANDLER_FIRST)
         end
         n = n + 1
-        if state ~= RUNNING and state ~= ENDING
-           or find(run, token, TQ_RUN_TOKEN_FIRST, true) ~= TQ_RUN_TOKEN_FIRST
-           or version ~= VERSION or not handler
-        then
---@include ended
-            verdict = ended_before(id, run, token)
+        local kind = handler and byte(run, h + TQ_JOB_KIND_FIRST)
+        local ours = run and find(run, token, TQ_RUN_TOKEN_FIRST, true)
+                             == TQ_RUN_TOKEN_FIRST
+        if not run then
+            verdict = call('EXISTS', J .. id) == 1 and 2 or 3
+        elseif not ours or version ~= VERSION or not handler then
+            verdict = 2
+        elseif state ~= RUNNING and state ~= ENDING then
+            -- It ended well under this token, or was cancelled.
+            verdict = find(run, kind == PERIODIC and '^[SCW]' or '^[SC]',
+                           TQ_RUN_STATE_FIRST) and 1 or 2
         elseif seen[id] then
             verdict = 1
         else
             seen[id] = true
-            local kind = byte(run, h + TQ_JOB_KIND_FIRST)
             local since = sub(run, TQ_RUN_STARTED)
             if since ~= started then
                 started, took = since, max(0, now - since)
@@ -104,15 +107,12 @@ while argv[at] do
                 local keep = kind == OPTIONS
                              and match(run, '^[^\n]* k=(%d+)', h + 1)
                 keep = keep and fmt('%d', now + keep * 1000) or usual
-                if npack == TQ_FINISHED_PACK or keep ~= expires then
-                    if npack > 0 then
-                        packs[np + 1] = expires
-                        packs[np + 2] = concat(pack, ' ', 1, npack)
-                        np, npack = np + 2, 0
-                    end
-                    expires = keep
+                if npack == TQ_FINISHED_PACK or npack > 0 and keep ~= expires then
+                    packs[np + 1] = expires
+                    packs[np + 2] = concat(pack, ' ', 1, npack)
+                    np, npack = np + 2, 0
                 end
-                npack = npack + 1
+                expires, npack = keep, npack + 1
                 pack[npack] = id
             end
             if width == 3 and argv[a + 2] ~= '' then
@@ -141,19 +141,17 @@ if npack > 0 then
     packs[np + 1], packs[np + 2] = expires, concat(pack, ' ', 1, npack)
     call('ZADD', P .. 'finished', unpack(packs, 1, np + 2))
 end
-local stats = P .. 'stats'
 for counter, ended in pairs(counters) do
-    call('HINCRBY', stats, counter, ended == 1 and '1' or ended)
+    call('HINCRBY', P .. 'stats', counter, ended == 1 and '1' or ended)
 end
-call('HINCRBY', stats, 'duration_ms', fmt('%d', took_sum))
+call('HINCRBY', P .. 'stats', 'duration_ms', fmt('%d', took_sum))
 
 if periodic or config[2] then
 --@include periodic
     packs[np + 3] = nil
     weigh(npack > 0 and packs or {})
     for _, job in ipairs(periodic or {}) do
-        local id, run = job[1], job[2]
-        local h = header_at(run)
+        local id, run, h = job[1], job[2], header_at(job[2])
         end_periodic(id, run, h, { counter = sub(run, TQ_RUN_COUNTER),
                                    result = job[3] })
         -- Its counter of the time it took says so already.

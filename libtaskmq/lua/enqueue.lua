@@ -39,8 +39,7 @@ if id + #argv > TQ_ID_MAX then
 end
 
 -- kind -> { handler, due or false, the record up to its tail, lane, payload is
--- aside }; the key of a lane -> { handler, priority, packs ... }; handler ->
--- jobs
+-- aside }; lanes: see to_lanes; handler -> jobs
 local kinds, lanes, received = {}, {}, {}
 -- A table that begins with places for a few does not have to grow for them.
 local records, nrec = { seq, false, false, false }, 2
@@ -58,26 +57,23 @@ while argv[at] do
         n, hash, known, key = match(argv[at], '^g(%d+) (%x+) ([01]) (.*)$')
         n, at = tonumber(n or 0), at + 1
     end
-    local last, text, kind, names, nnames = at + 2 * n - 1, nil, nil, nil, 0
+    local last, text, kind, names = at + 2 * n - 1, nil, nil, nil
     if n < 1 or not argv[last] then
         return redis.error_reply('ERR TASKMQ enqueue: argument ' .. at)
     end
 
     -- All checks come before this group's first row.
-    if key ~= '' then
-        used = used or {}
-        local use = used[key] or call('GET', P .. 'u:' .. key)
-        if use then
-            local id, was = match(use, '^(%d+) (.*)$')
-            -- It is free again when all it led to was deleted; of another
-            -- body's jobs only the first is known.
-            local keys = {}
-            for i = 1, was == hash and n or 1 do
-                keys[i] = fmt('%sx:%d', P, id + i - 1)
-            end
-            if call('EXISTS', unpack(keys)) < #keys then
-                outcome = was == hash and tonumber(id) or -1
-            end
+    local use = key ~= '' and (used and used[key] or call('GET', P .. 'u:' .. key))
+    if use then
+        local id, was = match(use, '^(%d+) (.*)$')
+        -- It is free again when all it led to was deleted; of another body's
+        -- jobs only the first is known.
+        local keys = {}
+        for i = 1, was == hash and n or 1 do
+            keys[i] = fmt('%sx:%d', P, id + i - 1)
+        end
+        if call('EXISTS', unpack(keys)) < #keys then
+            outcome = was == hash and tonumber(id) or -1
         end
     end
     for i = at, last, 2 do
@@ -111,7 +107,6 @@ while argv[at] do
             local handler = kind[1]
             if new and new[handler] then
                 names = names or {}
-                nnames = nnames + (names[handler] and 0 or 1)
                 names[handler] = true
             end
             if known == '1' and not outcome then
@@ -131,12 +126,9 @@ while argv[at] do
     if names and not outcome then
 --@include room
         room = room or { forget = {}, end_of = forget }
-        if let_in(names, nnames, room, received) then
-            for handler in pairs(names) do
-                new[handler] = nil
-            end
-        else
-            outcome = -2
+        outcome = not let_in(names, room, received) and -2 or nil
+        for handler in pairs(outcome and {} or names) do
+            new[handler] = nil
         end
     end
 
@@ -153,6 +145,7 @@ while argv[at] do
     if outcome then
         at = last + 1
     elseif key ~= '' then
+        used = used or {}
         used[key] = fmt('%d %s', told, hash)
     end
 
@@ -183,15 +176,12 @@ while argv[at] do
     end
 end
 
-if payloads then
-    for name, id in pairs(payloads) do
-        local key = P .. 'b:' .. name
-        if id then
-            call('RENAME', key, P .. 'b:' .. id)
-            call('PERSIST', P .. 'b:' .. id)
-        else
-            call('UNLINK', key)
-        end
+for name, id in pairs(payloads or {}) do
+    if id then
+        call('RENAME', P .. 'b:' .. name, P .. 'b:' .. id)
+        call('PERSIST', P .. 'b:' .. id)
+    else
+        call('UNLINK', P .. 'b:' .. name)
     end
 end
 if nrec == 2 then
@@ -200,10 +190,8 @@ end
 if open then
     open[#open + 1] = jobs > 1 and fmt('%s %d', first_text, jobs) or first_text
 end
-if room then
-    for name in pairs(room.forget) do
-        room.end_of(name)
-    end
+for name in pairs(room and room.forget or {}) do
+    room.end_of(name)
 end
 records[2] = id_text
 if nrec == 2 * id + 2 then

@@ -14,12 +14,12 @@
 
 --@include base
 --@include now
---@include bulk
 --@include running
+--@include back
 
 local worker, name, info, all = argv[1], argv[2], argv[3], argv[5] == '1'
-local lease, nhandlers = tonumber(argv[4]), tonumber(argv[6])
-if not lease or not nhandlers or #argv < 6 + nhandlers then
+local lease, at = tonumber(argv[4]), 7 + (tonumber(argv[6]) or #argv)
+if not lease or at > #argv + 1 then
     return redis.error_reply('ERR TASKMQ extend: arguments')
 end
 
@@ -32,7 +32,7 @@ local function lose(token, held)
     local jobs = running(token)
     for i = 1, #jobs, 2 do
         if not held[jobs[i]] and is_run(jobs[i + 1]) then
-            lost[#lost + 1], lost[#lost + 2] = jobs[i], jobs[i + 1]
+            add(lost, jobs[i], jobs[i + 1])
         end
     end
 end
@@ -46,10 +46,13 @@ local function verdict_of(id, token)
     elseif held_by == token and (state == 'R' or state == 'E') then
         return 0
     end
-    return state == 'C' and held_by == '000000000000' .. worker and 4 or 2
+    return state == 'C' and held_by == NO_COUNTER .. worker and 4 or 2
 end
 
-local at = 7 + nhandlers
+local served = {}
+for i = 7, at - 1 do
+    add(served, now, argv[i])
+end
 while argv[at] do
     local token, jobs = sub(argv[at], 1, 28), match(argv[at], '^%d+$', 29)
     if not jobs or not argv[at + jobs] or named[token] then
@@ -68,36 +71,27 @@ while argv[at] do
         lose(token, held)
     end
     if nheld > 0 then
-        leases[#leases + 1], leases[#leases + 2] = now + lease, token
+        add(leases, now + lease, token)
     end
     named[token], at = true, at + jobs + 1
 end
-local tokens = all and call('ZRANGE', P .. 'leased', 0, -1) or {}
-for i = 1, #tokens do
-    if sub(tokens[i], 13) == worker and not named[tokens[i]] then
+for _, token in ipairs(all and call('ZRANGE', P .. 'leased', 0, -1) or {}) do
+    if sub(token, 13) == worker and not named[token] then
         if #lost >= 2 * TQ_REAP_MAX then
             answer[2] = 1
             break
         end
-        lose(tokens[i], {})
+        lose(token, {})
     end
 end
 
 bulk(leases, 'ZADD', P .. 'leased')
-call('HSET', P .. 'workers', worker, now13 .. ' ' .. name .. ' ' .. info)
-local served = {}
-for i = 1, nhandlers do
-    served[2 * i - 1], served[2 * i] = now, argv[6 + i]
-end
 bulk(served, 'ZADD', P .. 'served')
-
-if #lost > 0 then
---@include back
-    for i = 1, #lost, 2 do
-        give_back(lost[i], lost[i + 1])
-    end
-    flush()
-    put_back()
-    answer[1] = #lost / 2
+call('HSET', P .. 'workers', worker, now13 .. ' ' .. name .. ' ' .. info)
+for i = 1, #lost, 2 do
+    give_back(lost[i], lost[i + 1])
 end
+flush()
+put_back()
+answer[1] = #lost / 2
 return answer

@@ -30,15 +30,18 @@ for i = 1, #workers do
     end
 end
 
--- May be forbidden to this user.
+-- It may be forbidden to this user.
 local info = redis.pcall('INFO', 'memory')
-local policy = type(info) == 'string'
-               and match(info, 'maxmemory_policy:(%S+)')
--- How full finished_max_bytes, and Redis' maxmemory, are, in percent.
-local most = tonumber(call('HGET', P .. 'config', 'finished_max_bytes') or 0)
-local bytes = call('HGET', P .. 'stats', 'finished_bytes') or 0
-local limit = policy and tonumber(match(info, '\nmaxmemory:(%d+)')) or 0
-local used = policy and tonumber(match(info, 'used_memory:(%d+)')) or 0
-return { waiting, live, policy and (policy == 'noeviction' and 1 or 0) or -1,
-         most > 0 and floor(100 * bytes / most) or -1,
-         limit > 0 and floor(100 * used / limit) or -1 }
+info = type(info) == 'string' and info or ''
+local policy = match(info, 'maxmemory_policy:(%S+)')
+-- In percent of a bound, -1 where there is none.
+local function percent(bytes, bound)
+    return bound > 0 and floor(100 * bytes / bound) or -1
+end
+return {
+    waiting, live, policy and (policy == 'noeviction' and 1 or 0) or -1,
+    percent(call('HGET', P .. 'stats', 'finished_bytes') or 0,
+            tonumber(call('HGET', P .. 'config', 'finished_max_bytes') or 0)),
+    percent(tonumber(match(info, 'used_memory:(%d+)') or 0),
+            tonumber(match(info, '\nmaxmemory:(%d+)') or 0))
+}

@@ -19,17 +19,16 @@ local id, dead_only = argv[1], argv[2] == '1'
 local record = call('GET', J .. id)
 if not record then
     return { 3, 0 }
-end
-if not is_header(record, 0) then
-    return { 2, 0 }
-end
-local run = call('GETRANGE', R .. id, 0, TQ_RUN_STATE_LAST - 1)
-if dead_only and sub(run, TQ_RUN_STATE) ~= 'F' then
+elseif not is_header(record, 0)
+       or dead_only and call('GETRANGE', R .. id, TQ_RUN_STATE_FIRST - 1,
+                             TQ_RUN_STATE_LAST - 1) ~= 'F'
+then
     return { 2, 0 }
 end
 local handler = handler_at(record, 0)
 if call('HEXISTS', P .. 'handlers', handler) == 0
-   and call('HLEN', P .. 'handlers') >= TQ_HANDLERS_MAX * (is_served(handler) and 2 or 1)
+   and call('HLEN', P .. 'handlers')
+       >= TQ_HANDLERS_MAX * (is_served(handler) and 2 or 1)
 then
     return redis.error_reply('ERR TASKMQ replay: too many handlers')
 end
@@ -40,11 +39,8 @@ local e = find(record, '\n', TQ_JOB_HANDLER_FIRST, true)
 local kind, tail = kind_at(record, 0), sub(record, TQ_JOB_CREATED_LAST + 1, e)
 local due = option(record, 0, 's') or 0
 if due <= now then
-    due = 0
-    tail = string.gsub(tail, ' s=%-?%d+', '')
-    if kind == 'o' and not find(tail, '=', 1, true) then
-        kind = '-'
-    end
+    due, tail = 0, string.gsub(tail, ' s=%-?%d+', '')
+    kind = kind == 'o' and not find(tail, '=', 1, true) and '-' or kind
 end
 
 local new = fmt('%.0f', call('INCR', P .. 'seq'))

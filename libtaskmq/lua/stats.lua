@@ -44,17 +44,16 @@ local looks = TQ_STATS_LOOK_MAX
 
 -- When the next job of a lane was made, or nil: none was found that waits.
 local function created_in(lane)
-    local packs = call('LRANGE', lane, 0, TQ_LANE_READ - 1)
-    for i = 1, #packs do
-        local id, jobs = match(packs[i], '^(%d+) ?(%d*)')
+    for _, pack in ipairs(call('LRANGE', lane, 0, TQ_LANE_READ - 1)) do
+        local id, jobs = match(pack, '^(%d+) ?(%d*)')
         for k = 0, (tonumber(jobs) or 1) - 1 do
             local name = fmt('%.0f', id + k)
             local created = call('GETRANGE', J .. name, TQ_JOB_CREATED_FIRST - 1,
                                  TQ_JOB_CREATED_LAST - 1)
-            local run = call('GETRANGE', R .. name, TQ_RUN_STATE_FIRST - 1,
-                             TQ_RUN_STATE_LAST - 1)
+            local state = call('GETRANGE', R .. name, TQ_RUN_STATE_FIRST - 1,
+                               TQ_RUN_STATE_LAST - 1)
             looks = looks - 1
-            if created ~= '' and (run == '' or run == 'W') then
+            if created ~= '' and (state == '' or state == 'W') then
                 return tonumber(created)
             elseif looks <= 0 then
                 return nil
@@ -66,33 +65,34 @@ end
 -- When the oldest of the next jobs of all its lanes was made, or 0.
 local function oldest_of(handler)
     local prefix, oldest = P .. 'h:' .. handler, nil
-    local lanes = call('ZRANGE', prefix .. ':ready', 0, -1)
-    for i = 1, #lanes do
-        local created = looks > 0 and created_in(prefix .. ':lane:' .. lanes[i])
+    for _, lane in ipairs(call('ZRANGE', prefix .. ':ready', 0, -1)) do
+        local created = looks > 0 and created_in(prefix .. ':lane:' .. lane)
         oldest = created and min(oldest or created, created) or oldest
     end
     return oldest or 0
 end
 
-local out = {
-    now, stat('forgotten'), 0, stat('failed'), stat('cancelled'),
-    stat('retries'), stat('crashes'), stat('dead_dropped'), stat('duration_ms')
-}
-for d = 0, 14 do
-    out[10 + d] = stat('d' .. d)
-    out[3] = out[3] + out[10 + d]
+local out, n = {}, 0
+local function add(...)
+    for _, value in ipairs({ ... }) do
+        n = n + 1
+        out[n] = value
+    end
 end
-out[25] = 0
-out[26] = call('ZCARD', P .. 'scheduled')
-out[27] = 0
-out[28] = call('ZCARD', P .. 'dead')
--- Not the set's size: a member is a pack.
-out[29] = call('EXISTS', P .. 'finished') == 0 and 0
-          or out[3] - stat('success_periodic') + stat('cancelled')
-             - stat('finished_gone')
 
+add(now, stat('forgotten'), 0, stat('failed'), stat('cancelled'),
+    stat('retries'), stat('crashes'), stat('dead_dropped'), stat('duration_ms'))
+for d = 0, 14 do
+    add(stat('d' .. d))
+    out[3] = out[3] + out[n]
+end
 local handlers = call('HGETALL', P .. 'handlers')
-out[30], out[31] = #handlers / 2, 0
+-- Finished: not the set's size, for a member is a pack.
+add(0, call('ZCARD', P .. 'scheduled'), 0, call('ZCARD', P .. 'dead'),
+    call('EXISTS', P .. 'finished') == 0 and 0
+    or out[3] - stat('success_periodic') + stat('cancelled')
+       - stat('finished_gone'), #handlers / 2, 0)
+
 for i = 1, #handlers, 2 do
     local handler, received = handlers[i], tonumber(handlers[i + 1])
     local running = stat('claimed:' .. handler) - stat('left:' .. handler)
@@ -101,28 +101,19 @@ for i = 1, #handlers, 2 do
     local waiting = received + stat('back:' .. handler) - scheduled
                     - stat('claimed:' .. handler)
     out[2] = out[2] + received
-    out[25] = out[25] + waiting
-    out[27] = out[27] + running
-    local k = #out
-    out[k + 1], out[k + 2], out[k + 3] = handler, received, waiting
-    out[k + 4], out[k + 5] = scheduled, running
-    out[k + 6] = stat('dead:' .. handler)
-    out[k + 7] = waiting > 0 and oldest_of(handler) or 0
+    out[25], out[27] = out[25] + waiting, out[27] + running
+    add(handler, received, waiting, scheduled, running, stat('dead:' .. handler),
+        waiting > 0 and oldest_of(handler) or 0)
 end
 
 local workers = call('HGETALL', P .. 'workers')
 for i = 1, #workers, 2 do
-    local seen = tonumber(sub(workers[i + 1], 1, 13))
-    if seen > now - TQ_WORKER_GONE_MS then
-        local name, info = match(workers[i + 1], '^(%S*) (.*)$', 15)
-        local k = #out
+    local seen, name, info = match(workers[i + 1], '^(%d+) (%S*) (.*)$')
+    if tonumber(seen) > now - TQ_WORKER_GONE_MS then
         out[31] = out[31] + 1
-        out[k + 1], out[k + 2] = workers[i], name
-        out[k + 3], out[k + 4] = seen, info
+        add(workers[i], name, tonumber(seen), info)
     end
 end
-local k = #out
-out[k + 1] = stat('finished_bytes')
-out[k + 2] = tonumber(call('HGET', P .. 'config', 'finished_max_bytes') or 0)
-out[k + 3] = stat('finished_dropped')
+local most = tonumber(call('HGET', P .. 'config', 'finished_max_bytes') or 0)
+add(most > 0 and stat('finished_bytes') or 0, most, stat('finished_dropped'))
 return out

@@ -30,36 +30,33 @@ local function is_idle(name)
            and received + back - claimed == 0
 end
 
--- Lets n new names in, the keys of names. room: { size: the names that there
--- are then, forget: name -> true }; busy: names that must stay. Returns false:
--- there is no room. Names that a live worker serves have as much room of their
--- own. It looks at some at random: a registry full of busy ones costs little.
-local function let_in(names, n, room, busy)
-    room.size = (room.size or call('HLEN', P .. 'handlers')) + n
-    local over, idle = room.size - TQ_HANDLERS_MAX, {}
-    local some = over > 0 and call('HRANDFIELD', P .. 'handlers',
-                                   TQ_FORGET_LOOK) or {}
-    for _, name in ipairs(some) do
+-- Lets new names in, the keys of names. room: { size: the names that there are
+-- then, forget: name -> true }; busy: names that must stay. Returns false: there
+-- is no room. Names that a live worker serves have as much room of their own. It
+-- looks at some at random: a registry full of busy ones costs little.
+local function let_in(names, room, busy)
+    local size, idle = room.size or call('HLEN', P .. 'handlers'), {}
+    local served = true
+    for name in pairs(names) do
+        size, served = size + 1, served and is_served(name)
+    end
+    local over = size - TQ_HANDLERS_MAX
+    for _, name in ipairs(over > 0 and call('HRANDFIELD', P .. 'handlers',
+                                            TQ_FORGET_LOOK) or {})
+    do
         if #idle < over and not busy[name] and not room.forget[name]
            and is_idle(name)
         then
             idle[#idle + 1] = name
         end
     end
-    local fits = #idle >= over or over - #idle <= TQ_HANDLERS_MAX
-    if #idle < over then
-        for name in pairs(names) do
-            fits = fits and is_served(name)
-        end
-    end
-    if not fits then
-        room.size = room.size - n
+    if #idle < over and not (served and over - #idle <= TQ_HANDLERS_MAX) then
         return false
     end
     for _, name in ipairs(idle) do
         room.forget[name] = true
     end
-    room.size = room.size - #idle
+    room.size = size - #idle
     return true
 end
 
