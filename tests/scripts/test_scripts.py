@@ -134,7 +134,7 @@ def test_no_call_takes_long_with_many_names(d):
     wants = sum([['name%d' % i, 5] for i in range(1000)], [])
     hold(d, 'stats', 30, 3, d.s.stats)
     hold(d, 'probe', 5, 3, d.s.probe)
-    hold(d, 'claim 1000 of 1000 handlers', 40, 3,
+    hold(d, 'claim 1000 of 1000 handlers', 30, 3,
          lambda: eq(len(d.claim(*wants, total=1000)), 1000))
 
 
