@@ -135,7 +135,11 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
     local lane = heap[1]
     local owner = lane.owner
     if free[owner] == 0 or lane.over then
-        if free[owner] > 0 and lane.names[lane.follows] then
+        local name = free[owner] > 0 and lane.names[lane.follows]
+        if name and lane.rank < 100 - name then
+            -- It stands for the lane that follows, until that one's turn.
+            lane.rank, lane.place = 100 - name, UNREAD
+        elseif name then
             heap[1] = new_lane(owner, lane.names, lane.follows)
         else
             heap[1], size = heap[size], size - 1
