@@ -285,6 +285,17 @@ ngx_http_taskmq_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_file_t  *file;
 
     ngx_conf_merge_str_value(conf->redis_url, prev->redis_url, "");
+
+    if (conf->redis_place == NULL) {
+        conf->redis_place = prev->redis_place;
+    }
+
+    /* a password in the URL is nearer than the file of a level above */
+
+    if (conf->redis_url_password) {
+        ngx_str_set(&conf->redis_password, "");
+    }
+
     ngx_conf_merge_str_value(conf->redis_password, prev->redis_password, "");
     ngx_conf_merge_str_value(conf->ns, prev->ns, "");
     ngx_conf_merge_uint_value(conf->auth_mode, prev->auth_mode,

@@ -67,6 +67,8 @@ typedef struct {
                                                nginx merged it */
 
     ngx_str_t                     redis_url;
+    ngx_conf_file_t              *redis_place;  /* of its line, or NULL */
+    ngx_uint_t                    redis_url_password;  /* this level's has one */
     ngx_str_t                     redis_password;
     ngx_str_t                     ns;
 

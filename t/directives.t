@@ -102,6 +102,8 @@ refused("Redis at $_->[0]", "taskmq_redis $_->[0];", 'invalid Redis URL',
         ['redis://127.0.0.1/-1', 'database'], ['unix:', 'unix'],
         ['"unix:/' . 'x' x 110 . '"', 'long'],
         ['redis://a:%zz@127.0.0.1', 'escape'];
+my $url = 'taskmq_redis redis://u:p@127.0.0.1:1;';
+my $file = 'taskmq_redis_password_file $TEST_NGINX_SCRATCH/short;';
 refused('a namespace with a brace', 'taskmq_namespace "a}b";',
         'invalid namespace "a}b"');
 refused('an empty namespace', 'taskmq_namespace "";', 'invalid namespace ""');
@@ -115,6 +117,9 @@ refused('an empty password file',
         'is empty');
 refused('a password with NUL',
         'taskmq_redis_password_file $TEST_NGINX_SCRATCH/nul;', 'NUL');
+refused("two passwords, $_->[0] first", "$_->[1]\n    $_->[2]",
+        'is one password too many')
+    for ['the URL', $url, $file], ['the file', $file, $url];
 
 # Keys.
 refused('no secret file', 'taskmq_jwt_secret_file /nowhere/at/all;',
@@ -228,7 +233,7 @@ GET /job/1
 === TEST 109: every directive, in every place where it may stand
 --- suppress_stderr
 --- http_config
-    taskmq_redis redis://user:pa%20ss@127.0.0.1:1/15;
+    taskmq_redis redis://user@127.0.0.1:1/15;
     taskmq_redis_password_file $TEST_NGINX_SCRATCH/secret;
     taskmq_namespace a.b-C_9;
     taskmq_auth jwt;

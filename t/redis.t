@@ -17,6 +17,7 @@ queue();
 write_file('password', "op:en/s\@me\n");
 write_file('apppass', "apppass\n");
 write_file('wrong', 'wrong');
+write_file('nowhere.conf', "taskmq_redis redis://no..such;\n");
 
 our $Add = "POST /add-job\n" . '{"payload":{},"handler":"h"}';
 our $Secrets = 'taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/secret;';
@@ -140,3 +141,31 @@ nginx.conf:
 [qr/op:en/, qr/op%3Aen/, qr/a-secret-of/]
 --- no_shutdown_error_log eval
 [qr/op:en/, qr/op%3Aen/, qr/a-secret-of/]
+
+
+
+=== TEST 11: a password in the URL is nearer than the file of a level above
+--- http_config eval: "$::Secrets taskmq_redis_password_file \$TEST_NGINX_SCRATCH/wrong;"
+--- config
+    taskmq_auth off;
+    location /a/ { taskmq_redis redis://:op%3Aen%2Fs%40me@127.0.0.1:$TEST_NGINX_LOCKED_PORT; taskmq_api taskmq; location /a/b/ { taskmq_api taskmq; } }
+    location /c/ { taskmq_redis redis://app:wrong@127.0.0.1:$TEST_NGINX_LOCKED_PORT; location /c/d/ { taskmq_redis_password_file $TEST_NGINX_SCRATCH/apppass; taskmq_api taskmq; } }
+--- init
+::ready("/$_/health") for qw(a a/b c/d)
+--- request eval
+[map { "GET /$_/job/1" } qw(a a/b c/d)]
+--- error_code eval
+[404, 404, 404]
+
+
+
+=== TEST 12: a host that is not known: the line of taskmq_redis says so
+--- http_config
+    include $TEST_NGINX_SCRATCH/nowhere.conf;
+--- config
+    location / { taskmq_auth off; taskmq_api taskmq; }
+--- must_die: 1
+--- suppress_stderr
+--- error_log
+in the address of Redis, "redis://no..such:6379/0"
+nowhere.conf:1

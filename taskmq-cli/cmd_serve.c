@@ -430,7 +430,8 @@ const tc_command_t  tc_serve_commands[] = {
       "Starts nginx in the foreground with a small configuration of its own\n"
       "and TaskMQ's API on http://127.0.0.1:8000. The secret of the tokens is\n"
       "$TASKMQ_JWT_SECRET, Redis is $TASKMQ_REDIS_URL. Ctrl-C finishes what\n"
-      "is in hand and ends it; HUP reloads.\n"
+      "is in hand and ends it; HUP reloads. Where Redis has users, the URL\n"
+      "names nginx' (taskmq-nginx in redis-acl.example), not taskmq-cli.\n"
       "\n"
       "For production put the directives into your own nginx instead: see\n"
       "nginx.conf.example.\n"
@@ -452,6 +453,7 @@ const tc_command_t  tc_serve_commands[] = {
       "Becomes taskmq-worker with this configuration: --config, else\n"
       "$HANDLER_CONFIG, else ./handlers.toml, else only the handler\n"
       "\"dummy\", which does nothing. What follows -- is the worker's\n"
-      "(taskmq-worker --help).\n" },
+      "(taskmq-worker --help). Where Redis has users, the URL names the\n"
+      "worker's (taskmq-worker in redis-acl.example), not taskmq-cli.\n" },
     { NULL, NULL, NULL, NULL }
 };

@@ -25,6 +25,10 @@ static void ngx_http_taskmq_conf_wipe(void *data);
 static char *ngx_http_taskmq_conf_secret_check(ngx_conf_t *cf,
     ngx_str_t *secret, const char *from);
 
+static char  ngx_http_taskmq_conf_two_passwords[] =
+    "is one password too many: the URL of \"taskmq_redis\" beside it has one, "
+    "too; take one of them out";
+
 char *
 ngx_http_taskmq_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -80,7 +84,19 @@ ngx_http_taskmq_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    lcf->redis_url_password = url.password[0] != '\0';
     explicit_bzero(&url, sizeof(url));
+
+    if (lcf->redis_url_password && lcf->redis_password.data) {
+        return ngx_http_taskmq_conf_two_passwords;
+    }
+
+    lcf->redis_place = ngx_palloc(cf->pool, sizeof(ngx_conf_file_t));
+    if (lcf->redis_place == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *lcf->redis_place = *cf->conf_file;
 
     return NGX_CONF_OK;
 }
@@ -95,6 +111,10 @@ ngx_http_taskmq_conf_password(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (lcf->redis_password.data) {
         return "is duplicate";
+    }
+
+    if (lcf->redis_url_password) {
+        return ngx_http_taskmq_conf_two_passwords;
     }
 
     value = cf->args->elts;
@@ -412,7 +432,8 @@ static char *
 ngx_http_taskmq_conf_finish_redis(ngx_conf_t *cf,
     ngx_http_taskmq_loc_conf_t *conf)
 {
-    ngx_str_t  backend, url;
+    ngx_str_t         backend, url;
+    ngx_conf_file_t  *file;
 
     if (ngx_http_taskmq_conf_env(cf, "TASKMQ_BACKEND", &backend) != NGX_OK) {
         return NGX_CONF_ERROR;
@@ -441,7 +462,12 @@ ngx_http_taskmq_conf_finish_redis(ngx_conf_t *cf,
         ngx_str_set(&conf->ns, NGX_HTTP_TASKMQ_NS);
     }
 
+    file = cf->conf_file;
+    cf->conf_file = conf->redis_place ? conf->redis_place : file;
+
     conf->redis = ngx_http_taskmq_redis_conf(cf, conf);
+
+    cf->conf_file = file;
 
     return conf->redis ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
