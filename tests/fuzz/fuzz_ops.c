@@ -6,6 +6,7 @@
 
 #include "fuzz.h"
 #include "tq_ops_int.h"
+#include "tq_redis_int.h"
 
 static volatile unsigned  sink;
 static const tq_token_t   token = { "00000000001f00000000000000a1" };
