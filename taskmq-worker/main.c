@@ -5,15 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fence.h"
-#include "guard.h"
-#include "library.h"
-#include "log.h"
-#include "notify.h"
-#include "spawn.h"
-#include "tq_secret.h"
-#include "tq_stdio.h"
-#include "tq_text.h"
 #include "worker.h"
 
 /* For what was asked for on stdout: code, or 1 when it did not get there. */
@@ -104,5 +95,5 @@ main(int argc, char **argv)
             "outlive a killed worker");
     }
 
-    return tw_run(&o, &conf);
+    return tw_work(&o, &conf);
 }

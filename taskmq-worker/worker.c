@@ -9,20 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cgroup.h"
-#include "container.h"
-#include "fence.h"
-#include "guard.h"
-#include "health.h"
-#include "log.h"
-#include "notify.h"
-#include "pool.h"
-#include "tq_fail.h"
+#include "worker.h"
 
-#define IDLE_PING_MS  15000
-#define LEAVE_MS      1000    /* for the goodbye */
-#define REFUSED_MS    3000    /* after the grace time, for what Redis refuses */
-#define FORGOT_MS     1000    /* one line of log for one SCRIPT FLUSH */
+#define LEAVE_MS    1000      /* for the goodbye */
+#define REFUSED_MS  3000      /* after the grace time, for what Redis refuses */
 
 static void
 set_phase(tw_worker_t *w, tw_phase_t to)
@@ -30,78 +20,52 @@ set_phase(tw_worker_t *w, tw_phase_t to)
     static const char  *names[] = { "starting", "running", "draining",
                                     "stopping", "leaving", "closed" };
 
-    if (to > w->phase) {
-        w->phase = to;
-        TW_LOG(TW_INFO, names[to], tw_fi("running_jobs", w->busy));
+    if (to > w->run.phase) {
+        w->run.phase = to;
+        TW_LOG(TW_INFO, names[to], tw_fi("running_jobs", w->run.busy));
         tw_notify_status(names[to]);
     }
 }
 
-/* ---- the connection ---- */
+/* ---- what the queue tells ---- */
 
 static void
-on_state(void *data, int ready, const char *why)
+on_connected(void *data)
 {
-    int           news;
-    char          where[512];
     tw_worker_t  *w = data;
 
-    (void) tq_url_show(&w->o->url, where, sizeof(where));
-
-    if (!ready) {
-        /* once for each cause, not for every attempt to come back, not when
-         * Redis closes what is idle, and of a missing right when the next
-         * attempt has found out which */
-        news = !w->idle && !(w->was_ready && w->redis_err == TQ_ERR_NOPERM)
-               && tw_trouble(w, TW_ASK_CONNECTION, w->redis_err);
-        TW_LOG(news ? TW_WARN : TW_DEBUG, "Redis is away",
-            tw_fs("redis", where), tw_fs("why", why),
-            tw_fi("running_jobs", w->busy));
-        if (news) {
-            tw_notify_status("Redis is away");
-        }
-        w->idle = 0;
-        w->was_ready = 0;
-        tw_session_lost(w);
-        return;
-    }
-
-    w->was_ready = 1;
-    w->redis_err = TQ_ERR_NONE;
     tw_notify_status("running");
-    TW_LOG(w->phase == TW_STARTING ? TW_INFO : TW_DEBUG, "connected",
-        tw_fs("redis", where));
-    if (w->phase == TW_STARTING) {
+    if (w->run.phase == TW_STARTING) {
         set_phase(w, TW_RUNNING);
     }
-
-    tw_lease_ready(w);
-    tw_done_ready(w);
-    /* outcomes and leases first: they are older than anything asked below */
-    tw_done_turn(w);
-    tw_lease_turn(w);
-    tw_session_ready(w);
 }
 
+/* Ends with exit code 1: it cannot do its work. */
 static void
-on_error(void *data, tq_redis_err_t e)
+on_hopeless(void *data)
 {
     tw_worker_t  *w = data;
 
-    w->redis_errors[e]++;
-    w->redis_err = e;
-    w->idle = e == TQ_ERR_CONNECTION && w->was_ready
-              && tw_rconn_pending(w->redis) == 0;
-
-    /* a flush forgets all of them: one line */
-    if (e == TQ_ERR_NOSCRIPT
-        && (w->forgot_ms == 0 || tw_now(w) - w->forgot_ms > FORGOT_MS))
-    {
-        w->forgot_ms = tw_now(w);
-        TW_LOG(TW_WARN, "Redis had forgotten its scripts (SCRIPT FLUSH?); "
-            "they are sent again");
-    }
+    w->exit_code = 1;
+    tw_stop(w, 1);
 }
+
+static void on_leave_timeout(uv_timer_t *t);
+
+static void
+on_gone(void *data)
+{
+    tw_worker_t  *w = data;
+
+    /* not from inside the connection's callback */
+    (void) uv_timer_start(&w->grace, on_leave_timeout, 0, 0);
+}
+
+static const tw_queue_events_t  queue_events = {
+    .connected = on_connected,
+    .hopeless = on_hopeless,
+    .gone = on_gone,
+};
 
 /* ---- the end ---- */
 
@@ -131,39 +95,16 @@ close_signals(tw_worker_t *w)
 static void
 close_all(tw_worker_t *w)
 {
-    unsigned    i;
-    tw_pool_t  *p;
-
-    if (w->phase == TW_CLOSED) {
+    if (w->run.phase == TW_CLOSED) {
         return;
     }
 
     set_phase(w, TW_CLOSED);
     tw_health_close();
 
-    /* ends all calls: their callbacks still find the worker whole */
-    if (w->redis != NULL) {
-        tw_rconn_close(w->redis);
-    }
-    tw_wake_close(w);
-    tw_claim_close(w);
-    tw_lease_close(w);
-    tw_session_close(w);
-    tw_done_close(w);
-
-    for (i = 0; i < w->npools; i++) {
-        if (w->pools[i]->successor != NULL) {
-            tw_pool_close(w->pools[i]->successor);
-        }
-        tw_pool_close(w->pools[i]);
-    }
-
-    while ((p = w->retired) != NULL) {
-        w->retired = p->next;
-        tw_pool_close(p);
-    }
-
-    w->npools = 0;
+    /* first the calls: their callbacks still find the pools */
+    tw_queue_close(&w->queue);
+    tw_pools_close(&w->run);
     tw_http_close();
     tw_children_close();
     uv_close((uv_handle_t *) &w->prepare, NULL);
@@ -182,22 +123,11 @@ on_leave_timeout(uv_timer_t *t)
     close_all(t->data);
 }
 
-static void
-on_goodbye(void *data, const tq_result_t *res)
-{
-    tw_worker_t  *w = data;
-
-    (void) res;
-
-    /* not from inside the connection's callback */
-    (void) uv_timer_start(&w->grace, on_leave_timeout, 0, 0);
-}
-
 /* Everything is done, or given up: says goodbye and goes. */
 static void
 leave(tw_worker_t *w)
 {
-    unsigned  n = tw_done_count(w);
+    unsigned  n = tw_queue_outcomes(&w->queue);
 
     if (n != 0) {
         TW_LOG(TW_ERROR, "leaving with outcomes that Redis does not know; "
@@ -207,8 +137,8 @@ leave(tw_worker_t *w)
     set_phase(w, TW_LEAVING);
     (void) uv_timer_start(&w->grace, on_leave_timeout, LEAVE_MS, 0);
 
-    if (tw_rconn_ready(w->redis)) {
-        tw_lease_goodbye(w, on_goodbye);
+    if (tw_queue_is_ready(&w->queue)) {
+        tw_queue_goodbye(&w->queue);
     } else {
         (void) uv_timer_start(&w->grace, on_leave_timeout, 0, 0);
     }
@@ -224,33 +154,25 @@ on_refused(uv_timer_t *t)
 static void
 check_stop(tw_worker_t *w)
 {
-    if (w->phase == TW_DRAINING && w->busy == 0) {
-        tw_pools_stop(w, TW_STOP_EOF);
-        if (tw_children_count() == 0 && tw_done_count(w) == 0) {
+    if (w->run.phase == TW_DRAINING && w->run.busy == 0) {
+        tw_pools_stop(&w->run, TW_STOP_EOF);
+        if (tw_children_count() == 0 && tw_queue_outcomes(&w->queue) == 0) {
             leave(w);
         }
 
-    } else if (w->phase == TW_STOPPING && w->busy == 0) {
-        tw_pools_stop(w, TW_STOP_KILL);
+    } else if (w->run.phase == TW_STOPPING && w->run.busy == 0) {
+        tw_pools_stop(&w->run, TW_STOP_KILL);
         if (tw_children_count() != 0) {
             return;
         }
 
-        if (tw_done_count(w) == 0 || !tw_rconn_ready(w->redis)) {
+        if (tw_queue_outcomes(&w->queue) == 0
+            || !tw_queue_is_ready(&w->queue))
+        {
             leave(w);
         } else if (!uv_is_active((uv_handle_t *) &w->grace)) {
             (void) uv_timer_start(&w->grace, on_refused, REFUSED_MS, 0);
         }
-    }
-}
-
-static void
-abort_all(tw_worker_t *w, int hard)
-{
-    unsigned  i;
-
-    for (i = 0; i < w->o->concurrency; i++) {
-        tw_slot_abort(w, &w->slots[i], TW_END_RELEASE, hard);
     }
 }
 
@@ -260,52 +182,33 @@ on_grace(uv_timer_t *t)
     tw_worker_t  *w = t->data;
 
     TW_LOG(TW_WARN, "grace time is over, running jobs are given back",
-        tw_fi("running_jobs", w->busy));
+        tw_fi("running_jobs", w->run.busy));
     set_phase(w, TW_STOPPING);
-    abort_all(w, 0);
-}
-
-static void
-release_waiting(tw_worker_t *w)
-{
-    unsigned  i;
-
-    for (i = 0; i < w->o->concurrency; i++) {
-        if (w->slots[i].state == TW_SLOT_WAITING) {
-            tw_slot_abort(w, &w->slots[i], TW_END_RELEASE, 0);
-        }
-    }
+    tw_slots_abort(&w->run, 0);
 }
 
 void
 tw_stop(tw_worker_t *w, int now)
 {
-    if (w->phase >= TW_LEAVING) {
+    if (w->run.phase >= TW_LEAVING) {
         return;
     }
 
     tw_notify_stopping();
 
-    if (now || w->phase >= TW_DRAINING) {
-        if (w->phase != TW_STOPPING) {
+    if (now || w->run.phase >= TW_DRAINING) {
+        if (w->run.phase != TW_STOPPING) {
             (void) uv_timer_stop(&w->grace);
         }
         set_phase(w, TW_STOPPING);
-        abort_all(w, 1);
+        tw_slots_abort(&w->run, 1);
         return;
     }
 
     set_phase(w, TW_DRAINING);
     TQ_FAIL("draining");
-    release_waiting(w);
+    tw_slots_give_back(&w->run);
     (void) uv_timer_start(&w->grace, on_grace, (uint64_t) w->o->grace_ms, 0);
-}
-
-void
-tw_die(tw_worker_t *w)
-{
-    w->exit_code = 1;
-    tw_stop(w, 1);
 }
 
 static void
@@ -324,7 +227,9 @@ on_signal(uv_signal_t *s, int signum)
 static void
 on_watchdog(uv_timer_t *t)
 {
-    if (!tw_health_stuck(t->data)) {
+    tw_worker_t  *w = t->data;
+
+    if (!tw_queue_is_stuck(&w->queue)) {
         tw_notify_watchdog();
     }
 }
@@ -334,20 +239,16 @@ on_watchdog(uv_timer_t *t)
 static void
 turn(tw_worker_t *w)
 {
-    if (w->phase == TW_CLOSED) {
+    if (w->run.phase == TW_CLOSED) {
         return;
     }
 
     tw_reload_turn(w);
-    tw_pools_turn(w);
-    tw_done_turn(w);
-    tw_lease_turn(w);
-    tw_claim_turn(w);
-    tw_wake_turn(w);
+    tw_pools_turn(&w->run);
+    tw_queue_turn(&w->queue);
     check_stop(w);
 
-    tw_rconn_flush(w->redis);
-    tw_rconn_flush(w->wake.conn);
+    tw_queue_flush(&w->queue);
 }
 
 static void
@@ -363,37 +264,6 @@ on_check(uv_check_t *h)
 }
 
 /* ---- the start ---- */
-
-static int
-make_identity(tw_worker_t *w)
-{
-    unsigned char  r[TQ_WORKER_ID_LEN / 2];
-    char           host[TQ_WORKER_NAME_MAX + 1 - (sizeof(":1234567890") - 1)];
-    unsigned       i;
-
-    if (uv_random(NULL, NULL, r, sizeof(r), 0, NULL) != 0) {
-        return -1;
-    }
-
-    for (i = 0; i < sizeof(r); i++) {
-        (void) snprintf(w->id + 2 * i, 3, "%02x", r[i]);
-    }
-
-    if (gethostname(host, sizeof(host)) != 0) {
-        (void) snprintf(host, sizeof(host), "localhost");
-    }
-    host[sizeof(host) - 1] = '\0';
-
-    for (i = 0; host[i] != '\0'; i++) {
-        if ((unsigned char) host[i] <= ' ' || (unsigned char) host[i] > '~') {
-            host[i] = '-';
-        }
-    }
-
-    (void) snprintf(w->name, sizeof(w->name), "%s:%d", host, (int) getpid());
-
-    return 0;
-}
 
 static int
 start_signals(tw_worker_t *w)
@@ -440,68 +310,19 @@ start_loop(tw_worker_t *w)
 }
 
 static int
-start_redis(tw_worker_t *w)
-{
-    tw_rconn_conf_t  conf = {0};
-
-    conf.url = &w->o->url;
-    conf.client_name = w->name;
-    conf.scripts = tq_ops_scripts;
-    conf.greet = &tq_greet_worker;
-    conf.greets = &w->ns;
-    conf.timeout_ms = TQ_REDIS_TIMEOUT_MS;
-    conf.idle_ping_ms = IDLE_PING_MS;
-    conf.on_state = on_state;
-    conf.on_error = on_error;
-    conf.data = w;
-
-    w->redis = tw_rconn_new(&w->loop, &conf);
-
-    return w->redis == NULL ? -1 : 0;
-}
-
-/* Cgroups are looked for only when somebody wants them: it may move the worker
- * into another one. */
-static void
-start_limits(tw_worker_t *w)
-{
-    unsigned  i;
-
-    w->cgroup_why = "no handler had a memory_limit at the worker's start";
-
-    for (i = 0; i < w->conf.n; i++) {
-        if (w->conf.h[i]->memory_bytes != 0
-            && w->conf.h[i]->kind != TW_KIND_IMAGE)
-        {
-            if (tw_cgroup_init(tw_guard_pid(), &w->cgroup_why) == 0) {
-                w->cgroup_why = NULL;
-            }
-            return;
-        }
-    }
-}
-
-static int
 start_pools(tw_worker_t *w)
 {
     unsigned  i;
 
-    w->pools = calloc(TQ_HANDLERS_MAX + 1, sizeof(*w->pools));
-    if (w->pools == NULL) {
-        return -1;
-    }
-
-    start_limits(w);
+    tw_launch_limits(&w->conf);
     tw_fence_start(&w->loop);
-    tw_container_sweep(w);
+    tw_container_sweep(&w->loop, &w->conf);
 
     for (i = 0; i < w->conf.n; i++) {
-        w->pools[i] = tw_pool_new(w, w->conf.h[i]);
-        if (w->pools[i] == NULL) {
+        if (tw_pools_add(&w->run, w->conf.h[i]) != 0) {
             return -1;
         }
         w->conf.h[i] = NULL;
-        w->npools++;
     }
 
     return 0;
@@ -522,13 +343,10 @@ start_watchdog(tw_worker_t *w)
 static int
 start(tw_worker_t *w)
 {
-    if (tq_ns_init(&w->ns, w->o->ns, strlen(w->o->ns)) != 0
-        || make_identity(w) != 0 || start_loop(w) != 0
-        || tw_slots_init(w) != 0 || tw_session_init(w) != 0
-        || tw_claim_init(w) != 0 || tw_lease_init(w) != 0
-        || tw_done_init(w) != 0 || start_redis(w) != 0
-        || tw_wake_init(w) != 0
-        || (w->o->listen != NULL && tw_health_listen(w, w->o->listen) != 0)
+    if (start_loop(w) != 0 || tw_run_init(&w->run, &w->loop, w->o) != 0
+        || tw_queue_init(&w->queue, &w->run, &queue_events, w) != 0
+        || (w->o->listen != NULL
+            && tw_health_listen(&w->queue, w->o->listen) != 0)
         || start_pools(w) != 0)
     {
         return -1;
@@ -536,20 +354,21 @@ start(tw_worker_t *w)
 
     start_watchdog(w);
 
-    TW_LOG(TW_INFO, "worker starts", tw_fs("name", w->name),
-        tw_fs("id", w->id), tw_fs("namespace", w->o->ns),
-        tw_fi("handlers", w->npools), tw_fi("concurrency",
+    TW_LOG(TW_INFO, "worker starts", tw_fs("name", w->queue.name),
+        tw_fs("id", w->queue.id), tw_fs("namespace", w->o->ns),
+        tw_fi("handlers", w->run.npools), tw_fi("concurrency",
         w->o->concurrency), tw_fi("lease_ms", w->o->lease_ms));
 
     return 0;
 }
 
 int
-tw_run(tw_options_t *o, tw_conf_t *conf)
+tw_work(tw_options_t *o, tw_conf_t *conf)
 {
     int                 code;
     static tw_worker_t  worker;
     tw_worker_t        *w = &worker;
+    const tw_counts_t  *n = &w->run.counts;
 
     w->o = o;
     w->conf = *conf;
@@ -564,16 +383,15 @@ tw_run(tw_options_t *o, tw_conf_t *conf)
     (void) uv_run(&w->loop, UV_RUN_DEFAULT);
 
     code = w->exit_code;
-    TW_LOG(TW_INFO, "ended", tw_fi("claimed", (int64_t) w->counts.claimed),
-        tw_fi("succeeded", (int64_t) w->counts.succeeded),
-        tw_fi("failed", (int64_t) w->counts.failed),
-        tw_fi("given_back", (int64_t) w->counts.released));
+    TW_LOG(TW_INFO, "ended", tw_fi("claimed", (int64_t) n->claimed),
+        tw_fi("succeeded", (int64_t) n->succeeded),
+        tw_fi("failed", (int64_t) n->failed),
+        tw_fi("given_back", (int64_t) n->released));
 
     tw_notify_close();
     tw_guard_stop();
     tw_cgroup_close();
-    free(w->pools);
-    tw_slots_close(w);
+    tw_run_free(&w->run);
     tw_conf_free(&w->conf);
 
     uv_close((uv_handle_t *) &w->grace, NULL);

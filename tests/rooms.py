@@ -36,6 +36,19 @@ ROOMS = {
                                "*.h base auth redis api"),
     "ngx_taskmq_module/*.c": ("", "*.h stats auth redis conf"),
 
+    "taskmq-worker/base": ("tw_base.h curl_load.h", "libtaskmq/base"),
+    "taskmq-worker/config": ("tw_config.h",
+                             "base libtaskmq/base libtaskmq/queue"),
+    "taskmq-worker/process": ("tw_process.h", "base config libtaskmq/base json "
+                              "libtaskmq/queue"),
+    "taskmq-worker/http": ("tw_http.h", "base process libtaskmq/base"),
+    "taskmq-worker/run": ("tw_run.h", "base config process http doc "
+                          "libtaskmq/queue"),
+    "taskmq-worker/queue": ("tw_queue.h", "base run doc libtaskmq/base "
+                            "libtaskmq/redis libtaskmq/queue"),
+    "taskmq-worker/health": ("tw_health.h", "base queue doc libtaskmq/queue"),
+    "taskmq-worker": ("", "base config process http run queue health"),
+
     "taskmq-cli": ("", "base doc queue"),
 }
 

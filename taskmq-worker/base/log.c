@@ -10,9 +10,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "tq_limits.h"
-#include "tq_text.h"
-#include "tq_time.h"
+#include "tq_base.h"
 
 static tw_level_t   log_min = TW_INFO;
 static int          log_json;

@@ -11,7 +11,7 @@
 #ifndef TW_LOG_H
 #define TW_LOG_H
 
-#include "tq_buf.h"
+#include "tq_base.h"
 
 typedef enum { TW_DEBUG, TW_INFO, TW_WARN, TW_ERROR } tw_level_t;
 

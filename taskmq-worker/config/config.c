@@ -7,8 +7,8 @@
 
 #include "config_read.h"
 #include "curl_load.h"
-#include "tq_job.h"
-#include "tq_text.h"
+#include "tq_queue.h"
+#include "tq_base.h"
 
 static void
 unknown_key(tw_reader_t *r, int line)

@@ -9,8 +9,7 @@
 
 #include <sys/types.h>
 
-#include "tq_buf.h"
-#include "tq_limits.h"
+#include "tq_base.h"
 
 typedef enum {
     TW_KIND_COMMAND,          /* a child process */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "spawn.h"
+#include "tw_base.h"
 
 /* One handler being looked at. */
 typedef struct {
@@ -18,10 +18,10 @@ typedef struct {
     const tw_handler_conf_t  *h;
     const char               *workdir;        /* of its programs; NULL: ours */
     tq_buf_t                 *errors;
-} look_t;
+} check_t;
 
 static void
-complain(const look_t *l, int line, const char *key, const char *expected,
+complain(const check_t *l, int line, const char *key, const char *expected,
     const char *found, const char *why)
 {
     tq_buf_addf(l->errors, "%s:%d: handlers.%s.%s: expected %s, %s %s\n",
@@ -30,7 +30,7 @@ complain(const look_t *l, int line, const char *key, const char *expected,
 
 /* dir/name as the child will see it: after its chdir(). NULL: no memory. */
 static char *
-join(const look_t *l, const char *dir, size_t n, const char *name)
+join(const check_t *l, const char *dir, size_t n, const char *name)
 {
     tq_buf_t  b = {0};
 
@@ -75,11 +75,11 @@ executable(char *file)
 
 /* As spawn.c looks for it: in env's PATH, else in the worker's. */
 static int
-in_path(const look_t *l, const char *name, char *const *env)
+in_path(const check_t *l, const char *name, char *const *env)
 {
     int          rc, denied = 0;
     size_t       n;
-    const char  *path = tw_spawn_path(env);
+    const char  *path = tw_path(env);
 
     for ( ;; path += n + 1) {
         n = strcspn(path, ":");
@@ -97,7 +97,7 @@ in_path(const look_t *l, const char *name, char *const *env)
 }
 
 static void
-check_program(const look_t *l, int line, const char *key, const char *name,
+check_program(const check_t *l, int line, const char *key, const char *name,
     char *const *env)
 {
     int  rc, slash = strchr(name, '/') != NULL;
@@ -114,7 +114,7 @@ check_program(const look_t *l, int line, const char *key, const char *name,
 }
 
 static void
-check_workdir(const look_t *l)
+check_workdir(const check_t *l)
 {
     struct stat  st;
 
@@ -130,7 +130,7 @@ check_workdir(const look_t *l)
 /* Not loaded here: that would run its code. A name without a slash is searched
  * for by the dynamic linker. */
 static void
-check_library(const look_t *l)
+check_library(const check_t *l)
 {
     char  *file;
 
@@ -148,7 +148,7 @@ check_library(const look_t *l)
 }
 
 static void
-check_handler(look_t *l)
+check_handler(check_t *l)
 {
     const tw_handler_conf_t  *h = l->h;
 
@@ -181,7 +181,7 @@ tw_conf_check(const tw_conf_t *conf, const char *path, tq_buf_t *errors)
 {
     unsigned  i;
     size_t    before = errors->len;
-    look_t    l = { .path = path, .errors = errors };
+    check_t   l = { .path = path, .errors = errors };
 
     for (i = 0; i < conf->n; i++) {
         l.h = conf->h[i];

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "config_read.h"
-#include "tq_env.h"
+#include "tq_base.h"
 
 static void
 read_command(tw_reader_t *r, const cJSON *n)

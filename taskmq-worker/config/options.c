@@ -6,11 +6,8 @@
 #include <string.h>
 
 #include "options.h"
-#include "tq_job.h"
-#include "tq_limits.h"
-#include "tq_ops.h"
-#include "tq_text.h"
-#include "tq_version.h"
+#include "tq_queue.h"
+#include "tq_base.h"
 
 static const char  usage[] =
 "Usage: taskmq-worker --config handlers.toml [OPTION]...\n"

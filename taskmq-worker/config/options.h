@@ -7,8 +7,8 @@
 #define TW_OPTIONS_H
 
 #include "config.h"
-#include "log.h"
-#include "tq_url.h"
+#include "tw_base.h"
+#include "tq_base.h"
 
 typedef struct {
     const char  *config;      /* handlers.toml */

@@ -1,149 +1,32 @@
 /* health.c: what this worker says of itself. See health.h. */
 
 #include "health_int.h"
-#include "pool.h"
-
-/* A claim is made at least every TQ_WAKE_MAX_MS. */
-#define STUCK_MS  (6 * TQ_WAKE_MAX_MS)
-
-/* Longer than one call may take: it was asked on a second connection. */
-#define UNANSWERED_MS  (2 * TQ_REDIS_TIMEOUT_MS + 1000)
-
-static int
-has_free(const tw_worker_t *w)
-{
-    unsigned  i;
-
-    if (w->busy >= w->o->concurrency) {
-        return 0;
-    }
-
-    for (i = 0; i < w->npools; i++) {
-        if (w->pools[i]->n == 0 || w->pools[i]->idle > w->pools[i]->waiting) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-int
-tw_health_stuck(const tw_worker_t *w)
-{
-    return w->phase == TW_RUNNING && tw_rconn_ready(w->redis)
-           && w->session.gate == 0 && w->claim.refusals == 0 && has_free(w)
-           && tw_now(w) - w->claim.last_ok_ms > STUCK_MS
-           && tw_now(w) - w->lease.connected_ms > STUCK_MS;
-}
-
-/* A claim waits for its answer, or, on a connection that is new, for its turn
- * to be asked again. */
-static int
-unanswered(const tw_worker_t *w)
-{
-    return w->claim.unanswered_ms != 0
-           && tw_now(w) - w->claim.unanswered_ms > UNANSWERED_MS
-           && (w->claim.in_flight != 0 || (w->claim.want && has_free(w)));
-}
-
-static unsigned
-active(const tw_pool_t *p)
-{
-    unsigned  i, n = 0;
-
-    for (i = 0; i < p->n; i++) {
-        n += p->inst[i].state == TW_INST_BUSY;
-    }
-
-    return n;
-}
-
-static int
-all_failing(const tw_worker_t *w)
-{
-    unsigned    i;
-    tw_pool_t  *p;
-
-    for (i = 0; i < w->npools; i++) {
-        p = w->pools[i];
-        if (p->fails == 0 || p->idle != 0 || active(p) != 0) {
-            return 0;         /* fewer than there should be, but some */
-        }
-    }
-
-    return 1;
-}
+#include "tq_doc.h"
 
 const char *
-tw_health_why(const tw_worker_t *w)
+tw_health_why(const tw_queue_t *q)
 {
-    if (w->phase > TW_RUNNING) {
+    const char  *why;
+
+    if (q->run->phase > TW_RUNNING) {
         return "stopping";
     }
-    if (!tw_rconn_ready(w->redis)) {
-        return "Redis is away";
-    }
-    if (w->session.gate != 0) {
-        return "Redis is not ready for work";
-    }
-    if (w->claim.refusals != 0) {
-        return "Redis refuses claims";
-    }
-    if (tw_health_stuck(w) || unanswered(w)) {
-        return "no claim was answered for a while";
-    }
-    if (all_failing(w)) {
-        return "no handler can start";
-    }
 
-    return NULL;
-}
+    why = tw_queue_why(q);
 
-cJSON *
-tw_health_pools(const tw_worker_t *w)
-{
-    cJSON      *pools = cJSON_CreateObject(), *pool;
-    unsigned    i;
-    tw_pool_t  *p;
-
-    for (i = 0; i < w->npools; i++) {
-        p = w->pools[i];
-        if (p->n == 0) {
-            continue;         /* a builtin has no instances */
-        }
-
-        pool = tq_doc_object({ "active", tq_doc_int(active(p)) },
-                             { "idle", tq_doc_int(p->idle) });
-        if (p->fails != 0) {
-            tq_doc_add(&pool, "failing", cJSON_CreateTrue());
-        }
-        if (p->conf->kind == TW_KIND_URL) {
-            tq_doc_add(&pool, "url", cJSON_CreateTrue());
-        }
-        tq_doc_add(&pools, p->conf->name, pool);
-    }
-
-    return pools;
+    return why != NULL ? why
+           : tw_pools_all_fail(q->run) ? "no handler can start" : NULL;
 }
 
 /* The sentence of tw_health_why(), and what Redis has to do with it. */
 static cJSON *
-why_doc(const tw_worker_t *w, const char *why)
+why_doc(const tw_queue_t *q, const char *why)
 {
     cJSON       *doc;
     tq_buf_t     text = {0};
-    const char  *redis = "";
+    const char  *redis;
 
-    if (w->phase <= TW_RUNNING) {
-        if (!tw_rconn_ready(w->redis)) {
-            redis = tw_rconn_why(w->redis);
-        } else if (w->redis_err != TQ_ERR_NONE
-                   && (w->session.gate != 0 || w->claim.refusals != 0))
-        {
-            redis = tq_redis_err_text(w->redis_err);
-        }
-    }
-
+    redis = q->run->phase <= TW_RUNNING ? tw_queue_redis_why(q) : "";
     tq_buf_addf(&text, "%s%s%s", why, redis[0] != '\0' ? ": " : "", redis);
     doc = text.failed ? NULL : tq_doc_str((tq_str_t) { text.p, text.len });
     tq_buf_free(&text);
@@ -152,58 +35,58 @@ why_doc(const tw_worker_t *w, const char *why)
 }
 
 void
-tw_health_json(tq_buf_t *b, const tw_worker_t *w)
+tw_health_json(tq_buf_t *b, const tw_queue_t *q)
 {
     cJSON       *doc;
-    const char  *why = tw_health_why(w);
+    const char  *why = tw_health_why(q);
 
     doc = tq_doc_object(
         { "status", tq_doc_text(why == NULL ? "ok" : "error") });
     if (why != NULL) {
-        tq_doc_add(&doc, "detail", why_doc(w, why));
+        tq_doc_add(&doc, "detail", why_doc(q, why));
     }
-    tq_doc_add(&doc, "worker", tq_doc_text(w->name));
-    tq_doc_add(&doc, "running", tq_doc_int(w->busy));
-    tq_doc_add(&doc, "concurrency", tq_doc_int(w->o->concurrency));
-    tq_doc_add(&doc, "pools", tw_health_pools(w));
+    tq_doc_add(&doc, "worker", tq_doc_text(q->name));
+    tq_doc_add(&doc, "running", tq_doc_int(q->run->busy));
+    tq_doc_add(&doc, "concurrency", tq_doc_int(q->o->concurrency));
+    tq_doc_add(&doc, "pools", tw_pools_doc(q->run));
     tq_doc_print(b, doc);
     tq_buf_addc(b, '\n');
 }
 
 static void
-redis_metrics(tq_buf_t *b, const tw_worker_t *w)
+redis_metrics(tq_buf_t *b, const tw_queue_t *q)
 {
     static const char  *errors = "taskmq_worker_redis_errors_total";
     tq_redis_err_t      e;
 
     tq_metrics_head(b, "taskmq_worker_redis_up", "gauge",
         "1 while the connection to Redis is ready");
-    tq_metrics_value(b, "taskmq_worker_redis_up", tw_rconn_ready(w->redis));
+    tq_metrics_value(b, "taskmq_worker_redis_up", tw_queue_is_ready(q));
 
     tq_metrics_head(b, errors, "counter",
         "Calls and connections that Redis refused or lost");
     for (e = TQ_ERR_NONE + 1; e < TQ_ERR_N; e++) {
         tq_metrics_value1(b, errors, "reason",
             tq_metrics_text(tq_redis_err_word(e)),
-            (int64_t) w->redis_errors[e]);
+            (int64_t) q->redis_errors[e]);
     }
 }
 
 void
-tw_health_metrics(tq_buf_t *b, const tw_worker_t *w)
+tw_health_metrics(tq_buf_t *b, const tw_queue_t *q)
 {
     static const char  *jobs = "taskmq_worker_jobs_total";
     static const char  *names[] = { "succeeded", "failed", "given_back",
                                     "cancelled", "lost", "refused" };
-    const uint64_t      values[] = { w->counts.succeeded, w->counts.failed,
-        w->counts.released, w->counts.cancelled, w->counts.lost,
-        w->counts.refused };
+    const tw_counts_t  *n = &q->run->counts;
+    const uint64_t      values[] = { n->succeeded, n->failed, n->released,
+                                     n->cancelled, n->lost, n->refused };
     unsigned            i;
 
     tq_metrics_head(b, "taskmq_worker_claimed_total", "counter",
         "Jobs this worker claimed");
     tq_metrics_value(b, "taskmq_worker_claimed_total",
-        (int64_t) w->counts.claimed);
+        (int64_t) n->claimed);
 
     tq_metrics_head(b, jobs, "counter", "What became of them: given_back is "
         "uncounted, cancelled may be deleted, lost is a lease taken away, "
@@ -215,13 +98,13 @@ tw_health_metrics(tq_buf_t *b, const tw_worker_t *w)
 
     tq_metrics_head(b, "taskmq_worker_running", "gauge",
         "Jobs this worker runs now");
-    tq_metrics_value(b, "taskmq_worker_running", w->busy);
+    tq_metrics_value(b, "taskmq_worker_running", q->run->busy);
     tq_metrics_head(b, "taskmq_worker_concurrency", "gauge",
         "Jobs it may run at a time");
-    tq_metrics_value(b, "taskmq_worker_concurrency", w->o->concurrency);
+    tq_metrics_value(b, "taskmq_worker_concurrency", q->o->concurrency);
     tq_metrics_head(b, "taskmq_worker_healthy", "gauge",
         "1 when /healthz says ok");
-    tq_metrics_value(b, "taskmq_worker_healthy", tw_health_why(w) == NULL);
+    tq_metrics_value(b, "taskmq_worker_healthy", tw_health_why(q) == NULL);
 
-    redis_metrics(b, w);
+    redis_metrics(b, q);
 }

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 
 #include "health_int.h"
-#include "log.h"
+#include "tw_base.h"
 
 #define REQUEST_BYTES  8192
 #define BACKLOG        4096   /* a flood of connections waits there, too */
@@ -21,19 +21,19 @@
 typedef struct client_s  client_t;
 
 struct client_s {
-    uv_tcp_t      tcp;
-    uv_timer_t    timer;
-    uv_write_t    write;
-    tw_worker_t  *w;
-    char          in[REQUEST_BYTES];
-    size_t        len;
-    int           head;       /* HEAD: no body */
-    int           answered;
-    uint64_t      number;     /* in the order they came */
-    int           waits;      /* for Redis' answer */
-    client_t     *next;       /* … as this one does, too */
-    unsigned      handles;
-    tq_buf_t      out;
+    uv_tcp_t     tcp;
+    uv_timer_t   timer;
+    uv_write_t   write;
+    tw_queue_t  *q;
+    char         in[REQUEST_BYTES];
+    size_t       len;
+    int          head;        /* HEAD: no body */
+    int          answered;
+    uint64_t     number;      /* in the order they came */
+    int          waits;       /* for Redis' answer */
+    client_t    *next;        /* … as this one does, too */
+    unsigned     handles;
+    tq_buf_t     out;
 };
 
 static uv_tcp_t   server;
@@ -143,7 +143,7 @@ answer_metrics(client_t *c, const tq_result_t *res)
 {
     tq_buf_t  b = {0};
 
-    tw_health_metrics(&b, c->w);
+    tw_health_metrics(&b, c->q);
 
     if (res != NULL) {
         tq_metrics_namespace(&b, res);
@@ -166,12 +166,12 @@ drop_sums(void)
 static void
 on_stats(void *data, const tq_result_t *res)
 {
-    client_t     *c, *next;
-    tw_worker_t  *w = data;
+    client_t    *c, *next;
+    tw_queue_t  *q = data;
 
     drop_sums();
     sums.asking = 0;
-    sums.at_ms = tw_now(w);
+    sums.at_ms = tw_now(q->loop);
     if (res->status == TQ_OK && listening) {
         sums.read = tq_result_keep(res);
     }
@@ -194,23 +194,23 @@ on_stats(void *data, const tq_result_t *res)
 static void
 serve_metrics(client_t *c)
 {
-    tw_worker_t  *w = c->w;
+    tw_queue_t  *q = c->q;
 
-    if (!tw_rconn_ready(w->redis)) {
+    if (!tw_queue_is_ready(q)) {
         answer_metrics(c, NULL);
         return;
     }
 
     /* an answer that was an error counts, too: it may have cost as much */
     if (!sums.asking && sums.at_ms != 0
-        && tw_now(w) - sums.at_ms < TQ_STATS_MS)
+        && tw_now(q->loop) - sums.at_ms < TQ_STATS_MS)
     {
         answer_metrics(c, sums.read);
         return;
     }
 
     if (!sums.asking
-        && tw_rconn_call(w->redis, tq_stats_call(&w->ns, on_stats, w)) != 0)
+        && tw_queue_stats(q, on_stats, q) != 0)
     {
         answer_metrics(c, NULL);
         return;
@@ -277,9 +277,9 @@ serve(client_t *c)
     }
 
     if (strcmp(path, "/healthz") == 0 || strcmp(path, "/health") == 0) {
-        status = tw_health_why(c->w) == NULL ? "200 OK"
+        status = tw_health_why(c->q) == NULL ? "200 OK"
                  : "503 Service Unavailable";
-        tw_health_json(&b, c->w);
+        tw_health_json(&b, c->q);
         answer(c, status, "application/json", &b);
 
     } else if (strcmp(path, "/metrics") == 0) {
@@ -390,9 +390,9 @@ on_connect(uv_stream_t *s, int status)
         return;
     }
 
-    c->w = s->data;
-    (void) uv_tcp_init(&c->w->loop, &c->tcp);
-    (void) uv_timer_init(&c->w->loop, &c->timer);
+    c->q = s->data;
+    (void) uv_tcp_init(c->q->loop, &c->tcp);
+    (void) uv_timer_init(c->q->loop, &c->timer);
     c->tcp.data = c;
     c->timer.data = c;
     c->handles = 2;
@@ -449,7 +449,7 @@ parse_where(const char *where, struct sockaddr_storage *sa)
 }
 
 int
-tw_health_listen(tw_worker_t *w, const char *where)
+tw_health_listen(tw_queue_t *q, const char *where)
 {
     int                      rc;
     struct sockaddr_storage  sa = {0};
@@ -460,13 +460,13 @@ tw_health_listen(tw_worker_t *w, const char *where)
         return -1;
     }
 
-    rc = uv_tcp_init(&w->loop, &server);
+    rc = uv_tcp_init(q->loop, &server);
     if (rc != 0) {
         return -1;
     }
 
     listening = 1;
-    server.data = w;
+    server.data = q;
     rc = uv_tcp_bind(&server, (struct sockaddr *) &sa, 0);
     if (rc == 0) {
         rc = uv_listen((uv_stream_t *) &server, BACKLOG, on_connect);

@@ -3,12 +3,12 @@
 #ifndef TW_HEALTH_INT_H
 #define TW_HEALTH_INT_H
 
-#include "health.h"
-#include "tq_metrics.h"
+#include "tw_health.h"
+#include "tq_queue.h"
 
-void tw_health_json(tq_buf_t *b, const tw_worker_t *w);
+void tw_health_json(tq_buf_t *b, const tw_queue_t *q);
 
 /* This worker's own metrics; the namespace's come from Redis. */
-void tw_health_metrics(tq_buf_t *b, const tw_worker_t *w);
+void tw_health_metrics(tq_buf_t *b, const tw_queue_t *q);
 
 #endif /* TW_HEALTH_INT_H */

@@ -1,4 +1,4 @@
-/* target_http.c: see target_http.h. */
+/* target_http.c: see tw_http.h. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 
 #include "curl_load.h"
 #include "curl_url.h"
-#include "target_http.h"
-#include "tq_text.h"
+#include "tw_http.h"
+#include "tq_base.h"
 #include "unpack.h"
 
 #define REDIRECTS_MAX    3

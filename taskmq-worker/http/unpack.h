@@ -6,7 +6,7 @@
 #ifndef TW_UNPACK_H
 #define TW_UNPACK_H
 
-#include "tq_buf.h"
+#include "tq_base.h"
 
 typedef enum {
     TW_UNPACK_OK,

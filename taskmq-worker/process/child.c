@@ -256,7 +256,7 @@ tw_child_stop(tw_child_t *c, tw_stop_t how)
         break;
     case TW_STOP_KILL:
         if (c->kill_argv != NULL && c->stage < STAGE_HELP
-            && tw_quiet_run(c->loop, c->kill_argv, environ) == 0)
+            && tw_tool_run(c->loop, c->kill_argv, environ) == 0)
         {
             go_on(c, STAGE_HELP, 0);
         } else if (c->stage != STAGE_HELP) {

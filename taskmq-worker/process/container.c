@@ -7,10 +7,10 @@
 #include "child.h"
 #include "container.h"
 #include "launch.h"
-#include "log.h"
+#include "tw_base.h"
 #include "owner.h"
 #include "tool.h"
-#include "tq_env.h"
+#include "tq_base.h"
 
 #define SWEEP_MAX  100   /* containers removed by one command */
 
@@ -232,13 +232,13 @@ on_removed(tw_child_t *c, void *data, const tw_exit_t *e)
 static void on_listed(tw_child_t *c, void *data, const tw_exit_t *e);
 
 static const tw_child_events_t  list_events = {
-    tw_quiet_started, on_line, tw_quiet_long_line, on_err, tw_quiet_closed,
+    tw_tool_started, on_line, tw_tool_long_line, on_err, tw_tool_closed,
     on_listed
 };
 
 static const tw_child_events_t  remove_events = {
-    tw_quiet_started, tw_quiet_line, tw_quiet_long_line, on_err,
-    tw_quiet_closed, on_removed
+    tw_tool_started, tw_tool_line, tw_tool_long_line, on_err,
+    tw_tool_closed, on_removed
 };
 
 /* Runs the runtime with these arguments. 0, or -1. */
@@ -294,7 +294,7 @@ on_listed(tw_child_t *c, void *data, const tw_exit_t *e)
 }
 
 static void
-sweep(tw_worker_t *w, const tw_handler_conf_t *conf)
+sweep(uv_loop_t *loop, const tw_handler_conf_t *conf)
 {
     static const char  *args[] = { "ps", "-a", "--filter", "name=taskmq-",
                                    "--format", "{{.Names}} {{.Status}}", NULL };
@@ -305,7 +305,7 @@ sweep(tw_worker_t *w, const tw_handler_conf_t *conf)
         return;
     }
 
-    s->loop = &w->loop;
+    s->loop = loop;
     s->runtime = tw_list_copy(conf->runtime ? conf->runtime : docker);
     s->envp = tw_launch_env(conf);
 
@@ -332,28 +332,28 @@ same_runtime(char *const *a, char *const *b)
 }
 
 void
-tw_container_sweep(tw_worker_t *w)
+tw_container_sweep(uv_loop_t *loop, const tw_conf_t *conf)
 {
     unsigned                  i, j;
-    const tw_handler_conf_t  *conf, *other;
+    const tw_handler_conf_t  *one, *other;
 
-    for (i = 0; i < w->conf.n; i++) {
-        conf = w->conf.h[i];
-        if (conf == NULL || conf->kind != TW_KIND_IMAGE) {
+    for (i = 0; i < conf->n; i++) {
+        one = conf->h[i];
+        if (one == NULL || one->kind != TW_KIND_IMAGE) {
             continue;
         }
 
         for (j = 0; j < i; j++) {
-            other = w->conf.h[j];
+            other = conf->h[j];
             if (other != NULL && other->kind == TW_KIND_IMAGE
-                && same_runtime(conf->runtime, other->runtime))
+                && same_runtime(one->runtime, other->runtime))
             {
                 break;
             }
         }
 
         if (j == i) {
-            sweep(w, conf);
+            sweep(loop, one);
         }
     }
 }

@@ -7,8 +7,9 @@
 #ifndef TW_CONTAINER_H
 #define TW_CONTAINER_H
 
-#include "config.h"
-#include "worker.h"
+#include <uv.h>
+
+#include "tw_config.h"
 
 /*
  * `<runtime> run -i --rm --init …` for a container with a name of its own;
@@ -20,6 +21,6 @@ char **tw_container_argv(const tw_handler_conf_t *conf, char ***kill_argv);
 /* Looks for containers whose worker is dead for certain (owner.h), or that
  * ended while it is out of sight, with every runtime in use, and removes them.
  * Does not wait for it. */
-void tw_container_sweep(tw_worker_t *w);
+void tw_container_sweep(uv_loop_t *loop, const tw_conf_t *conf);
 
 #endif /* TW_CONTAINER_H */

@@ -30,7 +30,7 @@
 
 #include "cgroup.h"
 #include "fence.h"
-#include "log.h"
+#include "tw_base.h"
 
 #define X32_BIT          0x40000000
 #define IOPRIO_USER      3    /* IOPRIO_WHO_USER; PRIO_USER is another number */

@@ -15,7 +15,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
-#include "config.h"
+#include "tw_config.h"
 
 /* Starts the threads that the worker will have, so that a fence knows them.
  * Once, after the loop was made. */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "guard.h"
-#include "tq_limits.h"
+#include "tq_base.h"
 
 /* instances of all handlers, and as many replacements starting */
 #define GROUPS_MAX  (8 * TQ_INSTANCES_MAX)

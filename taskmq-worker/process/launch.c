@@ -11,9 +11,12 @@
 #include "fence.h"
 #include "guard.h"
 #include "launch.h"
-#include "log.h"
-#include "pool.h"
-#include "tq_env.h"
+#include "tw_base.h"
+#include "tq_base.h"
+
+/* Why cgroups are not used; NULL: they are. */
+static const char  *cgroup_why = "no handler had a memory_limit at the "
+                                 "worker's start";
 
 /* What a container's program needs to find its engine. */
 static const char  *engine_env[] = {
@@ -107,7 +110,24 @@ tw_launch_env_free(char **env)
 }
 
 void
-tw_launch_say_limit(const tw_worker_t *w, const tw_handler_conf_t *conf)
+tw_launch_limits(const tw_conf_t *conf)
+{
+    unsigned  i;
+
+    for (i = 0; i < conf->n; i++) {
+        if (conf->h[i]->memory_bytes != 0
+            && conf->h[i]->kind != TW_KIND_IMAGE)
+        {
+            if (tw_cgroup_init(tw_guard_pid(), &cgroup_why) == 0) {
+                cgroup_why = NULL;
+            }
+            return;
+        }
+    }
+}
+
+void
+tw_launch_say_limit(const tw_handler_conf_t *conf)
 {
     if (conf->memory_bytes == 0) {
         return;
@@ -116,29 +136,29 @@ tw_launch_say_limit(const tw_worker_t *w, const tw_handler_conf_t *conf)
     if (conf->kind == TW_KIND_IMAGE) {
         TW_LOG(TW_INFO, "memory limit", tw_fs("handler", conf->name),
             tw_fi("bytes", conf->memory_bytes), tw_fs("by", "container"));
-    } else if (w->cgroup_why == NULL) {
+    } else if (cgroup_why == NULL) {
         TW_LOG(TW_INFO, "memory limit", tw_fs("handler", conf->name),
             tw_fi("bytes", conf->memory_bytes), tw_fs("by", "cgroup v2"));
     } else {
         TW_LOG(TW_INFO, "memory limit", tw_fs("handler", conf->name),
             tw_fi("bytes", conf->memory_bytes), tw_fs("by", "RLIMIT_AS"),
-            tw_fs("because", w->cgroup_why));
+            tw_fs("because", cgroup_why));
     }
 }
 
 static int
-limit_memory(const tw_pool_t *p, tw_launch_t *l, const char **step)
+limit_memory(const tw_handler_conf_t *conf, tw_launch_t *l, const char **step)
 {
-    if (p->conf->memory_bytes == 0 || p->conf->kind == TW_KIND_IMAGE) {
+    if (conf->memory_bytes == 0 || conf->kind == TW_KIND_IMAGE) {
         return 0;
     }
 
-    if (p->w->cgroup_why != NULL) {
-        l->spec.memory_bytes = p->conf->memory_bytes;
+    if (cgroup_why != NULL) {
+        l->spec.memory_bytes = conf->memory_bytes;
         return 0;
     }
 
-    l->cgroup = tw_cgroup_new(p->conf->memory_bytes, &l->spec.cgroup_fd);
+    l->cgroup = tw_cgroup_new(conf->memory_bytes, &l->spec.cgroup_fd);
     if (l->cgroup == NULL) {
         *step = "cgroup";
         return errno;
@@ -157,13 +177,13 @@ library_argv(const tw_handler_conf_t *conf)
 }
 
 int
-tw_launch_make(tw_pool_t *p, tw_launch_t *l, const char **step)
+tw_launch_make(const tw_handler_conf_t *conf, char *const *env,
+    tw_launch_t *l, const char **step)
 {
-    int                       err;
-    const tw_handler_conf_t  *conf = p->conf;
+    int  err;
 
     memset(l, 0, sizeof(*l));
-    l->spec.envp = p->envp;
+    l->spec.envp = env;
     l->spec.workdir = conf->workdir;
     l->spec.cgroup_fd = -1;
     l->spec.guard_fd = tw_guard_fd();
@@ -210,7 +230,7 @@ tw_launch_make(tw_pool_t *p, tw_launch_t *l, const char **step)
         }
     }
 
-    return limit_memory(p, l, step);
+    return limit_memory(conf, l, step);
 }
 
 void

@@ -7,7 +7,7 @@
 #define TW_LAUNCH_H
 
 #include "spawn.h"
-#include "worker.h"
+#include "tw_config.h"
 
 typedef struct {
     tw_spawn_t    spec;
@@ -16,8 +16,14 @@ typedef struct {
     char         *cgroup;     /* of this child alone, or NULL */
 } tw_launch_t;
 
-/* For the next child of this pool. 0, or an errno with *step what failed. */
-int tw_launch_make(tw_pool_t *p, tw_launch_t *l, const char **step);
+/* Finds out how memory is limited on this machine, when a handler wants that:
+ * it may move the worker into another cgroup. Once, when the guard runs. */
+void tw_launch_limits(const tw_conf_t *conf);
+
+/* For the next child of a handler; env: of tw_launch_env(). 0, or an errno with
+ * *step what failed. */
+int tw_launch_make(const tw_handler_conf_t *conf, char *const *env,
+    tw_launch_t *l, const char **step);
 
 /* Frees what is only needed until the child runs; the rest (kill_argv, cgroup)
  * only when it was not taken over (set NULL by who took it). */
@@ -29,6 +35,6 @@ char **tw_launch_env(const tw_handler_conf_t *conf);
 void tw_launch_env_free(char **env);
 
 /* Logs once per handler which kind of memory limit is used. */
-void tw_launch_say_limit(const tw_worker_t *w, const tw_handler_conf_t *conf);
+void tw_launch_say_limit(const tw_handler_conf_t *conf);
 
 #endif /* TW_LAUNCH_H */

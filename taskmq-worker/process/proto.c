@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "proto.h"
-#include "tq_text.h"
-#include "tq_utf8.h"
+#include "tq_base.h"
 
 #define NEAR_BYTES  32        /* of an unreadable answer, in the job's error */
 

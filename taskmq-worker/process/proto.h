@@ -6,10 +6,9 @@
 #ifndef TW_PROTO_H
 #define TW_PROTO_H
 
-#include "tq_answer.h"
-#include "tq_buf.h"
+#include "tq_queue.h"
+#include "tq_base.h"
 #include "tq_json.h"
-#include "tq_limits.h"
 
 typedef struct {
     const char  *task_id;

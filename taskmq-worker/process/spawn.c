@@ -56,22 +56,6 @@ tw_spawn_raise_files(void)
     }
 }
 
-const char *
-tw_spawn_path(char *const *env)
-{
-    const char  *path;
-
-    for (; env != NULL && *env != NULL; env++) {
-        if (strncmp(*env, "PATH=", 5) == 0) {
-            return *env + 5;
-        }
-    }
-
-    path = getenv("PATH");
-
-    return path != NULL ? path : "/usr/local/bin:/usr/bin:/bin";
-}
-
 static void
 give_up(int step)
 {
@@ -92,7 +76,7 @@ exec_path(const tw_spawn_t *spec)
     char         file[4096];
     int          denied = 0;
     size_t       n, len = strlen(spec->argv[0]);
-    const char  *path = tw_spawn_path(spec->envp);
+    const char  *path = tw_path(spec->envp);
 
     for ( ;; ) {
         n = strcspn(path, ":");

@@ -42,8 +42,4 @@ void tw_spawn_raise_files(void);
 
 const char *tw_spawn_step(int step);
 
-/* The PATH of a handler with this env (NULL-terminated, or NULL): its own, else
- * the worker's, else the usual one. */
-const char *tw_spawn_path(char *const *env);
-
 #endif /* TW_SPAWN_H */

@@ -1,17 +1,17 @@
-/* quiet.c: see quiet.h. */
+/* tool.c: see tool.h. */
 
-#include "log.h"
+#include "tw_base.h"
 #include "tool.h"
 
 void
-tw_quiet_started(tw_child_t *c, void *data)
+tw_tool_started(tw_child_t *c, void *data)
 {
     (void) data;
     tw_child_stop(c, TW_STOP_EOF);
 }
 
 void
-tw_quiet_line(tw_child_t *c, void *data, tq_str_t line)
+tw_tool_line(tw_child_t *c, void *data, tq_str_t line)
 {
     (void) c;
     (void) data;
@@ -19,7 +19,7 @@ tw_quiet_line(tw_child_t *c, void *data, tq_str_t line)
 }
 
 void
-tw_quiet_long_line(tw_child_t *c, void *data, char first, size_t len)
+tw_tool_long_line(tw_child_t *c, void *data, char first, size_t len)
 {
     (void) c;
     (void) data;
@@ -28,7 +28,7 @@ tw_quiet_long_line(tw_child_t *c, void *data, char first, size_t len)
 }
 
 void
-tw_quiet_err(tw_child_t *c, void *data, const char *p, size_t len)
+tw_tool_err(tw_child_t *c, void *data, const char *p, size_t len)
 {
     (void) data;
     TW_LOG(TW_DEBUG, "helper", tw_fi("pid", tw_child_pid(c)),
@@ -36,7 +36,7 @@ tw_quiet_err(tw_child_t *c, void *data, const char *p, size_t len)
 }
 
 void
-tw_quiet_closed(tw_child_t *c, void *data, const char *which)
+tw_tool_closed(tw_child_t *c, void *data, const char *which)
 {
     (void) c;
     (void) data;
@@ -52,12 +52,12 @@ exited(tw_child_t *c, void *data, const tw_exit_t *e)
 }
 
 static const tw_child_events_t  events = {
-    tw_quiet_started, tw_quiet_line, tw_quiet_long_line, tw_quiet_err,
-    tw_quiet_closed, exited
+    tw_tool_started, tw_tool_line, tw_tool_long_line, tw_tool_err,
+    tw_tool_closed, exited
 };
 
 int
-tw_quiet_run(uv_loop_t *loop, char *const *argv, char *const *envp)
+tw_tool_run(uv_loop_t *loop, char *const *argv, char *const *envp)
 {
     int          err;
     tw_launch_t  l = { .spec = { .cgroup_fd = -1, .guard_fd = -1 } };

@@ -7,47 +7,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "pool.h"
-#include "tq_fail.h"
+#include "queue_int.h"
 
 #define REFUSED_MIN_MS  100
 #define REFUSED_MAX_MS  5000
 
 /* A call in flight. */
 typedef struct {
-    tw_worker_t  *w;
-    uint64_t      no;         /* which call, from 1 */
-    unsigned      total;
-    unsigned      n;
+    tw_queue_t  *q;
+    uint64_t     no;          /* which call, from 1 */
+    unsigned     total;
+    unsigned     n;
     struct {
         tw_pool_t  *pool;
         unsigned    free;
         int         woken;
     } want[];
-} ask_t;
+} claim_t;
 
 static void
 on_due(uv_timer_t *t)
 {
-    tw_worker_t  *w = t->data;
+    tw_queue_t  *q = t->data;
 
-    w->claim.want = 1;        /* the turn that follows claims */
-    w->claim.is_due = 1;
+    q->claim.want = 1;        /* the turn that follows claims */
+    q->claim.is_due = 1;
 }
 
 int
-tw_claim_init(tw_worker_t *w)
+tw_claim_init(tw_queue_t *q)
 {
-    w->claim.due.data = w;
+    q->claim.due.data = q;
 
-    return uv_timer_init(&w->loop, &w->claim.due);
+    return uv_timer_init(q->loop, &q->claim.due);
 }
 
 void
-tw_claim_close(tw_worker_t *w)
+tw_claim_close(tw_queue_t *q)
 {
-    uv_close((uv_handle_t *) &w->claim.due, NULL);
+    uv_close((uv_handle_t *) &q->claim.due, NULL);
 }
 
 static unsigned
@@ -57,26 +55,25 @@ min(unsigned a, unsigned b)
 }
 
 tq_token_t
-tw_claim_token(tw_worker_t *w)
+tw_claim_token(tw_queue_t *q)
 {
     char        number[TQ_COUNTER_LEN + 1];
     tq_token_t  token;
 
     (void) snprintf(number, sizeof(number), "%012llx",
-        (unsigned long long) ++w->claim.calls & 0xffffffffffff);
+        (unsigned long long) ++q->claim.calls & 0xffffffffffff);
     memcpy(token.t, number, TQ_COUNTER_LEN);
-    memcpy(token.t + TQ_COUNTER_LEN, w->id, TQ_WORKER_ID_LEN);
+    memcpy(token.t + TQ_COUNTER_LEN, q->id, TQ_WORKER_ID_LEN);
 
     return token;
 }
 
-/* Ends the reservations; the ask's memory goes, too. done: Redis has put the
- * markers back. */
+/* Ends the reservations, and frees a. done: Redis has put the markers back. */
 static void
-unreserve(ask_t *a, int done)
+unreserve(claim_t *a, int done)
 {
-    unsigned      i;
-    tw_worker_t  *w = a->w;
+    unsigned     i;
+    tw_queue_t  *q = a->q;
 
     for (i = 0; i < a->n; i++) {
         a->want[i].pool->asked -= a->want[i].free;
@@ -85,54 +82,60 @@ unreserve(ask_t *a, int done)
         }
     }
 
-    w->claim.asked -= a->total;
-    w->claim.in_flight--;
+    q->claim.asked -= a->total;
+    q->claim.in_flight--;
     free(a);
 }
 
 void
-tw_claim_pause(tw_worker_t *w, int64_t ms)
+tw_claim_pause(tw_queue_t *q, int64_t ms)
 {
-    w->claim.hungry = 0;
-    w->claim.want = 1;
-    w->claim.wait_until_ms = tw_now(w) + ms;
-    (void) uv_timer_start(&w->claim.due, on_due, (uint64_t) ms, 0);
+    q->claim.hungry = 0;
+    q->claim.want = 1;
+    q->claim.wait_until_ms = tw_now(q->loop) + ms;
+    (void) uv_timer_start(&q->claim.due, on_due, (uint64_t) ms, 0);
+}
+
+void
+tw_claim_refuse(tw_queue_t *q, tw_pool_t *pool)
+{
+    pool->refused = q->claim.calls;
 }
 
 static void
-refused(tw_worker_t *w, const tq_result_t *res)
+refused(tw_queue_t *q, const tq_result_t *res)
 {
     int64_t  ms;
 
-    ms = REFUSED_MIN_MS << (w->claim.refusals > 6 ? 6 : w->claim.refusals);
+    ms = REFUSED_MIN_MS << (q->claim.refusals > 6 ? 6 : q->claim.refusals);
     ms = ms > REFUSED_MAX_MS ? REFUSED_MAX_MS : ms;
 
-    w->claim.refusals++;
-    tw_refused(w, TW_ASK_CLAIM, res, "Redis refuses claims");
-    tw_claim_pause(w, ms);
+    q->claim.refusals++;
+    tw_refused(q, TW_CALL_CLAIM, res, "Redis refuses claims");
+    tw_claim_pause(q, ms);
 }
 
 static void
-noop(tw_worker_t *w, const tq_claimed_t *job)
+noop(tw_queue_t *q, const tq_claimed_t *job)
 {
     tq_outcome_t  o = { .id = job->id, .token = job->token, .wait_ms = -1 };
 
-    w->counts.succeeded++;
-    tw_done_add(w, TW_DONE_COMPLETE, &o);
+    q->run->counts.succeeded++;
+    tw_outcomes_add(q, TW_OUTCOME_COMPLETE, &o);
 }
 
 static void
-give_back(tw_worker_t *w, const tq_claimed_t *job)
+give_back(tw_queue_t *q, const tq_claimed_t *job)
 {
     tq_outcome_t  o = { .id = job->id, .token = job->token, .wait_ms = -1 };
 
-    w->counts.released++;
-    tw_done_add(w, TW_DONE_RELEASE, &o);
+    q->run->counts.released++;
+    tw_outcomes_add(q, TW_OUTCOME_RELEASE, &o);
 }
 
 /* No run of it can go well: it ends now, with the reason. */
 static void
-unreadable(tw_worker_t *w, const tq_claimed_t *job)
+unreadable(tw_queue_t *q, const tq_claimed_t *job)
 {
     tq_outcome_t  o = { .id = job->id, .token = job->token, .wait_ms = -1,
                         .retryable = -1, .error = tq_str(TQ_UNREADABLE) };
@@ -143,103 +146,111 @@ unreadable(tw_worker_t *w, const tq_claimed_t *job)
         return;               /* nobody knows which: its lease runs out */
     }
 
-    w->counts.claimed++;
-    w->counts.failed++;
-    tw_done_add(w, TW_DONE_FAIL, &o);
+    q->run->counts.claimed++;
+    q->run->counts.failed++;
+    tw_outcomes_add(q, TW_OUTCOME_FAIL, &o);
 }
 
 static void
-take_jobs(tw_worker_t *w, const tq_result_t *res, uint64_t no)
+take_jobs(tw_queue_t *q, const tq_result_t *res, uint64_t no)
 {
+    int            aside = 0;
     unsigned       i;
     tw_pool_t     *pool = NULL;
     tq_claimed_t   job;
 
     for (i = 0; i < res->claims.jobs; i++) {
         if (tq_claim_job(res, i, &job) != 0) {
-            unreadable(w, &job);
+            unreadable(q, &job);
             continue;
         }
 
         if (pool == NULL || pool->name_len != job.job.handler_len
             || memcmp(pool->conf->name, job.job.handler, pool->name_len) != 0)
         {
-            pool = tw_pool_find(w, job.job.handler, job.job.handler_len);
+            pool = tw_pool_find(q->run, job.job.handler, job.job.handler_len);
         }
 
-        w->counts.claimed++;
+        q->run->counts.claimed++;
 
         /* more jobs than were asked for (not from our scripts), or than the
          * pool has places for now */
-        if (pool == NULL || w->session.gate & TW_GATE_UUID
-            || w->phase != TW_RUNNING || no <= pool->refused
-            || (pool->n != 0 && w->free_slots == NULL))
+        if (pool == NULL || q->session.gate & TW_GATE_UUID
+            || q->run->phase != TW_RUNNING || no <= pool->refused
+            || (pool->n != 0 && q->run->free_slots == NULL))
         {
-            give_back(w, &job);
+            give_back(q, &job);
         } else if (pool->n == 0) {
-            noop(w, &job);
+            noop(q, &job);
         } else {
-            tw_slot_take(w, pool, &job);
+            if (tw_slot_take(q->run, pool, &job, q->session.key) != 0) {
+                tw_claim_refuse(q, pool);
+            }
+            aside |= job.job.aside_bytes != 0;
             TQ_FAIL("job-taken");
         }
+    }
+
+    if (aside) {
+        tw_payload_turn(q);
     }
 }
 
 /* A claim exactly when the earliest scheduled job falls due. */
 static void
-set_due(tw_worker_t *w, const tq_claims_t *claims)
+set_due(tw_queue_t *q, const tq_claims_t *claims)
 {
     int64_t  wait;
 
     if (claims->due_ms == 0) {
-        (void) uv_timer_stop(&w->claim.due);
+        (void) uv_timer_stop(&q->claim.due);
         return;
     }
 
     wait = claims->due_ms - claims->now_ms;
     if (wait <= 0) {
         /* it was not known, or more were due than one call promotes */
-        w->claim.want = 1;
-        w->claim.is_due = 1;
+        q->claim.want = 1;
+        q->claim.is_due = 1;
     } else {
         /* the loop's clock may be a moment behind */
-        uv_update_time(&w->loop);
-        (void) uv_timer_start(&w->claim.due, on_due, (uint64_t) wait, 0);
+        uv_update_time(q->loop);
+        (void) uv_timer_start(&q->claim.due, on_due, (uint64_t) wait, 0);
     }
 }
 
 static void
 on_claimed(void *data, const tq_result_t *res)
 {
-    ask_t        *a = data;
-    unsigned      total = a->total;
-    uint64_t      no = a->no;
-    tw_worker_t  *w = a->w;
+    claim_t     *a = data;
+    unsigned     total = a->total;
+    uint64_t     no = a->no;
+    tw_queue_t  *q = a->q;
 
     unreserve(a, res->status == TQ_OK);
 
     if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN) {
-        w->claim.hungry = 0;
-        w->claim.want = 1;
+        q->claim.hungry = 0;
+        q->claim.want = 1;
         return;
     }
 
-    w->claim.unanswered_ms = 0;
+    q->claim.unanswered_ms = 0;
 
     if (res->status == TQ_REFUSED) {
-        refused(w, res);
+        refused(q, res);
         return;
     }
 
-    w->claim.refusals = 0;
-    tw_trouble_over(w, TW_ASK_CLAIM);
+    q->claim.refusals = 0;
+    tw_trouble_over(q, TW_CALL_CLAIM);
 
     TQ_FAIL("claim-replied");
-    w->claim.last_ok_ms = tw_now(w);
-    w->claim.ahead_ms = res->claims.now_ms - tw_now(w);
-    w->claim.hungry = res->claims.jobs == total;
-    set_due(w, &res->claims);
-    take_jobs(w, res, no);
+    q->claim.last_ok_ms = tw_now(q->loop);
+    q->claim.ahead_ms = res->claims.now_ms - tw_now(q->loop);
+    q->claim.hungry = res->claims.jobs == total;
+    set_due(q, &res->claims);
+    take_jobs(q, res, no);
 }
 
 static void
@@ -252,54 +263,54 @@ on_promoted(void *data, const tq_result_t *res)
 
 /* After what is due, where a due time has come. 0, or -1. */
 static int
-send_claim(tw_worker_t *w, ask_t *a, int woken, const tq_claim_want_t *want)
+send_claim(tw_queue_t *q, claim_t *a, int woken, const tq_claim_want_t *want)
 {
     tq_call_t   *call;
-    tq_token_t   token = tw_claim_token(w);
+    tq_token_t   token = tw_claim_token(q);
 
-    a->no = w->claim.calls;
+    a->no = q->claim.calls;
 
-    call = tq_claim_call(&w->ns, &token, w->name, w->o->lease_ms, a->total,
+    call = tq_claim_call(&q->ns, &token, q->name, q->o->lease_ms, a->total,
         woken, want, a->n, on_claimed, a);
 
-    if (call != NULL && w->claim.is_due) {
-        tq_due_before(call, &w->ns, on_promoted, w);
+    if (call != NULL && q->claim.is_due) {
+        tq_due_before(call, &q->ns, on_promoted, q);
     }
 
-    if (tw_rconn_call(w->redis, call) != 0) {
+    if (tw_rconn_call(q->redis, call) != 0) {
         return -1;
     }
 
-    w->claim.is_due = 0;
+    q->claim.is_due = 0;
 
     return 0;
 }
 
 /* One more call. 0, or -1: nothing to ask for, or not possible now. */
 static int
-claim(tw_worker_t *w)
+claim(tw_queue_t *q)
 {
     static tq_claim_want_t   want[TQ_HANDLERS_MAX];
     unsigned                 i, n = 0, free_slots, total, k;
     int                      woken = 0;
-    ask_t                   *a;
+    claim_t                 *a;
     tw_pool_t               *p;
 
-    free_slots = w->o->concurrency - w->busy;
-    if (free_slots <= w->claim.asked) {
+    free_slots = q->o->concurrency - q->run->busy;
+    if (free_slots <= q->claim.asked) {
         return -1;
     }
 
-    total = free_slots - w->claim.asked;
-    total = min(total, w->o->batch);
+    total = free_slots - q->claim.asked;
+    total = min(total, q->o->batch);
 
-    a = malloc(sizeof(*a) + w->npools * sizeof(a->want[0]));
+    a = malloc(sizeof(*a) + q->run->npools * sizeof(a->want[0]));
     if (a == NULL) {
         return -1;
     }
 
-    for (i = 0; i < w->npools; i++) {
-        p = w->pools[i];
+    for (i = 0; i < q->run->npools; i++) {
+        p = q->run->pools[i];
         k = tw_pool_free(p);
         if (k != 0) {
             k = min(k, total);
@@ -313,13 +324,13 @@ claim(tw_worker_t *w)
         }
     }
 
-    a->w = w;
+    a->q = q;
     a->n = n;
     a->total = total;
 
     /* its answer comes before the jobs do */
-    if (n == 0 || tw_session_look(w) != 0
-        || send_claim(w, a, woken, want) != 0)
+    if (n == 0 || tw_session_check_key(q) != 0
+        || send_claim(q, a, woken, want) != 0)
     {
         free(a);
         return -1;
@@ -329,10 +340,10 @@ claim(tw_worker_t *w)
         a->want[i].pool->asked += a->want[i].free;
         a->want[i].pool->woken = 0;
     }
-    w->claim.asked += total;
-    w->claim.in_flight++;
-    if (w->claim.unanswered_ms == 0) {
-        w->claim.unanswered_ms = tw_now(w);
+    q->claim.asked += total;
+    q->claim.in_flight++;
+    if (q->claim.unanswered_ms == 0) {
+        q->claim.unanswered_ms = tw_now(q->loop);
     }
     TQ_FAIL("claim-queued");
 
@@ -340,20 +351,20 @@ claim(tw_worker_t *w)
 }
 
 void
-tw_claim_turn(tw_worker_t *w)
+tw_claim_turn(tw_queue_t *q)
 {
-    if (w->phase != TW_RUNNING || w->session.gate != 0
-        || !tw_rconn_ready(w->redis) || tw_now(w) < w->claim.wait_until_ms)
+    if (!tw_queue_is_open(q) || !tw_rconn_ready(q->redis)
+        || tw_now(q->loop) < q->claim.wait_until_ms)
     {
         return;
     }
 
-    while (w->claim.in_flight < (w->claim.hungry ? 2 : 1)
-           && (w->claim.want || w->claim.hungry))
+    while (q->claim.in_flight < (q->claim.hungry ? 2 : 1)
+           && (q->claim.want || q->claim.hungry))
     {
-        if (claim(w) != 0) {
+        if (claim(q) != 0) {
             return;
         }
-        w->claim.want = 0;
+        q->claim.want = 0;
     }
 }

@@ -11,10 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "health.h"
-#include "log.h"
-#include "pool.h"
-#include "tq_fail.h"
+#include "queue_int.h"
+#include "tq_doc.h"
 
 #define BEAT_MAX_MS  20000    /* well under TQ_WORKER_GONE_MS */
 #define REAP_MAX_MS  5000
@@ -29,22 +27,22 @@ typedef struct {
 
 /* One extend call, with the jobs as they were when it left. */
 typedef struct {
-    tw_worker_t  *w;
-    int           all;
-    unsigned      n;
-    held_t        job[];
+    tw_queue_t  *q;
+    int          all;
+    unsigned     n;
+    held_t       job[];
 } extend_t;
 
 static int64_t
-beat_ms(const tw_worker_t *w)
+beat_ms(const tw_queue_t *q)
 {
-    int64_t  ms = w->o->lease_ms / 3;
+    int64_t  ms = q->o->lease_ms / 3;
 
     return ms < BEAT_MAX_MS ? ms : BEAT_MAX_MS;
 }
 
 static void
-lost(tw_worker_t *w, tw_slot_t *s, tq_verdict_t v)
+lost(tw_queue_t *q, tw_slot_t *s, tq_verdict_t v)
 {
     s->cancelled = v == TQ_VERDICT_CANCELLED || v == TQ_VERDICT_GONE;
     s->keep_log = v == TQ_VERDICT_CANCELLED;
@@ -52,14 +50,14 @@ lost(tw_worker_t *w, tw_slot_t *s, tq_verdict_t v)
     TW_LOG(TW_WARN, v == TQ_VERDICT_CANCELLED ? "job cancelled"
         : v == TQ_VERDICT_GONE ? "job deleted"
         : "lease lost, the job's result is dropped", tw_fi("job", s->id),
-        tw_fs("handler", s->pool->conf->name));
+        tw_fs("handler", tw_slot_conf(s)->name));
 
-    tw_slot_abort(w, s, TW_END_DROP, 0);
+    tw_slot_abort(q->run, s, TW_END_DROP, 0);
 }
 
 /* One page less, or the gate's end. */
 static void
-recovered(tw_worker_t *w, const tq_result_t *res)
+recovered(tw_queue_t *q, const tq_result_t *res)
 {
     if (res->status == TQ_OK) {
         TQ_FAIL("recovered");
@@ -69,14 +67,14 @@ recovered(tw_worker_t *w, const tq_result_t *res)
         }
 
         if (res->given_back.more) {
-            if (tw_lease_recover(w) != 0) {
-                tw_session_recovered(w, NULL);
+            if (tw_lease_recover(q) != 0) {
+                tw_session_recovered(q, NULL);
             }
             return;
         }
     }
 
-    tw_session_recovered(w, res);
+    tw_session_recovered(q, res);
 }
 
 static void
@@ -94,7 +92,7 @@ read_verdicts(const extend_t *x, const tq_result_t *res)
             && s->state != TW_SLOT_FREE
             && v != TQ_VERDICT_OK && v != TQ_VERDICT_ALREADY)
         {
-            lost(x->w, s, v);
+            lost(x->q, s, v);
         }
     }
 }
@@ -102,24 +100,24 @@ read_verdicts(const extend_t *x, const tq_result_t *res)
 static void
 on_extended(void *data, const tq_result_t *res)
 {
-    extend_t     *x = data;
-    tw_worker_t  *w = x->w;
+    extend_t    *x = data;
+    tw_queue_t  *q = x->q;
 
-    w->lease.extending = 0;
+    q->lease.extending = 0;
 
     if (res->status == TQ_REFUSED) {
         /* others may be refused like this, too: nobody's lease is proof */
-        w->lease.connected_ms = tw_now(w);
-        tw_refused(w, TW_ASK_EXTEND, res, "Redis refuses to extend leases");
+        q->lease.connected_ms = tw_now(q->loop);
+        tw_refused(q, TW_CALL_EXTEND, res, "Redis refuses to extend leases");
 
     } else if (res->status == TQ_OK) {
         TQ_FAIL("extend-answered");
-        tw_trouble_over(w, TW_ASK_EXTEND);
+        tw_trouble_over(q, TW_CALL_EXTEND);
         read_verdicts(x, res);
     }
 
     if (x->all && (res->status == TQ_OK || res->status == TQ_REFUSED)) {
-        recovered(w, res);
+        recovered(q, res);
     }
 
     free(x);
@@ -147,22 +145,23 @@ by_token(const void *a, const void *b)
 /* All that this worker holds, those of one lease together. NULL: out of
  * memory. */
 static extend_t *
-held(tw_worker_t *w)
+held(tw_queue_t *q)
 {
     unsigned    i;
     extend_t   *x;
     tw_slot_t  *s;
 
-    x = malloc(sizeof(*x) + (w->busy + tw_done_count(w)) * sizeof(held_t));
+    x = malloc(sizeof(*x)
+               + (q->run->busy + tw_queue_outcomes(q)) * sizeof(held_t));
     if (x == NULL) {
         return NULL;
     }
 
-    x->w = w;
+    x->q = q;
     x->n = 0;
 
-    for (i = 0; i < w->o->concurrency; i++) {
-        s = &w->slots[i];
+    for (i = 0; i < q->o->concurrency; i++) {
+        s = &q->run->slots[i];
         if (s->state != TW_SLOT_FREE) {
             add_outcome(x, s->id, &s->token);
             x->job[x->n - 1].slot = s;
@@ -171,7 +170,7 @@ held(tw_worker_t *w)
     }
 
     /* finished, and Redis does not know yet: still ours until it does */
-    tw_done_each(w, add_outcome, x);
+    tw_outcomes_each(q, add_outcome, x);
 
     qsort(x->job, x->n, sizeof(held_t), by_token);
 
@@ -179,42 +178,43 @@ held(tw_worker_t *w)
 }
 
 static tq_call_t *
-build_extend(tw_worker_t *w, extend_t *x)
+build_extend(tw_queue_t *q, extend_t *x)
 {
     unsigned         i;
     tq_buf_t         info = {0};
     tq_str_t        *names;
+    tw_pool_t       *p;
     tq_call_t       *call = NULL;
     tq_outcome_t    *o;
     tq_heartbeat_t   beat = {0};
 
-    names = calloc(w->npools + 1, sizeof(*names));
+    names = calloc(q->run->npools + 1, sizeof(*names));
     o = calloc(x->n + 1, sizeof(*o));
 
     if (names != NULL && o != NULL) {
-        for (i = 0; i < w->npools; i++) {
-            names[i].p = w->pools[i]->conf->name;
-            names[i].len = w->pools[i]->name_len;
+        for (i = 0; i < q->run->npools; i++) {
+            p = q->run->pools[i];
+            names[i] = (tq_str_t) { p->conf->name, p->name_len };
         }
         for (i = 0; i < x->n; i++) {
             o[i] = x->job[i].o;
         }
 
         tq_doc_print(&info, tq_doc_object(
-            { "concurrency", tq_doc_int(w->o->concurrency) },
-            { "running", tq_doc_int(w->busy) },
-            { "draining", cJSON_CreateBool(w->phase > TW_RUNNING) },
-            { "pools", tw_health_pools(w) }));
+            { "concurrency", tq_doc_int(q->o->concurrency) },
+            { "running", tq_doc_int(q->run->busy) },
+            { "draining", cJSON_CreateBool(q->run->phase > TW_RUNNING) },
+            { "pools", tw_pools_doc(q->run) }));
 
-        beat.worker_id = w->id;
-        beat.worker_name = w->name;
+        beat.worker_id = q->id;
+        beat.worker_name = q->name;
         beat.info = (tq_str_t) { info.p, info.len };
         beat.handlers = names;
-        beat.nhandlers = w->npools;
-        beat.lease_ms = w->o->lease_ms;
+        beat.nhandlers = q->run->npools;
+        beat.lease_ms = q->o->lease_ms;
         beat.all = x->all;
 
-        call = tq_extend_call(&w->ns, &beat, o, x->n, on_extended, x);
+        call = tq_extend_call(&q->ns, &beat, o, x->n, on_extended, x);
     }
 
     tq_buf_free(&info);
@@ -226,122 +226,122 @@ build_extend(tw_worker_t *w, extend_t *x)
 
 /* 0, or -1: not sent. */
 static int
-extend(tw_worker_t *w, int all)
+extend(tw_queue_t *q, int all)
 {
     extend_t  *x;
 
-    if (!tw_rconn_ready(w->redis)) {
+    if (!tw_rconn_ready(q->redis)) {
         return -1;
     }
 
-    w->lease.extend_soon = 0;
+    q->lease.extend_soon = 0;
 
-    x = held(w);
+    x = held(q);
     if (x == NULL) {
         return -1;
     }
 
     x->all = all;
 
-    if (tw_rconn_call(w->redis, build_extend(w, x)) != 0) {
+    if (tw_rconn_call(q->redis, build_extend(q, x)) != 0) {
         free(x);
         return -1;
     }
 
-    w->lease.extending = 1;
+    q->lease.extending = 1;
     TQ_FAIL("extend-queued");
 
     return 0;
 }
 
 int
-tw_lease_recover(tw_worker_t *w)
+tw_lease_recover(tw_queue_t *q)
 {
-    return extend(w, 1);
+    return extend(q, 1);
 }
 
 static void
 on_beat(uv_timer_t *t)
 {
-    tw_worker_t  *w = t->data;
+    tw_queue_t  *q = t->data;
 
-    if (!w->lease.extending) {
-        (void) extend(w, 0);
+    if (!q->lease.extending) {
+        (void) extend(q, 0);
     }
-    tw_restart_ask(w);
+    tw_restart_ask(q);
 }
 
 static void on_reap(uv_timer_t *t);
-static void sweep(tw_worker_t *w);
+static void sweep(tw_queue_t *q);
 
 /* Redis was slow, or stopped, for a good part of a lease: the others may not
  * have been able to extend. */
 static int
-stalled(tw_worker_t *w)
+stalled(tw_queue_t *q)
 {
-    if (tw_now(w) - w->lease.asked_ms <= w->o->lease_ms / 3) {
+    if (tw_now(q->loop) - q->lease.asked_ms <= q->o->lease_ms / 3) {
         return 0;
     }
 
-    w->lease.connected_ms = tw_now(w);
+    q->lease.connected_ms = tw_now(q->loop);
 
     return 1;
 }
 
 static void
-reap_refused(tw_worker_t *w, const tq_result_t *res)
+reap_refused(tw_queue_t *q, const tq_result_t *res)
 {
-    w->lease.connected_ms = tw_now(w);
-    tw_refused(w, TW_ASK_REAP, res, "Redis refuses to reap");
+    q->lease.connected_ms = tw_now(q->loop);
+    tw_refused(q, TW_CALL_REAP, res, "Redis refuses to reap");
 }
 
 static void
 on_reaped(void *data, const tq_result_t *res)
 {
-    tw_worker_t        *w = data;
+    tw_queue_t        *q = data;
     const tq_reaped_t  *r = &res->reaped;
 
-    w->lease.reaping = 0;
+    q->lease.reaping = 0;
 
     if (res->status == TQ_REFUSED) {
-        reap_refused(w, res);
+        reap_refused(q, res);
     }
 
     if (res->status != TQ_OK) {
         return;
     }
 
-    tw_trouble_over(w, TW_ASK_REAP);
+    tw_trouble_over(q, TW_CALL_REAP);
 
     TQ_FAIL("reaped");
     if (r->requeued + r->failed != 0) {
         TW_LOG(TW_WARN, "jobs of lost workers", tw_fi("requeued", r->requeued),
             tw_fi("failed", r->failed));
-        w->claim.want = 1;
+        q->claim.want = 1;
     }
 
     if (r->more) {
-        (void) uv_timer_start(&w->lease.reap, on_reap, 0,
-            uv_timer_get_repeat(&w->lease.reap));
+        (void) uv_timer_start(&q->lease.reap, on_reap, 0,
+            uv_timer_get_repeat(&q->lease.reap));
     }
 }
 
 /* Redis' clock was set forward, or this machine slept: leases that look
  * expired may be none. As after a stall, everybody gets the time to extend. */
 static int
-jumped(tw_worker_t *w, int64_t redis_ms)
+jumped(tw_queue_t *q, int64_t redis_ms)
 {
-    int64_t  before = w->lease.ahead_ms;
+    int64_t  before = q->lease.ahead_ms;
 
-    w->lease.ahead_ms = redis_ms - tw_now(w);
+    q->lease.ahead_ms = redis_ms - tw_now(q->loop);
 
-    if (before == 0 || w->lease.ahead_ms - before <= w->o->lease_ms / 3) {
+    if (before == 0 || q->lease.ahead_ms - before <= q->o->lease_ms / 3) {
         return 0;
     }
 
-    w->lease.connected_ms = tw_now(w);
+    q->lease.connected_ms = tw_now(q->loop);
     TW_LOG(TW_WARN, "Redis' clock jumped, nobody is reaped for one lease",
-        tw_fi("ms", w->lease.ahead_ms - before));
+        tw_fi("ms", q->lease.ahead_ms - before));
 
     return 1;
 }
@@ -351,134 +351,144 @@ jumped(tw_worker_t *w, int64_t redis_ms)
 static void
 on_time(void *data, const tq_result_t *res)
 {
-    tw_worker_t  *w = data;
+    tw_queue_t  *q = data;
 
-    w->lease.reaping = 0;
+    q->lease.reaping = 0;
 
-    if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN || stalled(w)
-        || w->phase != TW_RUNNING)
+    if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN || stalled(q)
+        || q->run->phase != TW_RUNNING)
     {
         return;
     }
 
     if (res->status == TQ_REFUSED) {
-        reap_refused(w, res);
+        reap_refused(q, res);
         return;
     }
 
-    if (jumped(w, res->reaped.now_ms)) {
+    if (jumped(q, res->reaped.now_ms)) {
         return;
     }
 
-    w->lease.asked_ms = tw_now(w);
-    if (tw_rconn_call(w->redis, tq_reap_call(&w->ns,
-        res->reaped.now_ms + TQ_REAP_FRESH_MS, on_reaped, w)) == 0)
+    q->lease.asked_ms = tw_now(q->loop);
+    if (tw_rconn_call(q->redis, tq_reap_call(&q->ns,
+        res->reaped.now_ms + TQ_REAP_FRESH_MS, on_reaped, q)) == 0)
     {
-        w->lease.reaping = 1;
+        q->lease.reaping = 1;
     }
 }
 
 static void
 on_swept(void *data, const tq_result_t *res)
 {
-    tw_worker_t  *w = data;
+    tw_queue_t  *q = data;
 
-    w->lease.sweeping = 0;
+    q->lease.sweeping = 0;
 
     if (res->status == TQ_OK && res->swept.more) {
-        sweep(w);
+        sweep(q);
     }
 }
 
 static void
-sweep(tw_worker_t *w)
+sweep(tw_queue_t *q)
 {
-    if (!w->lease.sweeping && w->phase == TW_RUNNING
-        && tw_rconn_call(w->redis, tq_sweep_call(&w->ns, on_swept, w)) == 0)
+    if (!q->lease.sweeping && q->run->phase == TW_RUNNING
+        && tw_rconn_call(q->redis, tq_sweep_call(&q->ns, on_swept, q)) == 0)
     {
-        w->lease.sweeping = 1;
+        q->lease.sweeping = 1;
     }
 }
 
 static void
 on_reap(uv_timer_t *t)
 {
-    tw_worker_t  *w = t->data;
+    tw_queue_t  *q = t->data;
 
-    sweep(w);
+    sweep(q);
 
     /* without the blocking read, this timer is what keeps jobs going */
-    if (!w->wake.blocked) {
-        w->claim.want = 1;
+    if (!q->wake.blocked) {
+        q->claim.want = 1;
     }
 
-    if (w->lease.reaping || w->phase != TW_RUNNING
-        || !tw_rconn_ready(w->redis)
-        || tw_now(w) - w->lease.connected_ms < w->o->lease_ms)
+    if (q->lease.reaping || q->run->phase != TW_RUNNING
+        || !tw_rconn_ready(q->redis)
+        || tw_now(q->loop) - q->lease.connected_ms < q->o->lease_ms)
     {
         return;
     }
 
-    w->lease.asked_ms = tw_now(w);
-    if (tw_rconn_call(w->redis, tq_reap_call(&w->ns, 0, on_time, w)) == 0) {
-        w->lease.reaping = 1;
+    q->lease.asked_ms = tw_now(q->loop);
+    if (tw_rconn_call(q->redis, tq_reap_call(&q->ns, 0, on_time, q)) == 0) {
+        q->lease.reaping = 1;
     }
 }
 
 int
-tw_lease_init(tw_worker_t *w)
+tw_lease_init(tw_queue_t *q)
 {
-    int64_t  reap = w->o->lease_ms / 3;
+    int64_t  reap = q->o->lease_ms / 3;
 
     reap = reap < REAP_MAX_MS ? reap : REAP_MAX_MS;
 
-    if (uv_timer_init(&w->loop, &w->lease.beat) != 0
-        || uv_timer_init(&w->loop, &w->lease.reap) != 0)
+    if (uv_timer_init(q->loop, &q->lease.beat) != 0
+        || uv_timer_init(q->loop, &q->lease.reap) != 0)
     {
         return -1;
     }
 
-    w->lease.beat.data = w;
-    w->lease.reap.data = w;
+    q->lease.beat.data = q;
+    q->lease.reap.data = q;
 
-    (void) uv_timer_start(&w->lease.beat, on_beat, (uint64_t) beat_ms(w),
-        (uint64_t) beat_ms(w));
-    (void) uv_timer_start(&w->lease.reap, on_reap, (uint64_t) reap,
+    (void) uv_timer_start(&q->lease.beat, on_beat, (uint64_t) beat_ms(q),
+        (uint64_t) beat_ms(q));
+    (void) uv_timer_start(&q->lease.reap, on_reap, (uint64_t) reap,
         (uint64_t) reap);
 
     return 0;
 }
 
 void
-tw_lease_ready(tw_worker_t *w)
+tw_lease_ready(tw_queue_t *q)
 {
-    w->lease.connected_ms = tw_now(w);
-    w->lease.extend_soon = 1;
+    q->lease.connected_ms = tw_now(q->loop);
+    q->lease.extend_soon = 1;
 }
 
 void
-tw_lease_turn(tw_worker_t *w)
+tw_lease_turn(tw_queue_t *q)
 {
-    if (w->lease.extend_soon && !w->lease.extending
-        && w->phase < TW_LEAVING)
+    if (q->lease.extend_soon && !q->lease.extending
+        && q->run->phase < TW_LEAVING)
     {
-        (void) extend(w, 0);
+        (void) extend(q, 0);
     }
 }
 
-void
-tw_lease_goodbye(tw_worker_t *w, tq_done_cb done)
+static void
+on_goodbye(void *data, const tq_result_t *res)
 {
-    (void) uv_timer_stop(&w->lease.beat);
-    (void) uv_timer_stop(&w->lease.reap);
+    tw_queue_t  *q = data;
 
-    /* refused: the timer of leaving goes on alone */
-    (void) tw_rconn_call(w->redis, tq_goodbye_call(&w->ns, w->id, done, w));
+    (void) res;
+    q->events->gone(q->data);
 }
 
 void
-tw_lease_close(tw_worker_t *w)
+tw_queue_goodbye(tw_queue_t *q)
 {
-    uv_close((uv_handle_t *) &w->lease.beat, NULL);
-    uv_close((uv_handle_t *) &w->lease.reap, NULL);
+    (void) uv_timer_stop(&q->lease.beat);
+    (void) uv_timer_stop(&q->lease.reap);
+
+    /* refused: the timer of leaving goes on alone */
+    (void) tw_rconn_call(q->redis, tq_goodbye_call(&q->ns, q->id, on_goodbye,
+        q));
+}
+
+void
+tw_lease_close(tw_queue_t *q)
+{
+    uv_close((uv_handle_t *) &q->lease.beat, NULL);
+    uv_close((uv_handle_t *) &q->lease.reap, NULL);
 }

@@ -1,7 +1,7 @@
 /*
- * done.c: outcomes on their way to Redis. The outcomes of one turn of the loop
- * are one call per kind, and a call is repeated until Redis has answered it:
- * the scripts apply an outcome once and answer `already` after that.
+ * outcomes.c: outcomes on their way to Redis. The outcomes of one turn of the
+ * loop are one call per kind, and a call is repeated until Redis has answered
+ * it: the scripts apply an outcome once and answer `already` after that.
  *
  * A batch keeps its outcomes in two blocks (records, bytes) that are used
  * again, so that a job that is done costs no allocation.
@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "worker.h"
-#include "tq_fail.h"
+#include "queue_int.h"
 
 #define BATCH_BYTES   (4 * 1024 * 1024)   /* then the batch is closed */
 #define KEEP_BYTES    (256 * 1024)        /* of a spare batch */
@@ -29,15 +27,15 @@ typedef struct {
 } rec_t;
 
 struct tw_batch_s {
-    tw_worker_t     *w;
-    tw_done_kind_t   kind;
-    rec_t            recs[TQ_CLAIM_MAX];
-    unsigned         n;
-    tq_buf_t         bytes;
-    int              sent;
-    unsigned         tries;               /* its script failed at it */
-    unsigned         refusals;
-    tw_batch_t      *next;
+    tw_queue_t         *q;
+    tw_outcome_kind_t   kind;
+    rec_t               recs[TQ_CLAIM_MAX];
+    unsigned            n;
+    tq_buf_t            bytes;
+    int                 sent;
+    unsigned            tries;            /* its script failed at it */
+    unsigned            refusals;
+    tw_batch_t         *next;
 };
 
 static const char  *kinds[] = { "complete", "fail", "release" };
@@ -49,21 +47,21 @@ on_retry(uv_timer_t *t)
 }
 
 int
-tw_done_init(tw_worker_t *w)
+tw_outcomes_init(tw_queue_t *q)
 {
-    w->done.last = &w->done.first;
-    w->done.retry.data = w;
+    q->outcomes.last = &q->outcomes.first;
+    q->outcomes.retry.data = q;
 
-    return uv_timer_init(&w->loop, &w->done.retry);
+    return uv_timer_init(q->loop, &q->outcomes.retry);
 }
 
 static tw_batch_t *
-new_batch(tw_worker_t *w, tw_done_kind_t kind)
+new_batch(tw_queue_t *q, tw_outcome_kind_t kind)
 {
-    tw_batch_t  *b = w->done.spare;
+    tw_batch_t  *b = q->outcomes.spare;
 
     if (b != NULL) {
-        w->done.spare = b->next;
+        q->outcomes.spare = b->next;
     } else {
         b = malloc(sizeof(*b));
         if (b == NULL) {
@@ -72,7 +70,7 @@ new_batch(tw_worker_t *w, tw_done_kind_t kind)
         memset(&b->bytes, 0, sizeof(b->bytes));
     }
 
-    b->w = w;
+    b->q = q;
     b->kind = kind;
     b->n = 0;
     b->sent = 0;
@@ -85,43 +83,43 @@ new_batch(tw_worker_t *w, tw_done_kind_t kind)
 }
 
 static void
-spare_batch(tw_worker_t *w, tw_batch_t *b)
+spare_batch(tw_queue_t *q, tw_batch_t *b)
 {
     if (b->bytes.cap > KEEP_BYTES) {
         tq_buf_free(&b->bytes);
     }
 
-    b->next = w->done.spare;
-    w->done.spare = b;
+    b->next = q->outcomes.spare;
+    q->outcomes.spare = b;
 }
 
 static void
-close_open(tw_worker_t *w, tw_done_kind_t kind)
+close_open(tw_queue_t *q, tw_outcome_kind_t kind)
 {
-    tw_batch_t  *b = w->done.open[kind];
+    tw_batch_t  *b = q->outcomes.open[kind];
 
     if (b != NULL) {
-        w->done.open[kind] = NULL;
-        *w->done.last = b;
-        w->done.last = &b->next;
-        w->done.batches++;
+        q->outcomes.open[kind] = NULL;
+        *q->outcomes.last = b;
+        q->outcomes.last = &b->next;
+        q->outcomes.batches++;
     }
 }
 
 void
-tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o)
+tw_outcomes_add(tw_queue_t *q, tw_outcome_kind_t kind, const tq_outcome_t *o)
 {
     rec_t       *r;
     size_t       before;
-    tw_batch_t  *b = w->done.open[kind];
+    tw_batch_t  *b = q->outcomes.open[kind];
 
     if (b != NULL && (b->n == TQ_CLAIM_MAX || b->bytes.len > BATCH_BYTES)) {
-        close_open(w, kind);
+        close_open(q, kind);
         b = NULL;
     }
 
     if (b == NULL) {
-        b = w->done.open[kind] = new_batch(w, kind);
+        b = q->outcomes.open[kind] = new_batch(q, kind);
     }
 
     if (b == NULL) {
@@ -155,25 +153,25 @@ tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o)
 
 /* The batch is over: unlinks it and keeps its memory. */
 static void
-finish(tw_worker_t *w, tw_batch_t *b)
+finish(tw_queue_t *q, tw_batch_t *b)
 {
     tw_batch_t  **p;
 
-    for (p = &w->done.first; *p != b; p = &(*p)->next) {
+    for (p = &q->outcomes.first; *p != b; p = &(*p)->next) {
         /* void */
     }
 
     *p = b->next;
-    if (w->done.last == &b->next) {
-        w->done.last = p;
+    if (q->outcomes.last == &b->next) {
+        q->outcomes.last = p;
     }
 
-    w->done.batches--;
-    spare_batch(w, b);
+    q->outcomes.batches--;
+    spare_batch(q, b);
 }
 
 static void
-read_verdicts(tw_worker_t *w, const tw_batch_t *b, const tq_result_t *res)
+read_verdicts(tw_queue_t *q, const tw_batch_t *b, const tq_result_t *res)
 {
     unsigned      i;
     tq_verdict_t  v;
@@ -182,7 +180,7 @@ read_verdicts(tw_worker_t *w, const tw_batch_t *b, const tq_result_t *res)
         v = tq_verdict(res, i);
 
         if (v == TQ_VERDICT_STALE || v == TQ_VERDICT_GONE) {
-            w->counts.refused++;
+            q->run->counts.refused++;
             TW_LOG(TW_WARN, "outcome dropped, the job is no longer ours",
                 tw_fs("call", kinds[b->kind]), tw_fi("job", b->recs[i].id),
                 tw_fs("why", v == TQ_VERDICT_GONE ? "gone" : "stale"));
@@ -192,29 +190,29 @@ read_verdicts(tw_worker_t *w, const tw_batch_t *b, const tq_result_t *res)
 
 /* Not before a little while. */
 static void
-wait_after(tw_worker_t *w, tw_batch_t *b, const tq_result_t *res)
+wait_after(tw_queue_t *q, tw_batch_t *b, const tq_result_t *res)
 {
     int64_t  ms = WAIT_MIN_MS << (b->refusals > 5 ? 5 : b->refusals);
 
     ms = ms > WAIT_MAX_MS ? WAIT_MAX_MS : ms;
     b->refusals++;
-    if (tw_trouble(w, TW_ASK_OUTCOME, res->err)) {
+    if (tw_trouble(q, TW_CALL_OUTCOME, res->err)) {
         TW_LOG(TW_WARN, "Redis refuses outcomes, they are repeated",
             tw_fs("call", kinds[b->kind]), tw_fs("error", res->text));
     }
 
-    w->done.wait_until_ms = tw_now(w) + ms;
-    (void) uv_timer_start(&w->done.retry, on_retry, (uint64_t) ms, 0);
+    q->outcomes.wait_until_ms = tw_now(q->loop) + ms;
+    (void) uv_timer_start(&q->outcomes.retry, on_retry, (uint64_t) ms, 0);
 }
 
 /* A script has failed, at one of these outcomes: the others are to get there.
  * The second half becomes a batch of its own. */
 static void
-split(tw_worker_t *w, tw_batch_t *b)
+split(tw_queue_t *q, tw_batch_t *b)
 {
     size_t       keep = 0;
     unsigned     i, half = b->n / 2;
-    tw_batch_t  *more = new_batch(w, b->kind);
+    tw_batch_t  *more = new_batch(q, b->kind);
 
     for (i = 0; i < half; i++) {
         keep += b->recs[i].result + b->recs[i].error + b->recs[i].log;
@@ -227,10 +225,10 @@ split(tw_worker_t *w, tw_batch_t *b)
     if (more == NULL || more->bytes.failed) {
         if (more != NULL) {
             more->bytes.failed = 0;
-            spare_batch(w, more);
+            spare_batch(q, more);
         }
-        w->done.wait_until_ms = tw_now(w) + WAIT_MIN_MS;
-        (void) uv_timer_start(&w->done.retry, on_retry, WAIT_MIN_MS, 0);
+        q->outcomes.wait_until_ms = tw_now(q->loop) + WAIT_MIN_MS;
+        (void) uv_timer_start(&q->outcomes.retry, on_retry, WAIT_MIN_MS, 0);
         return;
     }
 
@@ -239,16 +237,16 @@ split(tw_worker_t *w, tw_batch_t *b)
     b->n = half;
     b->bytes.len = keep;
 
-    *w->done.last = more;
-    w->done.last = &more->next;
-    w->done.batches++;
+    *q->outcomes.last = more;
+    q->outcomes.last = &more->next;
+    q->outcomes.batches++;
 }
 
 static void
 on_answer(void *data, const tq_result_t *res)
 {
-    tw_batch_t   *b = data;
-    tw_worker_t  *w = b->w;
+    tw_batch_t  *b = data;
+    tw_queue_t  *q = b->q;
 
     b->sent = 0;
 
@@ -258,27 +256,27 @@ on_answer(void *data, const tq_result_t *res)
 
     if (res->status == TQ_OK) {
         TQ_FAIL("outcomes-answered");
-        tw_trouble_over(w, TW_ASK_OUTCOME);
-        read_verdicts(w, b, res);
-        finish(w, b);
+        tw_trouble_over(q, TW_CALL_OUTCOME);
+        read_verdicts(q, b, res);
+        finish(q, b);
 
     } else if (res->script && b->n > 1) {
-        split(w, b);
+        split(q, b);
 
     } else if ((res->script || res->odd) && ++b->tries >= TQ_DONE_TRIES) {
         TW_LOG(TW_ERROR, "Redis refuses outcomes for good, they are lost",
             tw_fs("call", kinds[b->kind]), tw_fi("job", b->recs[0].id),
             tw_fi("jobs", b->n), tw_fs("error", res->text));
-        finish(w, b);
-        w->trouble[TW_ASK_OUTCOME] = 0;
+        finish(q, b);
+        q->trouble[TW_CALL_OUTCOME] = 0;
 
     } else {
-        wait_after(w, b, res);
+        wait_after(q, b, res);
     }
 }
 
 static tq_call_t *
-build(const tw_worker_t *w, tw_batch_t *b)
+build(const tw_queue_t *q, tw_batch_t *b)
 {
     static tq_outcome_t   o[TQ_CLAIM_MAX];
     unsigned              i;
@@ -301,43 +299,43 @@ build(const tw_worker_t *w, tw_batch_t *b)
     }
 
     switch (b->kind) {
-    case TW_DONE_COMPLETE:
-        return tq_complete_call(&w->ns, o, b->n, on_answer, b);
-    case TW_DONE_FAIL:
-        return tq_fail_call(&w->ns, o, b->n, jitter, on_answer, b);
-    case TW_DONE_RELEASE:
+    case TW_OUTCOME_COMPLETE:
+        return tq_complete_call(&q->ns, o, b->n, on_answer, b);
+    case TW_OUTCOME_FAIL:
+        return tq_fail_call(&q->ns, o, b->n, jitter, on_answer, b);
+    case TW_OUTCOME_RELEASE:
         break;
     }
 
-    return tq_release_call(&w->ns, o, b->n, on_answer, b);
+    return tq_release_call(&q->ns, o, b->n, on_answer, b);
 }
 
 void
-tw_done_turn(tw_worker_t *w)
+tw_outcomes_turn(tw_queue_t *q)
 {
     int          k;
     tw_batch_t  *b;
 
-    for (k = TW_DONE_COMPLETE; k <= TW_DONE_RELEASE; k++) {
-        close_open(w, k);
+    for (k = TW_OUTCOME_COMPLETE; k <= TW_OUTCOME_RELEASE; k++) {
+        close_open(q, k);
     }
 
-    if (w->done.first == NULL || !tw_rconn_ready(w->redis)
-        || tw_now(w) < w->done.wait_until_ms)
+    if (q->outcomes.first == NULL || !tw_rconn_ready(q->redis)
+        || tw_now(q->loop) < q->outcomes.wait_until_ms)
     {
         return;
     }
 
-    for (b = w->done.first; b != NULL; b = b->next) {
+    for (b = q->outcomes.first; b != NULL; b = b->next) {
         if (b->sent) {
             continue;
         }
 
         b->sent = 1;
-        if (tw_rconn_call(w->redis, build(w, b)) != 0) {
+        if (tw_rconn_call(q->redis, build(q, b)) != 0) {
             b->sent = 0;
-            w->done.wait_until_ms = tw_now(w) + WAIT_MIN_MS;
-            (void) uv_timer_start(&w->done.retry, on_retry, WAIT_MIN_MS, 0);
+            q->outcomes.wait_until_ms = tw_now(q->loop) + WAIT_MIN_MS;
+            (void) uv_timer_start(&q->outcomes.retry, on_retry, WAIT_MIN_MS, 0);
             return;
         }
         TQ_FAIL("outcomes-queued");
@@ -345,24 +343,24 @@ tw_done_turn(tw_worker_t *w)
 }
 
 void
-tw_done_ready(tw_worker_t *w)
+tw_outcomes_ready(tw_queue_t *q)
 {
-    w->done.wait_until_ms = 0;
+    q->outcomes.wait_until_ms = 0;
 }
 
 void
-tw_done_each(tw_worker_t *w,
+tw_outcomes_each(tw_queue_t *q,
     void (*f)(void *data, int64_t id, const tq_token_t *token), void *data)
 {
     int          k;
     unsigned     i;
     tw_batch_t  *b;
 
-    for (k = TW_DONE_COMPLETE; k <= TW_DONE_RELEASE; k++) {
-        close_open(w, k);
+    for (k = TW_OUTCOME_COMPLETE; k <= TW_OUTCOME_RELEASE; k++) {
+        close_open(q, k);
     }
 
-    for (b = w->done.first; b != NULL; b = b->next) {
+    for (b = q->outcomes.first; b != NULL; b = b->next) {
         for (i = 0; i < b->n; i++) {
             f(data, b->recs[i].id, &b->recs[i].token);
         }
@@ -378,34 +376,34 @@ count_one(void *data, int64_t id, const tq_token_t *token)
 }
 
 unsigned
-tw_done_count(tw_worker_t *w)
+tw_queue_outcomes(tw_queue_t *q)
 {
     unsigned  n = 0;
 
-    tw_done_each(w, count_one, &n);
+    tw_outcomes_each(q, count_one, &n);
 
     return n;
 }
 
 void
-tw_done_close(tw_worker_t *w)
+tw_outcomes_close(tw_queue_t *q)
 {
     int          k;
     tw_batch_t  *b;
 
-    for (k = TW_DONE_COMPLETE; k <= TW_DONE_RELEASE; k++) {
-        close_open(w, k);
+    for (k = TW_OUTCOME_COMPLETE; k <= TW_OUTCOME_RELEASE; k++) {
+        close_open(q, k);
     }
 
-    while ((b = w->done.first) != NULL) {
-        finish(w, b);
+    while ((b = q->outcomes.first) != NULL) {
+        finish(q, b);
     }
 
-    while ((b = w->done.spare) != NULL) {
-        w->done.spare = b->next;
+    while ((b = q->outcomes.spare) != NULL) {
+        q->outcomes.spare = b->next;
         tq_buf_free(&b->bytes);
         free(b);
     }
 
-    uv_close((uv_handle_t *) &w->done.retry, NULL);
+    uv_close((uv_handle_t *) &q->outcomes.retry, NULL);
 }

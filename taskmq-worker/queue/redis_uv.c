@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 #include "redis_uv.h"
-#include "tq_limits.h"
-#include "tq_fail.h"
+#include "tq_base.h"
 
 #define READ_BYTES   (256 * 1024)
 #define READS_MAX    16       /* per event: other handles want a turn, too */

@@ -13,7 +13,7 @@
 #include <uv.h>
 
 #include "tq_redis.h"
-#include "tq_url.h"
+#include "tq_base.h"
 
 typedef struct tw_rconn_s  tw_rconn_t;
 

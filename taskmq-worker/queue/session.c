@@ -8,56 +8,54 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "pool.h"
-#include "tq_fail.h"
+#include "queue_int.h"
 
 #define RETRY_MS  500
-#define LOOK_MS   10          /* at the key, while claims follow each other: the
+#define KEY_MS    10          /* at the key, while claims follow each other: the
                                  counter of claims shows most of it, too */
 
-static void ask(tw_worker_t *w);
+static void ask_open(tw_queue_t *q);
 
 static void
 on_retry(uv_timer_t *t)
 {
-    ask(t->data);
+    ask_open(t->data);
 }
 
 static void
-ask_later(tw_worker_t *w)
+ask_later(tw_queue_t *q)
 {
-    (void) uv_timer_start(&w->session.retry, on_retry, RETRY_MS, 0);
+    (void) uv_timer_start(&q->session.retry, on_retry, RETRY_MS, 0);
 }
 
 static void
-retry(tw_worker_t *w, const char *what, const tq_result_t *res)
+retry(tw_queue_t *q, const char *what, const tq_result_t *res)
 {
-    if (uv_is_active((uv_handle_t *) &w->session.retry)) {
+    if (uv_is_active((uv_handle_t *) &q->session.retry)) {
         return;
     }
 
     if (res->status == TQ_REFUSED
-        && tw_trouble(w, TW_ASK_SESSION, res->err))
+        && tw_trouble(q, TW_CALL_SESSION, res->err))
     {
         TW_LOG(TW_WARN, "Redis is not ready for work", tw_fs("call", what),
-            tw_fs("error", res->text), tw_fs("user", w->o->url.user),
-            tw_fs("namespace", w->o->ns));
+            tw_fs("error", res->text), tw_fs("user", q->o->url.user),
+            tw_fs("namespace", q->o->ns));
     }
 
-    ask_later(w);
+    ask_later(q);
 }
 
 static void
-open_gate(tw_worker_t *w, unsigned gate)
+open_gate(tw_queue_t *q, unsigned gate)
 {
-    w->session.gate &= ~gate;
+    q->session.gate &= ~gate;
 
-    if (w->session.gate == 0) {
-        w->claim.want = 1;
-        tw_trouble_over(w, TW_ASK_CONNECTION);
-        if (!w->session.full) {
-            tw_trouble_over(w, TW_ASK_SESSION);
+    if (q->session.gate == 0) {
+        q->claim.want = 1;
+        tw_trouble_over(q, TW_CALL_CONNECTION);
+        if (!q->session.full) {
+            tw_trouble_over(q, TW_CALL_SESSION);
         }
     }
 }
@@ -65,13 +63,13 @@ open_gate(tw_worker_t *w, unsigned gate)
 /* The eviction policy, when it is another than before. -1: nothing may be
  * claimed. */
 static int
-check_policy(tw_worker_t *w, int noeviction)
+check_policy(tw_queue_t *q, int noeviction)
 {
-    int  before = w->session.noeviction;
+    int  before = q->session.noeviction;
 
-    w->session.noeviction = noeviction;
+    q->session.noeviction = noeviction;
 
-    if (noeviction == 0 && !w->session.checked) {
+    if (noeviction == 0 && !q->session.checked) {
         TW_LOG(TW_ERROR, "Redis' maxmemory-policy is not noeviction: it "
             "would drop jobs. Set it: CONFIG SET maxmemory-policy "
             "noeviction");
@@ -100,106 +98,110 @@ check_policy(tw_worker_t *w, int noeviction)
 static void
 on_probe(void *data, const tq_result_t *res)
 {
-    tw_worker_t  *w = data;
+    tw_queue_t  *q = data;
 
     if (res->status == TQ_NOT_SENT || res->status == TQ_UNKNOWN) {
         return;
     }
 
-    w->session.full = res->err == TQ_ERR_OOM;
+    q->session.full = res->err == TQ_ERR_OOM;
 
-    if (w->session.full) {
+    if (q->session.full) {
         /* full: work makes room, and a full Redis that refuses evicts not */
-        if (tw_trouble(w, TW_ASK_SESSION, TQ_ERR_OOM)) {
+        if (tw_trouble(q, TW_CALL_SESSION, TQ_ERR_OOM)) {
             TW_LOG(TW_WARN, "Redis is full: no job can be added");
         }
 
     } else if (res->status == TQ_REFUSED) {
-        retry(w, "probe", res);
+        retry(q, "probe", res);
         return;
 
-    } else if (check_policy(w, res->probe.noeviction) != 0) {
-        tw_die(w);
+    } else if (check_policy(q, res->probe.noeviction) != 0) {
+        q->events->hopeless(q->data);
         return;
     }
 
-    w->session.checked = 1;
-    open_gate(w, TW_GATE_POLICY);
+    q->session.checked = 1;
+    open_gate(q, TW_GATE_POLICY);
 }
 
 static void
-learn_key(tw_worker_t *w, const unsigned char *key)
+learn_key(tw_queue_t *q, const unsigned char *key)
 {
-    if (w->uuid_known && memcmp(key, w->uuid_key, TQ_UUID_KEY_LEN) != 0) {
+    if (q->session.key_known
+        && memcmp(key, q->session.key, TQ_UUID_KEY_LEN) != 0)
+    {
         TW_LOG(TW_WARN, "the namespace is another one than before (FLUSHALL, "
             "or an empty replica?)");
     }
 
-    memcpy(w->uuid_key, key, TQ_UUID_KEY_LEN);
-    w->uuid_known = 1;
+    memcpy(q->session.key, key, TQ_UUID_KEY_LEN);
+    q->session.key_known = 1;
 }
 
 static void
 on_uuid_key(void *data, const tq_result_t *res)
 {
-    tw_worker_t  *w = data;
+    tw_queue_t  *q = data;
 
     if (res->status == TQ_REFUSED) {
-        retry(w, "uuid key", res);
+        retry(q, "uuid key", res);
     } else if (res->status == TQ_OK) {
-        learn_key(w, res->key);
-        open_gate(w, TW_GATE_UUID);
+        learn_key(q, res->key);
+        open_gate(q, TW_GATE_UUID);
     }
 }
 
 static void
-on_look(void *data, const tq_result_t *res)
+on_key_checked(void *data, const tq_result_t *res)
 {
-    tw_worker_t  *w = data;
+    tw_queue_t  *q = data;
 
     if (res->status == TQ_REFUSED && !res->odd) {
-        w->session.gate |= TW_GATE_UUID;
-        retry(w, "uuid key", res);
+        q->session.gate |= TW_GATE_UUID;
+        retry(q, "uuid key", res);
     } else if (res->odd || (res->status == TQ_OK && !res->found)) {
-        tw_session_emptied(w);
+        tw_session_emptied(q);
     } else if (res->status == TQ_OK) {
-        learn_key(w, res->key);
+        learn_key(q, res->key);
     }
 }
 
 int
-tw_session_look(tw_worker_t *w)
+tw_session_check_key(tw_queue_t *q)
 {
-    if (tw_now(w) - w->session.looked_ms < LOOK_MS) {
+    if (tw_now(q->loop) - q->session.key_checked_ms < KEY_MS) {
         return 0;
     }
 
-    if (tw_rconn_call(w->redis, tq_uuid_peek_call(&w->ns, on_look, w)) != 0) {
+    if (tw_rconn_call(q->redis, tq_uuid_peek_call(&q->ns, on_key_checked, q))
+        != 0)
+    {
         return -1;
     }
 
-    w->session.looked_ms = tw_now(w);
+    q->session.key_checked_ms = tw_now(q->loop);
 
     return 0;
 }
 
 void
-tw_session_emptied(tw_worker_t *w)
+tw_session_emptied(tw_queue_t *q)
 {
     /* jobs that come all the same are given back */
-    w->session.gate |= TW_GATE_UUID;
-    ask(w);
+    q->session.gate |= TW_GATE_UUID;
+    ask_open(q);
 }
 
 void
-tw_session_recovered(tw_worker_t *w, const tq_result_t *res)
+tw_session_recovered(tw_queue_t *q, const tq_result_t *res)
 {
     if (res == NULL) {
-        ask_later(w);
+        ask_later(q);
     } else if (res->status == TQ_OK) {
-        open_gate(w, TW_GATE_RECOVER);
+        open_gate(q, TW_GATE_RECOVER);
     } else {
-        retry(w, "extend", res);
+        retry(q, "extend", res);
     }
 }
 
@@ -211,20 +213,20 @@ on_config(void *data, const tq_result_t *res)
     unsigned      i;
     tq_str_t      name, value;
     const char   *ours;
-    tw_worker_t  *w = data;
+    tw_queue_t  *q = data;
 
     if (res->status != TQ_OK) {
         return;
     }
 
-    w->session.seeded = 1;
+    q->session.seeded = 1;
 
     for (i = 0; tq_config_pair(res, i, &name, &value); i++) {
         ours = NULL;
         if (tq_str_eq(name, "selection")) {
-            ours = w->o->selection;
+            ours = q->o->selection;
         } else if (tq_str_eq(name, "daemon_max_retries")) {
-            ours = w->o->daemon_max_retries;
+            ours = q->o->daemon_max_retries;
         }
 
         if (ours != NULL && !tq_str_eq(value, ours)) {
@@ -236,88 +238,88 @@ on_config(void *data, const tq_result_t *res)
 }
 
 static void
-seed(tw_worker_t *w)
+seed(tw_queue_t *q)
 {
-    if (w->o->selection == NULL && w->o->daemon_max_retries == NULL) {
-        w->session.seeded = 1;
+    if (q->o->selection == NULL && q->o->daemon_max_retries == NULL) {
+        q->session.seeded = 1;
         return;
     }
 
-    if (w->o->selection != NULL) {
-        (void) tw_rconn_call(w->redis, tq_config_set_call(&w->ns, "selection",
-            w->o->selection, 1, NULL, NULL));
+    if (q->o->selection != NULL) {
+        (void) tw_rconn_call(q->redis, tq_config_set_call(&q->ns, "selection",
+            q->o->selection, 1, NULL, NULL));
     }
 
-    if (w->o->daemon_max_retries != NULL) {
-        (void) tw_rconn_call(w->redis, tq_config_set_call(&w->ns,
-            "daemon_max_retries", w->o->daemon_max_retries, 1, NULL, NULL));
+    if (q->o->daemon_max_retries != NULL) {
+        (void) tw_rconn_call(q->redis, tq_config_set_call(&q->ns,
+            "daemon_max_retries", q->o->daemon_max_retries, 1, NULL, NULL));
     }
 
-    (void) tw_rconn_call(w->redis, tq_config_get_call(&w->ns, on_config, w));
+    (void) tw_rconn_call(q->redis, tq_config_get_call(&q->ns, on_config, q));
 }
 
 /* Asks for everything that is still open; the answers come in this order. What
  * could not be handed over (no memory, too much waits) is asked later. */
 static void
-ask(tw_worker_t *w)
+ask_open(tw_queue_t *q)
 {
     int            failed = 0;
     unsigned char  fresh[TQ_UUID_KEY_LEN];
 
-    if (!tw_rconn_ready(w->redis)) {
+    if (!tw_rconn_ready(q->redis)) {
         return;
     }
 
-    if (w->session.gate & TW_GATE_POLICY) {
-        failed |= tw_rconn_call(w->redis, tq_probe_call(&w->ns, on_probe, w));
+    if (q->session.gate & TW_GATE_POLICY) {
+        failed |= tw_rconn_call(q->redis, tq_probe_call(&q->ns, on_probe, q));
     }
 
-    if (!w->session.seeded) {
-        seed(w);
+    if (!q->session.seeded) {
+        seed(q);
     }
 
-    if (w->session.gate & TW_GATE_UUID) {
+    if (q->session.gate & TW_GATE_UUID) {
         failed |= uv_random(NULL, NULL, fresh, sizeof(fresh), 0, NULL) != 0
-                  || tw_rconn_call(w->redis, tq_uuid_key_call(&w->ns, fresh,
-                      on_uuid_key, w)) != 0;
+                  || tw_rconn_call(q->redis, tq_uuid_key_call(&q->ns, fresh,
+                      on_uuid_key, q)) != 0;
     }
 
-    if (w->session.gate & TW_GATE_RECOVER) {
-        failed |= tw_lease_recover(w) != 0;
+    if (q->session.gate & TW_GATE_RECOVER) {
+        failed |= tw_lease_recover(q) != 0;
     }
 
     if (failed) {
-        ask_later(w);
+        ask_later(q);
     }
 }
 
 int
-tw_session_init(tw_worker_t *w)
+tw_session_init(tw_queue_t *q)
 {
-    w->session.gate = TW_GATE_POLICY | TW_GATE_UUID | TW_GATE_RECOVER;
-    w->session.noeviction = -2;
-    w->session.retry.data = w;
+    q->session.gate = TW_GATE_POLICY | TW_GATE_UUID | TW_GATE_RECOVER;
+    q->session.noeviction = -2;
+    q->session.retry.data = q;
 
-    return uv_timer_init(&w->loop, &w->session.retry);
+    return uv_timer_init(q->loop, &q->session.retry);
 }
 
 void
-tw_session_ready(tw_worker_t *w)
+tw_session_ready(tw_queue_t *q)
 {
-    w->session.gate |= TW_GATE_RECOVER | TW_GATE_POLICY;
-    ask(w);
+    q->session.gate |= TW_GATE_RECOVER | TW_GATE_POLICY;
+    ask_open(q);
 }
 
 void
-tw_session_lost(tw_worker_t *w)
+tw_session_lost(tw_queue_t *q)
 {
     /* before the next claim, whatever this connection's claims did is seen */
-    w->session.gate |= TW_GATE_RECOVER;
-    (void) uv_timer_stop(&w->session.retry);
+    q->session.gate |= TW_GATE_RECOVER;
+    (void) uv_timer_stop(&q->session.retry);
 }
 
 void
-tw_session_close(tw_worker_t *w)
+tw_session_close(tw_queue_t *q)
 {
-    uv_close((uv_handle_t *) &w->session.retry, NULL);
+    uv_close((uv_handle_t *) &q->session.retry, NULL);
 }

@@ -7,78 +7,77 @@
  * news as long as nothing else met it, and over when nothing does any more.
  */
 
-#include "log.h"
-#include "worker.h"
+#include "queue_int.h"
 
-static const char  *over[TW_ASK_N] = {
-    [TW_ASK_CONNECTION] = "Redis is back",
-    [TW_ASK_SESSION] = "Redis is ready for work again",
-    [TW_ASK_CLAIM] = "claiming works again",
-    [TW_ASK_PAYLOAD] = "Redis hands out payloads again",
-    [TW_ASK_EXTEND] = "Redis extends leases again",
-    [TW_ASK_REAP] = "Redis reaps again",
-    [TW_ASK_OUTCOME] = "Redis takes outcomes again",
-    [TW_ASK_WAKE] = "the blocking read works again",
+static const char  *over[TW_CALL_N] = {
+    [TW_CALL_CONNECTION] = "Redis is back",
+    [TW_CALL_SESSION] = "Redis is ready for work again",
+    [TW_CALL_CLAIM] = "claiming works again",
+    [TW_CALL_PAYLOAD] = "Redis hands out payloads again",
+    [TW_CALL_EXTEND] = "Redis extends leases again",
+    [TW_CALL_REAP] = "Redis reaps again",
+    [TW_CALL_OUTCOME] = "Redis takes outcomes again",
+    [TW_CALL_WAKE] = "the blocking read works again",
 };
 
 static unsigned
-others(const tw_worker_t *w, tw_ask_t ask)
+others(const tw_queue_t *q, tw_call_kind_t call)
 {
     int       i;
     unsigned  all = 0;
 
-    for (i = 0; i < TW_ASK_N; i++) {
-        all |= i == (int) ask ? 0 : w->trouble[i];
+    for (i = 0; i < TW_CALL_N; i++) {
+        all |= i == (int) call ? 0 : q->trouble[i];
     }
 
     return all;
 }
 
 int
-tw_trouble(tw_worker_t *w, tw_ask_t ask, tq_redis_err_t e)
+tw_trouble(tw_queue_t *q, tw_call_kind_t call, tq_redis_err_t e)
 {
     unsigned  bit, known;
 
     /* the session will say it, of this and of everything else */
-    if (w->session.gate != 0 && ask != TW_ASK_SESSION
-        && ask != TW_ASK_CONNECTION)
+    if (q->session.gate != 0 && call != TW_CALL_SESSION
+        && call != TW_CALL_CONNECTION)
     {
         return 0;
     }
 
     /* not there and not answering: an outage shows as either */
     bit = 1u << (e == TQ_ERR_TIMEOUT ? TQ_ERR_CONNECTION : e);
-    known = w->trouble[ask] & bit;
+    known = q->trouble[call] & bit;
     /* the connection knows which right a call lacked */
-    if (ask != TW_ASK_CONNECTION || e != TQ_ERR_NOPERM) {
-        known |= others(w, ask) & bit;
+    if (call != TW_CALL_CONNECTION || e != TQ_ERR_NOPERM) {
+        known |= others(q, call) & bit;
     }
-    w->trouble[ask] |= bit;
+    q->trouble[call] |= bit;
 
     return known == 0;
 }
 
 void
-tw_refused(tw_worker_t *w, tw_ask_t ask, const tq_result_t *res,
+tw_refused(tw_queue_t *q, tw_call_kind_t call, const tq_result_t *res,
     const char *text)
 {
-    if (tw_trouble(w, ask, res->err)) {
+    if (tw_trouble(q, call, res->err)) {
         TW_LOG(TW_WARN, text, tw_fs("error", res->text));
     }
 }
 
 void
-tw_trouble_over(tw_worker_t *w, tw_ask_t ask)
+tw_trouble_over(tw_queue_t *q, tw_call_kind_t call)
 {
-    unsigned  mine = w->trouble[ask];
+    unsigned  mine = q->trouble[call];
 
     if (mine == 0) {
         return;
     }
 
-    w->trouble[ask] = 0;
+    q->trouble[call] = 0;
 
-    if (mine & ~others(w, ask)) {
-        TW_LOG(TW_INFO, over[ask]);
+    if (mine & ~others(q, call)) {
+        TW_LOG(TW_INFO, over[call]);
     }
 }

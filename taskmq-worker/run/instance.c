@@ -1,5 +1,5 @@
-/* inst.c: one instance of a handler: its child, its replacement, the task in
- * flight and its timeout. See pool.h. */
+/* instance.c: one instance of a handler: its child, its replacement, the task
+ * in flight and its timeout. See instance.h. */
 
 #include <assert.h>
 #include <signal.h>
@@ -7,56 +7,53 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "launch.h"
-#include "log.h"
-#include "pool.h"
-#include "tq_fail.h"
+#include "instance.h"
 
 #define BOOT_LOOK_MS  20
 
 static const tw_child_events_t  child_events;
 
 void
-tw_inst_set_state(tw_inst_t *inst, tw_inst_state_t to)
+tw_instance_set_state(tw_instance_t *inst, tw_instance_state_t to)
 {
     static const unsigned  allowed[] = {
-        [TW_INST_DOWN] = 1 << TW_INST_STARTING,
-        [TW_INST_STARTING] = 1 << TW_INST_IDLE | 1 << TW_INST_ENDING
-                             | 1 << TW_INST_DOWN,
-        [TW_INST_IDLE] = 1 << TW_INST_BUSY | 1 << TW_INST_ENDING
-                         | 1 << TW_INST_DOWN,
-        [TW_INST_BUSY] = 1 << TW_INST_IDLE | 1 << TW_INST_ENDING
-                         | 1 << TW_INST_DOWN,
-        [TW_INST_ENDING] = 1 << TW_INST_DOWN,
+        [TW_INSTANCE_DOWN] = 1 << TW_INSTANCE_STARTING,
+        [TW_INSTANCE_STARTING] = 1 << TW_INSTANCE_IDLE | 1 << TW_INSTANCE_ENDING
+                             | 1 << TW_INSTANCE_DOWN,
+        [TW_INSTANCE_IDLE] = 1 << TW_INSTANCE_BUSY | 1 << TW_INSTANCE_ENDING
+                         | 1 << TW_INSTANCE_DOWN,
+        [TW_INSTANCE_BUSY] = 1 << TW_INSTANCE_IDLE | 1 << TW_INSTANCE_ENDING
+                         | 1 << TW_INSTANCE_DOWN,
+        [TW_INSTANCE_ENDING] = 1 << TW_INSTANCE_DOWN,
     };
 
     assert(allowed[inst->state] & 1U << to);
 
-    if (inst->state == TW_INST_IDLE) {
+    if (inst->state == TW_INSTANCE_IDLE) {
         inst->pool->idle--;
     }
 
     inst->state = to;
 
-    if (to == TW_INST_IDLE) {
+    if (to == TW_INSTANCE_IDLE) {
         inst->pool->idle++;
         inst->pool->useful = 1;
-        inst->pool->w->claim.want = 1;
+        tw_run_free_place(inst->pool->run);
     }
 }
 
 void
-tw_inst_init(tw_pool_t *p, tw_inst_t *inst, unsigned no)
+tw_instance_init(tw_pool_t *p, tw_instance_t *inst, unsigned no)
 {
     inst->pool = p;
     inst->no = no;
-    inst->state = TW_INST_DOWN;
-    (void) uv_timer_init(&p->w->loop, &inst->timer);
+    inst->state = TW_INSTANCE_DOWN;
+    (void) uv_timer_init(p->run->loop, &inst->timer);
     inst->timer.data = inst;
 }
 
 static tw_child_t *
-start_child(tw_inst_t *inst)
+start_child(tw_instance_t *inst)
 {
     int          err;
     char         why[128];
@@ -65,16 +62,16 @@ start_child(tw_inst_t *inst)
     tw_launch_t  l;
     const char  *step;
 
-    err = tw_launch_make(p, &l, &step);
+    err = tw_launch_make(p->conf, p->envp, &l, &step);
     if (err == 0) {
         step = "fork";
-        c = tw_child_start(&p->w->loop, &l, &child_events, inst, &err);
+        c = tw_child_start(p->run->loop, &l, &child_events, inst, &err);
     }
     tw_launch_free(&l);
 
     if (c == NULL) {
         (void) snprintf(why, sizeof(why), "%s: %s", step, strerror(err));
-        tw_pool_start_failed(p, tw_now(p->w), why);
+        tw_pool_start_failed(p, tw_pool_now(p), why);
         return NULL;
     }
 
@@ -87,22 +84,22 @@ start_child(tw_inst_t *inst)
 
 /* It has this child from now on (NULL: none), which was started then. */
 static void
-have_child(tw_inst_t *inst, tw_child_t *c, int64_t forked_ms)
+have_child(tw_instance_t *inst, tw_child_t *c, int64_t forked_ms)
 {
     inst->child = c;
     inst->forked_ms = forked_ms;
-    inst->born_ms = tw_now(inst->pool->w);
+    inst->born_ms = tw_pool_now(inst->pool);
     inst->tasks = 0;
     inst->ended[0] = '\0';
 }
 
 int
-tw_inst_start(tw_inst_t *inst)
+tw_instance_start(tw_instance_t *inst)
 {
     tw_child_t  *c;
 
-    if (inst->pool->conf->kind == TW_KIND_URL) {
-        return tw_inst_http_start(inst);
+    if (tw_instance_conf(inst)->kind == TW_KIND_URL) {
+        return tw_instance_http_start(inst);
     }
 
     c = start_child(inst);
@@ -110,16 +107,16 @@ tw_inst_start(tw_inst_t *inst)
         return -1;
     }
 
-    have_child(inst, c, tw_now(inst->pool->w));
-    tw_inst_set_state(inst, TW_INST_STARTING);
+    have_child(inst, c, tw_pool_now(inst->pool));
+    tw_instance_set_state(inst, TW_INSTANCE_STARTING);
 
     return 0;
 }
 
 void
-tw_inst_replace_if_due(tw_inst_t *inst)
+tw_instance_replace_if_due(tw_instance_t *inst)
 {
-    int64_t  max = inst->pool->conf->max_tasks;
+    int64_t  max = tw_instance_conf(inst)->max_tasks;
 
     if (inst->next_ready) {
         tw_child_set_data(inst->child, NULL);
@@ -131,24 +128,24 @@ tw_inst_replace_if_due(tw_inst_t *inst)
     } else if (max != 0 && inst->tasks >= (uint64_t) max && inst->next == NULL
                && tw_pool_may_start(inst->pool) && !inst->pool->stopping)
     {
-        tw_inst_replace(inst);
+        tw_instance_replace(inst);
     }
 }
 
 void
-tw_inst_replace(tw_inst_t *inst)
+tw_instance_replace(tw_instance_t *inst)
 {
     inst->next = start_child(inst);
-    inst->next_ms = tw_now(inst->pool->w);
+    inst->next_ms = tw_pool_now(inst->pool);
 }
 
 static void
 on_timeout(uv_timer_t *t)
 {
-    tq_buf_t    text = {0};
-    tw_inst_t  *inst = t->data;
-    tw_slot_t  *s = inst->slot;
-    size_t      half;
+    tq_buf_t        text = {0};
+    tw_instance_t  *inst = t->data;
+    tw_slot_t      *s = inst->slot;
+    size_t          half;
 
     tq_buf_addf(&text, "timed out after %lld s",
         (long long) (s->timeout_ms / 1000));
@@ -166,7 +163,7 @@ on_timeout(uv_timer_t *t)
 
     tw_slot_end(s, TW_END_FAIL, tq_buf_cstr(&text) ? text.p : "timed out");
     tq_buf_free(&text);
-    tw_inst_kill(inst, 0);
+    tw_instance_kill(inst, 0);
 }
 
 /* A new process is still starting when its first task lies in its pipe: on a
@@ -174,40 +171,40 @@ on_timeout(uv_timer_t *t)
 static void
 on_boot(uv_timer_t *t)
 {
-    tw_inst_t  *inst = t->data;
+    tw_instance_t  *inst = t->data;
 
     if (!tw_child_task_untouched(inst->child)
-        || tw_now(inst->pool->w) - inst->slot->started_ms >= TQ_BOOT_MAX_MS)
+        || tw_pool_now(inst->pool) - inst->slot->started_ms >= TQ_BOOT_MAX_MS)
     {
-        tw_inst_start_timer(inst);
+        tw_instance_start_timer(inst);
     }
 }
 
 void
-tw_inst_start_timer(tw_inst_t *inst)
+tw_instance_start_timer(tw_instance_t *inst)
 {
     (void) uv_timer_start(&inst->timer, on_timeout,
         (uint64_t) inst->slot->timeout_ms, 0);
 }
 
 int
-tw_inst_run(tw_inst_t *inst, tw_slot_t *slot)
+tw_instance_run(tw_instance_t *inst, tw_slot_t *slot)
 {
     if (inst->child != NULL) {
         /* an answer to a task that was answered before may lie in the pipe */
         tw_child_poll(inst->child);
-        if (inst->state != TW_INST_IDLE) {
+        if (inst->state != TW_INSTANCE_IDLE) {
             return -1;
         }
     }
 
     inst->slot = slot;
     inst->skipped = 0;
-    tw_inst_set_state(inst, TW_INST_BUSY);
-    tw_inst_start_timer(inst);
+    tw_instance_set_state(inst, TW_INSTANCE_BUSY);
+    tw_instance_start_timer(inst);
 
     if (inst->child == NULL) {
-        return tw_inst_http_run(inst, slot);
+        return tw_instance_http_run(inst, slot);
     }
 
     tw_child_send(inst->child, slot->line.p, slot->line.len);
@@ -221,23 +218,23 @@ tw_inst_run(tw_inst_t *inst, tw_slot_t *slot)
 }
 
 void
-tw_inst_kill(tw_inst_t *inst, int hard)
+tw_instance_kill(tw_instance_t *inst, int hard)
 {
-    if (inst->state != TW_INST_ENDING) {
-        tw_inst_set_state(inst, TW_INST_ENDING);
+    if (inst->state != TW_INSTANCE_ENDING) {
+        tw_instance_set_state(inst, TW_INSTANCE_ENDING);
     }
 
     (void) uv_timer_stop(&inst->timer);
 
     if (inst->child == NULL) {
-        tw_inst_http_kill(inst);
+        tw_instance_http_kill(inst);
     } else {
         tw_child_stop(inst->child, hard ? TW_STOP_KILL : TW_STOP_TERM);
     }
 }
 
 void
-tw_inst_stop(tw_inst_t *inst, tw_stop_t how)
+tw_instance_stop(tw_instance_t *inst, tw_stop_t how)
 {
     if (inst->next != NULL) {
         tw_child_set_data(inst->next, NULL);
@@ -246,31 +243,31 @@ tw_inst_stop(tw_inst_t *inst, tw_stop_t how)
         inst->next_ready = 0;
     }
 
-    if (inst->state == TW_INST_DOWN) {
+    if (inst->state == TW_INSTANCE_DOWN) {
         return;
     }
 
-    if (inst->state != TW_INST_ENDING) {
-        tw_inst_set_state(inst, TW_INST_ENDING);
+    if (inst->state != TW_INSTANCE_ENDING) {
+        tw_instance_set_state(inst, TW_INSTANCE_ENDING);
     }
 
     if (inst->child == NULL) {
-        tw_inst_http_kill(inst);
+        tw_instance_http_kill(inst);
     } else {
         tw_child_stop(inst->child, how);
     }
 }
 
 void
-tw_inst_answered(tw_inst_t *inst, const tw_answer_t *a)
+tw_instance_answered(tw_instance_t *inst, const tw_answer_t *a)
 {
     tw_slot_t  *s = inst->slot;
 
     inst->tasks++;
     inst->slot = NULL;
     (void) uv_timer_stop(&inst->timer);
-    tw_inst_set_state(inst, TW_INST_IDLE);
-    tw_slot_answer(inst->pool->w, s, a);
+    tw_instance_set_state(inst, TW_INSTANCE_IDLE);
+    tw_slot_answer(inst->pool->run, s, a);
     tw_pool_started_well(inst->pool, inst->born_ms);
 }
 
@@ -279,7 +276,7 @@ tw_inst_answered(tw_inst_t *inst, const tw_answer_t *a)
 static void
 on_started(tw_child_t *c, void *data)
 {
-    tw_inst_t  *inst = data;
+    tw_instance_t  *inst = data;
 
     if (inst == NULL) {
         return;
@@ -287,39 +284,39 @@ on_started(tw_child_t *c, void *data)
 
     if (c == inst->next) {
         inst->next_ready = 1;
-        if (inst->state == TW_INST_IDLE) {
-            tw_inst_replace_if_due(inst);
+        if (inst->state == TW_INSTANCE_IDLE) {
+            tw_instance_replace_if_due(inst);
         }
 
-    } else if (inst->state == TW_INST_STARTING) {
-        tw_inst_set_state(inst, TW_INST_IDLE);
+    } else if (inst->state == TW_INSTANCE_STARTING) {
+        tw_instance_set_state(inst, TW_INSTANCE_IDLE);
     }
 }
 
 static void
 on_line(tw_child_t *c, void *data, tq_str_t line)
 {
-    tw_inst_t  *inst = data;
+    tw_instance_t  *inst = data;
 
-    if (inst != NULL && inst->state != TW_INST_ENDING && line.len != 0) {
-        tw_inst_line(inst, c, line);
+    if (inst != NULL && inst->state != TW_INSTANCE_ENDING && line.len != 0) {
+        tw_instance_line(inst, c, line);
     }
 }
 
 static void
 on_long_line(tw_child_t *c, void *data, char first, size_t len)
 {
-    tw_inst_t  *inst = data;
+    tw_instance_t  *inst = data;
 
-    if (inst != NULL && inst->state != TW_INST_ENDING) {
-        tw_inst_long_line(inst, c, first, len);
+    if (inst != NULL && inst->state != TW_INSTANCE_ENDING) {
+        tw_instance_long_line(inst, c, first, len);
     }
 }
 
 static void
 on_err(tw_child_t *c, void *data, const char *p, size_t len)
 {
-    tw_inst_t  *inst = data;
+    tw_instance_t  *inst = data;
 
     if (inst == NULL) {
         return;
@@ -329,17 +326,17 @@ on_err(tw_child_t *c, void *data, const char *p, size_t len)
         tw_slot_stderr(inst->slot, p, len);
     }
 
-    tw_inst_stderr(inst, tw_child_pid(c), p, len);
+    tw_instance_stderr(inst, tw_child_pid(c), p, len);
 }
 
 static void
 on_closed_pipe(tw_child_t *c, void *data, const char *which)
 {
-    int         failed = 0;
-    char        why[64];
-    tw_inst_t  *inst = data;
+    int             failed = 0;
+    char            why[64];
+    tw_instance_t  *inst = data;
 
-    if (inst == NULL || inst->state == TW_INST_ENDING) {
+    if (inst == NULL || inst->state == TW_INSTANCE_ENDING) {
         return;
     }
 
@@ -349,19 +346,19 @@ on_closed_pipe(tw_child_t *c, void *data, const char *which)
     }
 
     (void) snprintf(why, sizeof(why), "handler closed its %s", which);
-    TW_LOG(TW_ERROR, why, tw_fs("handler", inst->pool->conf->name),
+    TW_LOG(TW_ERROR, why, tw_fs("handler", tw_instance_conf(inst)->name),
         tw_fi("pid", tw_child_pid(c)));
 
-    if (inst->state == TW_INST_BUSY && tw_child_task_untouched(c)) {
+    if (inst->state == TW_INSTANCE_BUSY && tw_child_task_untouched(c)) {
         /* it wants no more: not this job's fault */
         tw_slot_end(inst->slot, TW_END_RELEASE, NULL);
         failed = inst->tasks == 0;
 
-    } else if (inst->state == TW_INST_BUSY) {
+    } else if (inst->state == TW_INSTANCE_BUSY) {
         tw_slot_end(inst->slot, TW_END_FAIL, why);
     }
 
-    tw_inst_kill(inst, 0);
+    tw_instance_kill(inst, 0);
 
     if (failed) {
         tw_pool_start_failed(inst->pool, inst->forked_ms, why);
@@ -379,7 +376,7 @@ what(const tw_handler_conf_t *conf)
 
 /* How it ended, for the job's error. */
 static void
-say_exit(tq_buf_t *out, const tw_inst_t *inst, const tw_exit_t *e)
+say_exit(tq_buf_t *out, const tw_instance_t *inst, const tw_exit_t *e)
 {
     int  sig;
 
@@ -400,7 +397,7 @@ say_exit(tq_buf_t *out, const tw_inst_t *inst, const tw_exit_t *e)
 
     if (e->out_of_memory) {
         tq_buf_addf(out, " for its memory_limit of %lld bytes",
-            (long long) inst->pool->conf->memory_bytes);
+            (long long) tw_instance_conf(inst)->memory_bytes);
     }
 
     if (inst->slot != NULL && !e->untouched) {
@@ -419,7 +416,7 @@ say_exit(tq_buf_t *out, const tw_inst_t *inst, const tw_exit_t *e)
 }
 
 static void
-replacement_died(tw_inst_t *inst, const char *why)
+replacement_died(tw_instance_t *inst, const char *why)
 {
     inst->next = NULL;
     inst->next_ready = 0;
@@ -428,16 +425,16 @@ replacement_died(tw_inst_t *inst, const char *why)
 
 /* The child is gone: its replacement takes over early, if there is one. */
 static void
-take_over(tw_inst_t *inst)
+take_over(tw_instance_t *inst)
 {
     have_child(inst, inst->next, inst->next_ms);
 
     if (inst->next != NULL) {
         inst->next = NULL;
-        tw_inst_set_state(inst, TW_INST_STARTING);
+        tw_instance_set_state(inst, TW_INSTANCE_STARTING);
         if (inst->next_ready) {
             inst->next_ready = 0;
-            tw_inst_set_state(inst, TW_INST_IDLE);
+            tw_instance_set_state(inst, TW_INSTANCE_IDLE);
         }
     }
 }
@@ -445,14 +442,14 @@ take_over(tw_inst_t *inst)
 static void
 on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
 {
-    tq_buf_t          text = {0};
-    tw_inst_t        *inst = data;
-    tw_slot_t        *s;
-    tw_pool_t        *p;
+    tq_buf_t        text = {0};
+    tw_instance_t  *inst = data;
+    tw_slot_t      *s;
+    tw_pool_t      *p;
     const char       *why;
-    tw_inst_state_t   was;
-    int64_t           forked_ms;
-    int               young;
+    tw_instance_state_t  was;
+    int64_t              forked_ms;
+    int                  young;
 
     if (inst == NULL) {
         return;
@@ -472,23 +469,23 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
     was = inst->state;
     forked_ms = inst->forked_ms;
     young = inst->tasks == 0
-            && tw_now(p->w) - inst->born_ms < TQ_START_WAIT_MAX_MS;
+            && tw_pool_now(p) - inst->born_ms < TQ_START_WAIT_MAX_MS;
 
-    TW_LOG(was == TW_INST_ENDING || e->status == 0 ? TW_DEBUG : TW_WARN,
+    TW_LOG(was == TW_INSTANCE_ENDING || e->status == 0 ? TW_DEBUG : TW_WARN,
         "child ended", tw_fs("handler", p->conf->name),
         tw_fi("pid", tw_child_pid(c)), tw_fs("how", why));
 
     inst->slot = NULL;
     (void) uv_timer_stop(&inst->timer);
-    tw_inst_set_state(inst, TW_INST_DOWN);
+    tw_instance_set_state(inst, TW_INSTANCE_DOWN);
     take_over(inst);
 
     if (s != NULL) {
-        tw_slot_died(p->w, s, e->untouched, why);
+        tw_slot_died(p->run, s, e->untouched, why);
     }
 
     /* it never did anything: not a crash of a job but of the handler */
-    if (was != TW_INST_ENDING && young && (s == NULL || e->untouched)) {
+    if (was != TW_INSTANCE_ENDING && young && (s == NULL || e->untouched)) {
         tw_pool_start_failed(p, forked_ms, why);
     } else {
         tw_pool_start_soon(p);

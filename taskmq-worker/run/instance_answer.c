@@ -1,32 +1,30 @@
 /* instance_answer.c: what an instance's child writes to stdout: which line is
- * the answer to the task in flight. See pool.h. */
+ * the answer to the task in flight. See instance.h. */
 
 #include <stdio.h>
 #include <string.h>
 
-#include "log.h"
-#include "pool.h"
-#include "tq_fail.h"
+#include "instance.h"
 
 /* An answer while no task is in flight, or one of which no byte was read. The
  * child is ended: a stream that is off by one stays so. The task is given back;
  * when the child has answered none yet, it is a start that failed. */
 static void
-no_task(tw_inst_t *inst, tw_child_t *c)
+no_task(tw_instance_t *inst, tw_child_t *c)
 {
     TW_LOG(TW_ERROR, "an answer without a task, instance is replaced",
-        tw_fs("handler", inst->pool->conf->name));
+        tw_fs("handler", tw_instance_conf(inst)->name));
 
     if (c != inst->child) {
         tw_child_stop(c, TW_STOP_TERM);
         return;
     }
 
-    if (inst->state == TW_INST_BUSY) {
+    if (inst->state == TW_INSTANCE_BUSY) {
         tw_slot_end(inst->slot, TW_END_RELEASE, NULL);
     }
 
-    tw_inst_kill(inst, 0);
+    tw_instance_kill(inst, 0);
 
     if (inst->tasks == 0) {
         tw_pool_start_failed(inst->pool, inst->forked_ms,
@@ -37,7 +35,7 @@ no_task(tw_inst_t *inst, tw_child_t *c)
 /* It says whose it is: a task's that a line without its id has ended. The
  * stream is in step. */
 static int
-is_late(const tw_inst_t *inst, const tw_answer_t *a)
+is_late(const tw_instance_t *inst, const tw_answer_t *a)
 {
     return inst->ended[0] != '\0'
            && tq_answer_whose(&a->task_id, inst->ended) == TQ_ANSWER_ID_RIGHT;
@@ -45,19 +43,19 @@ is_late(const tw_inst_t *inst, const tw_answer_t *a)
 
 /* Of a child that is BUSY and says that it is another task's. */
 static void
-other_task(tw_inst_t *inst)
+other_task(tw_instance_t *inst)
 {
     TW_LOG(TW_ERROR, "an answer to another task, instance is replaced",
-        tw_fs("handler", inst->pool->conf->name),
+        tw_fs("handler", tw_instance_conf(inst)->name),
         tw_fi("job", inst->slot->id));
     tw_slot_end(inst->slot, TW_END_FAIL,
         "the answer's task_id is another task's");
-    tw_inst_kill(inst, 0);
+    tw_instance_kill(inst, 0);
 }
 
 /* The answer to the task in flight, by all that can be told. */
 static void
-take(tw_inst_t *inst, tq_answer_id_t id, const tw_answer_t *a)
+take(tw_instance_t *inst, tq_answer_id_t id, const tw_answer_t *a)
 {
     int  rc;
 
@@ -69,31 +67,32 @@ take(tw_inst_t *inst, tq_answer_id_t id, const tw_answer_t *a)
     }
 
     rc = tw_child_answered(inst->child);
-    tw_inst_answered(inst, a);
+    tw_instance_answered(inst, a);
 
     if (rc != 0) {
         /* it would take the next task for the rest of this one */
         TW_LOG(TW_ERROR, "an answer before the task was read, instance is "
-            "replaced", tw_fs("handler", inst->pool->conf->name));
-        tw_inst_kill(inst, 0);
+            "replaced", tw_fs("handler", tw_instance_conf(inst)->name));
+        tw_instance_kill(inst, 0);
     } else {
-        tw_inst_replace_if_due(inst);
+        tw_instance_replace_if_due(inst);
     }
 }
 
 static void
-on_answer(tw_inst_t *inst, tw_child_t *c, const tw_answer_t *a)
+on_answer(tw_instance_t *inst, tw_child_t *c, const tw_answer_t *a)
 {
     tq_answer_id_t  id;
 
     if (c == inst->child && is_late(inst, a)) {
         TW_LOG(TW_WARN, "an answer to a task that a line without its task_id "
-            "had ended, skipped", tw_fs("handler", inst->pool->conf->name),
+            "had ended, skipped",
+            tw_fs("handler", tw_instance_conf(inst)->name),
             tw_fs("task", inst->ended));
         return;
     }
 
-    if (c != inst->child || inst->state != TW_INST_BUSY
+    if (c != inst->child || inst->state != TW_INSTANCE_BUSY
         || tw_child_task_untouched(c))
     {
         no_task(inst, c);
@@ -110,7 +109,7 @@ on_answer(tw_inst_t *inst, tw_child_t *c, const tw_answer_t *a)
 }
 
 void
-tw_inst_line(tw_inst_t *inst, tw_child_t *c, tq_str_t line)
+tw_instance_line(tw_instance_t *inst, tw_child_t *c, tq_str_t line)
 {
     tw_answer_t  a;
 
@@ -119,26 +118,27 @@ tw_inst_line(tw_inst_t *inst, tw_child_t *c, tq_str_t line)
     if (a.kind != TW_ANSWER_NONE) {
         on_answer(inst, c, &a);
     } else if (line.len != strspn(line.p, " \t\r")) {
-        tw_inst_skip(inst, line, line.len, a.why);
+        tw_instance_skip(inst, line, line.len, a.why);
     }
 
     tq_buf_free(&a.error);
 }
 
 void
-tw_inst_long_line(tw_inst_t *inst, tw_child_t *c, char first, size_t len)
+tw_instance_long_line(tw_instance_t *inst, tw_child_t *c, char first,
+    size_t len)
 {
     char  why[128];
 
-    if (first == '{' && c == inst->child && inst->state == TW_INST_BUSY) {
+    if (first == '{' && c == inst->child && inst->state == TW_INSTANCE_BUSY) {
         (void) snprintf(why, sizeof(why),
             "the answer line has %zu bytes, the limit is %d", len,
             TQ_ANSWER_LINE_BYTES);
         tw_slot_end(inst->slot, TW_END_FAIL_FOR_GOOD, why);
-        tw_inst_kill(inst, 0);
+        tw_instance_kill(inst, 0);
         return;
     }
 
-    tw_inst_skip(inst, (tq_str_t) { &first, 1 }, len,
+    tw_instance_skip(inst, (tq_str_t) { &first, 1 }, len,
         "longer than the limit");
 }

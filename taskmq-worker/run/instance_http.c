@@ -1,43 +1,44 @@
-/* inst_http.c: one place of a `url` handler: like a child, but a request. */
+/* instance_http.c: one place of a `url` handler: like a child, but a
+ * request. */
 
 #include <stdio.h>
 
-#include "pool.h"
+#include "instance.h"
 
 static void
 on_answer(void *data, const tw_answer_t *a)
 {
-    tw_inst_answered(data, a);
+    tw_instance_answered(data, a);
 }
 
 int
-tw_inst_http_start(tw_inst_t *inst)
+tw_instance_http_start(tw_instance_t *inst)
 {
     if (inst->http == NULL) {
         inst->http = tw_http_new(on_answer, inst);
         if (inst->http == NULL) {
-            tw_pool_start_failed(inst->pool, tw_now(inst->pool->w),
+            tw_pool_start_failed(inst->pool, tw_pool_now(inst->pool),
                 "out of memory");
             return -1;
         }
     }
 
-    tw_inst_set_state(inst, TW_INST_STARTING);
-    tw_inst_set_state(inst, TW_INST_IDLE);
+    tw_instance_set_state(inst, TW_INSTANCE_STARTING);
+    tw_instance_set_state(inst, TW_INSTANCE_IDLE);
 
     return 0;
 }
 
 int
-tw_inst_http_run(tw_inst_t *inst, tw_slot_t *slot)
+tw_instance_http_run(tw_instance_t *inst, tw_slot_t *slot)
 {
     char               key[TQ_UUID_LEN + TQ_COUNTER_LEN + 2];
     tw_http_request_t  r = {
-        .url = inst->pool->conf->url,
+        .url = tw_instance_conf(inst)->url,
         .body = { slot->line.p, slot->line.len },
         .task_id = slot->task_id,
         .key = key,
-        .handler = inst->pool->conf->name,
+        .handler = tw_instance_conf(inst)->name,
         .job_id = slot->id,
         .attempt = slot->attempt,
     };
@@ -51,8 +52,8 @@ tw_inst_http_run(tw_inst_t *inst, tw_slot_t *slot)
     if (tw_http_start(inst->http, &r) != 0) {
         inst->slot = NULL;
         (void) uv_timer_stop(&inst->timer);
-        tw_inst_set_state(inst, TW_INST_DOWN);
-        tw_pool_start_failed(inst->pool, tw_now(inst->pool->w),
+        tw_instance_set_state(inst, TW_INSTANCE_DOWN);
+        tw_pool_start_failed(inst->pool, tw_pool_now(inst->pool),
             "out of memory");
         return -1;
     }
@@ -63,21 +64,21 @@ tw_inst_http_run(tw_inst_t *inst, tw_slot_t *slot)
 static void
 on_ended(uv_timer_t *t)
 {
-    tw_inst_t  *inst = t->data;
-    tw_slot_t  *s = inst->slot;
+    tw_instance_t  *inst = t->data;
+    tw_slot_t      *s = inst->slot;
 
     inst->slot = NULL;
-    tw_inst_set_state(inst, TW_INST_DOWN);
+    tw_instance_set_state(inst, TW_INSTANCE_DOWN);
 
     if (s != NULL) {
-        tw_slot_died(inst->pool->w, s, 0, "request ended");
+        tw_slot_died(inst->pool->run, s, 0, "request ended");
     }
 
     tw_pool_start_soon(inst->pool);
 }
 
 void
-tw_inst_http_kill(tw_inst_t *inst)
+tw_instance_http_kill(tw_instance_t *inst)
 {
     tw_http_abort(inst->http);
     (void) uv_timer_start(&inst->timer, on_ended, 0, 0);

@@ -1,22 +1,21 @@
-/* inst_log.c: what an instance's child writes beside its answers, in the
- * worker's log: a named number of lines a second of each sort. See pool.h. */
+/* instance_log.c: what an instance's child writes beside its answers, in the
+ * worker's log: a named number of lines a second of each sort. See
+ * instance.h. */
 
 #include <string.h>
 
-#include "log.h"
-#include "pool.h"
-#include "tq_text.h"
+#include "instance.h"
 
 /* 1: one more line of this sort may be logged. */
 static int
-may_log(tw_inst_t *inst, tw_rate_t *r, const char *sort)
+may_log(tw_instance_t *inst, tw_rate_t *r, const char *sort)
 {
-    int64_t  now = tw_now(inst->pool->w);
+    int64_t  now = tw_pool_now(inst->pool);
 
     if (now - r->since_ms >= 1000) {
         if (r->dropped != 0) {
             TW_LOG(TW_WARN, "lines not logged",
-                tw_fs("handler", inst->pool->conf->name),
+                tw_fs("handler", tw_instance_conf(inst)->name),
                 tw_fs("of", sort), tw_fi("lines", r->dropped));
         }
         r->since_ms = now;
@@ -35,31 +34,32 @@ may_log(tw_inst_t *inst, tw_rate_t *r, const char *sort)
 }
 
 void
-tw_inst_skip(tw_inst_t *inst, tq_str_t line, size_t bytes, const char *why)
+tw_instance_skip(tw_instance_t *inst, tq_str_t line, size_t bytes,
+    const char *why)
 {
     inst->skipped++;
     inst->skipped_why = why;
 
     if (may_log(inst, &inst->out_rate, "stdout")) {
         TW_LOG(TW_WARN, "stdout line skipped",
-            tw_fs("handler", inst->pool->conf->name), tw_fs("why", why),
+            tw_fs("handler", tw_instance_conf(inst)->name), tw_fs("why", why),
             tw_fi("job", inst->slot ? inst->slot->id : 0),
             tw_fi("bytes", (int64_t) bytes), tw_fz("line", line));
     }
 }
 
 static void
-log_line(tw_inst_t *inst, pid_t pid, tq_str_t line)
+log_line(tw_instance_t *inst, pid_t pid, tq_str_t line)
 {
     if (may_log(inst, &inst->err_rate, "stderr")) {
-        TW_LOG(TW_INFO, "stderr", tw_fs("handler", inst->pool->conf->name),
-            tw_fi("pid", pid), tw_fi("job", inst->slot ? inst->slot->id : 0),
-            tw_fz("line", line));
+        TW_LOG(TW_INFO, "stderr",
+            tw_fs("handler", tw_instance_conf(inst)->name), tw_fi("pid", pid),
+            tw_fi("job", inst->slot ? inst->slot->id : 0), tw_fz("line", line));
     }
 }
 
 void
-tw_inst_stderr(tw_inst_t *inst, pid_t pid, const char *p, size_t len)
+tw_instance_stderr(tw_instance_t *inst, pid_t pid, const char *p, size_t len)
 {
     size_t       n, whole;
     tq_buf_t    *b;

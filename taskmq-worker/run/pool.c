@@ -3,9 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "launch.h"
-#include "log.h"
-#include "pool.h"
+#include "instance.h"
 
 static void on_timer(uv_timer_t *t);
 
@@ -22,14 +20,14 @@ backoff_ms(const tw_pool_t *p)
     return ms < TQ_START_WAIT_MAX_MS ? ms : TQ_START_WAIT_MAX_MS;
 }
 
-static tw_inst_t *
+static tw_instance_t *
 find_down(tw_pool_t *p)
 {
     unsigned  i;
 
     for (i = 0; i < p->n; i++) {
-        if (p->inst[i].state == TW_INST_DOWN) {
-            return &p->inst[i];
+        if (p->instances[i].state == TW_INSTANCE_DOWN) {
+            return &p->instances[i];
         }
     }
 
@@ -41,7 +39,7 @@ find_down(tw_pool_t *p)
 static void
 start_down(tw_pool_t *p)
 {
-    tw_inst_t  *inst;
+    tw_instance_t  *inst;
 
     while (!p->stopping && (inst = find_down(p)) != NULL) {
         if (tw_children_starting() >= TQ_STARTING_MAX) {
@@ -49,7 +47,7 @@ start_down(tw_pool_t *p)
             return;
         }
 
-        if (tw_inst_start(inst) != 0) {
+        if (tw_instance_start(inst) != 0) {
             return;
         }
 
@@ -82,8 +80,9 @@ tw_pool_start_soon(tw_pool_t *p)
     (void) uv_timer_start(&p->timer, on_timer, (uint64_t) wait, 0);
 }
 
-void
-tw_pool_turn_later(tw_pool_t *p)
+/* There will be a turn in TQ_START_OK_MS, if not earlier. */
+static void
+turn_later(tw_pool_t *p)
 {
     if (!uv_is_active((uv_handle_t *) &p->timer)) {
         (void) uv_timer_start(&p->timer, on_timer, TQ_START_OK_MS, 0);
@@ -96,9 +95,9 @@ has_live(const tw_pool_t *p)
     unsigned  i;
 
     for (i = 0; i < p->n; i++) {
-        if (p->inst[i].state == TW_INST_IDLE
-            || p->inst[i].state == TW_INST_BUSY
-            || p->inst[i].state == TW_INST_STARTING)
+        if (p->instances[i].state == TW_INSTANCE_IDLE
+            || p->instances[i].state == TW_INSTANCE_BUSY
+            || p->instances[i].state == TW_INSTANCE_STARTING)
         {
             return 1;
         }
@@ -112,13 +111,13 @@ static int
 has_proven(const tw_pool_t *p)
 {
     unsigned          i;
-    const tw_inst_t  *inst;
+    const tw_instance_t  *inst;
 
     for (i = 0; i < p->n; i++) {
-        inst = &p->inst[i];
-        if ((inst->state == TW_INST_IDLE || inst->state == TW_INST_BUSY)
+        inst = &p->instances[i];
+        if ((inst->state == TW_INSTANCE_IDLE || inst->state == TW_INSTANCE_BUSY)
             && (inst->tasks != 0
-                || tw_now(p->w) - inst->forked_ms >= TQ_START_OK_MS))
+                || tw_pool_now(p) - inst->forked_ms >= TQ_START_OK_MS))
         {
             return 1;
         }
@@ -135,7 +134,7 @@ tw_pool_start_failed(tw_pool_t *p, int64_t forked_ms, const char *why)
     }
 
     p->fails++;
-    p->failed_ms = tw_now(p->w);
+    p->failed_ms = tw_pool_now(p);
     if (p->lived_ms < p->failed_ms - forked_ms) {
         p->lived_ms = p->failed_ms - forked_ms;
     }
@@ -150,14 +149,14 @@ tw_pool_start_failed(tw_pool_t *p, int64_t forked_ms, const char *why)
     tw_pool_start_soon(p);
 
     if (!has_live(p)) {
-        tw_slots_release_waiting(p->w, p);
+        tw_slots_release_waiting(p->run, p);
     }
 }
 
 int
 tw_pool_may_start(const tw_pool_t *p)
 {
-    return p->fails == 0 || tw_now(p->w) - p->failed_ms >= backoff_ms(p);
+    return p->fails == 0 || tw_pool_now(p) - p->failed_ms >= backoff_ms(p);
 }
 
 void
@@ -166,7 +165,7 @@ tw_pool_started_well(tw_pool_t *p, int64_t born_ms)
     /* where all are up and none is being replaced, nothing fails any more */
     if (p->fails != 0
         && (born_ms >= p->failed_ms
-            || (find_down(p) == NULL && tw_now(p->w) - p->failed_ms
+            || (find_down(p) == NULL && tw_pool_now(p) - p->failed_ms
                 > 2 * TQ_START_WAIT_MAX_MS)))
     {
         p->fails = 0;
@@ -178,20 +177,18 @@ tw_pool_started_well(tw_pool_t *p, int64_t born_ms)
     }
 }
 
-/* Without a job, a life tells that starting works again: one that is much
- * longer than those that ended in a failure. */
-static void
-look_for_life(tw_pool_t *p)
+void
+tw_pool_look_for_life(tw_pool_t *p)
 {
     unsigned          i;
-    int64_t           now = tw_now(p->w), enough = 2 * p->lived_ms;
-    const tw_inst_t  *inst;
+    int64_t           now = tw_pool_now(p), enough = 2 * p->lived_ms;
+    const tw_instance_t  *inst;
 
     enough = enough < TQ_START_OK_MS ? TQ_START_OK_MS : enough;
 
     for (i = 0; i < p->n && p->fails != 0 && !p->stopping; i++) {
-        inst = &p->inst[i];
-        if (inst->child == NULL || inst->state == TW_INST_ENDING
+        inst = &p->instances[i];
+        if (inst->child == NULL || inst->state == TW_INSTANCE_ENDING
             || inst->forked_ms < p->failed_ms)
         {
             continue;
@@ -200,7 +197,7 @@ look_for_life(tw_pool_t *p)
         if (now - inst->forked_ms >= enough) {
             tw_pool_started_well(p, inst->forked_ms);
         } else {
-            tw_pool_turn_later(p);
+            turn_later(p);
         }
     }
 }
@@ -210,18 +207,18 @@ free_memory(tw_pool_t *p)
 {
     unsigned  i;
 
-    for (i = 0; p->inst != NULL && i < p->n; i++) {
-        tq_buf_free(&p->inst[i].err_line);
+    for (i = 0; p->instances != NULL && i < p->n; i++) {
+        tq_buf_free(&p->instances[i].err_line);
     }
 
-    free(p->inst);
+    free(p->instances);
     tw_launch_env_free(p->envp);
     tw_handler_conf_free(p->conf);
     free(p);
 }
 
 tw_pool_t *
-tw_pool_new(tw_worker_t *w, tw_handler_conf_t *conf)
+tw_pool_new(tw_run_t *run, tw_handler_conf_t *conf)
 {
     unsigned    i;
     tw_pool_t  *p = calloc(1, sizeof(*p));
@@ -230,30 +227,30 @@ tw_pool_new(tw_worker_t *w, tw_handler_conf_t *conf)
         return NULL;
     }
 
-    p->w = w;
+    p->run = run;
     p->name_len = strlen(conf->name);
     p->n = conf->kind == TW_KIND_NOOP ? 0 : conf->instances;
     p->envp = tw_launch_env(conf);
-    p->inst = calloc(p->n + 1, sizeof(tw_inst_t));
+    p->instances = calloc(p->n + 1, sizeof(tw_instance_t));
 
-    if (p->envp == NULL || p->inst == NULL
-        || (conf->kind == TW_KIND_URL && tw_http_init(&w->loop) != 0))
+    if (p->envp == NULL || p->instances == NULL
+        || (conf->kind == TW_KIND_URL && tw_http_init(run->loop) != 0))
     {
         free_memory(p);
         return NULL;
     }
 
     p->conf = conf;
-    (void) uv_timer_init(&w->loop, &p->timer);
+    (void) uv_timer_init(run->loop, &p->timer);
     p->timer.data = p;
     p->handles = 1 + p->n;
     p->useful = p->n == 0;
 
     for (i = 0; i < p->n; i++) {
-        tw_inst_init(p, &p->inst[i], i);
+        tw_instance_init(p, &p->instances[i], i);
     }
 
-    tw_launch_say_limit(w, conf);
+    tw_launch_say_limit(conf);
     start_down(p);
     p->woken = 1;
 
@@ -274,22 +271,6 @@ tw_pool_free(const tw_pool_t *p)
     return p->idle > taken ? p->idle - taken : 0;
 }
 
-tw_pool_t *
-tw_pool_find(tw_worker_t *w, const char *name, size_t len)
-{
-    unsigned  i;
-
-    for (i = 0; i < w->npools; i++) {
-        if (w->pools[i]->name_len == len
-            && memcmp(w->pools[i]->conf->name, name, len) == 0)
-        {
-            return w->pools[i];
-        }
-    }
-
-    return NULL;
-}
-
 static unsigned
 random_below(unsigned n)
 {
@@ -307,7 +288,7 @@ random_below(unsigned n)
     return (unsigned) (state % n);
 }
 
-tw_inst_t *
+tw_instance_t *
 tw_pool_pick(tw_pool_t *p)
 {
     unsigned  i, at, first = 0;
@@ -324,27 +305,13 @@ tw_pool_pick(tw_pool_t *p)
 
     for (i = 0; i < p->n; i++) {
         at = (first + i) % p->n;
-        if (p->inst[at].state == TW_INST_IDLE) {
+        if (p->instances[at].state == TW_INSTANCE_IDLE) {
             p->last = at;
-            return &p->inst[at];
+            return &p->instances[at];
         }
     }
 
     return NULL;
-}
-
-void
-tw_pools_turn(tw_worker_t *w)
-{
-    unsigned  i;
-
-    for (i = 0; i < w->npools; i++) {
-        if (w->pools[i]->waiting != 0) {
-            tw_slots_place(w, w->pools[i]);
-        }
-        look_for_life(w->pools[i]);
-        tw_restart_turn(w->pools[i]);
-    }
 }
 
 void
@@ -354,11 +321,11 @@ tw_pool_stop(tw_pool_t *p, tw_stop_t how)
 
     p->stopping = 1;
     (void) uv_timer_stop(&p->timer);
-    tw_slots_release_waiting(p->w, p);
+    tw_slots_release_waiting(p->run, p);
 
     for (i = 0; i < p->n; i++) {
-        if (p->inst[i].state != TW_INST_BUSY) {
-            tw_inst_stop(&p->inst[i], how);
+        if (p->instances[i].state != TW_INSTANCE_BUSY) {
+            tw_instance_stop(&p->instances[i], how);
         }
     }
 }
@@ -366,33 +333,17 @@ tw_pool_stop(tw_pool_t *p, tw_stop_t how)
 int
 tw_pool_is_done(const tw_pool_t *p)
 {
-    unsigned  i;
+    unsigned              i;
+    const tw_instance_t  *inst;
 
     for (i = 0; i < p->n; i++) {
-        if (p->inst[i].state != TW_INST_DOWN || p->inst[i].next != NULL) {
+        inst = &p->instances[i];
+        if (inst->state != TW_INSTANCE_DOWN || inst->next != NULL) {
             return 0;
         }
     }
 
     return p->asked == 0 && p->waiting == 0;
-}
-
-void
-tw_pools_stop(tw_worker_t *w, tw_stop_t how)
-{
-    unsigned    i;
-    tw_pool_t  *p;
-
-    for (i = 0; i < w->npools; i++) {
-        tw_pool_stop(w->pools[i], how);
-        if (w->pools[i]->successor != NULL) {
-            tw_pool_stop(w->pools[i]->successor, how);
-        }
-    }
-
-    for (p = w->retired; p != NULL; p = p->next) {
-        tw_pool_stop(p, how);
-    }
 }
 
 static void
@@ -411,11 +362,79 @@ tw_pool_close(tw_pool_t *p)
     unsigned  i;
 
     for (i = 0; i < p->n; i++) {
-        tw_http_free(p->inst[i].http);
-        p->inst[i].http = NULL;
-        p->inst[i].timer.data = p;
-        uv_close((uv_handle_t *) &p->inst[i].timer, on_handle_closed);
+        tw_http_free(p->instances[i].http);
+        p->instances[i].http = NULL;
+        p->instances[i].timer.data = p;
+        uv_close((uv_handle_t *) &p->instances[i].timer, on_handle_closed);
     }
 
     uv_close((uv_handle_t *) &p->timer, on_handle_closed);
+}
+
+/* ---- replacing processes that are older than something ---- */
+
+static tw_instance_t *
+find_older(const tw_pool_t *p, int64_t ms)
+{
+    unsigned  i;
+
+    for (i = 0; i < p->n; i++) {
+        if (p->instances[i].child != NULL && p->instances[i].forked_ms < ms) {
+            return &p->instances[i];
+        }
+    }
+
+    return NULL;
+}
+
+int
+tw_pool_has_older(const tw_pool_t *p, int64_t ms)
+{
+    return find_older(p, ms) != NULL;
+}
+
+void
+tw_pool_replace_older(tw_pool_t *p, int64_t ms)
+{
+    tw_instance_t  *inst = find_older(p, ms);
+
+    if (inst != NULL) {
+        tw_instance_replace(inst);
+    }
+}
+
+int
+tw_pool_is_well(tw_pool_t *p)
+{
+    unsigned              i;
+    const tw_instance_t  *inst;
+
+    if (p->stopping) {
+        return 0;
+    }
+
+    if (!tw_pool_may_start(p)) {
+        turn_later(p);
+        return 0;
+    }
+
+    for (i = 0; i < p->n; i++) {
+        inst = &p->instances[i];
+
+        if (inst->next != NULL || (inst->state != TW_INSTANCE_IDLE
+                                   && inst->state != TW_INSTANCE_BUSY))
+        {
+            return 0;
+        }
+
+        if ((inst->tasks == 0
+             && tw_pool_now(p) - inst->forked_ms < TQ_START_OK_MS)
+            || (p->fails != 0 && inst->forked_ms >= p->failed_ms))
+        {
+            turn_later(p);
+            return 0;
+        }
+    }
+
+    return 1;
 }

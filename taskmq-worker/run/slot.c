@@ -5,10 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "pool.h"
-#include "slot.h"
-#include "tq_text.h"
+#include "instance.h"
 
 /* A job that was claimed waits behind the others, one that comes back from a
  * place before them: it is the oldest. */
@@ -69,43 +66,43 @@ set_state(tw_slot_t *s, tw_slot_state_t to)
 
     if (to == TW_SLOT_WAITING) {
         enter_queue(s);
-        s->inst = NULL;
+        s->instance = NULL;
     }
 
     s->state = to;
 }
 
 int
-tw_slots_init(tw_worker_t *w)
+tw_slots_init(tw_run_t *run)
 {
     unsigned  i;
 
-    w->slots = calloc(w->o->concurrency, sizeof(tw_slot_t));
-    if (w->slots == NULL) {
+    run->slots = calloc(run->o->concurrency, sizeof(tw_slot_t));
+    if (run->slots == NULL) {
         return -1;
     }
 
-    for (i = w->o->concurrency; i-- > 0; ) {
-        w->slots[i].next = w->free_slots;
-        w->free_slots = &w->slots[i];
+    for (i = run->o->concurrency; i-- > 0; ) {
+        run->slots[i].next = run->free_slots;
+        run->free_slots = &run->slots[i];
     }
 
     return 0;
 }
 
 void
-tw_slots_close(tw_worker_t *w)
+tw_slots_free(tw_run_t *run)
 {
     unsigned  i;
 
-    for (i = 0; w->slots != NULL && i < w->o->concurrency; i++) {
-        tq_buf_free(&w->slots[i].line);
-        tq_buf_free(&w->slots[i].log);
-        tq_buf_free(&w->slots[i].error);
+    for (i = 0; run->slots != NULL && i < run->o->concurrency; i++) {
+        tq_buf_free(&run->slots[i].line);
+        tq_buf_free(&run->slots[i].log);
+        tq_buf_free(&run->slots[i].error);
     }
 
-    free(w->slots);
-    w->slots = NULL;
+    free(run->slots);
+    run->slots = NULL;
 }
 
 /* Big buffers go back, small ones stay for the next job. */
@@ -121,11 +118,11 @@ empty(tq_buf_t *b)
 
 /* The job leaves this worker: its outcome was handed over, or dropped. */
 static void
-free_slot(tw_worker_t *w, tw_slot_t *s)
+free_slot(tw_run_t *run, tw_slot_t *s)
 {
     set_state(s, TW_SLOT_FREE);
     s->pool = NULL;
-    s->inst = NULL;
+    s->instance = NULL;
     s->end = TW_END_NONE;
     s->generation++;
     s->cancelled = 0;
@@ -134,15 +131,15 @@ free_slot(tw_worker_t *w, tw_slot_t *s)
     empty(&s->log);
     empty(&s->error);
 
-    s->next = w->free_slots;
-    w->free_slots = s;
-    w->busy--;
-    w->claim.want = 1;
+    s->next = run->free_slots;
+    run->free_slots = s;
+    run->busy--;
+    tw_run_free_place(run);
 }
 
-/* Hands the outcome to done.c, with the tail of stderr as whole characters. */
+/* Hands the outcome over, with the tail of stderr as whole characters. */
 static void
-finish(tw_worker_t *w, tw_slot_t *s, tw_done_kind_t kind, tq_outcome_t *o)
+finish(tw_run_t *run, tw_slot_t *s, tw_outcome_kind_t kind, tq_outcome_t *o)
 {
     tq_buf_t  log = {0};
     tq_str_t  tail = tw_tail_get(&s->log, TQ_LOG_MAX_BYTES);
@@ -156,13 +153,13 @@ finish(tw_worker_t *w, tw_slot_t *s, tw_done_kind_t kind, tq_outcome_t *o)
         o->log = tail;
     }
 
-    tw_done_add(w, kind, o);
+    run->events->outcome(run->data, kind, o);
     tq_buf_free(&log);
-    free_slot(w, s);
+    free_slot(run, s);
 }
 
 static void
-fail(tw_worker_t *w, tw_slot_t *s, tq_str_t error, int retryable,
+fail(tw_run_t *run, tw_slot_t *s, tq_str_t error, int retryable,
     int64_t wait_ms)
 {
     tq_outcome_t  o = {0};
@@ -172,33 +169,33 @@ fail(tw_worker_t *w, tw_slot_t *s, tq_str_t error, int retryable,
     o.retryable = retryable;
     o.wait_ms = wait_ms;
 
-    w->counts.failed++;
+    run->counts.failed++;
     TW_LOG(TW_WARN, "job failed", tw_fi("job", s->id),
-        tw_fs("handler", s->pool->conf->name), tw_fi("attempt", s->attempt),
-        tw_fi("ms", tw_now(w) - s->started_ms),
+        tw_fs("handler", tw_slot_conf(s)->name), tw_fi("attempt", s->attempt),
+        tw_fi("ms", tw_now(run->loop) - s->started_ms),
         tw_fi("retryable", retryable), tw_fz("error", o.error));
 
-    finish(w, s, TW_DONE_FAIL, &o);
+    finish(run, s, TW_OUTCOME_FAIL, &o);
 }
 
 static void
-give_back(tw_worker_t *w, tw_slot_t *s, tw_level_t level)
+give_back(tw_run_t *run, tw_slot_t *s, tw_level_t level)
 {
     tq_outcome_t  o = { .wait_ms = -1 };
 
-    w->counts.released++;
+    run->counts.released++;
     TW_LOG(level, "job given back", tw_fi("job", s->id),
-        tw_fs("handler", s->pool->conf->name));
+        tw_fs("handler", tw_slot_conf(s)->name));
 
-    finish(w, s, TW_DONE_RELEASE, &o);
+    finish(run, s, TW_OUTCOME_RELEASE, &o);
 }
 
 static void
-run(tw_worker_t *w, tw_slot_t *s, tw_inst_t *inst)
+start(tw_run_t *run, tw_slot_t *s, tw_instance_t *inst)
 {
-    if (tw_inst_run(inst, s) == 0) {
-        s->inst = inst;
-        s->started_ms = tw_now(w);
+    if (tw_instance_run(inst, s) == 0) {
+        s->instance = inst;
+        s->started_ms = tw_now(run->loop);
         set_state(s, TW_SLOT_RUNNING);
     }
 }
@@ -209,17 +206,17 @@ make_line(tw_slot_t *s, tq_str_t payload)
 {
     tw_task_t  t = {0};
 
-    if (s->pool->conf->kind == TW_KIND_URL) {
+    if (tw_slot_conf(s)->kind == TW_KIND_URL) {
         tq_buf_add(&s->line, payload.p, payload.len);
         return;
     }
 
     t.task_id = s->task_id;
-    t.handler.p = s->pool->conf->name;
+    t.handler.p = tw_slot_conf(s)->name;
     t.handler.len = s->pool->name_len;
     t.payload = payload;
     t.attempt = s->attempt;
-    t.extended = s->pool->conf->extended;
+    t.extended = tw_slot_conf(s)->extended;
     t.job_id = s->id;
     t.priority = s->priority;
     t.retries = s->attempt - 1;
@@ -227,14 +224,15 @@ make_line(tw_slot_t *s, tq_str_t payload)
     tw_proto_task(&s->line, &t);
 }
 
-void
-tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
+int
+tw_slot_take(tw_run_t *run, tw_pool_t *pool, const tq_claimed_t *job,
+    const unsigned char *key)
 {
     int64_t     timeout_s = job->job.timeout_s;
-    tw_slot_t  *s = w->free_slots;
+    tw_slot_t  *s = run->free_slots;
 
-    w->free_slots = s->next;
-    w->busy++;
+    run->free_slots = s->next;
+    run->busy++;
 
     s->id = job->id;
     s->token = job->token;
@@ -247,23 +245,20 @@ tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job)
 
     if (timeout_s == 0) {
         timeout_s = pool->conf->timeout_s ? pool->conf->timeout_s
-                                          : w->o->timeout_s;
+                                          : run->o->timeout_s;
     }
     s->timeout_ms = timeout_s * 1000;
 
-    tq_uuid_format(w->uuid_key, job->id, s->task_id);
+    tq_uuid_format(key, job->id, s->task_id);
     set_state(s, TW_SLOT_WAITING);
-    s->started_ms = tw_now(w);
+    s->started_ms = tw_now(run->loop);
 
-    if (s->payload_bytes != 0) {
-        tw_payload_turn(w);
-    } else {
-        tw_slot_payload(w, s, job->job.payload);
-    }
+    return s->payload_bytes != 0 ? 0
+           : tw_slot_payload(run, s, job->job.payload);
 }
 
-void
-tw_slot_payload(tw_worker_t *w, tw_slot_t *s, tq_str_t payload)
+int
+tw_slot_payload(tw_run_t *run, tw_slot_t *s, tq_str_t payload)
 {
     tw_pool_t  *pool = s->pool;
     tw_slot_t  *next;
@@ -273,43 +268,44 @@ tw_slot_payload(tw_worker_t *w, tw_slot_t *s, tq_str_t payload)
 
     if (s->line.failed) {
         TW_LOG(TW_ERROR, "out of memory for a task", tw_fi("job", s->id));
-        give_back(w, s, TW_INFO);
-        return;
+        give_back(run, s, TW_INFO);
+        return 0;
     }
 
-    tw_slots_place(w, pool);
+    tw_slots_place(run, pool);
 
     /* more than it has places: claimed for a pool that this one has replaced */
     if (s->state != TW_SLOT_WAITING || pool->waiting <= pool->n) {
-        return;
+        return 0;
     }
 
     /* with those after it, in one call: what is given back goes to the front,
      * where each call is before those that came earlier */
-    pool->refused = w->claim.calls;
     for ( /* void */ ; s != NULL; s = next) {
         next = s->next;
-        give_back(w, s, TW_DEBUG);
+        give_back(run, s, TW_DEBUG);
     }
+
+    return -1;
 }
 
 void
-tw_slot_no_payload(tw_worker_t *w, tw_slot_t *s, const char *why)
+tw_slot_no_payload(tw_run_t *run, tw_slot_t *s, const char *why)
 {
-    fail(w, s, (tq_str_t) { why, strlen(why) }, -1, -1);
+    fail(run, s, (tq_str_t) { why, strlen(why) }, -1, -1);
 }
 
 void
-tw_slot_give_back(tw_worker_t *w, tw_slot_t *s)
+tw_slot_give_back(tw_run_t *run, tw_slot_t *s)
 {
-    give_back(w, s, TW_INFO);
+    give_back(run, s, TW_INFO);
 }
 
 void
-tw_slots_place(tw_worker_t *w, tw_pool_t *pool)
+tw_slots_place(tw_run_t *run, tw_pool_t *pool)
 {
-    tw_slot_t  *s;
-    tw_inst_t  *inst;
+    tw_slot_t      *s;
+    tw_instance_t  *inst;
 
     /* in their order: one whose payload is being read holds up the others */
     while ((s = pool->wait_first) != NULL && s->payload_bytes == 0) {
@@ -317,27 +313,27 @@ tw_slots_place(tw_worker_t *w, tw_pool_t *pool)
         if (inst == NULL) {
             return;
         }
-        run(w, s, inst);
+        start(run, s, inst);
     }
 }
 
 void
-tw_slots_release_waiting(tw_worker_t *w, tw_pool_t *pool)
+tw_slots_release_waiting(tw_run_t *run, tw_pool_t *pool)
 {
     while (pool->wait_first != NULL) {
-        give_back(w, pool->wait_first, TW_INFO);
+        give_back(run, pool->wait_first, TW_INFO);
     }
 }
 
 void
-tw_slot_answer(tw_worker_t *w, tw_slot_t *s, const tw_answer_t *a)
+tw_slot_answer(tw_run_t *run, tw_slot_t *s, const tw_answer_t *a)
 {
     char          why[96];
     tq_outcome_t  o = { .wait_ms = -1 };
     tq_str_t      text = { a->error.p, a->error.len };
 
     if (a->kind == TW_ANSWER_ERROR) {
-        fail(w, s, text, a->retryable, a->wait_ms);
+        fail(run, s, text, a->retryable, a->wait_ms);
         return;
     }
 
@@ -345,17 +341,17 @@ tw_slot_answer(tw_worker_t *w, tw_slot_t *s, const tw_answer_t *a)
         (void) snprintf(why, sizeof(why),
             "the result has %zu bytes, the limit is %d", a->result.len,
             TQ_RESULT_MAX_BYTES);
-        fail(w, s, (tq_str_t) { why, strlen(why) }, 0, -1);
+        fail(run, s, (tq_str_t) { why, strlen(why) }, 0, -1);
         return;
     }
 
-    w->counts.succeeded++;
+    run->counts.succeeded++;
     TW_LOG(TW_DEBUG, "job succeeded", tw_fi("job", s->id),
-        tw_fs("handler", s->pool->conf->name),
-        tw_fi("ms", tw_now(w) - s->started_ms));
+        tw_fs("handler", tw_slot_conf(s)->name),
+        tw_fi("ms", tw_now(run->loop) - s->started_ms));
 
     o.result = a->result;
-    finish(w, s, TW_DONE_COMPLETE, &o);
+    finish(run, s, TW_OUTCOME_COMPLETE, &o);
 }
 
 void
@@ -372,55 +368,55 @@ tw_slot_end(tw_slot_t *s, tw_end_t end, const char *text)
 /* Of a run that was cancelled Redis keeps what it said, and nothing else. The
  * rest of the outcome is for a Redis that has forgotten the cancel. */
 static void
-drop(tw_worker_t *w, tw_slot_t *s)
+drop(tw_run_t *run, tw_slot_t *s)
 {
     static const char  why[] = "stopped: the job was cancelled";
     tq_outcome_t       o = { .retryable = 1, .wait_ms = -1,
                              .error = { why, sizeof(why) - 1 } };
 
     if (s->cancelled) {
-        w->counts.cancelled++;
+        run->counts.cancelled++;
     } else {
-        w->counts.lost++;
+        run->counts.lost++;
     }
 
     if (s->keep_log && s->log.len != 0) {
-        finish(w, s, TW_DONE_FAIL, &o);
+        finish(run, s, TW_OUTCOME_FAIL, &o);
     } else {
-        free_slot(w, s);
+        free_slot(run, s);
     }
 }
 
 void
-tw_slot_died(tw_worker_t *w, tw_slot_t *s, int untouched, const char *why)
+tw_slot_died(tw_run_t *run, tw_slot_t *s, int untouched, const char *why)
 {
     tq_str_t  text = { s->error.p, s->error.len };
 
     if (s->state == TW_SLOT_RUNNING) {
         if (untouched) {
             set_state(s, TW_SLOT_WAITING);
-            if (w->phase >= TW_DRAINING) {
-                give_back(w, s, TW_INFO);
+            if (run->phase >= TW_DRAINING) {
+                give_back(run, s, TW_INFO);
             }
         } else {
-            fail(w, s, (tq_str_t) { why, strlen(why) }, 1, -1);
+            fail(run, s, (tq_str_t) { why, strlen(why) }, 1, -1);
         }
         return;
     }
 
     switch (s->end) {
     case TW_END_FAIL:
-        fail(w, s, text, 1, -1);
+        fail(run, s, text, 1, -1);
         break;
     case TW_END_FAIL_FOR_GOOD:
-        fail(w, s, text, 0, -1);
+        fail(run, s, text, 0, -1);
         break;
     case TW_END_RELEASE:
-        give_back(w, s, TW_INFO);
+        give_back(run, s, TW_INFO);
         break;
     case TW_END_DROP:
     case TW_END_NONE:
-        drop(w, s);
+        drop(run, s);
         break;
     }
 }
@@ -432,7 +428,7 @@ tw_slot_stderr(tw_slot_t *s, const char *p, size_t len)
 }
 
 void
-tw_slot_abort(tw_worker_t *w, tw_slot_t *s, tw_end_t end, int hard)
+tw_slot_abort(tw_run_t *run, tw_slot_t *s, tw_end_t end, int hard)
 {
     switch (s->state) {
 
@@ -441,15 +437,15 @@ tw_slot_abort(tw_worker_t *w, tw_slot_t *s, tw_end_t end, int hard)
 
     case TW_SLOT_WAITING:
         if (end == TW_END_DROP) {
-            drop(w, s);
+            drop(run, s);
         } else {
-            give_back(w, s, TW_INFO);
+            give_back(run, s, TW_INFO);
         }
         break;
 
     case TW_SLOT_RUNNING:
         tw_slot_end(s, end, NULL);
-        tw_inst_kill(s->inst, hard);
+        tw_instance_kill(s->instance, hard);
         break;
 
     case TW_SLOT_ENDING:
@@ -458,8 +454,30 @@ tw_slot_abort(tw_worker_t *w, tw_slot_t *s, tw_end_t end, int hard)
             s->end = end;
         }
         if (hard) {
-            tw_inst_kill(s->inst, 1);
+            tw_instance_kill(s->instance, 1);
         }
         break;
+    }
+}
+
+void
+tw_slots_abort(tw_run_t *run, int hard)
+{
+    unsigned  i;
+
+    for (i = 0; i < run->o->concurrency; i++) {
+        tw_slot_abort(run, &run->slots[i], TW_END_RELEASE, hard);
+    }
+}
+
+void
+tw_slots_give_back(tw_run_t *run)
+{
+    unsigned  i;
+
+    for (i = 0; i < run->o->concurrency; i++) {
+        if (run->slots[i].state == TW_SLOT_WAITING) {
+            tw_slot_abort(run, &run->slots[i], TW_END_RELEASE, 0);
+        }
     }
 }

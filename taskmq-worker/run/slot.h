@@ -6,7 +6,7 @@
  *              │  └─────────┘ └────► ENDING ──► FREE
  *              └──► FREE
  *
- * A slot is free again when its outcome was handed to done.c; that the child
+ * A slot is free again when its outcome was handed over; that the child
  * of an ENDING job is dead before its outcome leaves is what keeps a job from
  * running twice at a time.
  */
@@ -14,9 +14,7 @@
 #ifndef TW_SLOT_H
 #define TW_SLOT_H
 
-#include "child.h"
-#include "proto.h"
-#include "worker.h"
+#include "run.h"
 
 typedef enum {
     TW_SLOT_FREE,             /* no job */
@@ -46,13 +44,12 @@ struct tw_slot_s {
     tq_token_t       token;
     int              attempt;         /* from 1 */
     int              priority;
-    int64_t          payload_bytes;   /* to be read first (payload.c); 0: is
-                                         there */
+    int64_t          payload_bytes;   /* to be read first; 0: is there */
     int              reading;         /* that is under way */
     int64_t          timeout_ms;
     int64_t          started_ms;      /* RUNNING since; loop clock */
     tw_pool_t       *pool;
-    tw_inst_t       *inst;            /* RUNNING, ENDING */
+    tw_instance_t   *instance;        /* RUNNING, ENDING */
     tw_end_t         end;
     tq_buf_t         line;            /* the task, as sent; kept to send again;
                                          for a url the payload alone */
@@ -62,47 +59,31 @@ struct tw_slot_s {
                                          for the same pool */
 };
 
-int tw_slots_init(tw_worker_t *w);
-void tw_slots_close(tw_worker_t *w);
-
 /* Takes a job into a free slot (there must be one) and runs it, or lets it
- * wait for a place of its handler. */
-void tw_slot_take(tw_worker_t *w, tw_pool_t *pool, const tq_claimed_t *job);
+ * wait for its payload, or a place of its handler. key: of the task ids. The
+ * result is tw_slot_payload()'s. */
+int tw_slot_take(tw_run_t *run, tw_pool_t *pool, const tq_claimed_t *job,
+    const unsigned char *key);
 
-/* WAITING: its payload has come. */
-void tw_slot_payload(tw_worker_t *w, tw_slot_t *s, tq_str_t payload);
+/* WAITING: its payload has come. 0, or -1: its pool has fewer places than jobs,
+ * and this one was given back with those after it. */
+int tw_slot_payload(tw_run_t *run, tw_slot_t *s, tq_str_t payload);
 
 /* WAITING: it can never run, why (for people): it is dead, even a periodic one,
  * unless it was deleted meanwhile. */
-void tw_slot_no_payload(tw_worker_t *w, tw_slot_t *s, const char *why);
+void tw_slot_no_payload(tw_run_t *run, tw_slot_t *s, const char *why);
 
 /* WAITING: it will not run here. */
-void tw_slot_give_back(tw_worker_t *w, tw_slot_t *s);
-
-/* Gives the waiting jobs of a pool, the oldest first, the places there are. */
-void tw_slots_place(tw_worker_t *w, tw_pool_t *pool);
-
-/* Gives all waiting jobs of a pool back. */
-void tw_slots_release_waiting(tw_worker_t *w, tw_pool_t *pool);
-
-/* ---- called by the place that runs the job ---- */
-
-void tw_slot_answer(tw_worker_t *w, tw_slot_t *s, const tw_answer_t *a);
-
-/* Decides the job's outcome now; the caller kills the child. text may be NULL
- * for DROP and RELEASE. */
-void tw_slot_end(tw_slot_t *s, tw_end_t end, const char *text);
-
-/* Its child is dead. untouched: it never read the task. why: for people. */
-void tw_slot_died(tw_worker_t *w, tw_slot_t *s, int untouched,
-    const char *why);
-
-void tw_slot_stderr(tw_slot_t *s, const char *p, size_t len);
-
-/* ---- called by lease and stop ---- */
+void tw_slot_give_back(tw_run_t *run, tw_slot_t *s);
 
 /* The lease is lost, or the job is given back: waiting jobs at once, running
  * ones after their child is dead. hard: KILL, not TERM. */
-void tw_slot_abort(tw_worker_t *w, tw_slot_t *s, tw_end_t end, int hard);
+void tw_slot_abort(tw_run_t *run, tw_slot_t *s, tw_end_t end, int hard);
+
+/* Gives all jobs back, those that run when their children are dead. */
+void tw_slots_abort(tw_run_t *run, int hard);
+
+/* Gives those back that are WAITING. */
+void tw_slots_give_back(tw_run_t *run);
 
 #endif /* TW_SLOT_H */

@@ -9,7 +9,7 @@
 #include "../../taskmq-worker/config/config_read.c"
 #include "../../taskmq-worker/config/config_opt.c"
 #include "../../taskmq-worker/config/config_user.c"
-#include "../../taskmq-worker/http/curl_load.c"
+#include "../../taskmq-worker/base/curl_load.c"
 
 static void
 check_handler(const tw_handler_conf_t *h)

@@ -11,41 +11,42 @@
 #undef fail                     /* cmocka's; slot.c has one of its own */
 #include "../../taskmq-worker/run/slot.c"
 #include "../../taskmq-worker/process/proto.c"
-#include "../../taskmq-worker/run/payload.c"
+#include "../../taskmq-worker/queue/payload.c"
 
 /* ---- what slot.c stands on ---- */
 
 static char         outcome[256];     /* the last outcome, as text */
 static unsigned     outcomes;
-static tw_inst_t    inst;
-static tw_inst_t   *idle;             /* what the pool offers */
+static tw_instance_t    inst;
+static tw_instance_t   *idle;             /* what the pool offers */
 static int          killed;           /* 1 TERM, 2 KILL */
 static tw_slot_t   *running;
 static unsigned     pauses;           /* of the claims */
+static unsigned     freed;            /* slots */
 
 void
-tw_claim_pause(tw_worker_t *w, int64_t ms)
+tw_claim_pause(tw_queue_t *queue, int64_t ms)
 {
-    (void) w;
+    (void) queue;
     assert_in_range(ms, 100, 10000);
     pauses++;
 }
 
 void
-tw_refused(tw_worker_t *w, tw_ask_t ask, const tq_result_t *res,
+tw_refused(tw_queue_t *queue, tw_call_kind_t call, const tq_result_t *res,
     const char *text)
 {
-    (void) w;
-    assert_int_equal(ask, TW_ASK_PAYLOAD);
+    (void) queue;
+    assert_int_equal(call, TW_CALL_PAYLOAD);
     assert_int_equal(res->status, TQ_REFUSED);
     assert_non_null(text);
 }
 
 void
-tw_trouble_over(tw_worker_t *w, tw_ask_t ask)
+tw_trouble_over(tw_queue_t *queue, tw_call_kind_t call)
 {
-    (void) w;
-    assert_int_equal(ask, TW_ASK_PAYLOAD);
+    (void) queue;
+    assert_int_equal(call, TW_CALL_PAYLOAD);
 }
 
 uint64_t
@@ -70,7 +71,7 @@ tw_log_fields(tw_level_t level, const char *msg, const tw_field_t *fields)
     (void) fields;
 }
 
-tw_inst_t *
+tw_instance_t *
 tw_pool_pick(tw_pool_t *p)
 {
     (void) p;
@@ -78,7 +79,7 @@ tw_pool_pick(tw_pool_t *p)
 }
 
 int
-tw_inst_run(tw_inst_t *i, tw_slot_t *s)
+tw_instance_run(tw_instance_t *i, tw_slot_t *s)
 {
     idle = NULL;
     running = s;
@@ -87,23 +88,46 @@ tw_inst_run(tw_inst_t *i, tw_slot_t *s)
 }
 
 void
-tw_inst_kill(tw_inst_t *i, int hard)
+tw_instance_kill(tw_instance_t *i, int hard)
 {
     (void) i;
     killed = hard ? 2 : 1;
 }
 
-void
-tw_done_add(tw_worker_t *w, tw_done_kind_t kind, const tq_outcome_t *o)
+static void
+on_outcome(void *data, tw_outcome_kind_t kind, const tq_outcome_t *o)
 {
-    (void) w;
+    (void) data;
     outcomes++;
     snprintf(outcome, sizeof(outcome), "%s %lld result=%.*s error=%.*s "
-        "retryable=%d log=%.*s", kind == TW_DONE_COMPLETE ? "complete"
-        : kind == TW_DONE_FAIL ? "fail" : "release", (long long) o->id,
+        "retryable=%d log=%.*s", kind == TW_OUTCOME_COMPLETE ? "complete"
+        : kind == TW_OUTCOME_FAIL ? "fail" : "release", (long long) o->id,
         (int) o->result.len, o->result.p ? o->result.p : "",
         (int) o->error.len, o->error.p ? o->error.p : "", o->retryable,
         (int) o->log.len, o->log.p ? o->log.p : "");
+}
+
+static void
+on_free(void *data)
+{
+    (void) data;
+    freed++;
+}
+
+static const tw_run_events_t  events = { on_outcome, on_free };
+
+/* As run.c's. */
+void
+tw_run_free_place(tw_run_t *r)
+{
+    r->events->free(r->data);
+}
+
+void
+tw_claim_refuse(tw_queue_t *queue, tw_pool_t *p)
+{
+    (void) queue;
+    p->refused = 1;
 }
 
 /* Calls to Redis: kept until the test answers them, or ends. */
@@ -132,16 +156,23 @@ tw_rconn_call(tw_rconn_t *c, tq_call_t *call)
 static tw_options_t       options = { .concurrency = 4, .timeout_s = 30 };
 static tw_handler_conf_t  conf = { .name = "h", .kind = TW_KIND_COMMAND };
 static tw_pool_t          pool = { .conf = &conf, .name_len = 1 };
-static tw_worker_t        w;
+static tw_run_t           run;
+static tw_queue_t         q;
+static const unsigned char  key[TQ_UUID_KEY_LEN];
+static int                given_back;  /* tw_slot_take() said so */
 
 static int
 setup(void **state)
 {
     (void) state;
-    memset(&w, 0, sizeof(w));
-    w.o = &options;
-    w.phase = TW_RUNNING;
-    pool.w = &w;
+    memset(&run, 0, sizeof(run));
+    memset(&q, 0, sizeof(q));
+    run.o = q.o = &options;
+    run.phase = TW_RUNNING;
+    run.events = &events;
+    q.run = &run;
+    pool.run = &run;
+    pool.refused = 0;
     pool.n = 4;
     pool.waiting = 0;
     pool.wait_first = pool.wait_last = NULL;
@@ -150,15 +181,16 @@ setup(void **state)
     outcome[0] = '\0';
     outcomes = 0;
     pauses = 0;
+    freed = 0;
     killed = 0;
     running = NULL;
     nasked = 0;
     redis_full = 0;
-    if (tq_ns_init(&w.ns, "ns", 2) != 0) {
+    if (tq_ns_init(&q.ns, "ns", 2) != 0) {
         return -1;
     }
 
-    return tw_slots_init(&w);
+    return tw_slots_init(&run);
 }
 
 static int
@@ -173,7 +205,7 @@ teardown(void **state)
             tq_call_free(asked[i]);
         }
     }
-    tw_slots_close(&w);
+    tw_slots_free(&run);
     return 0;
 }
 
@@ -183,7 +215,7 @@ take(int64_t id)
     tq_claimed_t  job = { .id = id, .attempts = 1 };
 
     job.job.payload = tq_str("{\"a\":1}");
-    tw_slot_take(&w, &pool, &job);
+    given_back = tw_slot_take(&run, &pool, &job, key);
 
     return running;
 }

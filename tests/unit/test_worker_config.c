@@ -7,7 +7,7 @@
 #include "../../taskmq-worker/config/config_read.c"
 #include "../../taskmq-worker/config/config_opt.c"
 #include "../../taskmq-worker/config/config_user.c"
-#include "../../taskmq-worker/http/curl_load.c"
+#include "../../taskmq-worker/base/curl_load.c"
 
 #define HANDLER(lines)  "[handlers.x]\n" lines
 #define NOOP            HANDLER("builtin = 'noop'\n")

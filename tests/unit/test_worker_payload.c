@@ -13,7 +13,8 @@ take_aside(int64_t id, int64_t bytes)
     tq_claimed_t  job = { .id = id, .attempts = 1 };
 
     job.job.aside_bytes = bytes;
-    tw_slot_take(&w, &pool, &job);
+    (void) tw_slot_take(&run, &pool, &job, key);
+    tw_payload_turn(&q);
 }
 
 /* The newest call asks for this job's payload. */
@@ -73,7 +74,7 @@ assert_nothing_waits(void)
     assert_int_equal(pool.waiting, 0);
     assert_null(pool.wait_first);
     assert_null(pool.wait_last);
-    assert_int_equal(w.claim.reading_bytes, 0);
+    assert_int_equal(q.claim.reading_bytes, 0);
 }
 
 static void
@@ -84,13 +85,13 @@ test_read_and_run(void **state)
     assert_int_equal(nasked, 1);
     assert_asked(7);
     assert_null(running);
-    assert_int_equal(w.busy, 1);
+    assert_int_equal(run.busy, 1);
     assert_int_equal(pool.waiting, 1);
-    assert_int_equal(w.claim.reading_bytes, 7);
+    assert_int_equal(q.claim.reading_bytes, 7);
 
     /* asked for once */
-    tw_payload_turn(&w);
-    tw_slots_place(&w, &pool);
+    tw_payload_turn(&q);
+    tw_slots_place(&run, &pool);
     assert_int_equal(nasked, 1);
     assert_null(running);
 
@@ -105,12 +106,12 @@ test_read_and_run(void **state)
     assert_int_equal(nasked, 1);
 
     /* its child died before it read the task: the payload is there */
-    tw_slot_died(&w, running, 1, "gone");
+    tw_slot_died(&run, running, 1, "gone");
     assert_int_equal(pool.waiting, 1);
-    tw_payload_turn(&w);
+    tw_payload_turn(&q);
     assert_int_equal(nasked, 1);
     idle = &inst;
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 7);
     assert_nothing_waits();
 }
@@ -128,16 +129,16 @@ test_order_is_kept(void **state)
     assert_int_equal(pool.waiting, 3);
 
     answer_payload(1);
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     assert_null(running);
 
     answer_payload(0);
     assert_int_equal(running->id, 1);
     idle = &inst;
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 2);
     idle = &inst;
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 3);
     assert_nothing_waits();
     assert_int_equal(outcomes, 0);
@@ -153,12 +154,12 @@ test_abort_while_reading(void **state)
     (void) state;
     take_aside(1, 7);
     s = pool.wait_first;
-    tw_slot_abort(&w, s, TW_END_DROP, 0);
+    tw_slot_abort(&run, s, TW_END_DROP, 0);
     assert_int_equal(s->state, TW_SLOT_FREE);
     assert_int_equal(outcomes, 0);
-    assert_int_equal(w.counts.lost, 1);
-    assert_int_equal(w.busy, 0);
-    assert_int_equal(w.claim.reading_bytes, 7);
+    assert_int_equal(run.counts.lost, 1);
+    assert_int_equal(run.busy, 0);
+    assert_int_equal(q.claim.reading_bytes, 7);
 
     /* the same slot: what was asked for the job before is not this one's */
     take_aside(2, 9);
@@ -168,7 +169,7 @@ test_abort_while_reading(void **state)
     answer_payload(0);
     assert_int_equal(s->state, TW_SLOT_WAITING);
     assert_null(running);
-    assert_int_equal(w.claim.reading_bytes, 9);
+    assert_int_equal(q.claim.reading_bytes, 9);
     answer_bytes(1, 9);
     assert_int_equal(running->id, 2);
     assert_nothing_waits();
@@ -181,27 +182,27 @@ test_release_while_reading(void **state)
     (void) state;
     take_aside(1, 7);
     take_aside(2, 7);
-    tw_slots_release_waiting(&w, &pool);
+    tw_slots_release_waiting(&run, &pool);
     assert_int_equal(outcomes, 2);
     assert_string_equal(outcome, "release 2 result= error= retryable=0 log=");
-    assert_int_equal(w.busy, 0);
+    assert_int_equal(run.busy, 0);
 
     answer_payload(0);
     answer(1, TQ_CALL_UNKNOWN, NULL);
     assert_null(running);
     assert_int_equal(outcomes, 2);
-    assert_int_equal(w.busy, 0);
+    assert_int_equal(run.busy, 0);
     assert_nothing_waits();
 
     /* a job that came with its payload is in that slot: it has no late one */
     take_aside(3, 7);
-    tw_slot_abort(&w, pool.wait_first, TW_END_RELEASE, 0);
+    tw_slot_abort(&run, pool.wait_first, TW_END_RELEASE, 0);
     idle = NULL;
     take(4);
     answer_payload(2);
     assert_int_equal(pool.waiting, 1);
     idle = &inst;
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 4);
     assert_nothing_waits();
 }
@@ -229,7 +230,7 @@ test_not_read(void **state)
             "release 7 result= error= retryable=0 log=");
         assert_int_equal(outcomes, i + 1);
         assert_null(running);
-        assert_int_equal(w.busy, 0);
+        assert_int_equal(run.busy, 0);
         assert_nothing_waits();
         /* refused, it is not claimed again at once */
         assert_int_equal(pauses, i < 2 ? 0 : i - 1);
@@ -238,7 +239,7 @@ test_not_read(void **state)
     redis_full = 1;
     take_aside(8, 7);
     assert_string_equal(outcome, "release 8 result= error= retryable=0 log=");
-    assert_int_equal(w.busy, 0);
+    assert_int_equal(run.busy, 0);
     assert_nothing_waits();
 }
 
@@ -279,7 +280,7 @@ test_cannot_run(void **state)
     take(9);
     assert_null(running);
     answer(i, TQ_CALL_REPLY, "$-1\r\n");
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 9);
     assert_nothing_waits();
 }
@@ -296,23 +297,23 @@ test_bytes_at_a_time(void **state)
     take_aside(3, TQ_CLAIM_BYTES + 1);
     take_aside(4, 7);
     assert_int_equal(nasked, 2);
-    assert_int_equal(w.claim.reading_bytes, TQ_CLAIM_BYTES);
+    assert_int_equal(q.claim.reading_bytes, TQ_CLAIM_BYTES);
 
     answer_bytes(0, TQ_CLAIM_BYTES - 7);
     assert_int_equal(nasked, 2);
     answer_payload(1);
     assert_int_equal(nasked, 3);
     assert_asked(3);
-    assert_int_equal(w.claim.reading_bytes, TQ_CLAIM_BYTES + 1);
+    assert_int_equal(q.claim.reading_bytes, TQ_CLAIM_BYTES + 1);
     answer_bytes(2, TQ_CLAIM_BYTES + 1);
     assert_int_equal(nasked, 4);
     assert_asked(4);
     answer_payload(3);
-    assert_int_equal(w.claim.reading_bytes, 0);
+    assert_int_equal(q.claim.reading_bytes, 0);
     assert_int_equal(pool.waiting, 4);
     assert_int_equal(outcomes, 0);
 
-    tw_slots_release_waiting(&w, &pool);
+    tw_slots_release_waiting(&run, &pool);
     assert_nothing_waits();
 }
 
@@ -353,17 +354,17 @@ test_no_memory(void **state)
 
         if (running != NULL) {
             runs++;
-            tw_slot_died(&w, running, 0, "gone");
+            tw_slot_died(&run, running, 0, "gone");
         } else {
             assert_string_equal(outcome,
                 "release 7 result= error= retryable=0 log=");
         }
         assert_int_equal(outcomes, ended + 1);
-        assert_int_equal(w.busy, 0);
+        assert_int_equal(run.busy, 0);
         assert_nothing_waits();
 
         /* what the slot kept for the next job was all there was */
-        tq_buf_free(&w.free_slots->line);
+        tq_buf_free(&run.free_slots->line);
     }
 
     assert_true(i > 3);

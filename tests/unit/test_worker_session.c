@@ -13,7 +13,8 @@ static unsigned      asked;
 static uv_timer_cb   armed;
 static tq_done_t     calls[16];
 static tw_options_t  options = { .ns = "x", .url = { .user = "" } };
-static tw_worker_t   w;
+static tw_queue_t    q;
+static tw_run_t      run;
 
 int
 tw_rconn_call(tw_rconn_t *c, tq_call_t *call)
@@ -99,27 +100,29 @@ uv_close(uv_handle_t *h, uv_close_cb cb)
 }
 
 unsigned
-tw_done_count(tw_worker_t *worker)
+tw_queue_outcomes(tw_queue_t *queue)
 {
-    (void) worker;
+    (void) queue;
     return 0;
 }
 
 void
-tw_done_each(tw_worker_t *worker,
+tw_outcomes_each(tw_queue_t *queue,
     void (*f)(void *data, int64_t id, const tq_token_t *token), void *data)
 {
-    (void) worker;
+    (void) queue;
     (void) f;
     (void) data;
 }
 
-void
-tw_die(tw_worker_t *worker)
+static void
+on_hopeless(void *data)
 {
-    (void) worker;
+    (void) data;
     fail();
 }
+
+static const tw_queue_events_t  events = { .hopeless = on_hopeless };
 
 void
 tw_log_fields(tw_level_t level, const char *msg, const tw_field_t *fields)
@@ -144,10 +147,10 @@ on_recovered(void *data, const tq_result_t *res)
 
 /* What lease.c asks for is not of interest here. */
 int
-tw_lease_recover(tw_worker_t *worker)
+tw_lease_recover(tw_queue_t *queue)
 {
-    return tw_rconn_call(NULL, tq_uuid_peek_call(&worker->ns, on_recovered,
-        worker));
+    return tw_rconn_call(NULL, tq_uuid_peek_call(&queue->ns, on_recovered,
+        queue));
 }
 
 /* Redis answers all that was asked. */
@@ -178,21 +181,23 @@ open_after(int refused, int random_fails)
 {
     uv_timer_cb  cb;
 
-    memset(&w, 0, sizeof(w));
+    memset(&q, 0, sizeof(q));
     memset(calls, 0, sizeof(calls));
-    w.o = &options;
-    w.session.seeded = 1;
-    w.phase = TW_RUNNING;
-    (void) tq_ns_init(&w.ns, "x", 1);
-    (void) tw_session_init(&w);
+    q.o = &options;
+    q.run = &run;
+    q.events = &events;
+    q.session.seeded = 1;
+    run.phase = TW_RUNNING;
+    (void) tq_ns_init(&q.ns, "x", 1);
+    (void) tw_session_init(&q);
     armed = NULL;
     asked = 0;
     refuse = refused;
     no_random = random_fails;
 
-    tw_session_ready(&w);
+    tw_session_ready(&q);
     answer();
-    assert_int_equal(w.session.gate != 0, refused != 0 || random_fails);
+    assert_int_equal(q.session.gate != 0, refused != 0 || random_fails);
     assert_int_equal(armed != NULL, refused != 0 || random_fails);
 
     refuse = 0;
@@ -200,13 +205,13 @@ open_after(int refused, int random_fails)
     if (armed != NULL) {
         cb = armed;
         armed = NULL;
-        cb(&w.session.retry);
+        cb(&q.session.retry);
         answer();
     }
 
-    assert_int_equal(w.session.gate, 0);
+    assert_int_equal(q.session.gate, 0);
     assert_null(armed);
-    assert_int_equal(w.claim.want, 1);
+    assert_int_equal(q.claim.want, 1);
 }
 
 /* What Redis refuses is asked again, whatever it was and whyever. */
@@ -222,23 +227,23 @@ answers_that_fail(void **state)
     for (i = 0; i < 6; i++) {
         open_after(0, 0);
         res.odd = i & 1;
-        tw_session_ready(&w);
+        tw_session_ready(&q);
         if (i < 4) {
-            w.session.gate |= TW_GATE_UUID;
-            on_uuid_key(&w, &res);
+            q.session.gate |= TW_GATE_UUID;
+            on_uuid_key(&q, &res);
         }
         assert_in_range(asked, 2, 3);
         bad = calls[i / 2 % asked];
         calls[i / 2 % asked].cb = NULL;
         bad.cb(bad.data, &res);
-        assert_int_not_equal(w.session.gate, 0);
+        assert_int_not_equal(q.session.gate, 0);
         assert_non_null(armed);
         answer();
-        assert_int_not_equal(w.session.gate, 0);
-        armed(&w.session.retry);
+        assert_int_not_equal(q.session.gate, 0);
+        armed(&q.session.retry);
         armed = NULL;
         answer();
-        assert_int_equal(w.session.gate, 0);
+        assert_int_equal(q.session.gate, 0);
     }
 }
 
@@ -248,7 +253,7 @@ no_answers(void **state)
 {
     (void) state;
     open_after(0, 0);
-    tw_session_ready(&w);
+    tw_session_ready(&q);
     while (asked-- != 0) {
         if (calls[asked].cb != on_recovered) {
             calls[asked].cb(calls[asked].data, &tq_not_sent);
@@ -256,7 +261,7 @@ no_answers(void **state)
     }
     asked = 0;
     assert_null(armed);
-    assert_int_not_equal(w.session.gate, 0);
+    assert_int_not_equal(q.session.gate, 0);
 }
 
 /* The key is looked at: another one, none, a refusal. */
@@ -268,24 +273,24 @@ looking(void **state)
     (void) state;
     open_after(0, 0);
     memset(res.key, 'x', sizeof(res.key));
-    on_look(&w, &res);
-    assert_int_equal(w.session.gate, 0);
-    assert_int_equal(w.uuid_key[0], 'x');
+    on_key_checked(&q, &res);
+    assert_int_equal(q.session.gate, 0);
+    assert_int_equal(q.session.key[0], 'x');
 
-    on_look(&w, &tq_not_sent);
-    assert_int_equal(w.session.gate, 0);
+    on_key_checked(&q, &tq_not_sent);
+    assert_int_equal(q.session.gate, 0);
 
     res.found = 0;
-    on_look(&w, &res);
-    assert_int_equal(w.session.gate, TW_GATE_UUID);
+    on_key_checked(&q, &res);
+    assert_int_equal(q.session.gate, TW_GATE_UUID);
     answer();
-    assert_int_equal(w.session.gate, 0);
-    assert_int_equal(w.uuid_key[0], 'k');
+    assert_int_equal(q.session.gate, 0);
+    assert_int_equal(q.session.key[0], 'k');
 
     res = (tq_result_t) { .status = TQ_REFUSED, .err = TQ_ERR_BUSY,
                           .text = "BUSY" };
-    on_look(&w, &res);
-    assert_int_equal(w.session.gate, TW_GATE_UUID);
+    on_key_checked(&q, &res);
+    assert_int_equal(q.session.gate, TW_GATE_UUID);
     assert_non_null(armed);
 }
 

@@ -13,15 +13,15 @@ test_success(void **state)
     assert_int_equal(s->state, TW_SLOT_RUNNING);
     assert_int_equal(s->attempt, 2);
     assert_int_equal(s->timeout_ms, 30000);
-    assert_int_equal(w.busy, 1);
+    assert_int_equal(run.busy, 1);
 
     tw_slot_stderr(s, "note\xff\n", 6);
-    tw_slot_answer(&w, s, &a);
+    tw_slot_answer(&run, s, &a);
     assert_string_equal(outcome, "complete 7 result=1.10 error= retryable=0 "
         "log=note\xef\xbf\xbd\n");
     assert_int_equal(s->state, TW_SLOT_FREE);
-    assert_int_equal(w.busy, 0);
-    assert_int_equal(w.claim.want, 1);
+    assert_int_equal(run.busy, 0);
+    assert_int_equal(freed, 1);
 }
 
 static void
@@ -31,11 +31,11 @@ test_timeouts(void **state)
 
     (void) state;
     conf.timeout_s = 9;
-    tw_slot_take(&w, &pool, &job);
+    (void) tw_slot_take(&run, &pool, &job, key);
     assert_int_equal(running->timeout_ms, 9000);
     idle = &inst;
     job.job.timeout_s = 4;
-    tw_slot_take(&w, &pool, &job);
+    (void) tw_slot_take(&run, &pool, &job, key);
     assert_int_equal(running->timeout_ms, 4000);
     conf.timeout_s = 0;
 }
@@ -48,7 +48,7 @@ test_error(void **state)
 
     (void) state;
     tq_buf_adds(&a.error, "no");
-    tw_slot_answer(&w, s, &a);
+    tw_slot_answer(&run, s, &a);
     tq_buf_free(&a.error);
     assert_string_equal(outcome,
         "fail 7 result= error=no retryable=1 log=");
@@ -66,12 +66,12 @@ test_waits_for_a_place(void **state)
     assert_int_equal(outcomes, 0);
 
     idle = &inst;
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     s = running;
     assert_int_equal(s->state, TW_SLOT_RUNNING);
     assert_int_equal(pool.waiting, 0);
 
-    tw_slot_died(&w, s, 0, "gone");
+    tw_slot_died(&run, s, 0, "gone");
     assert_string_equal(outcome,
         "fail 7 result= error=gone retryable=1 log=");
 }
@@ -82,14 +82,14 @@ test_untouched_task_waits_again(void **state)
     tw_slot_t  *s = take(7);
 
     (void) state;
-    tw_slot_died(&w, s, 1, "gone");
+    tw_slot_died(&run, s, 1, "gone");
     assert_int_equal(s->state, TW_SLOT_WAITING);
     assert_int_equal(pool.waiting, 1);
     assert_int_equal(outcomes, 0);
 
-    tw_slots_release_waiting(&w, &pool);
+    tw_slots_release_waiting(&run, &pool);
     assert_string_equal(outcome, "release 7 result= error= retryable=0 log=");
-    assert_int_equal(w.busy, 0);
+    assert_int_equal(run.busy, 0);
     assert_int_equal(pool.waiting, 0);
 }
 
@@ -102,7 +102,7 @@ test_outcome_only_after_death(void **state)
     tw_slot_end(s, TW_END_FAIL, "timed out");
     assert_int_equal(s->state, TW_SLOT_ENDING);
     assert_int_equal(outcomes, 0);
-    tw_slot_died(&w, s, 1, "killed");
+    tw_slot_died(&run, s, 1, "killed");
     assert_string_equal(outcome,
         "fail 7 result= error=timed out retryable=1 log=");
 }
@@ -116,8 +116,8 @@ test_lost_lease_drops(void **state)
     (void) state;
     /* even when another outcome was decided before */
     tw_slot_end(s, TW_END_FAIL, "timed out");
-    tw_slot_abort(&w, s, TW_END_DROP, 0);
-    tw_slot_died(&w, s, 0, "killed");
+    tw_slot_abort(&run, s, TW_END_DROP, 0);
+    tw_slot_died(&run, s, 0, "killed");
     assert_int_equal(outcomes, 0);
     assert_int_equal(s->state, TW_SLOT_FREE);
     assert_int_not_equal(s->generation, generation);
@@ -129,12 +129,12 @@ test_abort(void **state)
     tw_slot_t  *s = take(7);
 
     (void) state;
-    tw_slot_abort(&w, s, TW_END_RELEASE, 0);
+    tw_slot_abort(&run, s, TW_END_RELEASE, 0);
     assert_int_equal(killed, 1);
-    tw_slot_abort(&w, s, TW_END_RELEASE, 1);
+    tw_slot_abort(&run, s, TW_END_RELEASE, 1);
     assert_int_equal(killed, 2);
     assert_int_equal(outcomes, 0);
-    tw_slot_died(&w, s, 0, "killed");
+    tw_slot_died(&run, s, 0, "killed");
     assert_string_equal(outcome, "release 7 result= error= retryable=0 log=");
 }
 
@@ -149,26 +149,26 @@ test_waiting_ones_keep_their_order(void **state)
     assert_int_equal(pool.waiting, 2);
 
     /* what comes back from its place is older than what waits */
-    tw_slot_died(&w, first, 1, "gone");
+    tw_slot_died(&run, first, 1, "gone");
     assert_int_equal(pool.waiting, 3);
     idle = &inst;
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 1);
-    tw_slot_died(&w, running, 0, "gone");
+    tw_slot_died(&run, running, 0, "gone");
     idle = &inst;
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 2);
 
     /* one goes out of the middle */
     take(4);
     take(5);
-    tw_slot_abort(&w, pool.wait_first->next, TW_END_DROP, 0);
+    tw_slot_abort(&run, pool.wait_first->next, TW_END_DROP, 0);
     assert_int_equal(pool.waiting, 2);
     idle = &inst;
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 3);
     idle = &inst;
-    tw_slots_place(&w, &pool);
+    tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 5);
     assert_int_equal(pool.waiting, 0);
     assert_null(pool.wait_last);
@@ -180,7 +180,6 @@ test_more_than_there_are_places(void **state)
 {
     (void) state;
     pool.n = 1;
-    w.claim.calls = 5;
 
     take(1);
     take(2);
@@ -191,7 +190,7 @@ test_more_than_there_are_places(void **state)
     assert_int_equal(pool.wait_first->id, 2);
     assert_string_equal(outcome, "release 3 result= error= retryable=0 log=");
     /* and what the calls on their way bring must not overtake it */
-    assert_int_equal(pool.refused, 5);
+    assert_int_equal(given_back, -1);
 }
 
 static void
@@ -204,7 +203,7 @@ test_result_over_the_limit(void **state)
     (void) state;
     memset(big, '1', TQ_RESULT_MAX_BYTES + 1);
     a.result = (tq_str_t) { big, TQ_RESULT_MAX_BYTES + 1 };
-    tw_slot_answer(&w, s, &a);
+    tw_slot_answer(&run, s, &a);
     assert_string_equal(outcome, "fail 7 result= error=the result has "
         "1048577 bytes, the limit is 1048576 retryable=0 log=");
     free(big);

@@ -8,10 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fence.h"
-#include "log.h"
-#include "notify.h"
-#include "pool.h"
+#include "worker.h"
 
 /* Reading the file happens on another thread. */
 typedef struct {
@@ -24,17 +21,17 @@ typedef struct {
 } load_t;
 
 static void
-retire(tw_worker_t *w, tw_pool_t *p)
+retire(tw_run_t *run, tw_pool_t *p)
 {
     tw_pool_stop(p, TW_STOP_EOF);
-    p->next = w->retired;
-    w->retired = p;
+    p->next = run->retired;
+    run->retired = p;
 
     if (p->successor != NULL) {
         tw_pool_t  *s = p->successor;
 
         p->successor = NULL;
-        retire(w, s);
+        retire(run, s);
     }
 }
 
@@ -54,48 +51,46 @@ find_conf(const tw_conf_t *conf, const char *name)
 
 /* Handlers that are gone. Before the new ones: their places are needed. */
 static void
-apply_removals(tw_worker_t *w, const tw_conf_t *conf)
+apply_removals(tw_run_t *run, const tw_conf_t *conf)
 {
     unsigned    i;
     tw_pool_t  *p;
 
-    for (i = w->npools; i-- > 0; ) {
-        p = w->pools[i];
+    for (i = run->npools; i-- > 0; ) {
+        p = run->pools[i];
         if (find_conf(conf, p->conf->name) == NULL) {
             TW_LOG(TW_INFO, "handler removed", tw_fs("handler",
                 p->conf->name));
-            w->pools[i] = w->pools[--w->npools];
-            retire(w, p);
+            run->pools[i] = run->pools[--run->npools];
+            retire(run, p);
         }
     }
 }
 
 /* One handler of the new file; takes its configuration out when it is used. */
 static void
-apply(tw_worker_t *w, tw_handler_conf_t **h)
+apply(tw_run_t *run, tw_handler_conf_t **h)
 {
     tw_pool_t  *p, *fresh;
 
-    p = tw_pool_find(w, (*h)->name, strlen((*h)->name));
+    p = tw_pool_find(run, (*h)->name, strlen((*h)->name));
+    fresh = p != NULL ? p->successor : NULL;
 
     /* back to what still runs, or to what is starting already */
-    if (p != NULL && p->successor != NULL
-        && p->successor->conf->fingerprint == (*h)->fingerprint)
-    {
+    if (fresh != NULL && fresh->conf->fingerprint == (*h)->fingerprint) {
         return;
     }
 
-    if (p != NULL && p->successor != NULL) {
-        fresh = p->successor;
+    if (fresh != NULL) {
         p->successor = NULL;
-        retire(w, fresh);
+        retire(run, fresh);
     }
 
     if (p != NULL && p->conf->fingerprint == (*h)->fingerprint) {
         return;
     }
 
-    fresh = tw_pool_new(w, *h);
+    fresh = tw_pool_new(run, *h);
     if (fresh == NULL) {
         TW_LOG(TW_ERROR, "out of memory, handler not changed",
             tw_fs("handler", (*h)->name));
@@ -111,7 +106,7 @@ apply(tw_worker_t *w, tw_handler_conf_t **h)
     } else {
         TW_LOG(TW_INFO, "handler added", tw_fs("handler",
             fresh->conf->name));
-        w->pools[w->npools++] = fresh;
+        run->pools[run->npools++] = fresh;
     }
 }
 
@@ -129,6 +124,7 @@ on_loaded(uv_work_t *work, int status)
     unsigned      i;
     load_t       *l = work->data;
     tw_worker_t  *w = l->w;
+    tw_run_t     *run = &w->run;
 
     w->reloading = 0;
 
@@ -136,18 +132,17 @@ on_loaded(uv_work_t *work, int status)
         tw_log_lines(TW_ERROR, "configuration not reloaded", "error",
             &l->errors);
 
-    } else if (w->phase < TW_DRAINING) {
+    } else if (run->phase < TW_DRAINING) {
         tw_conf_say_old(&l->conf, l->path, &l->errors);
         tw_log_lines(TW_WARN, "configuration", "warning", &l->errors);
         tw_fence_warn(&l->conf);
-        apply_removals(w, &l->conf);
+        apply_removals(run, &l->conf);
         for (i = 0; i < l->conf.n; i++) {
-            apply(w, &l->conf.h[i]);
+            apply(run, &l->conf.h[i]);
         }
         TW_LOG(TW_INFO, "configuration reloaded",
-            tw_fi("handlers", w->npools));
-        w->lease.extend_soon = 1;     /* tells Redis what is served */
-        w->claim.want = 1;
+            tw_fi("handlers", run->npools));
+        tw_queue_changed(&w->queue);
     }
 
     tw_notify_ready();
@@ -168,7 +163,7 @@ tw_reload(tw_worker_t *w)
 {
     load_t  *l;
 
-    if (w->phase >= TW_DRAINING) {
+    if (w->run.phase >= TW_DRAINING) {
         return;
     }
 
@@ -197,21 +192,22 @@ void
 tw_reload_turn(tw_worker_t *w)
 {
     unsigned     i;
+    tw_run_t    *run = &w->run;
     tw_pool_t   *p, **link;
 
-    for (i = 0; i < w->npools; i++) {
-        p = w->pools[i];
+    for (i = 0; i < run->npools; i++) {
+        p = run->pools[i];
         if (p->successor != NULL && p->successor->useful) {
-            w->pools[i] = p->successor;
+            TW_LOG(TW_INFO, "handler changed",
+                tw_fs("handler", p->conf->name));
+            run->pools[i] = p->successor;
             p->successor = NULL;
-            retire(w, p);
-            TW_LOG(TW_INFO, "handler changed", tw_fs("handler",
-                w->pools[i]->conf->name));
-            w->claim.want = 1;
+            retire(run, p);
+            tw_queue_want(&w->queue);
         }
     }
 
-    for (link = &w->retired; (p = *link) != NULL; ) {
+    for (link = &run->retired; (p = *link) != NULL; ) {
         tw_pool_stop(p, TW_STOP_EOF);
         if (tw_pool_is_done(p)) {
             *link = p->next;

@@ -1,5 +1,5 @@
 /*
- * target_http.h: `url` handlers: a job's payload is POSTed, the status tells
+ * tw_http.h: `url` handlers: a job's payload is POSTed, the status tells
  * what became of it. libcurl's multi interface on the worker's loop, so
  * connections are kept and shared, and nothing blocks.
  *
@@ -16,11 +16,11 @@
  * no error text.
  */
 
-#ifndef TW_TARGET_HTTP_H
-#define TW_TARGET_HTTP_H
+#ifndef TW_HTTP_H
+#define TW_HTTP_H
 
-#include "proto.h"
-#include "worker.h"
+#include "tw_base.h"
+#include "tw_process.h"
 
 typedef struct tw_http_s  tw_http_t;
 
@@ -55,4 +55,4 @@ void tw_http_abort(tw_http_t *h);
 /* Retry-After: seconds or a date. -1: neither. */
 int64_t tw_http_retry_after_ms(const char *text, int64_t now_s);
 
-#endif /* TW_TARGET_HTTP_H */
+#endif /* TW_HTTP_H */

@@ -7,67 +7,68 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "slot.h"
+#include "queue_int.h"
 
 #define REFUSED_MS  1000
 
 /* A call in flight. */
 typedef struct {
-    tw_worker_t  *w;
-    tw_slot_t    *slot;
-    uint32_t      generation;
-    int64_t       bytes;
+    tw_queue_t  *q;
+    tw_slot_t   *slot;
+    uint32_t     generation;
+    int64_t      bytes;
 } read_t;
 
 static void
-take_payload(tw_worker_t *w, tw_slot_t *s, const tq_result_t *res)
+take_payload(tw_queue_t *q, tw_slot_t *s, const tq_result_t *res)
 {
     if (res->status == TQ_REFUSED) {
         /* the next claim, which may bring the job again, waits a little */
-        tw_refused(w, TW_ASK_PAYLOAD, res,
+        tw_refused(q, TW_CALL_PAYLOAD, res,
             "Redis refuses to hand out payloads");
-        tw_claim_pause(w, REFUSED_MS);
+        tw_claim_pause(q, REFUSED_MS);
     }
 
     if (res->status != TQ_OK) {
-        tw_slot_give_back(w, s);
+        tw_slot_give_back(q->run, s);
         return;
     }
 
-    tw_trouble_over(w, TW_ASK_PAYLOAD);
+    tw_trouble_over(q, TW_CALL_PAYLOAD);
 
     /* given back, it would be claimed again for ever */
     if (!res->found) {
-        tw_slot_no_payload(w, s, "its payload is not in Redis any more");
+        tw_slot_no_payload(q->run, s, "its payload is not in Redis any more");
     } else if (res->payload.damaged) {
-        tw_slot_no_payload(w, s, "its payload in Redis is damaged");
+        tw_slot_no_payload(q->run, s, "its payload in Redis is damaged");
     } else {
-        tw_slot_payload(w, s, res->payload.bytes);
+        if (tw_slot_payload(q->run, s, res->payload.bytes) != 0) {
+            tw_claim_refuse(q, s->pool);
+        }
     }
 }
 
 static void
 on_payload(void *data, const tq_result_t *res)
 {
-    read_t        r = *(read_t *) data;
-    tw_worker_t  *w = r.w;
+    read_t       r = *(read_t *) data;
+    tw_queue_t  *q = r.q;
 
     free(data);
-    w->claim.reading_bytes -= r.bytes;
+    q->claim.reading_bytes -= r.bytes;
 
     if (r.slot->generation == r.generation
         && r.slot->state == TW_SLOT_WAITING)
     {
-        take_payload(w, r.slot, res);
+        take_payload(q, r.slot, res);
     }
 
-    tw_payload_turn(w);
+    tw_payload_turn(q);
 }
 
 /* 0, or -1: not now. */
 static int
-read_payload(tw_worker_t *w, tw_slot_t *s)
+read_payload(tw_queue_t *q, tw_slot_t *s)
 {
     read_t  *r;
 
@@ -76,12 +77,12 @@ read_payload(tw_worker_t *w, tw_slot_t *s)
         return -1;
     }
 
-    r->w = w;
+    r->q = q;
     r->slot = s;
     r->generation = s->generation;
     r->bytes = s->payload_bytes;
 
-    if (tw_rconn_call(w->redis, tq_payload_call(&w->ns, s->id, r->bytes,
+    if (tw_rconn_call(q->redis, tq_payload_call(&q->ns, s->id, r->bytes,
         on_payload, r)) != 0)
     {
         free(r);
@@ -89,19 +90,19 @@ read_payload(tw_worker_t *w, tw_slot_t *s)
     }
 
     s->reading = 1;
-    w->claim.reading_bytes += r->bytes;
+    q->claim.reading_bytes += r->bytes;
 
     return 0;
 }
 
 void
-tw_payload_turn(tw_worker_t *w)
+tw_payload_turn(tw_queue_t *q)
 {
     unsigned    i;
     tw_slot_t  *s;
 
-    for (i = 0; i < w->o->concurrency; i++) {
-        s = &w->slots[i];
+    for (i = 0; i < q->o->concurrency; i++) {
+        s = &q->run->slots[i];
 
         if (s->state != TW_SLOT_WAITING || s->payload_bytes == 0
             || s->reading)
@@ -109,14 +110,14 @@ tw_payload_turn(tw_worker_t *w)
             continue;
         }
 
-        if (w->claim.reading_bytes != 0
-            && w->claim.reading_bytes + s->payload_bytes > TQ_CLAIM_BYTES)
+        if (q->claim.reading_bytes != 0
+            && q->claim.reading_bytes + s->payload_bytes > TQ_CLAIM_BYTES)
         {
             return;
         }
 
-        if (read_payload(w, s) != 0) {
-            tw_slot_give_back(w, s);
+        if (read_payload(q, s) != 0) {
+            tw_slot_give_back(q->run, s);
         }
     }
 }

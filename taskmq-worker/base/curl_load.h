@@ -10,7 +10,7 @@
 
 #include <curl/curl.h>
 
-#include "tq_buf.h"
+#include "tq_base.h"
 
 /* All that is used of it, by its names without "curl_". */
 #define TW_CURL_FUNCTIONS(F)                                                 \
