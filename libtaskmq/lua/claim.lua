@@ -26,12 +26,16 @@ total = min(total, TQ_CLAIM_MAX)
 
 local due = tonumber(call('ZRANGE', P .. 'scheduled', '0', '0',
                           'WITHSCORES')[2] or 0)
-local mode = byte(call('HGET', P .. 'config', 'selection') or 'priority')
-local LIFO, PRIORITY, WAITING = 108, 112, 87
+-- nil: by priority.
+local order = match(call('GET', P .. 'seq') or '', '%l+')
+local lifo, WAITING = order == 'lifo', 87
 
 -- The asked handlers' lanes, and those to take from, as a heap: the next one
 -- first. rank, then place, says which is next; rank goes by priority where the
 -- selection does, and then the lane that follows comes when this one is over.
+-- Else its place is first what its score in `ready` says, which is not after
+-- that of its next job: it is read when it is the first one, and then the lane
+-- that follows comes.
 -- packs are read some at a time, read before these, and short when these are the
 -- last; packs[at] is in hand: jobs are left of it, ids from first on, the next
 -- one at place; ran: it has a run, and this is its place; cut: not all that the
@@ -44,16 +48,24 @@ local free = {}
 -- Once some waited no more, ahead more are looked at than may be taken.
 local ahead = 0
 
--- The k-th of a handler's lanes.
-local function new_lane(owner, names, k)
-    local name = names[k]
+-- The k-th of a handler's lanes, or nil.
+local function new_lane(owner, k, names)
+    local prefix, name = P .. 'h:' .. argv[owner], names and names[k]
+    local place = UNREAD
+    if order then
+        local got = call('ZRANGE', prefix .. ':ready', k - 1, k - 1, 'REV',
+                         'WITHSCORES')
+        name, place = got[1], -(got[2] or 0)
+    end
+    if not name then
+        return nil
+    end
     nlanes = nlanes + 1
     local lane = {
-        owner = owner, index = 101 * owner + k, name = name,
-        key = P .. 'h:' .. argv[owner] .. ':lane:' .. name,
-        names = names, follows = mode == PRIORITY and k + 1,
-        rank = mode == PRIORITY and 100 - name or 0, packs = false, at = 0,
-        read = 0, jobs = 0, first = false, place = UNREAD
+        owner = owner, index = 101 * owner + 100 - name, name = name,
+        key = prefix .. ':lane:' .. name, names = names, follows = k + 1,
+        rank = order and 0 or 100 - name, packs = false, at = 0, read = 0,
+        jobs = 0, first = false, place = place
     }
     lanes[nlanes] = lane
     return lane
@@ -66,10 +78,11 @@ for i = 6, #argv, 2 do
     end
     free[i] = slots
     if slots > 0 then
-        local names = call('ZRANGE', P .. 'h:' .. argv[i] .. ':ready', '0', '-1')
-        for k = 1, mode == PRIORITY and min(#names, 1) or #names do
+        local lane = new_lane(i, 1, not order and call(
+            'ZRANGE', P .. 'h:' .. argv[i] .. ':ready', '0', '-1'))
+        if lane then
             size = size + 1
-            heap[size] = new_lane(i, names, k)
+            heap[size] = lane
         end
     end
 end
@@ -78,18 +91,19 @@ end
 local function next_pack(lane)
     local packs, at = lane.packs, lane.at + 1
     if not packs then
-        packs = call('LRANGE', lane.key, mode == LIFO and '-2' or '0',
-                     mode == LIFO and '-1' or '1')
+        packs = call('LRANGE', lane.key, lifo and '-2' or '0',
+                     lifo and '-1' or '1')
         lane.packs, lane.short = packs, #packs < 2
     elseif at > #packs and not lane.short then
         local from = lane.read + #packs
-        local n = min(min(total, free[lane.owner]) + ahead, TQ_LANE_READ)
-        packs = call('LRANGE', lane.key, mode == LIFO and -from - n or from,
-                     mode == LIFO and -1 - from or from + n - 1)
+        local n = max(1, min(min(total, free[lane.owner]) + ahead,
+                             TQ_LANE_READ))
+        packs = call('LRANGE', lane.key, lifo and -from - n or from,
+                     lifo and -1 - from or from + n - 1)
         lane.packs, lane.short, lane.read, at = packs, #packs < n, from, 1
     end
     lane.at = at
-    local pack = packs[mode == LIFO and #packs + 1 - at or at]
+    local pack = packs[lifo and #packs + 1 - at or at]
     if not pack then
         lane.over = true
         return false
@@ -102,16 +116,16 @@ local function next_pack(lane)
         place = tonumber(ran or first)
     end
     lane.first, lane.jobs, lane.ran, lane.cut = first, jobs, ran, false
-    lane.place = mode == LIFO and 1 - place - jobs or place
+    lane.place = lifo and 1 - place - jobs or place
     return true
 end
 
 local put
-if size > 1 then
+if size > 1 or order then
 --@include heap
     put = sift
     -- Where jobs of all of them may be taken, none is looked at in vain.
-    for i = total < size and 0 or size, 1, -1 do
+    for i = (order or total < size) and 0 or size, 1, -1 do
         next_pack(heap[i])
     end
     for i = floor(size / 2), 1, -1 do
@@ -135,17 +149,29 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
     local lane = heap[1]
     local owner = lane.owner
     if free[owner] == 0 or lane.over then
-        local name = free[owner] > 0 and lane.names[lane.follows]
+        local name = free[owner] > 0 and lane.names
+                     and lane.names[lane.follows]
         if name and lane.rank < 100 - name then
             -- It stands for the lane that follows, until that one's turn.
             lane.rank, lane.place = 100 - name, UNREAD
         elseif name then
-            heap[1] = new_lane(owner, lane.names, lane.follows)
+            heap[1] = new_lane(owner, lane.follows, lane.names)
         else
             heap[1], size = heap[size], size - 1
         end
     elseif lane.jobs == 0 then
+        local next = order and not lane.packs
+                     and new_lane(owner, lane.follows)
         next_pack(lane)
+        if next then
+            size = size + 1
+            heap[size] = next
+            local above = floor(size / 2)
+            while above > 1 do
+                put(heap, size, above)
+                above = floor(above / 2)
+            end
+        end
     else
         -- Packs that are before those of the next best lane: no place is among
         -- those of a pack, which one call of enqueue made.
@@ -162,7 +188,7 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
         repeat
             local k, id, step = min(lane.jobs, most - n), lane.first, 1
             local alone = lane.jobs == 1 and not lane.cut
-            if mode == LIFO and not alone then
+            if lifo and not alone then
                 id, step = id + lane.jobs - 1, -1
             elseif k < lane.jobs then
                 lane.first = id + k
@@ -253,26 +279,33 @@ end
 -- What was looked at goes from its lane, whether it waited or not.
 for i = 1, nlanes do
     local lane = lanes[i]
+    if order and lane.packs and lane.jobs == 0 and not lane.over then
+        next_pack(lane)
+    end
     local used = lane.read + lane.at - ((lane.over or lane.jobs > 0) and 1 or 0)
     if used == 1 then
-        call(mode == LIFO and 'RPOP' or 'LPOP', lane.key)
+        call(lifo and 'RPOP' or 'LPOP', lane.key)
     elseif used > 1 then
-        call('LTRIM', lane.key, mode == LIFO and '0' or used,
-             mode == LIFO and -1 - used or '-1')
+        call('LTRIM', lane.key, lifo and '0' or used,
+             lifo and -1 - used or '-1')
     end
     if lane.cut then
-        call('LSET', lane.key, mode == LIFO and '-1' or '0',
+        call('LSET', lane.key, lifo and '-1' or '0',
              fmt('%d', lane.first)
              .. (lane.jobs > 1 and ' ' .. lane.jobs or ''))
     end
     for k = lane.back and #lane.back or 0, 1, -1 do
-        call(mode == LIFO and 'RPUSH' or 'LPUSH', lane.key, lane.back[k])
+        call(lifo and 'RPUSH' or 'LPUSH', lane.key, lane.back[k])
     end
     if lane.at > 0 and lane.jobs == 0 and not lane.back
        and (lane.over or lane.at == #lane.packs
                          and (lane.short or call('EXISTS', lane.key) == 0))
     then
         call('ZREM', P .. 'h:' .. argv[lane.owner] .. ':ready', lane.name)
+    elseif order and lane.packs then
+        local back = lane.back and match(lane.back[1], '[%d.]+$')
+        call('ZADD', P .. 'h:' .. argv[lane.owner] .. ':ready',
+             back and (lifo and back or '-' .. back) or -lane.place, lane.name)
     end
 end
 for i = 6, #argv, 2 do

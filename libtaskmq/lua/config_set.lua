@@ -18,4 +18,8 @@ elseif how == '-' then
 else
     call('HSET', key, name, value)
 end
+if name == 'selection' then
+--@include order
+    set_order(how ~= '-' and value or 'priority')
+end
 return 0

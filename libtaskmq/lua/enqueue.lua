@@ -32,8 +32,7 @@
 
 local GROUP = 103
 
-local seq = P .. 'seq'
-local id, id_text, at = (call('GET', seq) or 0) + 0, nil, 1
+local id, id_text, at = seq + 0, nil, 1
 if id + #argv > TQ_ID_MAX then
     return redis.error_reply('ERR TASKMQ enqueue: out of numbers')
 end
@@ -42,7 +41,7 @@ end
 -- aside }; lanes: see to_lanes; handler -> jobs
 local kinds, lanes, received = {}, {}, {}
 -- A table that begins with places for a few does not have to grow for them.
-local records, nrec = { seq, false, false, false }, 2
+local records, nrec = { P .. 'seq', false, false, false }, 2
 local answer, na = { false, false }, 0
 -- Where they are needed: handler -> true while it is not registered, see
 -- lib/room.lua, what is scheduled, idempotency key -> what is known of it,
@@ -193,7 +192,7 @@ end
 for name in pairs(room and room.forget or {}) do
     room.end_of(name)
 end
-records[2] = id_text
+records[2] = order and id_text .. ' ' .. order or id_text
 if nrec == 2 * id + 2 then
     -- The first jobs: of a new namespace, or of one that was emptied.
     call('SET', P .. 'schema', TQ_SCHEMA)

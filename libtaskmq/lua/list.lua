@@ -23,7 +23,7 @@ local letters = ({ [''] = 'WRESFC', P = 'W', D = 'W', R = 'RE', S = 'S',
 if not before or not limit or not letters then
     return redis.error_reply('ERR TASKMQ list: arguments')
 end
-local last = tonumber(call('GET', P .. 'seq') or 0)
+local last = tonumber(match(call('GET', P .. 'seq') or '0', '^%d+'))
 local id = (before == 0 or before > last) and last or before - 1
 
 -- Whether the job is one of those that are asked for.

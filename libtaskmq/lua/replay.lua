@@ -43,7 +43,8 @@ if due <= now then
     kind = kind == 'o' and not find(tail, '=', 1, true) and '-' or kind
 end
 
-local new = fmt('%.0f', call('INCR', P .. 'seq'))
+local new = fmt('%.0f', seq + 1)
+call('SET', P .. 'seq', order and new .. ' ' .. order or new)
 call('SET', J .. new, sub(record, 1, 1) .. kind .. sub(record, 3, 13) .. now13
                       .. tail .. sub(record, e + 1))
 call('COPY', P .. 'b:' .. id, P .. 'b:' .. new)

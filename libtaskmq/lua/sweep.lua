@@ -16,7 +16,7 @@
 
 local swept, looked, more = 0, 0, 0
 local config = call('HMGET', P .. 'config', 'finished_max_bytes',
-                    'dead_max', 'retry_wait_max_ms')
+                    'dead_max', 'retry_wait_max_ms', 'selection')
 local most = tonumber(config[1] or 0)
 
 -- Removes up to n members whose time is at most `last` ('+inf': dropped, before
@@ -78,6 +78,10 @@ for _, set in ipairs({ 'finished', 'dead' }) do
         over = sweep(set, '+inf', TQ_SWEEP_MAX, over)
     end
 end
+
+--@include order
+-- Where it was set otherwise than by config_set.
+set_order(config[4] or 'priority')
 
 local workers, absent = call('HGETALL', P .. 'workers'), {}
 for i = 1, #workers, 2 do

@@ -111,10 +111,10 @@ class Pair:
     def k(self, name):
         return tmq.PREFIX + name.encode()
 
-    def zset(self, name):
+    def zset(self, name, number=int):
         """[(member, score)]"""
         flat = self.c('ZRANGE', self.k(name), 0, -1, 'WITHSCORES')
-        return [(flat[k].decode(), int(flat[k + 1]))
+        return [(flat[k].decode(), number(flat[k + 1]))
                 for k in range(0, len(flat), 2)]
 
     def names(self, pattern):
@@ -289,16 +289,23 @@ class Pair:
             need(seen is None, name, got, line)
             line[:] = got
 
+    def score_of(self, priority, line):
+        """Of a lane: how soon it is its turn."""
+        if self.m.mode == 'p':
+            return 100 - priority
+        return -line[0][1] if self.m.mode == 'f' else line[-1][1]
+
     def check_lanes(self):
         self.see_lanes(HANDLERS)
         need(self.names(b'h:*:lane:*') == {
             'h:%s:lane:%03d' % key for key, line in self.m.lanes.items()
             if line}, 'lanes', self.m.lanes)
         for h in HANDLERS:
-            lanes = sorted([p for (owner, p), line in self.m.lanes.items()
-                            if owner == h and line], reverse=True)
-            need(self.zset('h:%s:ready' % h)
-                 == [('%03d' % p, 100 - p) for p in lanes], 'ready', h, lanes)
+            lanes = {'%03d' % p: self.score_of(p, line)
+                     for (owner, p), line in self.m.lanes.items()
+                     if owner == h and line}
+            ready = dict(self.zset('h:%s:ready' % h, float))
+            need(ready == lanes, 'ready', h, ready, lanes)
         waiting = [entry[0] for line in self.m.lanes.values()
                    for entry in line if self.waits(entry)]
         need(sorted(waiting) == sorted(j.id for j in self.m.at('ready')),

@@ -110,8 +110,8 @@ def test_numbers_of_a_pack(d):
     for mode in ('priority', 'lifo'):
         for seq in (0, 90, 99, 199, 9990, 10**14 - 30, 2**53 - 900):
             d.c('FLUSHALL')
-            d.config('selection', mode)
             d.c('SET', d.k('seq'), seq)
+            d.config('selection', mode)
             d.add(*[job()] * 250)
             want = list(range(seq + 1, seq + 251))
             if mode == 'lifo':
@@ -137,6 +137,41 @@ def test_selection_is_of_the_claim(d):
     eq(ids(d.claim('email', 99)), list(range(13, 19)) + list(range(38, 47))
        + list(range(20, 28)) + [19])
     eq(d.lanes(), [])
+
+
+def test_scores_of_lanes(d):
+    """Which lane is next, without a look at any. A claim mends those it reads;
+    a sweep all, where the setting was set otherwise than by `config set`."""
+    def scores():
+        flat = d.c('ZRANGE', d.k('h:email:ready'), 0, -1, 'WITHSCORES')
+        return dict(zip((p.decode() for p in flat[::2]),
+                        (float(n) for n in flat[1::2])))
+
+    d.add(*[job(priority=1)] * 3, *[job(priority=2)] * 3)
+    eq(scores(), {'001': 99, '002': 98})
+    d.c('HSET', d.k('config'), 'selection', 'lifo')
+    eq((ids(d.claim('email', 1)), d.s.sweep()), ([4], [0, 0]))
+    eq(scores(), {'001': 3, '002': 6})
+    eq(ids(d.claim('email', 1)), [6])
+    eq(scores(), {'001': 3, '002': 5})
+    d.add(job(priority=1))
+    eq((scores(), d.c('GET', d.k('seq'))), ({'001': 7, '002': 5}, b'7 lifo'))
+    eq(d.s.list(0, '', '', 1)[1], b'7')
+    d.config('selection', 'fifo')
+    eq(scores(), {'001': -1, '002': -5})
+    d.add(job(priority=1), job(priority=3))
+    eq(scores(), {'001': -1, '002': -5, '003': -9})
+    got = d.claim('email', 1)
+    eq((ids(got), scores()['001']), ([1], -2))
+    release(d, got)
+    eq(scores()['001'], -1)
+    # a score that is too high costs a look, no order
+    d.c('ZADD', d.k('h:email:ready'), 0, '002', 0, '003')
+    eq(ids(d.claim('email', 3)), [1, 2, 3])
+    eq(scores(), {'001': -7, '002': -5, '003': -9})
+    eq(d.config('selection', '', '-'), 0)
+    eq(scores(), {'001': 99, '002': 98, '003': 97})
+    eq(d.c('GET', d.k('seq')), b'9')
 
 
 def test_best_of_all_handlers(d):

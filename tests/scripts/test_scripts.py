@@ -8,7 +8,8 @@ import subprocess
 import tempfile
 
 import tmq
-from driver import HOUR, W, eq, error_of, ms
+from driver import HOUR, W, between, eq, error_of, ms
+from test_lanes import MODES
 from test_read import page, queues
 from tmq import LAYOUT, LIMITS, job
 
@@ -136,6 +137,21 @@ def test_no_call_takes_long_with_many_names(d):
     hold(d, 'probe', 5, 3, d.s.probe)
     hold(d, 'claim 1000 of 1000 handlers', 30, 3,
          lambda: eq(len(d.claim(*wants, total=1000)), 1000))
+
+
+def test_no_call_takes_long_with_many_lanes(d):
+    """A claim costs what it takes, and a look at each handler, whatever waits:
+    not more by place than by priority. Setting another selection costs a look
+    at each lane."""
+    wants = sum([['h%d' % i, 4] for i in range(50)], [])
+    for p in range(101):
+        d.add(*[job('h%d' % i, priority=p) for i in range(50)] * 2)
+    for mode in MODES:
+        hold(d, 'config set selection', 50, 1,
+             lambda: d.config('selection', mode))
+        hold(d, 'claim by ' + mode, 3, 20,
+             lambda: eq(len(d.claim(*wants, total=4)), 4))
+        between(1, d.commands(lambda: d.claim(*wants, total=1)), 200)
 
 
 def test_flags(d):

@@ -5,6 +5,5 @@
 
 -- Adds one. Its place is after that of the newest job, before that of the next.
 local function add_again(lanes, handler, priority, id)
-    add_pack(lanes, handler, priority,
-             id .. ' 1 ' .. (call('GET', P .. 'seq') or '0') .. '.5')
+    add_pack(lanes, handler, priority, id .. ' 1 ' .. seq .. '.5')
 end

@@ -7,8 +7,7 @@
 --@include cancelled
 --@include pack
 
-local lifo = call('HGET', P .. 'config', 'selection') == 'lifo'
-local back = {}
+local lifo, back = order == 'lifo', {}
 
 -- Unrun, it waits again; one that was cancelled meanwhile ends. Returns whether
 -- it waits.
@@ -26,28 +25,18 @@ local function give_back(id, run, crashes)
     return true
 end
 
--- Packs of a lower rank are claimed before.
-local function rank(pack)
-    local first, place = match(pack, '^(%d+) ?%d* ?([%d.]*)$')
-    place = tonumber(place) or tonumber(first)
-    return lifo and -place or place
-end
-
 -- After flush: puts them where claims take the next jobs from, but behind those
 -- before them in line, where these are among the first TQ_LANE_READ packs.
 local function put_back()
     for key, packs in pairs(back) do
         local there = call('LRANGE', key, lifo and -TQ_LANE_READ or 0,
                            lifo and -1 or TQ_LANE_READ - 1)
-        local ranks, line, n, passed, size = {}, {}, 0, 0, #there
-        for _, pack in ipairs(packs) do
-            ranks[pack] = rank(pack)
-        end
-        table.sort(packs, function(a, b) return ranks[a] < ranks[b] end)
+        local line, n, passed, size = {}, 0, 0, #there
+        table.sort(packs, function(a, b) return rank(a) < rank(b) end)
         for _, pack in ipairs(packs) do
             while passed < size do
                 local first = there[lifo and size - passed or passed + 1]
-                if rank(first) > ranks[pack] then
+                if rank(first) > rank(pack) then
                     break
                 end
                 n, passed = n + 1, passed + 1
@@ -56,9 +45,7 @@ local function put_back()
             n = n + 1
             line[n] = pack
         end
-        if passed > 0 then
-            call('LTRIM', key, lifo and 0 or passed, lifo and -1 - passed or -1)
-        end
+        call('LTRIM', key, lifo and 0 or passed, lifo and -1 - passed or -1)
         -- The one that is pushed last comes first.
         for i = 1, n do
             packs[i] = line[n + 1 - i]
