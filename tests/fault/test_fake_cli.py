@@ -53,11 +53,11 @@ class Fake(unittest.TestCase):
                 ("enqueue", "add-job", "h"),
                 ("enqueue", "add-job", "h", "--from", "-"),
                 ("enqueue", "add-job", "--from", "-"),
-                ("cancel", "cancel", job), ("retry", "retry", job),
+                ("change", "cancel", job), ("change", "retry", job),
                 ("replay", "replay", job),
                 ("replay", "replay", "--handler", "h"),
                 ("config_set", "config", "set", "dead_max", "9"),
-                ("delete", "delete", job)):
+                ("change", "delete", job)):
             yield script, args
 
     def test_75_no_reply(self):
