@@ -68,7 +68,7 @@ typedef struct {
 
     ngx_str_t                     redis_url;
     ngx_conf_file_t              *redis_place;  /* of its line, or NULL */
-    ngx_uint_t                    redis_url_password;  /* this level's has one */
+    ngx_uint_t                    redis_url_password;  /* this level's has */
     ngx_str_t                     redis_password;
     ngx_str_t                     ns;
 

@@ -315,7 +315,7 @@ tc_check_answer(tc_check_t *k, tc_answer_t *a)
 
 
 int
-tc_check_quiet(tc_check_t *k, const char *when)
+tc_check_nothing_more(tc_check_t *k, const char *when)
 {
     int64_t      end;
     tq_str_t     line;
@@ -349,7 +349,7 @@ tc_check_quiet(tc_check_t *k, const char *when)
 
 
 int
-tc_check_ask(tc_check_t *k, tq_str_t data, tc_answer_t *a)
+tc_check_exchange(tc_check_t *k, tq_str_t data, tc_answer_t *a)
 {
     return tc_check_start(k) == 0 && tc_check_send(k, 1, 1, data) == 0
            && tc_check_answer(k, a) == 0 ? 0 : -1;

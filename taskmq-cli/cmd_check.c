@@ -28,7 +28,7 @@ rule_start(tc_check_t *k)
     tc_answer_t  a;
 
     rc = tc_check_start(k) == 0
-         ? tc_check_quiet(k, "before the first task") : -2;
+         ? tc_check_nothing_more(k, "before the first task") : -2;
     if (rc != 0) {
         k->cannot = rc == -2;
         return FAIL;
@@ -41,8 +41,8 @@ rule_start(tc_check_t *k)
     {
         memcpy(k->unanswered, k->why, sizeof(k->why));
 
-    } else if (tc_check_quiet(k, "before the first task or beside its answer")
-               == -1)
+    } else if (tc_check_nothing_more(k, "before the first task or beside its "
+                   "answer") == -1)
     {
         return FAIL;
     }
@@ -62,7 +62,7 @@ rule_answer(tc_check_t *k)
         return FAIL;
     }
 
-    if (tc_check_ask(k, k->data, &a) != 0) {
+    if (tc_check_exchange(k, k->data, &a) != 0) {
         return FAIL;
     }
 
@@ -94,7 +94,7 @@ rule_again(tc_check_t *k)
         }
     }
 
-    return tc_check_quiet(k, "after the last task") == 0 ? PASS : FAIL;
+    return tc_check_nothing_more(k, "after the last task") == 0 ? PASS : FAIL;
 }
 
 
@@ -103,7 +103,9 @@ rule_error(tc_check_t *k)
 {
     tc_answer_t  a;
 
-    if (tc_check_ask(k, k->bad.p != NULL ? k->bad : tq_str("{}"), &a) != 0) {
+    if (tc_check_exchange(k, k->bad.p != NULL ? k->bad : tq_str("{}"), &a)
+        != 0)
+    {
         return FAIL;
     }
 
@@ -154,7 +156,7 @@ rule_with(tc_check_t *k, tq_buf_t *data)
 
     tq_buf_addc(data, '}');
     rc = data->failed ? -1
-         : tc_check_ask(k, (tq_str_t) { data->p, data->len }, &a);
+         : tc_check_exchange(k, (tq_str_t) { data->p, data->len }, &a);
     tq_buf_free(data);
 
     if (rc == 0 && !a.success) {
@@ -200,7 +202,8 @@ with_text(tc_check_t *k, const char *cuts)
                 "12345678901234567890123,1.10,-0.0,1e300,null,{}]}");
     v = rule_with(k, &b);
 
-    return v == PASS && tc_check_quiet(k, "after its answer") != 0 ? FAIL : v;
+    return v == PASS && tc_check_nothing_more(k, "after its answer") != 0
+           ? FAIL : v;
 }
 
 
@@ -273,7 +276,7 @@ rule_end(tc_check_t *k)
 {
     tc_answer_t  a;
 
-    return tc_check_ask(k, k->data, &a) == 0 ? ends_well(k) : FAIL;
+    return tc_check_exchange(k, k->data, &a) == 0 ? ends_well(k) : FAIL;
 }
 
 

@@ -60,7 +60,7 @@ int tc_check_send(tc_check_t *k, int number, int attempt, tq_str_t data);
 int tc_check_answer(tc_check_t *k, tc_answer_t *a);
 
 /* Start, one task, its answer. */
-int tc_check_ask(tc_check_t *k, tq_str_t data, tc_answer_t *a);
+int tc_check_exchange(tc_check_t *k, tq_str_t data, tc_answer_t *a);
 
 /* Appends the data, up to the value of one more member at the end of the
  * object: that and a } are the caller's. */
@@ -68,6 +68,6 @@ void tc_check_extend(const tc_check_t *k, tq_buf_t *b);
 
 /* For a short time nothing that looks like an answer may come (then -1); -2:
  * the handler ended. */
-int tc_check_quiet(tc_check_t *k, const char *when);
+int tc_check_nothing_more(tc_check_t *k, const char *when);
 
 #endif /* TC_CHECK_H */

@@ -19,7 +19,7 @@ typedef struct {
     tq_pool_sum_t  *p;
     size_t          n;
     tq_buf_t        mem;
-} tq_pool_sums_t;
+} tq_pool_totals_t;
 
 static void tq_metrics_label(tq_buf_t *b, const char *label, tq_str_t value);
 static void tq_metrics_end(tq_buf_t *b, int64_t v);
@@ -27,8 +27,8 @@ static void tq_metrics_totals(tq_buf_t *b, const tq_stats_t *s);
 static void tq_metrics_queues(tq_buf_t *b, const tq_result_t *res);
 static void tq_metrics_oldest(tq_buf_t *b, const tq_result_t *res);
 static void tq_metrics_pools(tq_buf_t *b, const tq_result_t *res);
-static void tq_metrics_pool_info(tq_pool_sums_t *sums, tq_str_t info);
-static tq_pool_sum_t *tq_metrics_pool(tq_pool_sums_t *sums, const char *name);
+static void tq_metrics_pool_info(tq_pool_totals_t *sums, tq_str_t info);
+static tq_pool_sum_t *tq_metrics_pool(tq_pool_totals_t *sums, const char *name);
 static void tq_metrics_daemon(tq_buf_t *b, const tq_stats_t *s);
 
 
@@ -320,7 +320,7 @@ tq_metrics_pools(tq_buf_t *b, const tq_result_t *res)
 {
     size_t             i;
     unsigned           w;
-    tq_pool_sums_t     sums;
+    tq_pool_totals_t   sums;
     tq_worker_stats_t  worker;
 
     memset(&sums, 0, sizeof(sums));
@@ -351,7 +351,7 @@ tq_metrics_pools(tq_buf_t *b, const tq_result_t *res)
 
 /* Adds one worker's instances. Info that is not understood is left out. */
 static void
-tq_metrics_pool_info(tq_pool_sums_t *sums, tq_str_t info)
+tq_metrics_pool_info(tq_pool_totals_t *sums, tq_str_t info)
 {
     char              name[TQ_HANDLER_MAX + 1];
     size_t            pos;
@@ -395,7 +395,7 @@ tq_metrics_pool_info(tq_pool_sums_t *sums, tq_str_t info)
 
 /* The sum for a handler, new or known. NULL: out of memory. */
 static tq_pool_sum_t *
-tq_metrics_pool(tq_pool_sums_t *sums, const char *name)
+tq_metrics_pool(tq_pool_totals_t *sums, const char *name)
 {
     size_t         i;
     tq_pool_sum_t  fresh;

@@ -315,7 +315,7 @@ tq_reply_counts(const redisReply *reply, size_t from, int64_t *const *to,
 
 
 int
-tq_reply_sums(const redisReply *reply, size_t from, int64_t *const *to,
+tq_reply_totals(const redisReply *reply, size_t from, int64_t *const *to,
     size_t n)
 {
     size_t  i;

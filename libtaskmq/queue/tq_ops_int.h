@@ -81,7 +81,7 @@ int tq_reply_counts(const redisReply *reply, size_t from, int64_t *const *to,
 
 /* The same of sums that a script which was stopped on its way may have left
  * below 0: they are 0 then, and what else is known is not lost. */
-int tq_reply_sums(const redisReply *reply, size_t from, int64_t *const *to,
+int tq_reply_totals(const redisReply *reply, size_t from, int64_t *const *to,
     size_t n);
 
 #endif /* TQ_OPS_INT_H */

@@ -255,9 +255,9 @@ tq_stats_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
         bucket[i] = &out->duration[i];
     }
 
-    if (tq_reply_sums(reply, 0, first, 9) != 0
-        || tq_reply_sums(reply, 9, bucket, TQ_DURATION_BUCKETS + 1) != 0
-        || tq_reply_sums(reply, 9 + TQ_DURATION_BUCKETS + 1, last, 7) != 0)
+    if (tq_reply_totals(reply, 0, first, 9) != 0
+        || tq_reply_totals(reply, 9, bucket, TQ_DURATION_BUCKETS + 1) != 0
+        || tq_reply_totals(reply, 9 + TQ_DURATION_BUCKETS + 1, last, 7) != 0)
     {
         return -1;
     }
@@ -267,7 +267,7 @@ tq_stats_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
                               + (size_t) queues * TQ_STATS_QUEUE
                               + (size_t) workers * TQ_STATS_WORKER
                               + TQ_STATS_TAIL
-        || tq_reply_sums(reply, reply->elements - TQ_STATS_TAIL, tail,
+        || tq_reply_totals(reply, reply->elements - TQ_STATS_TAIL, tail,
                          TQ_STATS_TAIL) != 0)
     {
         return -1;
@@ -304,7 +304,7 @@ tq_reply_queue(const redisReply *reply, size_t at, tq_queue_stats_t *out)
     };
 
     return tq_reply_str(reply->element[at], &out->name) == 0
-           ? tq_reply_sums(reply, at + 1, to, 6) : -1;
+           ? tq_reply_totals(reply, at + 1, to, 6) : -1;
 }
 
 
@@ -357,7 +357,7 @@ tq_probe_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 
     (void) op;
 
-    if (tq_reply_sums(reply, 0, to, 2) != 0 || reply->elements < 3
+    if (tq_reply_totals(reply, 0, to, 2) != 0 || reply->elements < 3
         || tq_reply_int(reply->element[2], &v) != 0 || v < -1 || v > 1)
     {
         return -1;

@@ -113,7 +113,7 @@ tq_redis_want(const tq_redis_t *r)
     }
 
     if (r->state == TQ_REDIS_HANDSHAKE) {
-        return r->shake.head != NULL ? TQ_WANT_WRITE : TQ_WANT_NOTHING;
+        return r->handshake.head != NULL ? TQ_WANT_WRITE : TQ_WANT_NOTHING;
     }
 
     return (r->queue.head != NULL && !r->draining) ? TQ_WANT_WRITE
@@ -170,7 +170,7 @@ tq_redis_connecting(tq_redis_t *r, int64_t now_ms)
 
     r->connect_due = 0;
     r->told = 0;
-    r->shake_until = now_ms + r->conf.timeout_ms;
+    r->handshake_until = now_ms + r->conf.timeout_ms;
 }
 
 
@@ -192,7 +192,7 @@ tq_redis_connected(tq_redis_t *r, int64_t now_ms)
     r->reader_high = 0;
     r->reader = tq_redis_reader_new();
 
-    if (r->reader == NULL || tq_shake_start(r) != 0) {
+    if (r->reader == NULL || tq_handshake_start(r) != 0) {
         tq_redis_enter(r);
         tq_redis_close(r, "out of memory");
         tq_redis_leave(r, now_ms);
@@ -287,7 +287,7 @@ tq_redis_reply(tq_redis_t *r, redisReply *reply, int64_t now_ms)
     (void) tq_list_pop(&r->flight);
 
     if (r->state == TQ_REDIS_HANDSHAKE) {
-        if (tq_shake_reply(r, call, reply) != 0) {
+        if (tq_handshake_reply(r, call, reply) != 0) {
             tq_redis_end(r, call, TQ_CALL_REPLY, reply);
             tq_redis_close(r, r->why);
             return;
@@ -295,7 +295,7 @@ tq_redis_reply(tq_redis_t *r, redisReply *reply, int64_t now_ms)
 
         tq_redis_end(r, call, TQ_CALL_REPLY, reply);
 
-        if (--r->shaking == 0) {
+        if (--r->handshaking == 0) {
             tq_redis_ready(r, now_ms);
         }
         return;
@@ -428,7 +428,7 @@ tq_redis_out(tq_redis_t *r, struct iovec *iov, int max)
         return n;
     }
 
-    call = (r->state == TQ_REDIS_HANDSHAKE) ? r->shake.head : r->queue.head;
+    call = (r->state == TQ_REDIS_HANDSHAKE) ? r->handshake.head : r->queue.head;
 
     for ( /* void */ ; call != NULL && n < max; call = call->next) {
         n += tq_call_iov(call, iov + n, max - n);
@@ -450,7 +450,7 @@ tq_redis_sent(tq_redis_t *r, size_t n, int64_t now_ms)
     }
 
     r->heard_ms = now_ms;
-    from = (r->state == TQ_REDIS_HANDSHAKE) ? &r->shake : &r->queue;
+    from = (r->state == TQ_REDIS_HANDSHAKE) ? &r->handshake : &r->queue;
 
     while (n != 0) {
         call = r->flight.tail;

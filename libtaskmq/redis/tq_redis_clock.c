@@ -45,8 +45,8 @@ tq_redis_next_ms(const tq_redis_t *r)
 
     case TQ_REDIS_CONNECTING:
     case TQ_REDIS_HANDSHAKE:
-        if (r->shake_until < next) {
-            next = r->shake_until;
+        if (r->handshake_until < next) {
+            next = r->handshake_until;
         }
         break;
 
@@ -96,8 +96,8 @@ tq_redis_expire(tq_redis_t *r, int64_t now_ms)
     r->earliest_ms = TQ_NEVER;
 
     for (call = r->flight.head; call != NULL; call = call->next) {
-        if (call->cb == tq_shake_cb) {
-            continue;   /* shake_until is theirs */
+        if (call->cb == tq_handshake_cb) {
+            continue;   /* handshake_until is theirs */
         }
 
         late += (call->deadline_ms <= now_ms);
@@ -163,7 +163,7 @@ tq_redis_tick(tq_redis_t *r, int64_t now_ms)
 
     case TQ_REDIS_CONNECTING:
     case TQ_REDIS_HANDSHAKE:
-        if (now_ms >= r->shake_until) {
+        if (now_ms >= r->handshake_until) {
             tq_redis_tell(r, TQ_ERR_TIMEOUT, 1);
             tq_redis_close(r, r->state == TQ_REDIS_CONNECTING
                 ? "connecting took too long"

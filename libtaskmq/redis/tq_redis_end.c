@@ -108,7 +108,7 @@ void
 tq_redis_end(tq_redis_t *r, tq_call_t *call, tq_call_result_t result,
     redisReply *reply)
 {
-    if (call->cb == tq_shake_cb) {
+    if (call->cb == tq_handshake_cb) {
         tq_call_wipe(call);
 
     } else {
@@ -193,7 +193,7 @@ tq_redis_drop(tq_redis_t *r)
         not_sent = tq_redis_unwilling(r);
     }
 
-    while ((call = tq_list_pop(&r->shake)) != NULL) {
+    while ((call = tq_list_pop(&r->handshake)) != NULL) {
         tq_call_wipe(call);
     }
 

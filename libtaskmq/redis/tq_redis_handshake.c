@@ -12,20 +12,21 @@
 /* As many bytes of the names of missing rights are shown. */
 #define TQ_SHAKE_RIGHTS  60
 
-static int tq_shake_add(tq_redis_t *r, const tq_script_t *script,
+static int tq_handshake_add(tq_redis_t *r, const tq_script_t *script,
     const char *word, const char *arg1, const char *arg2);
-static int tq_shake_greet(tq_redis_t *r);
-static const char *tq_shake_word(const tq_call_t *call, int *len);
-static void tq_shake_lacks(tq_redis_t *r, const char *rights);
-static int tq_shake_denied(const char *text, char *name, size_t size);
-static int tq_shake_greeted(tq_redis_t *r, const tq_call_t *call,
+static int tq_handshake_greet(tq_redis_t *r);
+static const char *tq_handshake_word(const tq_call_t *call, int *len);
+static void tq_handshake_lacks(tq_redis_t *r, const char *rights);
+static int tq_handshake_denied(const char *text, char *name, size_t size);
+static int tq_handshake_greeted(tq_redis_t *r, const tq_call_t *call,
     const redisReply *reply);
-static void tq_shake_refused(tq_redis_t *r, const tq_call_t *call,
+static void tq_handshake_refused(tq_redis_t *r, const tq_call_t *call,
     tq_redis_err_t err, const char *text);
 
 
 void
-tq_shake_cb(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
+tq_handshake_cb(tq_call_t *call, tq_call_result_t result,
+    const redisReply *reply)
 {
     /* never called: its address marks a call as our own */
     (void) call;
@@ -36,12 +37,12 @@ tq_shake_cb(tq_call_t *call, tq_call_result_t result, const redisReply *reply)
 
 /* Adds one command to the handshake; arg1 and arg2 may be NULL. */
 static int
-tq_shake_add(tq_redis_t *r, const tq_script_t *script, const char *word,
+tq_handshake_add(tq_redis_t *r, const tq_script_t *script, const char *word,
     const char *arg1, const char *arg2)
 {
     tq_call_t  *call;
 
-    call = tq_call_new(NULL, tq_shake_cb, (void *) script);
+    call = tq_call_new(NULL, tq_handshake_cb, (void *) script);
     if (call == NULL) {
         return -1;
     }
@@ -66,65 +67,66 @@ tq_shake_add(tq_redis_t *r, const tq_script_t *script, const char *word,
     }
 
     tq_call_seal(call);
-    tq_list_add(&r->shake, call);
-    r->shaking++;
+    tq_list_add(&r->handshake, call);
+    r->handshaking++;
 
     return 0;
 }
 
 
 int
-tq_shake_start(tq_redis_t *r)
+tq_handshake_start(tq_redis_t *r)
 {
     char                 db[16];
     const char          *user, *password;
     const tq_script_t  **s;
 
-    r->shaking = 0;
+    r->handshaking = 0;
     user = r->conf.user;
     password = r->conf.password;
 
-    if ((user[0] != '\0' && tq_shake_add(r, NULL, "AUTH", user, password) != 0)
+    if ((user[0] != '\0'
+         && tq_handshake_add(r, NULL, "AUTH", user, password) != 0)
         || (user[0] == '\0' && password[0] != '\0'
-            && tq_shake_add(r, NULL, "AUTH", password, NULL) != 0))
+            && tq_handshake_add(r, NULL, "AUTH", password, NULL) != 0))
     {
         return -1;
     }
 
     if (r->conf.db != 0) {
         snprintf(db, sizeof(db), "%d", r->conf.db);
-        if (tq_shake_add(r, NULL, "SELECT", db, NULL) != 0) {
+        if (tq_handshake_add(r, NULL, "SELECT", db, NULL) != 0) {
             return -1;
         }
     }
 
     if (r->conf.client_name[0] != '\0'
-        && tq_shake_add(r, NULL, "CLIENT", "SETNAME", r->conf.client_name)
+        && tq_handshake_add(r, NULL, "CLIENT", "SETNAME", r->conf.client_name)
            != 0)
     {
         return -1;
     }
 
     for (s = r->conf.scripts; s != NULL && *s != NULL; s++) {
-        if (tq_shake_add(r, *s, "SCRIPT", "LOAD", NULL) != 0) {
+        if (tq_handshake_add(r, *s, "SCRIPT", "LOAD", NULL) != 0) {
             return -1;
         }
     }
 
     if (r->conf.greet != NULL) {
         r->greet_step = 0;
-        return tq_shake_greet(r);
+        return tq_handshake_greet(r);
     }
 
     /* a connection is not READY before Redis has said a word: a full backlog
      * or a proxy may accept it with nobody behind */
-    return tq_shake_add(r, NULL, "PING", NULL, NULL);
+    return tq_handshake_add(r, NULL, "PING", NULL, NULL);
 }
 
 
 /* The host's own calls of this step. */
 static int
-tq_shake_greet(tq_redis_t *r)
+tq_handshake_greet(tq_redis_t *r)
 {
     tq_call_t  *call, *before, *first;
 
@@ -142,12 +144,12 @@ tq_shake_greet(tq_redis_t *r)
     for (call = first; call != NULL; call = first) {
         first = call->before;
         call->before = NULL;
-        call->cb = tq_shake_cb;
+        call->cb = tq_handshake_cb;
         call->greets = 1;
 
         tq_call_seal(call);
-        tq_list_add(&r->shake, call);
-        r->shaking++;
+        tq_list_add(&r->handshake, call);
+        r->handshaking++;
     }
 
     return 0;
@@ -157,7 +159,7 @@ tq_shake_greet(tq_redis_t *r)
 /* A call's first argument: of a plain command its name, of a script's call its
  * key. */
 static const char *
-tq_shake_word(const tq_call_t *call, int *len)
+tq_handshake_word(const tq_call_t *call, int *len)
 {
     const char  *word;
 
@@ -173,7 +175,7 @@ tq_shake_word(const tq_call_t *call, int *len)
 /* Says in r->why what the user lacks: rights, with spaces between; not all of
  * them where they are many. */
 static void
-tq_shake_lacks(tq_redis_t *r, const char *rights)
+tq_handshake_lacks(tq_redis_t *r, const char *rights)
 {
     size_t  n;
 
@@ -196,7 +198,7 @@ tq_shake_lacks(tq_redis_t *r, const char *rights)
 /* The command that Redis names in an error for a missing right, in `name`, or
  * 0: it is not about a command. */
 static int
-tq_shake_denied(const char *text, char *name, size_t size)
+tq_handshake_denied(const char *text, char *name, size_t size)
 {
     const char  *p, *end;
 
@@ -215,7 +217,7 @@ tq_shake_denied(const char *text, char *name, size_t size)
 
 /* Says in r->why that Redis answered a call with an error, text. */
 static void
-tq_shake_refused(tq_redis_t *r, const tq_call_t *call, tq_redis_err_t err,
+tq_handshake_refused(tq_redis_t *r, const tq_call_t *call, tq_redis_err_t err,
     const char *text)
 {
     int                 len;
@@ -223,11 +225,11 @@ tq_shake_refused(tq_redis_t *r, const tq_call_t *call, tq_redis_err_t err,
     const char         *word;
     const tq_script_t  *script;
 
-    word = tq_shake_word(call, &len);
+    word = tq_handshake_word(call, &len);
     script = call->data;
 
-    if (err == TQ_ERR_NOPERM && tq_shake_denied(text, name, sizeof(name))) {
-        tq_shake_lacks(r, name);
+    if (err == TQ_ERR_NOPERM && tq_handshake_denied(text, name, sizeof(name))) {
+        tq_handshake_lacks(r, name);
 
     } else if (call->script != NULL && err == TQ_ERR_NOPERM) {
         tq_text_print(r->why, sizeof(r->why),
@@ -257,7 +259,8 @@ tq_shake_refused(tq_redis_t *r, const tq_call_t *call, tq_redis_err_t err,
 
 /* A reply to one of the host's own calls. */
 static int
-tq_shake_greeted(tq_redis_t *r, const tq_call_t *call, const redisReply *reply)
+tq_handshake_greeted(tq_redis_t *r, const tq_call_t *call,
+    const redisReply *reply)
 {
     char            why[sizeof(r->why)];
     tq_redis_err_t  err;
@@ -267,7 +270,7 @@ tq_shake_greeted(tq_redis_t *r, const tq_call_t *call, const redisReply *reply)
 
     if (call->script != NULL && err != TQ_ERR_NONE) {
         tq_redis_tell(r, err, 1);
-        tq_shake_refused(r, call, err, reply->str);
+        tq_handshake_refused(r, call, err, reply->str);
         return -1;
     }
 
@@ -278,7 +281,7 @@ tq_shake_greeted(tq_redis_t *r, const tq_call_t *call, const redisReply *reply)
 
     case TQ_GREET_NEXT:
         r->greet_step++;
-        if (tq_shake_greet(r) == 0) {
+        if (tq_handshake_greet(r) == 0) {
             return 0;
         }
         snprintf(r->why, sizeof(r->why), "out of memory");
@@ -286,7 +289,7 @@ tq_shake_greeted(tq_redis_t *r, const tq_call_t *call, const redisReply *reply)
 
     case TQ_GREET_LACKS:
         tq_redis_tell(r, TQ_ERR_NOPERM, 1);
-        tq_shake_lacks(r, why);
+        tq_handshake_lacks(r, why);
         return -1;
 
     case TQ_GREET_UNFIT:
@@ -301,7 +304,7 @@ tq_shake_greeted(tq_redis_t *r, const tq_call_t *call, const redisReply *reply)
 
 
 int
-tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
+tq_handshake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
 {
     int                 len;
     const char         *word;
@@ -309,7 +312,7 @@ tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
     const tq_script_t  *script;
 
     if (call->greets) {
-        return tq_shake_greeted(r, call, reply);
+        return tq_handshake_greeted(r, call, reply);
     }
 
     err = tq_redis_err(reply);
@@ -317,7 +320,7 @@ tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
 
     if (err != TQ_ERR_NONE) {
         tq_redis_tell(r, err, 1);
-        tq_shake_refused(r, call, err, reply->str);
+        tq_handshake_refused(r, call, err, reply->str);
         return -1;
     }
 
@@ -334,7 +337,7 @@ tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
     }
 
     if (reply->type != REDIS_REPLY_STATUS) {
-        word = tq_shake_word(call, &len);
+        word = tq_handshake_word(call, &len);
         snprintf(r->why, sizeof(r->why), "%.*s got a reply of type %d",
             len, word, reply->type);
         return -1;

@@ -17,7 +17,7 @@ typedef struct {
 /*
  * A call is in one list at a time. `flight`: its first byte was sent; only
  * the last of them may be sent in part. `queue`: of this nothing was sent
- * (or NOSCRIPT undid it). `shake`: the handshake's calls, sent before queue.
+ * (or NOSCRIPT undid it). `handshake`: its calls, sent before queue.
  */
 struct tq_redis_s {
     tq_redis_conf_t   conf;         /* strings are our copies */
@@ -26,17 +26,17 @@ struct tq_redis_s {
 
     tq_call_list_t    flight;
     tq_call_list_t    queue;
-    tq_call_list_t    shake;
+    tq_call_list_t    handshake;
     unsigned          calls;        /* in flight and queue */
     unsigned          pending;      /* of these, with a callback */
-    unsigned          shaking;      /* handshake replies still to come */
+    unsigned          handshaking;      /* handshake replies still to come */
     unsigned          greet_step;   /* of conf.greet */
     size_t            held;         /* bytes of their bodies */
 
     /* no call's deadline is earlier; exact after each scan in tick() */
     int64_t           earliest_ms;
     int64_t           connect_at;
-    int64_t           shake_until;
+    int64_t           handshake_until;
     int64_t           ready_at;
     int64_t           patient_until;  /* while patient */
     int64_t           eager_until;    /* the lost connection was stable: short
@@ -97,14 +97,14 @@ void tq_redis_due(tq_redis_t *r, tq_call_t *call, int64_t now_ms,
 void tq_list_add(tq_call_list_t *l, tq_call_t *call);
 tq_call_t *tq_list_pop(tq_call_list_t *l);
 
-/* Builds r->shake. 0, or -1 when memory ran out. */
-int tq_shake_start(tq_redis_t *r);
+/* Builds r->handshake. 0, or -1 when memory ran out. */
+int tq_handshake_start(tq_redis_t *r);
 
 /* Judges one handshake reply. 0 fine, or -1 with r->why. */
-int tq_shake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply);
+int tq_handshake_reply(tq_redis_t *r, tq_call_t *call, const redisReply *reply);
 
 /* The callback that marks handshake calls and PINGs. */
-void tq_shake_cb(tq_call_t *call, tq_call_result_t result,
+void tq_handshake_cb(tq_call_t *call, tq_call_result_t result,
     const redisReply *reply);
 
 /* How long to wait before the next attempt, ms; counts the failure, unless it

@@ -191,7 +191,7 @@ on_line(tw_child_t *c, void *data, tq_str_t line)
         return;
     }
 
-    owner = tw_owner_look(line.p, len);
+    owner = tw_owner_read(line.p, len);
     if (owner == TW_OWNER_UNSEEN) {
         if (space != NULL && has_ended(space + 1, line.len - len - 1)) {
             owner = TW_OWNER_DEAD;

@@ -134,7 +134,7 @@ tw_owner_name(char dst[TW_OWNER_NAME_MAX])
 }
 
 tw_owner_t
-tw_owner_look(const char *name, size_t len)
+tw_owner_read(const char *name, size_t len)
 {
     int                  end = 0;
     char                 text[TW_OWNER_NAME_MAX];

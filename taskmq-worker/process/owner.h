@@ -27,6 +27,6 @@ typedef enum {
 void tw_owner_name(char dst[TW_OWNER_NAME_MAX]);
 
 /* What can be said of the worker that made this name; name is untrusted. */
-tw_owner_t tw_owner_look(const char *name, size_t len);
+tw_owner_t tw_owner_read(const char *name, size_t len);
 
 #endif /* TW_OWNER_H */

@@ -87,4 +87,3 @@ tw_connection_init(tw_queue_t *q)
 
     return q->redis == NULL ? -1 : 0;
 }
-

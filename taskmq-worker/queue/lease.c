@@ -268,7 +268,7 @@ on_beat(uv_timer_t *t)
     if (!q->lease.extending) {
         (void) extend(q, 0);
     }
-    tw_restart_ask(q);
+    tw_restart_read(q);
 }
 
 static void on_reap(uv_timer_t *t);
@@ -298,7 +298,7 @@ reap_refused(tw_queue_t *q, const tq_result_t *res)
 static void
 on_reaped(void *data, const tq_result_t *res)
 {
-    tw_queue_t        *q = data;
+    tw_queue_t         *q = data;
     const tq_reaped_t  *r = &res->reaped;
 
     q->lease.reaping = 0;

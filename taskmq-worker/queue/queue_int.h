@@ -92,7 +92,7 @@ void tw_lease_close(tw_queue_t *q);
 /* ---- restart.c ---- */
 
 /* Asks Redis which handlers are to be restarted: with each heartbeat. */
-void tw_restart_ask(tw_queue_t *q);
+void tw_restart_read(tw_queue_t *q);
 
 /* One step for each handler. */
 void tw_restart_turn(tw_queue_t *q);

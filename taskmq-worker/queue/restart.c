@@ -42,7 +42,7 @@ on_settings(void *data, const tq_result_t *res)
 }
 
 void
-tw_restart_ask(tw_queue_t *q)
+tw_restart_read(tw_queue_t *q)
 {
     if (!asking && q->run->phase == TW_RUNNING && tw_rconn_ready(q->redis)
         && tw_rconn_call(q->redis, tq_config_get_call(&q->ns, on_settings, q))

@@ -210,9 +210,9 @@ tw_session_recovered(tw_queue_t *q, const tq_result_t *res)
 static void
 on_config(void *data, const tq_result_t *res)
 {
-    unsigned      i;
-    tq_str_t      name, value;
-    const char   *ours;
+    unsigned     i;
+    tq_str_t     name, value;
+    const char  *ours;
     tw_queue_t  *q = data;
 
     if (res->status != TQ_OK) {

@@ -106,11 +106,11 @@ typedef enum {
 } tw_call_kind_t;
 
 struct tw_queue_s {
-    uv_loop_t           *loop;
-    const tw_options_t  *o;
-    tw_run_t            *run;
+    uv_loop_t                *loop;
+    const tw_options_t       *o;
+    tw_run_t                 *run;
     const tw_queue_events_t  *events;
-    void                *data;        /* theirs */
+    void                     *data;        /* theirs */
 
     tq_ns_t              ns;
     char                 id[TQ_WORKER_ID_LEN + 1];

@@ -442,11 +442,11 @@ take_over(tw_instance_t *inst)
 static void
 on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
 {
-    tq_buf_t        text = {0};
-    tw_instance_t  *inst = data;
-    tw_slot_t      *s;
-    tw_pool_t      *p;
-    const char       *why;
+    tq_buf_t             text = {0};
+    tw_instance_t       *inst = data;
+    tw_slot_t           *s;
+    tw_pool_t           *p;
+    const char          *why;
     tw_instance_state_t  was;
     int64_t              forked_ms;
     int                  young;

@@ -90,7 +90,7 @@ void tw_pool_start_failed(tw_pool_t *p, int64_t forked_ms, const char *why);
 
 /* Without a job, a life tells that starting works again: one that is much
  * longer than those that ended in a failure. */
-void tw_pool_look_for_life(tw_pool_t *p);
+void tw_pool_check_life(tw_pool_t *p);
 
 /* A child that was born then has answered, or lived: it counts when that was
  * after the last failure. (An old one says nothing of how starting goes.) */

@@ -110,7 +110,7 @@ has_live(const tw_pool_t *p)
 static int
 has_proven(const tw_pool_t *p)
 {
-    unsigned          i;
+    unsigned              i;
     const tw_instance_t  *inst;
 
     for (i = 0; i < p->n; i++) {
@@ -178,10 +178,10 @@ tw_pool_started_well(tw_pool_t *p, int64_t born_ms)
 }
 
 void
-tw_pool_look_for_life(tw_pool_t *p)
+tw_pool_check_life(tw_pool_t *p)
 {
-    unsigned          i;
-    int64_t           now = tw_pool_now(p), enough = 2 * p->lived_ms;
+    unsigned              i;
+    int64_t               now = tw_pool_now(p), enough = 2 * p->lived_ms;
     const tw_instance_t  *inst;
 
     enough = enough < TQ_START_OK_MS ? TQ_START_OK_MS : enough;

@@ -78,8 +78,8 @@ void tw_pool_replace_older(tw_pool_t *p, int64_t ms);
 
 /* 1: all are up, none is being replaced, and each has answered a task or lived
  * a while: one that dies at once is the only one. After a failure the life must
- * be longer, or it is time for the next try. 0: there will be a turn when it may
- * have become so. */
+ * be longer, or it is time for the next try. 0: there will be a turn when it
+ * may have become so. */
 int tw_pool_is_well(tw_pool_t *p);
 
 /* ---- pools.c: all of them ---- */

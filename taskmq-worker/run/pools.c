@@ -46,7 +46,7 @@ tw_pools_turn(tw_run_t *run)
         if (p->waiting != 0) {
             tw_slots_place(run, p);
         }
-        tw_pool_look_for_life(p);
+        tw_pool_check_life(p);
     }
 }
 

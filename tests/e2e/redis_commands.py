@@ -21,7 +21,7 @@ LUA_CALL = re.compile(r"\bp?call\(\s*([^,)]*)"
 HANDED_ON = ("unpack(words", "push", "command")
 C_CALL = re.compile(r'(?:tq_call_args\(call, |tq_op_plain\()"([A-Z]+)"[,)];?'
                     r'(?:\s*tq_call_args\(call, "([A-Z]+)"\);)?')
-C_SHAKE = re.compile(r'tq_shake_add\(r, (?:NULL|\*s), "([A-Z]+)",'
+C_SHAKE = re.compile(r'tq_handshake_add\(r, (?:NULL|\*s), "([A-Z]+)",'
                      r'\s*(?:"([A-Z]+)")?')
 C_FUNCTION = re.compile(r"^(\w+)\([^;{}]*\)\n\{\n(.*?)^\}", re.M | re.S)
 # A text, or what names functions.

@@ -58,7 +58,7 @@ tw_pool_close(tw_pool_t *p)
 }
 
 void
-tw_pool_look_for_life(tw_pool_t *p)
+tw_pool_check_life(tw_pool_t *p)
 {
     (void) p;
     fail();
