@@ -53,13 +53,12 @@ if what == 'delete' then
         wait_no_more()
     end
     unlink({ id })
-    unweigh({ id })
     -- enqueue must tell it from one whose time is over, as long as an
     -- idempotency key may lead to it.
     local ttl = call('HGET', P .. 'config', 'idempotency_ttl_s')
                 or TQ_IDEMPOTENCY_TTL_S
-    local rest = ttl * 1000 + (tonumber(sub(record, TQ_JOB_CREATED)) or now)
-                 - now
+    local rest = max(ttl * 1000 + (tonumber(sub(record, TQ_JOB_CREATED)) or now),
+                     call('HGET', P .. 'stats', 'keys_until') or 0) - now
     if rest > 0 then
         call('SET', P .. 'x:' .. id, '', 'PX', fmt('%d', rest))
     end

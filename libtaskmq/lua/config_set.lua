@@ -11,7 +11,8 @@
 --@include base
 
 local key, name, value, how = P .. 'config', argv[1], argv[2], argv[3]
-if how == '1' and call('HEXISTS', key, name) == 1 then
+local old, stats = call('HGET', key, name), P .. 'stats'
+if how == '1' and old then
     return 1
 elseif how == '-' then
     call('HDEL', key, name)
@@ -21,5 +22,14 @@ end
 if name == 'selection' then
 --@include order
     set_order(how ~= '-' and value or 'priority')
+elseif name == 'finished_max_bytes' and (old or '0') == '0' then
+    -- What ended before is to be weighed; see sweep.
+    call('HDEL', P .. 'bytes', 'weighing')
+elseif name == 'idempotency_ttl_s' then
+--@include now
+    -- Until then keys of the time before may lead to jobs.
+    call('HSET', stats, 'keys_until',
+         max(call('HGET', stats, 'keys_until') or 0,
+             now + (old or TQ_IDEMPOTENCY_TTL_S) * 1000))
 end
 return 0

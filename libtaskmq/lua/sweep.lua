@@ -23,28 +23,29 @@ local most = tonumber(config[1] or 0)
 -- their time); where over is given, only until so many bytes less are taken.
 -- Returns what is still over.
 local function sweep(set, last, n, over)
-    local members = call('ZRANGEBYSCORE', P .. set, '-inf', last, 'LIMIT', 0,
-                         min(n, TQ_SWEEP_MAX))
-    local sizes = over and #members > 0
-                  and call('HMGET', P .. 'bytes', unpack(members))
+    local members = call('ZRANGEBYSCORE', P .. set, '-inf', last, 'WITHSCORES',
+                         'LIMIT', 0, min(n, TQ_SWEEP_MAX))
     local ids, gone = {}, {}
-    for i, member in ipairs(members) do
+    for i = 1, #members, 2 do
+        local member = members[i]
         if looked + #ids >= TQ_SWEEP_MAX or over and over <= 0 then
             break
         end
-        for id in string.gmatch(member, '%d+') do
+        for id, at in string.gmatch(member, '(%d+)()') do
             ids[#ids + 1] = id
+            over = over and over - (call('HGET', P .. 'bytes', id) or 0)
+            if over and over <= 0 and at < #member then
+                call('ZADD', P .. set, members[i + 1], sub(member, at + 1))
+                break
+            end
         end
-        gone[i], over = member, over and over - (sizes[i] or 0)
+        gone[#gone + 1] = member
     end
     looked = looked + #ids
     if looked >= TQ_SWEEP_MAX then
         more = 1
     end
     bulk(gone, 'ZREM', P .. set)
-    if most > 0 then
-        unweigh(gone)
-    end
     if set == 'dead' then
         count_dead_out(ids)
     end
@@ -64,6 +65,24 @@ if most == 0 and call('UNLINK', P .. 'bytes') == 1 then
     -- nothing is weighed any more
     call('HDEL', P .. 'stats', 'finished_bytes')
 end
+-- What ended before the setting was set: some per call. Nothing is dropped before
+-- all is weighed, for it would not be what is to go first.
+local weighing, at = match(most > 0 and call('HGET', P .. 'bytes', 'weighing')
+                           or 'finished 0', '^(%l+) (%d+)$')
+if most > 0 and weighing then
+--@include bytes
+    local n = 0
+    repeat
+        local got = call('ZSCAN', P .. weighing, at, 'COUNT', 10)
+        n, at = n + 10 + weigh(got[2], 1), got[1]
+        if at == '0' then
+            weighing = weighing == 'finished' and 'dead'
+        end
+    until not weighing or n > TQ_SWEEP_MAX
+    more = weighing and 1 or more
+    call('HSET', P .. 'bytes', 'weighing',
+         weighing and weighing .. ' ' .. at or 'done')
+end
 sweep('dead', now, TQ_SWEEP_MAX)
 sweep('finished', now, TQ_SWEEP_MAX)
 local many = call('ZCARD', P .. 'dead') - (config[2] or TQ_DEAD_MAX)
@@ -71,7 +90,7 @@ if many > 0 then
     sweep('dead', '+inf', many)
 end
 -- What would go next: finished jobs, then dead ones.
-local over = most > 0
+local over = most > 0 and not weighing
              and (call('HGET', P .. 'stats', 'finished_bytes') or 0) - most or 0
 for _, set in ipairs({ 'finished', 'dead' }) do
     if over > 0 then

@@ -324,26 +324,26 @@ class Pair:
 
     def weighed(self):
         """What all finished and dead jobs that are weighed take."""
-        return sum(int(n) for n in self.c('HVALS', self.k('bytes')))
+        flat = self.c('HGETALL', self.k('bytes'))
+        return sum(int(n) for k, n in zip(flat[::2], flat[1::2])
+                   if k != b'weighing')
 
     def check_bytes(self):
         """Each that is there is weighed right, all together, and no other."""
         flat = self.c('HGETALL', self.k('bytes'))
-        for member, n in zip(flat[::2], flat[1::2]):
-            need(self.c('ZSCORE', self.k('finished'), member) is not None
-                 or self.c('ZSCORE', self.k('dead'), member) is not None,
-                 'weighed and gone', member)
-            ids = [i for i in member.split() if int(i) in self.m.jobs]
-            if len(ids) == len(member.split()):
-                want = sum(tmq.LIMITS['JOB_BYTES']
-                           + sum(self.c('STRLEN', self.k(x) + i)
-                                 for x in ('j:', 'r:', 'l:', 'b:'))
-                           for i in ids)
-                # a cancelled run's log may have come later, in place of an
-                # earlier one
-                late = all(self.m.jobs[int(i)].state == 'C' for i in ids)
-                need(abs(int(n) - want) <= (LOG_BYTES if late else 0),
-                     'weight', member, n, want)
+        for job_id, n in zip(flat[::2], flat[1::2]):
+            if job_id == b'weighing':
+                continue
+            j = self.m.jobs.get(int(job_id))
+            need(j and j.place in ('finished', 'dead'), 'weighed and gone',
+                 job_id)
+            want = tmq.LIMITS['JOB_BYTES'] + sum(
+                self.c('STRLEN', self.k(x) + job_id)
+                for x in ('j:', 'r:', 'l:', 'b:'))
+            # a cancelled run's log may have come later, in place of an earlier
+            # one
+            need(abs(int(n) - want) <= (LOG_BYTES if j.state == 'C' else 0),
+                 'weight', job_id, n, want)
         need(int(self.c('HGET', self.k('stats'), 'finished_bytes') or 0)
              == self.weighed(), 'finished_bytes')
 

@@ -88,6 +88,19 @@ def test_key_lives_as_long_as_set(d):
     between(99000, d.c('PTTL', d.k('u:0::k')), 100000)
 
 
+def test_a_key_outlives_its_setting(d):
+    """A job that was deleted is known as long as a key may lead to it, also one
+    of the time before the setting was lowered."""
+    for ttl in (100, 1, 50):
+        d.add(job(), key='0::k')
+        d.config('idempotency_ttl_s', ttl)
+    eq(d.c('GET', d.k('seq')), b'1')
+    d.c('SETRANGE', d.k('j:1'), 13, '%013d' % (ms() - 60000))
+    eq(d.s.delete(1), 0)
+    between(86000000, d.c('PTTL', d.k('x:1')), 86400000)
+    eq(d.add(job(), key='0::k'), 2)
+
+
 def test_same_key_twice_in_one_call(d):
     same, other = '0' * 16, '1' * 16
     eq(d.s.enqueue(*group([job(), job()], '0::k', same),

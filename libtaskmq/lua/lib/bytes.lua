@@ -1,27 +1,28 @@
 -- bytes: what finished and dead jobs take, where `finished_max_bytes` is set:
--- the hash `bytes` says it of each member of `finished` and `dead`, the counter
--- finished_bytes of all.
+-- the hash `bytes` says it of each, the counter finished_bytes of all.
 
 --@include base
 
--- list: scores and members that were added.
-local function weigh(list)
-    if #list == 0 or (call('HGET', P .. 'config', 'finished_max_bytes')
-                      or '0') == '0'
-    then
-        return
+-- list: scores and members that were added, or, from 1 on, members and scores.
+-- Returns how many jobs were weighed; one that was before is not counted again.
+local function weigh(list, from)
+    local most = #list > 0 and call('HGET', P .. 'config', 'finished_max_bytes')
+    if (most or '0') == '0' then
+        return 0
     end
-    local sum = 0
-    for i = 2, #list, 2 do
-        local n = 0
+    local sizes, weighed, sum = P .. 'bytes', 0, 0
+    for i = from or 2, #list, 2 do
         for id in string.gmatch(list[i], '%d+') do
-            n = n + TQ_JOB_BYTES
-            for _, kind in ipairs({ 'j:', 'r:', 'l:', 'b:' }) do
-                n = n + call('STRLEN', P .. kind .. id)
+            local n = call('STRLEN', J .. id) + call('STRLEN', R .. id)
+                      + call('STRLEN', P .. 'l:' .. id)
+                      + call('STRLEN', P .. 'b:' .. id)
+            weighed = weighed + 1
+            if n > 0 then
+                sum = sum + n + TQ_JOB_BYTES - (call('HGET', sizes, id) or 0)
+                call('HSET', sizes, id, n + TQ_JOB_BYTES)
             end
         end
-        sum = sum + n
-        call('HINCRBY', P .. 'bytes', list[i], n)
     end
     call('HINCRBY', P .. 'stats', 'finished_bytes', sum)
+    return weighed
 end

@@ -34,9 +34,8 @@ local function to_lanes(lanes, push)
         end
         if length == n or order and length then
             local prefix, score = P .. 'h:' .. lane.handler, 100 - lane.priority
-            call('ZADD', prefix .. ':ready', 'GT',
-                 order and -min(rank(lane[1]), rank(lane[n])) or score,
-                 lane.priority)
+            call('ZADD', prefix .. ':ready', 'GT', order
+                 and -min(rank(lane[1]), rank(lane[n])) or score, lane.priority)
             -- It was empty: whoever serves the handler should look.
             if length == n then
                 call('ZADD', prefix .. ':wake', '0', 'w')

@@ -15,6 +15,18 @@ local function count_dead_out(ids)
     end
 end
 
+-- What these jobs, at most CHUNK, took is free; see lib/bytes.lua.
+local function unweigh(ids)
+    local sum, got = 0, #ids > 0 and call('HMGET', P .. 'bytes', unpack(ids)) or {}
+    for i = 1, #got do
+        sum = sum + (got[i] or 0)
+    end
+    if sum > 0 then
+        call('HDEL', P .. 'bytes', unpack(ids))
+        call('HINCRBY', P .. 'stats', 'finished_bytes', -sum)
+    end
+end
+
 -- Returns how many of these jobs, at most CHUNK, were there.
 local function unlink(ids)
     local records, others = {}, {}
@@ -25,19 +37,6 @@ local function unlink(ids)
         end
     end
     bulk(others, 'UNLINK')
+    unweigh(ids)
     return bulk(records, 'UNLINK') or 0
-end
-
--- What members of `finished` and `dead`, at most 1,000, took is free; see
--- lib/bytes.lua.
-local function unweigh(members)
-    local sum, got = 0, #members > 0 and call('HMGET', P .. 'bytes',
-                                              unpack(members)) or {}
-    for i = 1, #got do
-        sum = sum + (got[i] or 0)
-    end
-    if sum > 0 then
-        call('HDEL', P .. 'bytes', unpack(members))
-        call('HINCRBY', P .. 'stats', 'finished_bytes', -sum)
-    end
 end
