@@ -53,7 +53,7 @@ do
     local size = wanted(name) and call('STRLEN', J .. name) or 0
     if size > 0 then
         bytes = bytes + size + call('STRLEN', R .. name)
-                + call('STRLEN', P .. 'b:' .. name)
+                + (tonumber(redis.pcall('STRLEN', P .. 'b:' .. name)) or 0)
         if bytes > TQ_LIST_PAGE_BYTES and #names > 0 then
             break
         end

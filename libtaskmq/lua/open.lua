@@ -44,4 +44,4 @@ if lacks ~= '' or unknown ~= '' then
 end
 local schema = call('GET', P .. 'schema')
                    or call('EXISTS', P .. 'seq')
-return { tonumber(schema), '', '' }
+return { tonumber(match(schema, '^%d+$') or 1), '', '' }

@@ -16,16 +16,16 @@ local SIGNS = { ['back:'] = 1, ['sch:'] = -1, ['claimed:'] = -1 }
 local waiting, live = 0, 0
 local received = call('HVALS', P .. 'handlers')
 for i = 1, #received do
-    waiting = waiting + received[i]
+    waiting = waiting + (tonumber(received[i]) or 0)
 end
 local stats = call('HGETALL', P .. 'stats')
 for i = 1, #stats, 2 do
     local sign = SIGNS[match(stats[i], '^%l+:')]
-    waiting = waiting + (sign and sign * stats[i + 1] or 0)
+    waiting = waiting + (sign and sign * (tonumber(stats[i + 1]) or 0) or 0)
 end
 local workers = call('HVALS', P .. 'workers')
 for i = 1, #workers do
-    if tonumber(sub(workers[i], 1, 13)) > now - TQ_WORKER_GONE_MS then
+    if (tonumber(sub(workers[i], 1, 13)) or 0) > now - TQ_WORKER_GONE_MS then
         live = live + 1
     end
 end

@@ -62,10 +62,13 @@ local function created_in(lane)
     end
 end
 
--- When the oldest of the next jobs of all its lanes was made, or 0.
-local function oldest_of(handler)
+-- When the oldest of the next jobs of all its lanes was made, or 0. Of many
+-- handlers each has fewer lanes looked at: those of the lowest priorities, or, in
+-- fifo, those that have waited longest.
+local function oldest_of(handler, handlers)
     local prefix, oldest = P .. 'h:' .. handler, nil
-    for _, lane in ipairs(call('ZRANGE', prefix .. ':ready', 0, -1)) do
+    local most = max(1, floor(TQ_STATS_LOOK_MAX / handlers))
+    for _, lane in ipairs(call('ZRANGE', prefix .. ':ready', -most, -1)) do
         local created = looks > 0 and created_in(prefix .. ':lane:' .. lane)
         oldest = created and min(oldest or created, created) or oldest
     end
@@ -94,7 +97,7 @@ add(0, call('ZCARD', P .. 'scheduled'), 0, call('ZCARD', P .. 'dead'),
        - stat('finished_gone'), #handlers / 2, 0)
 
 for i = 1, #handlers, 2 do
-    local handler, received = handlers[i], tonumber(handlers[i + 1])
+    local handler, received = handlers[i], tonumber(handlers[i + 1]) or 0
     local running = stat('claimed:' .. handler) - stat('left:' .. handler)
                     - (ended[handler] or 0)
     local scheduled = stat('sch:' .. handler)
@@ -103,13 +106,13 @@ for i = 1, #handlers, 2 do
     out[2] = out[2] + received
     out[25], out[27] = out[25] + waiting, out[27] + running
     add(handler, received, waiting, scheduled, running, stat('dead:' .. handler),
-        waiting > 0 and oldest_of(handler) or 0)
+        waiting > 0 and oldest_of(handler, #handlers / 2) or 0)
 end
 
 local workers = call('HGETALL', P .. 'workers')
 for i = 1, #workers, 2 do
     local seen, name, info = match(workers[i + 1], '^(%d+) (%S*) (.*)$')
-    if tonumber(seen) > now - TQ_WORKER_GONE_MS then
+    if (tonumber(seen) or 0) > now - TQ_WORKER_GONE_MS then
         out[31] = out[31] + 1
         add(workers[i], name, tonumber(seen), info)
     end

@@ -104,7 +104,8 @@ set_order(config[4] or 'priority')
 
 local workers, absent = call('HGETALL', P .. 'workers'), {}
 for i = 1, #workers, 2 do
-    if tonumber(sub(workers[i + 1], 1, 13)) <= now - TQ_WORKER_GONE_MS then
+    local seen = tonumber(sub(workers[i + 1], 1, 13)) or 0
+    if seen <= now - TQ_WORKER_GONE_MS then
         absent[#absent + 1] = workers[i]
     end
 end

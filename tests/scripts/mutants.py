@@ -253,7 +253,7 @@ MUTANTS = [
      "    if false then\n", 'dropped jobs not counted'),
     ('lib/batch', "    weigh(dead)\n", "",
      'dead jobs that are not weighed'),
-    ('lib/bytes', "                      + call('STRLEN', P .. 'b:' .. id)\n", "",
+    ('lib/bytes', "(tonumber(redis.pcall('STRLEN', P .. 'b:' .. id)) or 0)", "0",
      'payloads aside weigh nothing'),
     ('lib/bytes', " - (call('HGET', sizes, id) or 0)", "",
      'weighed again'),

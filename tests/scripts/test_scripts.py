@@ -154,6 +154,25 @@ def test_no_call_takes_long_with_many_lanes(d):
         between(1, d.commands(lambda: d.claim(*wants, total=1)), 200)
 
 
+def test_what_others_wrote_costs_no_page(d):
+    """A key of another type, or a field that is no number, is passed over."""
+    d.config('finished_max_bytes', 10**9)
+    d.put_aside('aa', b'x' * 2000)
+    d.add(job(payload=b'x' * 2000, aside='aa'), job())
+    d.c('DEL', d.k('b:1'))
+    d.c('LPUSH', d.k('b:1'), 'x')
+    eq(page(d, 0, '', '', 9), (0, [2, 1]))
+    assert d.s.get(1)
+    d.c('HSET', d.k('workers'), W, 'x')
+    d.c('HSET', d.k('handlers'), 'odd', 'text')
+    eq((d.s.stats()[1], d.s.stats()[30], d.s.probe()[:2]), (2, 0, [2, 0]))
+    eq((d.s.sweep(), d.c('HLEN', d.k('workers'))), ([0, 0], 0))
+    got = d.claim('email', 2)
+    eq(d.complete_all([(i, t, '', '') for i, t, _, _ in got]), [0, 0])
+    d.c('SET', d.k('schema'), '2.5')
+    eq(d.s.open(''), opened(1))
+
+
 def test_flags(d):
     flags = {'enqueue': '', 'replay': '', 'probe': ''}
     for name in ('get', 'list', 'stats', 'open'):

@@ -15,7 +15,7 @@ local function weigh(list, from)
         for id in string.gmatch(list[i], '%d+') do
             local n = call('STRLEN', J .. id) + call('STRLEN', R .. id)
                       + call('STRLEN', P .. 'l:' .. id)
-                      + call('STRLEN', P .. 'b:' .. id)
+                      + (tonumber(redis.pcall('STRLEN', P .. 'b:' .. id)) or 0)
             weighed = weighed + 1
             if n > 0 then
                 sum = sum + n + TQ_JOB_BYTES - (call('HGET', sizes, id) or 0)
