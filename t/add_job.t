@@ -285,7 +285,7 @@ POST /add-job?handler=x&priority=9
  "POST /add-job\n" . '{"payload":{},"handler":"another"}']
 --- more_headers eval: ::admin()
 --- after eval
-[undef, undef, sub { ::script('delete', $_) for 1 .. 1001 }]
+[undef, undef, sub { ::script('change', $_, 'delete') for 1 .. 1001 }]
 --- error_code eval
 [200, 200, 422, 200]
 --- response_body_like eval

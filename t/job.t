@@ -87,7 +87,7 @@ __DATA__
 [$::Add, 'GET /job/1']
 --- more_headers eval: ::admin()
 --- after eval
-[sub { ::script('cancel', 1, 0) }]
+[sub { ::script('change', 1, 'cancel') }]
 --- response_body eval
 [qr/ok/, qr/"status":"CANCELLED"/]
 

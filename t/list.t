@@ -95,7 +95,7 @@ __DATA__
 === TEST 4: filters
 --- init
 ::ready(); ::add('a', 3); ::add('b', 3); ::complete(scalar ::claim('a')); ::fail_job(scalar ::claim('a'), 'x');
-::claim('b'); ::script('cancel', 5, 0)
+::claim('b'); ::script('change', 5, 'cancel')
 --- request eval
 [map { "GET /jobs?$_" } 'handler=a', 'handler=c', 'status=PENDING', 'status=RUNNING', 'status=SUCCESS',
  'status=FAILED', 'status=CANCELLED', 'status=PENDING&handler=a', 'handler=a&status=CANCELLED', 'other=1']
@@ -128,7 +128,7 @@ GET /health
 [sub {
     ::same([::walk('limit=100')], [CORE::reverse 1 .. 250]);
     ::same([::walk('limit=7')], [CORE::reverse 1 .. 250]);
-    ::script('delete', $_) for 100 .. 199;
+    ::script('change', $_, 'delete') for 100 .. 199;
     ::same([::walk('limit=50')], [CORE::reverse 1 .. 99, 200 .. 250]);
 }]
 --- error_code: 200

@@ -113,7 +113,7 @@ my %want = ('taskmq_jobs_total{status="success"}' => 1, 'taskmq_jobs_total{statu
     'task_processing_seconds_count' => 1);
 [undef, undef, undef, undef, undef, sub {
     ::complete(scalar ::claim('h')); ::fail_job(scalar ::claim('h'), 'x'); ::fail_job(scalar ::claim('h'), 'x', 1);
-    ::script('cancel', 4, 0); ::claim('h');
+    ::script('change', 4, 'cancel'); ::claim('h');
  }, sub { ::values_are($_[0], %want) }, sub { ::values_are($_[0], %want) }]
 --- error_code eval
 [(200) x 9]

@@ -80,7 +80,7 @@ Content-Type: application/json
        ::complete($j, '{"a":1.10}'); ::ask('GET', '/api/tasks/{id}', 200, qr/"status":"completed".*"completed_at":$::Time,"attempts":1,"last_error":null,"result":\{"a":1\.10\}\}$/) },
  sub { ::note($_[0]); ::fail_job(scalar ::claim('resize'), 'broken', 1); ::ask('GET', '/api/tasks/{id}', 200, qr/"status":"pending".*"attempts":1,"last_error":"broken"/) },
  sub { ::note($_[0]); ::fail_job(scalar ::claim('resize'), 'broken'); ::ask('GET', '/api/tasks/{id}', 200, qr/"status":"failed".*"completed_at":$::Time,"attempts":1,"last_error":"broken"/) },
- sub { ::note($_[0]); ::script('cancel', 4, 0); ::ask('GET', '/api/tasks/{id}', 200, qr/"status":"failed".*"last_error":"cancelled"/) }]
+ sub { ::note($_[0]); ::script('change', 4, 'cancel'); ::ask('GET', '/api/tasks/{id}', 200, qr/"status":"failed".*"last_error":"cancelled"/) }]
 --- error_code eval
 [(200) x 4]
 

@@ -39,7 +39,7 @@ end
 
 -- kind -> { handler, due or false, the record up to its tail, lane, payload is
 -- aside }; lanes: see to_lanes; handler -> jobs
-local kinds, lanes, received = {}, {}, {}
+local kinds, lanes, received = { _ = nil }, { _ = nil }, { _ = nil }
 -- A table that begins with places for a few does not have to grow for them.
 local records, nrec = { P .. 'seq', false, false, false }, 2
 local answer, na = { false, false }, 0
@@ -88,7 +88,7 @@ while argv[at] do
                 end
                 local lane = P .. 'h:' .. handler .. ':lane:' .. priority
                 lanes[lane] = lanes[lane]
-                              or { handler = handler, priority = priority }
+                              or { nil, handler = handler, priority = priority }
                 if not received[handler] then
                     received[handler] = 0
                     if call('HEXISTS', P .. 'handlers', handler) == 0
