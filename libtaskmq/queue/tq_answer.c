@@ -122,13 +122,25 @@ tq_answer_read(tq_str_t line, tq_answer_t *out)
 tq_answer_id_t
 tq_answer_whose(const tq_json_val_t *task_id, const char *id)
 {
-    size_t           n = strlen(id);
-    const tq_str_t  *raw = &task_id->raw;
+    static const size_t  dashes[] = { 8, 13, 18, 23 };
 
-    if (raw->p == NULL || task_id->type != TQ_JSON_STRING) {
+    size_t       i;
+    const char  *p;
+
+    if (task_id->raw.p == NULL || task_id->type != TQ_JSON_STRING
+        || task_id->raw.len != TQ_UUID_LEN + 2)
+    {
         return TQ_ANSWER_ID_NONE;
     }
 
-    return raw->len == n + 2 && memcmp(raw->p + 1, id, n) == 0
-           ? TQ_ANSWER_ID_RIGHT : TQ_ANSWER_ID_OTHER;
+    p = task_id->raw.p + 1;
+
+    for (i = 0; i < sizeof(dashes) / sizeof(dashes[0]); i++) {
+        if (p[dashes[i]] != '-') {
+            return TQ_ANSWER_ID_NONE;
+        }
+    }
+
+    return memcmp(p, id, TQ_UUID_LEN) == 0 ? TQ_ANSWER_ID_RIGHT
+                                           : TQ_ANSWER_ID_OTHER;
 }

@@ -27,13 +27,15 @@ typedef struct {
  * RFC 8259 allows. */
 void tq_answer_read(tq_str_t line, tq_answer_t *out);
 
-/* Whose answer a line says it is. */
+/* Whose answer a line says it is. A "task_id" that is no UUID is a field of the
+ * handler's own, and says nothing. */
 typedef enum {
-    TQ_ANSWER_ID_NONE,        /* it has no string "task_id" */
+    TQ_ANSWER_ID_NONE,        /* it has no "task_id" that is a UUID */
     TQ_ANSWER_ID_RIGHT,       /* this task's, byte for byte */
     TQ_ANSWER_ID_OTHER
 } tq_answer_id_t;
 
+/* id: TQ_UUID_LEN characters. */
 tq_answer_id_t tq_answer_whose(const tq_json_val_t *task_id, const char *id);
 
 #endif /* TQ_ANSWER_H */

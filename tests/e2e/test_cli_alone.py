@@ -14,6 +14,7 @@ import tempfile
 import time
 import unittest
 import unittest.mock
+import uuid
 
 from harness import BUILD, HANDLER, ROOT, SLOW, Stack, free_port
 
@@ -308,9 +309,12 @@ class CheckHandler(unittest.TestCase):
             self.LOOP + "say(dict(OK, task_id=t['task_id']))"))["again"],
             ("ok", None))
         verdict, why = self.check(*self.script(
-            self.LOOP + "say(dict(OK, task_id='x'))"))["answer"]
+            self.LOOP + "say(dict(OK, task_id='%s'))" % uuid.uuid4()))["answer"]
         self.assertEqual(verdict, "fail")
         self.assertIn('"task_id" is not that of its task', why)
+        self.assertEqual(self.check(*self.script(
+            self.LOOP + "say(dict(OK, task_id='of its own'))"))["answer"],
+            ("ok", None))
 
     def test_lines_cut_elsewhere(self):
         """The text is sent raw; a worker sends it as escapes, so a note."""

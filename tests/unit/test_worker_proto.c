@@ -302,7 +302,10 @@ test_utf8(void **state)
     tq_buf_free(&b);
 }
 
-/* Whose this answer is, where "abc" is asked for. */
+#define ID     "6d0f6c1e-9b5e-8d3a-a1c4-2f9e8b7a6c5d"
+#define OTHER  "6d0f6c1e-9b5e-8d3a-a1c4-2f9e8b7a6c5e"
+
+/* Whose this answer is, where ID is asked for. */
 static tq_answer_id_t
 whose(const char *line)
 {
@@ -310,7 +313,7 @@ whose(const char *line)
     tw_answer_t     a;
 
     tw_proto_answer(str(line), &a);
-    rc = tq_answer_whose(&a.task_id, "abc");
+    rc = tq_answer_whose(&a.task_id, ID);
     tq_buf_free(&a.error);
 
     return rc;
@@ -325,22 +328,28 @@ test_whose(void **state)
         const char      *line;
     } t[] = {
         { TQ_ANSWER_ID_NONE, "{\"status\":\"success\"}" },
-        { TQ_ANSWER_ID_RIGHT, "{\"status\":\"success\",\"task_id\":\"abc\"}" },
-        { TQ_ANSWER_ID_RIGHT, "{\"task_id\":\"abc\",\"status\":\"error\"}" },
+        { TQ_ANSWER_ID_RIGHT,
+          "{\"status\":\"success\",\"task_id\":\"" ID "\"}" },
+        { TQ_ANSWER_ID_RIGHT,
+          "{\"task_id\":\"" ID "\",\"status\":\"error\"}" },
         { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":7}" },
         { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":null}" },
         { TQ_ANSWER_ID_NONE, "{\"status\":\"success\","
-          "\"result\":{\"task_id\":\"abd\"}}" },
+          "\"result\":{\"task_id\":\"" OTHER "\"}}" },
         { TQ_ANSWER_ID_OTHER,
-          " {\"task_id\":\"abd\",\"status\":\"success\"}\r" },
+          " {\"task_id\":\"" OTHER "\",\"status\":\"success\"}\r" },
         { TQ_ANSWER_ID_OTHER, "{\"status\":\"error\",\"error\":\"e\","
-          "\"task_id\":\"ab\"}" },
-        { TQ_ANSWER_ID_OTHER, "{\"status\":\"success\",\"task_id\":\"\"}" },
+          "\"task_id\":\"" OTHER "\"}" },
+        /* a field of the handler's own */
+        { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":\"\"}" },
+        { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":\"x-1\"}" },
+        { TQ_ANSWER_ID_NONE, "{\"status\":\"success\","
+          "\"task_id\":\"an_order_as_long_as_a_tasks_id_is_36\"}" },
         /* of what cannot be read nothing is believed */
-        { TQ_ANSWER_ID_NONE, "{\"status\":NaN,\"task_id\":\"abc\"}" },
-        { TQ_ANSWER_ID_NONE, "{\"task_id\":\"abc\",\"status\":NaN}" },
-        { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":\"abc\","
-          "\"task_id\":\"abc\"}" },
+        { TQ_ANSWER_ID_NONE, "{\"status\":NaN,\"task_id\":\"" ID "\"}" },
+        { TQ_ANSWER_ID_NONE, "{\"task_id\":\"" ID "\",\"status\":NaN}" },
+        { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":\"" ID "\","
+          "\"task_id\":\"" ID "\"}" },
     };
 
     (void) state;
