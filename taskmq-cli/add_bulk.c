@@ -394,7 +394,13 @@ read_lines(bulk_t *k, int fd, const char *path)
         }
 
         if (n == 0) {
-            if (b.len != 0) {
+            /* it may have come between the wait and the end of input */
+            k->stopped = tc_stop_asked();
+
+            if (k->stopped != 0) {
+                code = TC_FAILED;
+
+            } else if (b.len != 0) {
                 code = take_line(k, (tq_str_t) { b.p, b.len });
             }
             break;
