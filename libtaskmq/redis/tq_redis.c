@@ -238,6 +238,17 @@ tq_redis_again(tq_redis_t *r, tq_call_t *call, const redisReply *reply)
 }
 
 
+/* No call is sent any more; the connection ends when all are answered. */
+static void
+tq_redis_drain(tq_redis_t *r, tq_redis_err_t err)
+{
+    r->draining = 1;
+    r->patient = r->conf.patience_ms > 0;
+    r->told = 1;
+    snprintf(r->why, sizeof(r->why), "%s", tq_redis_err_text(err));
+}
+
+
 /* READONLY ends the connection: a failover, and the next one may lead to the
  * new master. So does a missing right, where the next handshake looks at all of
  * them, and says which: a call that was let through might do half its work. */
@@ -254,13 +265,33 @@ tq_redis_reply_err(tq_redis_t *r, const redisReply *reply)
         && (err == TQ_ERR_READONLY
             || (err == TQ_ERR_NOPERM && r->conf.greet != NULL)))
     {
-        r->draining = 1;
-        r->patient = r->conf.patience_ms > 0;
-        r->told = 1;
-        snprintf(r->why, sizeof(r->why), "%s", tq_redis_err_text(err));
+        tq_redis_drain(r, err);
     }
 
     tq_redis_tell(r, err, 0);
+}
+
+
+void
+tq_redis_denied(tq_redis_t *r, int64_t now_ms)
+{
+    if (r->state != TQ_REDIS_READY) {
+        return;
+    }
+
+    tq_redis_tell(r, TQ_ERR_NOPERM, 0);
+
+    if (r->draining) {
+        return;
+    }
+
+    tq_redis_drain(r, TQ_ERR_NOPERM);
+
+    if (r->flight.head == NULL) {
+        tq_redis_enter(r);
+        tq_redis_close(r, r->why);
+        tq_redis_leave(r, now_ms);
+    }
 }
 
 

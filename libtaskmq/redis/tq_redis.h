@@ -229,6 +229,12 @@ void tq_redis_sent(tq_redis_t *r, size_t n, int64_t now_ms);
 int64_t tq_redis_next_ms(const tq_redis_t *r);
 void tq_redis_tick(tq_redis_t *r, int64_t now_ms);
 
+/* Another connection of the same user was refused a call, for a missing right:
+ * when READY, this one counts that and ends as if it had been its own call, and
+ * the next handshake says which right it is. Not from inside a callback of this
+ * connection. */
+void tq_redis_denied(tq_redis_t *r, int64_t now_ms);
+
 /*
  * Takes the call. 0: its callback will be called exactly once, later (never
  * from inside this function). -1: refused (out of memory, or over

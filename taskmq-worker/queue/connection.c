@@ -27,6 +27,9 @@ on_state(void *data, int ready, const char *why)
         if (news) {
             tw_notify_status("Redis is away");
         }
+        if (!q->was_ready && q->redis_err == TQ_ERR_NOPERM) {
+            tw_wake_soon(q);
+        }
         q->idle = 0;
         q->was_ready = 0;
         tw_session_lost(q);

@@ -407,8 +407,9 @@ on_reap(uv_timer_t *t)
 
     sweep(q);
 
-    /* without the blocking read, this timer is what keeps jobs going */
-    if (!q->wake.blocked) {
+    /* without the blocking read, this timer is what keeps jobs going; one that
+     * has just begun, after one that was refused, may be refused, too */
+    if (!q->wake.blocked || q->wake.refused) {
         q->claim.want = 1;
     }
 

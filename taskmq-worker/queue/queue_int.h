@@ -75,6 +75,10 @@ void tw_payload_turn(tw_queue_t *q);
 
 int tw_wake_init(tw_queue_t *q);
 void tw_wake_turn(tw_queue_t *q);
+
+/* What Redis refused may be asked again as soon as the other connection is
+ * there: its handshake looks at the rights to it. */
+void tw_wake_soon(tw_queue_t *q);
 void tw_wake_close(tw_queue_t *q);
 
 /* ---- lease.c ---- */

@@ -487,6 +487,14 @@ tw_rconn_ready(const tw_rconn_t *c)
     return !c->closing && tq_redis_state(c->core) == TQ_REDIS_READY;
 }
 
+void
+tw_rconn_denied(tw_rconn_t *c)
+{
+    if (!c->closing) {
+        tq_redis_denied(c->core, now(c));
+    }
+}
+
 const char *
 tw_rconn_why(const tw_rconn_t *c)
 {

@@ -42,6 +42,9 @@ void tw_rconn_flush(tw_rconn_t *c);
 
 int tw_rconn_ready(const tw_rconn_t *c);
 
+/* As tq_redis_denied(). */
+void tw_rconn_denied(tw_rconn_t *c);
+
 /* Why it is not ready; "" when it is. */
 const char *tw_rconn_why(const tw_rconn_t *c);
 

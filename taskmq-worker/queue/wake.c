@@ -68,6 +68,18 @@ on_marker(tw_queue_t *q, tq_str_t handler)
     q->claim.want = 1;
 }
 
+/* A right is missing: the other connection asks for all of them when it is made
+ * anew, and says which. */
+static void
+refused(tw_queue_t *q, const tq_result_t *res, const char *text)
+{
+    tw_refused(q, TW_CALL_WAKE, res, text);
+
+    if (res->err == TQ_ERR_NOPERM) {
+        tw_rconn_denied(q->redis);
+    }
+}
+
 static void
 on_woken(void *data, const tq_result_t *res)
 {
@@ -93,13 +105,15 @@ on_woken(void *data, const tq_result_t *res)
     if (res->status == TQ_REFUSED || res->wake.kind == TQ_WAKE_ENDED) {
         /* that it has become a replica others will say */
         if (res->status == TQ_REFUSED) {
-            tw_refused(q, TW_CALL_WAKE, res, "the blocking read failed");
+            q->wake.refused = 1;
+            refused(q, res, "the blocking read failed");
         }
         /* not at once again: claims go on by the due and beat timers */
         q->wake.idle_since_ms = tw_now(q->loop) + TQ_WAKE_MAX_MS;
         return;
     }
 
+    q->wake.refused = 0;
     tw_trouble_over(q, TW_CALL_WAKE);
 
     if (res->wake.kind == TQ_WAKE_OWN) {
@@ -171,7 +185,7 @@ on_client_id(void *data, const tq_result_t *res)
 
     if (res->status == TQ_REFUSED) {
         q->wake.ask_at_ms = tw_now(q->loop) + TQ_WAKE_MAX_MS;
-        tw_refused(q, TW_CALL_WAKE, res, "CLIENT ID failed: jobs start late");
+        refused(q, res, "CLIENT ID failed: jobs start late");
     } else if (res->status == TQ_OK) {
         q->wake.client_id = res->client_id;
     }
@@ -193,6 +207,11 @@ ask_client_id(tw_queue_t *q)
 void
 tw_wake_turn(tw_queue_t *q)
 {
+    /* nothing could end a blocking read */
+    if (!tw_rconn_ready(q->redis)) {
+        return;
+    }
+
     if (q->wake.client_id == 0) {
         ask_client_id(q);
     }
@@ -217,6 +236,15 @@ tw_wake_turn(tw_queue_t *q)
     {
         block(q);
     }
+}
+
+void
+tw_wake_soon(tw_queue_t *q)
+{
+    if (!q->wake.blocked) {
+        q->wake.idle_since_ms = tw_now(q->loop);
+    }
+    q->wake.ask_at_ms = 0;
 }
 
 static void

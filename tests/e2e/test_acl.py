@@ -10,8 +10,9 @@ import os
 import re
 import subprocess
 import threading
-import urllib.request
 import unittest
+import urllib.error
+import urllib.request
 
 from harness import ACL, ROOT, Redis, Stack, free_port, wait_for
 from redis_commands import LUA, needed
@@ -503,6 +504,38 @@ class Lacks(unittest.TestCase):
         with self.without("worker", "zscan"), self.without("worker", "hset"):
             job = self.worker_says(w, "hset zscan")
         s.wait_done(job, 20)
+        w.stop()
+
+    def test_worker_that_may_not_wait_any_more(self):
+        """The connection that waits for jobs meets it first; which right it
+        is, the other one's next handshake says."""
+        s = self.s
+        port = free_port()
+        at = "http://127.0.0.1:%d/" % port
+
+        def health():
+            try:
+                with urllib.request.urlopen(at + "healthz") as r:
+                    return r.status, r.read().decode()
+            except urllib.error.HTTPError as e:
+                return e.code, e.read().decode()
+
+        def metrics():
+            with urllib.request.urlopen(at + "metrics") as r:
+                return r.read().decode()
+
+        w = s.worker("--listen", "127.0.0.1:%d" % port)
+        s.wait_done(s.add("n"), 20)
+        with self.without("worker", "bzpopmin"):
+            job = self.worker_says(w, "bzpopmin")
+            wait_for(lambda: self.text("worker", "bzpopmin") in health()[1],
+                     10, "/healthz says so")
+            self.assertEqual(health()[0], 503)
+            self.assertIn("taskmq_worker_redis_up 0\n", metrics())
+            self.assertNotIn('errors_total{reason="noperm"} 0\n', metrics())
+        s.wait_done(job, 20)
+        wait_for(lambda: health()[0] == 200, 20, "it goes on")
+        s.wait_done(s.add("n"), 2)
         w.stop()
 
     def test_the_tool(self):

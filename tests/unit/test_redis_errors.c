@@ -82,6 +82,43 @@ readonly(fake_t *f)
 }
 
 
+/* What another connection was refused ends this one, when all is answered: as a
+ * refusal of its own does. One that is not there counts nothing. */
+static void
+denied_elsewhere(fake_t *f)
+{
+    ready(f);
+    fake_call(f, "a", FAKE_RAW, "x");
+    fake_out(f);
+    fake_call(f, "b", FAKE_RAW, "x");
+    tq_redis_denied(f->r, f->now);
+    fake_log(f, "!noperm ");
+    assert_int_equal(tq_redis_want(f->r), TQ_WANT_NOTHING);
+    fake_in(f, "+fine\r\n");
+    assert_int_equal(tq_redis_want(f->r), TQ_WANT_CLOSE);
+    fake_lost(f);
+    fake_log(f, "a=fine b=NOT_SENT DOWN ");
+
+    tq_redis_denied(f->r, f->now);
+    fake_log(f, "");
+}
+
+
+/* Nothing is under way: at once. */
+static void
+denied_elsewhere_idle(fake_t *f)
+{
+    ready(f);
+    tq_redis_denied(f->r, f->now);
+    fake_log(f, "!noperm ");
+    assert_int_equal(tq_redis_want(f->r), TQ_WANT_CLOSE);
+    assert_string_equal(tq_redis_why(f->r),
+        tq_redis_err_text(TQ_ERR_NOPERM));
+    fake_lost(f);
+    fake_log(f, "DOWN ");
+}
+
+
 static void
 lost(fake_t *f)
 {
@@ -187,6 +224,8 @@ main(void)
         { "replies", replies },
         { "NOSCRIPT", noscript },
         { "READONLY", readonly },
+        { "denied elsewhere", denied_elsewhere },
+        { "denied elsewhere, idle", denied_elsewhere_idle },
         { "lost", lost },
         { "timeouts", timeouts },
         { "handshake", handshake },
