@@ -31,9 +31,11 @@ local handler = h and handler_at(run, h) or handler_at(record, 0)
 local state = run == '' and 'W' or sub(run, TQ_RUN_STATE)
 local runs = state == 'R' or state == 'E'
 
--- What leaves `scheduled`; in a lane its id stays.
+-- The set that it leaves once all else is written; in a lane its id stays.
+local leaves
 local function wait_no_more()
-    if call('ZREM', P .. 'scheduled', id) == 1 then
+    if call('ZSCORE', P .. 'scheduled', id) then
+        leaves = 'scheduled'
         bump('sch:' .. handler, -1)
     end
     bump('back:' .. handler, -1)
@@ -43,11 +45,11 @@ if what == 'delete' then
     if runs then
         run_over(sub(run, TQ_RUN_TOKEN), handler)
     elseif state == 'F' then
-        call('ZREM', P .. 'dead', id)
+        leaves = 'dead'
         bump('dead:' .. handler, -1)
     elseif state == 'S' or state == 'C' then
         -- In a pack its id stays: it is never used again.
-        call('ZREM', P .. 'finished', id)
+        leaves = 'finished'
         bump('finished_gone', 1)
     else
         wait_no_more()
@@ -66,7 +68,7 @@ elseif what == 'retry' then
     if state ~= 'F' or not is_run(run) then
         return 2
     end
-    call('ZREM', P .. 'dead', id)
+    leaves = 'dead'
     unweigh({ id })
     add(sets, R .. id, rewrite(run, { state = 'W', attempts = 0, crashes = 0 }))
     bump('dead:' .. handler, -1)
@@ -97,6 +99,9 @@ else
     return 2
 end
 flush()
+if leaves then
+    call('ZREM', P .. leaves, id)
+end
 
 if runs then
     -- It looks at its leases.

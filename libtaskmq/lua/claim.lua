@@ -273,8 +273,8 @@ else
     local w = 2 * nheld + 2
     writes[w - 1] = P .. 't:' .. token
     writes[w] = fmt('%04d ', nheld) .. concat(held, ' ')
-    call('MSET', unpack(writes, 1, w))
     call('ZADD', P .. 'leased', fmt('%d', now + lease), token)
+    call('MSET', unpack(writes, 1, w))
 end
 -- What was looked at goes from its lane, whether it waited or not.
 for i = 1, nlanes do

@@ -131,15 +131,15 @@ if not started then
     return n > 0 and answer or {}
 end
 
+if npack > 0 then
+    packs[np + 1], packs[np + 2] = expires, concat(pack, ' ', 1, npack)
+    call('ZADD', P .. 'finished', unpack(packs, 1, np + 2))
+end
 for i = 1, nw, CHUNK do
     call('MSET', unpack(writes, i, min(i + CHUNK - 1, nw)))
 end
 for token, ended in pairs(tokens) do
     leave_lease(token, ended)
-end
-if npack > 0 then
-    packs[np + 1], packs[np + 2] = expires, concat(pack, ' ', 1, npack)
-    call('ZADD', P .. 'finished', unpack(packs, 1, np + 2))
 end
 for counter, ended in pairs(counters) do
     call('HINCRBY', P .. 'stats', counter, ended == 1 and '1' or ended)

@@ -32,8 +32,8 @@ for _, id in ipairs(ids) do
         unreadable(id, handler, 'record')
     end
 end
+to_lanes(lanes, 'RPUSH')
 if #ids > 0 then
     call('ZREM', P .. 'scheduled', unpack(ids))
 end
-to_lanes(lanes, 'RPUSH')
 return #ids

@@ -113,7 +113,7 @@ for i = 1, n do
     answer[i] = one(i, unpack(argv, 6 * i - 4, 6 * i + 1))
 end
 if next(seen) then
-    flush()
     put_back()
+    flush()
 end
 return answer

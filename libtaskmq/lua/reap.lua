@@ -66,6 +66,6 @@ for _, token in ipairs(tokens) do
     end
     left[token] = math.huge
 end
-flush()
 put_back()
+flush()
 return { now, requeued, failed, #tokens == TQ_REAP_MAX and 1 or more }

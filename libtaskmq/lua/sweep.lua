@@ -3,7 +3,7 @@
 -- would go next where there are more dead ones than dead_max, or finished and
 -- dead ones take more than finished_max_bytes. Forgets workers that were not seen
 -- for a minute. Sees to it that a clock that was set back delays no run by more
--- than its interval, or its longest wait.
+-- than its interval, or its longest wait. Heals some handlers (lib/heal.lua).
 --
 -- KEYS[1]  prefix
 -- ARGV     none
@@ -101,6 +101,11 @@ end
 --@include order
 -- Where it was set otherwise than by config_set.
 set_order(config[4] or 'priority')
+
+--@include heal
+for _, handler in ipairs(call('HRANDFIELD', P .. 'handlers', TQ_HEAL_MAX)) do
+    heal(handler)
+end
 
 local workers, absent = call('HGETALL', P .. 'workers'), {}
 for i = 1, #workers, 2 do

@@ -405,3 +405,31 @@ def test_woken(d):
             got = d.claim('a', 0, 'b', 2, 'c', 0, total=total, woken=woken)
             eq(ids(got), [2, 3][:total])
             eq([d.marked(h) for h in 'abc'], [woken, woken, False])
+
+
+def test_a_sweep_heals(d):
+    """What a script leaves that a missing right stopped on its way: a lane that
+    is not among those to look at, and counts of jobs that are not there."""
+    for mode in MODES:
+        d.config('selection', mode)
+        first = d.add(job(), job(priority=5))
+        d.c('DEL', d.k('h:email:ready'))
+        eq(d.claim('email', 2), [])
+        d.s.sweep()
+        got = d.claim('email', 2)
+        eq(sorted(ids(got)), [first, first + 1])
+        eq([d.complete(i, t) for i, t, _, _ in got], [0, 0])
+        for name, n in (('back:', 7), ('sch:', -2), ('left:', 3),
+                        ('dead:', -1)):
+            d.c('HINCRBY', d.k('stats'), name + 'email', n)
+        d.s.sweep()
+        eq((d.waiting(), d.running(), d.stat('sch:email'),
+            d.stat('dead:email')), (0, 0, 0, 0), mode)
+    # of jobs that are there nothing is changed
+    d.add(job(), job('b', due=ms() + HOUR))
+    d.claim('email', 1)
+    d.add(job())
+    before = d.c('HGETALL', d.k('stats'))
+    d.s.sweep()
+    eq(d.c('HGETALL', d.k('stats')), before)
+    eq((d.waiting(), d.running(), d.stat('sch:b')), (1, 1, 1))

@@ -25,7 +25,7 @@ local function give_back(id, run, crashes)
     return true
 end
 
--- After flush: puts them where claims take the next jobs from, but behind those
+-- Before flush: puts them where claims take the next jobs from, but behind those
 -- before them in line, where these are among the first TQ_LANE_READ packs.
 local function put_back()
     for key, packs in pairs(back) do

@@ -31,19 +31,20 @@ local function to_sched(id, due, handler)
     bump('back:' .. handler, 1)
 end
 
--- Writes all of it.
+-- Writes all of it. Where a command is refused on the way (a right that was taken
+-- away), a job is to be in one place too many, and not in none.
 local function flush()
+    bulk(fin, 'ZADD', P .. 'finished')
+    bulk(dead, 'ZADD', P .. 'dead')
+    if #sched > 0 then
+        schedule(sched)
+    end
     bulk(sets, 'MSET')
     for token, n in pairs(left) do
         leave_lease(token, n)
     end
-    bulk(fin, 'ZADD', P .. 'finished')
-    bulk(dead, 'ZADD', P .. 'dead')
     weigh(fin)
     weigh(dead)
-    if #sched > 0 then
-        schedule(sched)
-    end
     for name, n in pairs(bumps) do
         if n ~= 0 then
             call('HINCRBY', P .. 'stats', name, n)

@@ -1,7 +1,14 @@
--- order: the scores of all lanes that are not empty, after another selection.
+-- order: the scores of lanes that are not empty: of all, after another selection.
 
 --@include base
 --@include lane
+
+local function to_ready(prefix, lane)
+    local next = order == 'lifo' and -1 or 0
+    local pack = order and call('LRANGE', prefix .. ':lane:' .. lane, next,
+                                next)[1]
+    call('ZADD', prefix .. ':ready', pack and -rank(pack) or 100 - lane, lane)
+end
 
 local function set_order(selection)
     if selection == (order or 'priority') then
@@ -10,14 +17,10 @@ local function set_order(selection)
     order = selection ~= 'priority' and selection
     call('SET', P .. 'seq', seq .. (order and ' ' .. order or ''))
     local handlers = call('HGETALL', P .. 'handlers')
-    local next = order == 'lifo' and -1 or 0
     for i = 1, #handlers, 2 do
         local prefix = P .. 'h:' .. handlers[i]
         for _, lane in ipairs(call('ZRANGE', prefix .. ':ready', 0, -1)) do
-            local pack = order and call('LRANGE', prefix .. ':lane:' .. lane,
-                                        next, next)[1]
-            call('ZADD', prefix .. ':ready',
-                 pack and -rank(pack) or 100 - lane, lane)
+            to_ready(prefix, lane)
         end
     end
 end

@@ -3,31 +3,13 @@
 
 --@include base
 --@include served
-
--- A handler's counters of ended runs: their names, and their values (strings, or
--- false).
-local function durations_of(handler)
-    local names = {}
-    for d = 0, 14 do
-        names[d + 1] = 'd' .. d .. ':' .. handler
-    end
-    return names, call('HMGET', P .. 'stats', unpack(names))
-end
+--@include counted
 
 -- Whether nothing waits, is scheduled, runs or is dead under a name. By what is
 -- counted: its lanes may still name jobs that were cancelled or deleted.
 local function is_idle(name)
-    local n = call('HMGET', P .. 'stats', 'sch:' .. name, 'dead:' .. name,
-                   'back:' .. name, 'claimed:' .. name, 'left:' .. name)
-    local scheduled, dead, back = n[1] or 0, n[2] or 0, n[3] or 0
-    local claimed = n[4] or 0
-    local received = call('HGET', P .. 'handlers', name) or 0
-    local running, _, ended = claimed - (n[5] or 0), durations_of(name)
-    for d = 1, 15 do
-        running = running - (ended[d] or 0)
-    end
-    return scheduled + 0 == 0 and dead + 0 == 0 and running == 0
-           and received + back - claimed == 0
+    local waiting, running, scheduled, dead = counted(name)
+    return waiting == 0 and running == 0 and scheduled == 0 and dead == 0
 end
 
 -- Lets new names in, the keys of names. room: { size: the names that there are
