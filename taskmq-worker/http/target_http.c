@@ -216,6 +216,21 @@ header(tw_http_t *h, const char *name)
            == CURLHE_OK ? found->value : NULL;
 }
 
+/* All lines of a header as one (RFC 9110, 5.3). */
+static void
+all_lines(tw_http_t *h, const char *name, tq_buf_t *b)
+{
+    size_t               i = 0;
+    struct curl_header  *found;
+
+    while (tw_curl.easy_header(h->easy, name, i++, CURLH_HEADER, -1, &found)
+           == CURLHE_OK)
+    {
+        tq_buf_adds(b, b->len != 0 ? ", " : "");
+        tq_buf_adds(b, found->value);
+    }
+}
+
 static int64_t
 retry_after(tw_http_t *h)
 {
@@ -340,15 +355,21 @@ read_failure(tw_http_t *h, CURLcode code, tw_answer_t *a)
 static int
 unpack(tw_http_t *h, long status, tw_answer_t *a)
 {
-    tq_buf_t     plain = {0};
-    const char  *why, *coding = header(h, "Content-Encoding");
-    tw_unpack_t  rc;
+    tq_buf_t     plain = {0}, codings = {0};
+    const char  *why = "out of memory";
+    tw_unpack_t  rc = TW_UNPACK_BROKEN;
 
-    if (coding == NULL) {
+    all_lines(h, "Content-Encoding", &codings);
+
+    if (codings.len == 0 && !codings.failed) {
         return 1;
     }
 
-    rc = tw_unpack(coding, &h->in, TQ_ANSWER_LINE_BYTES, &plain, &why);
+    if (tq_buf_cstr(&codings) != NULL) {
+        rc = tw_unpack(codings.p, &h->in, TQ_ANSWER_LINE_BYTES, &plain, &why);
+    }
+
+    tq_buf_free(&codings);
     tq_buf_free(&h->in);
 
     if (rc == TW_UNPACK_OK) {

@@ -38,7 +38,8 @@ class Target(http.server.BaseHTTPRequestHandler):
         raw = raw[:data.get("cut")] + data.get("more", "").encode()
         self.send_response(status)
         for name, value in data.get("headers", {}).items():
-            self.send_header(name, value)
+            for line in value if isinstance(value, list) else [value]:
+                self.send_header(name, line)
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
@@ -125,7 +126,7 @@ class Url(unittest.TestCase):
         for pack, name in (("gzip", "gzip"), ("gzip", "x-gzip"),
                            ("deflate", "deflate"), ("raw", "deflate"),
                            ("gzip", " GZip, identity"), ("none", "identity"),
-                           ("none", "")):
+                           ("none", ""), ("gzip", ["identity", "gzip"])):
             self.assertEqual(self.done(body=body, pack=pack, headers={
                 "Content-Encoding": name}), json.loads(body), name)
         self.assertEqual(self.server.seen[-1][1]["Accept-Encoding"],
@@ -134,6 +135,7 @@ class Url(unittest.TestCase):
         for pack, name, more in (
                 ("none", "gzip", {}), ("none", "zopfli", {}),
                 ("gzip", "gzip, zopfli", {}), ("gzip", "gzip, gzip", {}),
+                ("gzip", ["gzip", "gzip"], {}),
                 # what is there is not all of it
                 ("gzip", "gzip", {"cut": 3}),
                 ("gzip", "gzip", {"cut": 40}), ("gzip", "gzip", {"cut": -8}),
