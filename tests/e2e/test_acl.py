@@ -470,6 +470,17 @@ class Lacks(unittest.TestCase):
                                   self.text("nginx", right))
                 self.assertEqual(len(said), 1, said)
 
+    def test_what_was_half_done_is_healed(self):
+        """A lane that enqueue could not put among those that claims look at."""
+        s, job = self.s, dict(self.ADD, priority=77)
+        with self.without("nginx", "zadd"):
+            self.assertEqual(s.post("/add-job", job).status, 500)
+        self.nginx_goes_on()
+        job = s.post("/add-job", job).json()["job_id"]
+        w = s.worker()
+        s.wait_done(job, 20)
+        w.stop()
+
     def worker_says(self, w, right):
         """It does not claim, and says so once."""
         word = self.text("worker", right)
