@@ -234,7 +234,7 @@ tq_handshake_refused(tq_redis_t *r, const tq_call_t *call, tq_redis_err_t err,
     } else if (call->script != NULL && err == TQ_ERR_NOPERM) {
         tq_text_print(r->why, sizeof(r->why),
             "user %.32s may not use the keys %.*s*: give it the rights of "
-            "redis-acl.example (%.72s)",
+            "redis-acl.example (%.80s)",
             r->conf.user[0] != '\0' ? r->conf.user : "default",
             len, word, text);
 

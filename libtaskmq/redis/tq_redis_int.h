@@ -22,7 +22,7 @@ typedef struct {
 struct tq_redis_s {
     tq_redis_conf_t   conf;         /* strings are our copies */
     tq_redis_state_t  state;
-    char              why[192];
+    char              why[256];
 
     tq_call_list_t    flight;
     tq_call_list_t    queue;

@@ -337,7 +337,10 @@ ngx_http_taskmq_error_redis(ngx_http_request_t *r, const tq_result_t *res,
     {
         ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
 
-        level = ngx_http_taskmq_trouble_odd(ctx->conf->redis, res)
+        /* of a right that is missing the connection's end says more */
+
+        level = res->cause != TQ_ERR_NOPERM
+                && ngx_http_taskmq_trouble_odd(ctx->conf->redis, res)
                 ? NGX_LOG_ERR : NGX_LOG_INFO;
 
         tq_text_print(said, sizeof(said), "%s", res->text);

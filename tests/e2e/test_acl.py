@@ -363,6 +363,7 @@ class Wrong(unittest.TestCase):
                 out = s.cli("--namespace", "oops", *args)
                 self.assertEqual((out.returncode, out.stdout), (69, b""), out)
                 self.assertIn(self.text("cli"), out.stderr.decode())
+                self.assertRegex(out.stderr, rb" (a key|arguments)\)\n\Z")
                 self.assertEqual(out.stderr.count(b"\n"), 1, out)
 
     def text(self, role):
@@ -469,6 +470,8 @@ class Lacks(unittest.TestCase):
                 said = self.lines(s.error_log()[at:],
                                   self.text("nginx", right))
                 self.assertEqual(len(said), 1, said)
+                said = self.lines(s.error_log()[at:], "[error]")
+                self.assertEqual(len(said), 2, said)
 
     def test_what_was_half_done_is_healed(self):
         """A lane that enqueue could not put among those that claims look at."""
