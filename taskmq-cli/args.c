@@ -152,7 +152,11 @@ tc_args(tc_t *tc, int argc, char **argv, const tc_opt_t *opts)
 
     for (i = 1; i < argc; i++) {
 
-        if (only_words || argv[i][0] != '-' || strcmp(argv[i], "-") == 0) {
+        /* no option is a number: its reader says what may stand there */
+
+        if (only_words || argv[i][0] != '-' || argv[i][1] == '\0'
+            || (argv[i][1] >= '0' && argv[i][1] <= '9'))
+        {
             argv[n++] = argv[i];
 
         } else if (strcmp(argv[i], "--") == 0) {

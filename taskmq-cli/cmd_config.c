@@ -335,6 +335,10 @@ cmd_restart(tc_t *tc, int argc, char **argv)
 
     serving -= urls;
 
+    if (urls != 0 && serving == 0 && !tc->json) {
+        return TC_OK;
+    }
+
     if (tc->json) {
         tc_add_doc(&b, tq_doc_object({ "handler", tq_doc_text(argv[0]) },
                                      { "workers", tq_doc_int(serving) }));

@@ -24,6 +24,8 @@
 #define TC_DOCS_DIR     "/usr/share/taskmq/web"
 #endif
 
+#define MODULE  "ngx_http_taskmq_module.so"
+
 typedef struct {
     const char  *host;
     int64_t      port;
@@ -171,8 +173,12 @@ resolve(tc_t *tc, serve_t *o, char *module, char *docs, char *secret)
     const char  *env;
 
     if (o->module == NULL) {
-        o->module = tc_beside("ngx_http_taskmq_module.so", TC_MODULES_DIR
-                              "/ngx_http_taskmq_module.so", module, PATH_MAX);
+        o->module = tc_beside(MODULE, NULL, module, PATH_MAX);
+
+        if (o->module == NULL) {
+            o->module = tc_beside("../lib/nginx/modules/" MODULE,
+                                  TC_MODULES_DIR "/" MODULE, module, PATH_MAX);
+        }
     } else {
         o->module = realpath(o->module, module);
     }
@@ -183,7 +189,12 @@ resolve(tc_t *tc, serve_t *o, char *module, char *docs, char *secret)
     }
 
     if (o->docs == NULL) {
-        o->docs = tc_beside("web", TC_DOCS_DIR, docs, PATH_MAX);
+        o->docs = tc_beside("web", NULL, docs, PATH_MAX);
+
+        if (o->docs == NULL) {
+            o->docs = tc_beside("../share/taskmq/web", TC_DOCS_DIR, docs,
+                                PATH_MAX);
+        }
 
     } else if ((o->docs = realpath(o->docs, docs)) == NULL) {
         return tc_error(tc, TC_USAGE, "--docs-root: %s", strerror(errno));

@@ -213,8 +213,10 @@ class Jobs(Cli):
                          "1500\n")
         for name, value in (("retry_wait_ms", "-1"), ("retry_wait_ms", "x"),
                             ("selection", "best"), ("nonsense", "1")):
-            self.assertIn(name, self.fails(2, "config", "set", "--", name,
-                                           value))
+            said = self.fails(2, "config", "set", "--", name, value)
+            self.assertIn(name, said)
+            # a number is no option
+            self.assertEqual(self.fails(2, "config", "set", name, value), said)
         self.fails(1, "config", "get", "nonsense")
         self.fails(2, "config", "set", "selection")
         self.assertEqual(self.ok("config", "get", "retry_wait_ms"), "1500\n")

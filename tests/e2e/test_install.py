@@ -74,6 +74,26 @@ class Install(unittest.TestCase):
             b"*t, size_t n, char **o) { (void) t; *o = 0; return !n; }\n",
             check=True)
 
+    def test_serve_api_finds_what_came_with_it(self):
+        top = self.install("/opt/mq")
+        nginx = os.path.join(top, "nginx")
+        with open(nginx, "w") as f:
+            f.write('#!/bin/sh\nwhile [ "$1" != -c ]; do shift; done\n'
+                    'cat "$2"\n')
+        os.chmod(nginx, 0o755)
+        os.makedirs(os.path.join(top, "share/taskmq/web"), exist_ok=True)
+        out = subprocess.run(
+            [os.path.join(top, "bin/taskmq"), "serve-api", "--nginx", nginx],
+            env=dict(os.environ, TASKMQ_JWT_SECRET="x" * 32),
+            capture_output=True, text=True, timeout=60 * SLOW)
+        for word, name in (("load_module", "lib/nginx/modules/"
+                            "ngx_http_taskmq_module.so"),
+                           ("taskmq_docs_root", "share/taskmq/web")):
+            found = re.search(r"(?m)^\s*%s \"?([^\s\";]+)" % word, out.stdout)
+            self.assertTrue(found, out)
+            self.assertTrue(os.path.samefile(found[1],
+                                             os.path.join(top, name)), out)
+
     def test_unit(self):
         """It starts the program that was installed with it, with options that
         the program knows; TERM leaves more time than --grace and 5 s."""
