@@ -6,7 +6,7 @@
 --
 -- KEYS[1]  prefix
 -- ARGV[1]  the commands that the program and its scripts use
--- Returns  the schema (integer; 0: the namespace is new; 1: of a TaskMQ that
+-- Returns  the schema (integer; 0: the namespace is new; -1: no number; 1: of one that
 --          did not write it down), then of these commands those that the user
 --          lacks, and those that this Redis does not know
 
@@ -44,4 +44,4 @@ if lacks ~= '' or unknown ~= '' then
 end
 local schema = call('GET', P .. 'schema')
                    or call('EXISTS', P .. 'seq')
-return { tonumber(match(schema, '^%d+$') or 1), '', '' }
+return { tonumber(match(schema, '^%d+$') or -1), '', '' }

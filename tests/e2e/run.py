@@ -145,6 +145,8 @@ def says(name, line):
 
 
 def main(jobs=4):
+    # under nohup the programs that are tested would ignore it, too
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     args = sys.argv[1:]
     if args[:1] == ["--one"]:
         one(args[1], args[2:])

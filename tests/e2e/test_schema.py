@@ -87,7 +87,8 @@ class Schema(unittest.TestCase):
         self.check({"schema": 3}, NEW)
 
     def test_no_number(self):
-        self.check({"schema": "x"}, NOT_READ)
+        for schema in ("x", "2.5"):
+            self.check({"schema": schema}, NOT_READ)
 
 
 if __name__ == "__main__":
