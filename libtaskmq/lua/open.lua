@@ -6,8 +6,8 @@
 --
 -- KEYS[1]  prefix
 -- ARGV[1]  the commands that the program and its scripts use
--- Returns  the schema (integer; 0: the namespace is new; -1: no number; 1: of one that
---          did not write it down), then of these commands those that the user
+-- Returns  the schema (integer; 0: the namespace is new; -1: it is no number; 1: of
+--          one that did not write it down), then of these commands those that the user
 --          lacks, and those that this Redis does not know
 
 --@include base
