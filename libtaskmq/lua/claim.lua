@@ -277,12 +277,24 @@ else
     call('MSET', unpack(writes, 1, w))
 end
 -- What was looked at goes from its lane, whether it waited or not.
+local none = {}
 for i = 1, nlanes do
     local lane = lanes[i]
     if order and lane.packs and lane.jobs == 0 and not lane.over then
         next_pack(lane)
     end
     local used = lane.read + lane.at - ((lane.over or lane.jobs > 0) and 1 or 0)
+    -- What goes back takes the places of what was looked at, before these go.
+    local back = lane.back or none
+    local more = max(#back - used, 0)
+    for k = more, 1, -1 do
+        call(lifo and 'RPUSH' or 'LPUSH', lane.key, back[k])
+    end
+    for k = more + 1, #back do
+        local at = max(used - #back, 0) + k - 1
+        call('LSET', lane.key, lifo and -1 - at or at, back[k])
+    end
+    used = max(used - #back, 0)
     if used == 1 then
         call(lifo and 'RPOP' or 'LPOP', lane.key)
     elseif used > 1 then
@@ -290,12 +302,10 @@ for i = 1, nlanes do
              lifo and -1 - used or '-1')
     end
     if lane.cut then
-        call('LSET', lane.key, lifo and '-1' or '0',
+        call('LSET', lane.key, back == none and (lifo and '-1' or '0')
+                               or lifo and -1 - #back or #back,
              fmt('%d', lane.first)
              .. (lane.jobs > 1 and ' ' .. lane.jobs or ''))
-    end
-    for k = lane.back and #lane.back or 0, 1, -1 do
-        call(lifo and 'RPUSH' or 'LPUSH', lane.key, lane.back[k])
     end
     if lane.at > 0 and lane.jobs == 0 and not lane.back
        and (lane.over or lane.at == #lane.packs
@@ -303,9 +313,10 @@ for i = 1, nlanes do
     then
         call('ZREM', P .. 'h:' .. argv[lane.owner] .. ':ready', lane.name)
     elseif order and lane.packs then
-        local back = lane.back and match(lane.back[1], '[%d.]+$')
+        local first = back[1] and match(back[1], '[%d.]+$')
         call('ZADD', P .. 'h:' .. argv[lane.owner] .. ':ready',
-             back and (lifo and back or '-' .. back) or -lane.place, lane.name)
+             first and (lifo and first or '-' .. first) or -lane.place,
+             lane.name)
     end
 end
 for i = 6, #argv, 2 do

@@ -197,14 +197,21 @@ if nrec == 2 * id + 2 then
     -- The first jobs: of a new namespace, or of one that was emptied.
     call('SET', P .. 'schema', TQ_SCHEMA)
 end
-for i = 1, nrec, CHUNK do
-    call('MSET', unpack(records, i, min(i + CHUNK - 1, nrec)))
-end
+-- Where a command is refused on the way (a right that was taken away), a lane
+-- names an id that nobody has, and that the next job gets; never is there a job
+-- without a place, or a job without its idempotency key.
 if sched then
 --@include schedule
     schedule(sched)
 end
 to_lanes(lanes, 'RPUSH')
+for key, value in pairs(used or {}) do
+    records[nrec + 1], records[nrec + 2] = P .. 'u:' .. key, value
+    nrec = nrec + 2
+end
+for i = 1, nrec, CHUNK do
+    call('MSET', unpack(records, i, min(i + CHUNK - 1, nrec)))
+end
 for handler, n in pairs(received) do
     if n > 0 then
         call('HINCRBY', P .. 'handlers', handler, n == 1 and '1' or n)
@@ -213,8 +220,8 @@ end
 if used then
     local ttl = call('HGET', P .. 'config', 'idempotency_ttl_s')
                 or TQ_IDEMPOTENCY_TTL_S
-    for key, value in pairs(used) do
-        call('SET', P .. 'u:' .. key, value, 'EX', max(1, ttl))
+    for key in pairs(used) do
+        call('EXPIRE', P .. 'u:' .. key, max(1, ttl))
     end
 end
 return answer

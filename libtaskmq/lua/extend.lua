@@ -91,7 +91,7 @@ call('HSET', P .. 'workers', worker, now13 .. ' ' .. name .. ' ' .. info)
 for i = 1, #lost, 2 do
     give_back(lost[i], lost[i + 1])
 end
-flush()
 put_back()
+flush()
 answer[1] = #lost / 2
 return answer

@@ -100,7 +100,7 @@ end
 
 --@include order
 -- Where it was set otherwise than by config_set.
-set_order(config[4] or 'priority')
+set_order(match(config[4] or '', '^[fl]ifo$') or 'priority')
 
 --@include heal
 for _, handler in ipairs(call('HRANDFIELD', P .. 'handlers', TQ_HEAL_MAX)) do

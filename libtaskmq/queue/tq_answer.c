@@ -1,6 +1,7 @@
 /* tq_answer.c: see tq_answer.h. */
 
 #include <string.h>
+#include <strings.h>
 
 #include "tq_answer.h"
 
@@ -141,6 +142,7 @@ tq_answer_whose(const tq_json_val_t *task_id, const char *id)
         }
     }
 
-    return memcmp(p, id, TQ_UUID_LEN) == 0 ? TQ_ANSWER_ID_RIGHT
-                                           : TQ_ANSWER_ID_OTHER;
+    /* RFC 9562, 4: in either case */
+    return strncasecmp(p, id, TQ_UUID_LEN) == 0 ? TQ_ANSWER_ID_RIGHT
+                                                : TQ_ANSWER_ID_OTHER;
 }

@@ -31,7 +31,7 @@ void tq_answer_read(tq_str_t line, tq_answer_t *out);
  * handler's own, and says nothing. */
 typedef enum {
     TQ_ANSWER_ID_NONE,        /* it has no "task_id" that is a UUID */
-    TQ_ANSWER_ID_RIGHT,       /* this task's, byte for byte */
+    TQ_ANSWER_ID_RIGHT,       /* this task's, in either case */
     TQ_ANSWER_ID_OTHER
 } tq_answer_id_t;
 

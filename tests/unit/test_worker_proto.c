@@ -332,6 +332,8 @@ test_whose(void **state)
           "{\"status\":\"success\",\"task_id\":\"" ID "\"}" },
         { TQ_ANSWER_ID_RIGHT,
           "{\"task_id\":\"" ID "\",\"status\":\"error\"}" },
+        { TQ_ANSWER_ID_RIGHT, "{\"status\":\"success\","
+          "\"task_id\":\"6D0F6C1E-9B5E-8D3A-A1C4-2F9E8B7A6C5D\"}" },
         { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":7}" },
         { TQ_ANSWER_ID_NONE, "{\"status\":\"success\",\"task_id\":null}" },
         { TQ_ANSWER_ID_NONE, "{\"status\":\"success\","

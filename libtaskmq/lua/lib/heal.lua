@@ -14,7 +14,8 @@ local function heal(handler)
     local prefix, lanes = P .. 'h:' .. handler, 0
     for priority = 0, 100 do
         local lane = fmt('%03d', priority)
-        if call('EXISTS', prefix .. ':lane:' .. lane) == 1 then
+        -- Of another type it is not ours, and an error.
+        if redis.pcall('LRANGE', prefix .. ':lane:' .. lane, 0, 0)[1] then
             lanes = lanes + 1
             if not call('ZSCORE', prefix .. ':ready', lane) then
                 to_ready(prefix, lane)
