@@ -5,7 +5,7 @@
 #                          LUADIR/NAME.lua, and tq_ops_scripts[]
 #   embed.sh LUADIR NAME   prints one script's text as it is sent to Redis
 #
-# A line `--@include NAME` is replaced by LUADIR/lib/NAME.lua, unless a block
+# A line `--@include NAME ...` is replaced by LUADIR/lib/NAME.lua, unless a block
 # around it has it already: so each file of lib names what it uses, and can be
 # read alone. TQ_NAME is replaced by its number
 # from tq_limits.h, or its bytes from tq_layout.h.
@@ -83,7 +83,23 @@ text() {
                 }
             }
         }
-        function take(file, top,    line, n, rc, name) {
+        function include(file, n, names,    list, i, name) {
+            split(names, list, / +/)
+            for (i = 2; i in list; i++) {
+                name = list[i]
+                if (name !~ /^[a-z_]+$/) {
+                    bad(file, n, "bad name to include: " name)
+                }
+                if (!(name in taken)) {
+                    taken[name] = depth
+                    take(dir "/lib/" name ".lua", 0)
+                }
+            }
+            if (i == 2) {
+                bad(file, n, "nothing to include")
+            }
+        }
+        function take(file, top,    line, n, rc) {
             n = 0
             while ((rc = (getline line < file)) > 0) {
                 n++
@@ -99,14 +115,7 @@ text() {
                 }
                 gsub(/^[ \t]+|[ \t]+$/, "", line)
                 if (line ~ /^--@include/) {
-                    name = substr(line, 12)
-                    if (name !~ /^[a-z_]+$/) {
-                        bad(file, n, "bad name to include: " name)
-                    }
-                    if (!(name in taken)) {
-                        taken[name] = depth
-                        take(dir "/lib/" name ".lua", 0)
-                    }
+                    include(file, n, substr(line, 11))
                     continue
                 }
                 if (line ~ /[^ -~]/) {

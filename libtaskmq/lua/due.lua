@@ -6,11 +6,7 @@
 -- ARGV     none
 -- Returns  how many were due (integer)
 
---@include base
---@include now
---@include header
---@include again
---@include unreadable
+--@include base now header again unreadable
 
 local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now13, 'LIMIT', 0,
                  TQ_PROMOTE_MAX)

@@ -26,9 +26,7 @@
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up; nothing is
 --          written then. Without allow-oom: a full Redis refuses it whole.
 
---@include base
---@include now
---@include lane
+--@include base now lane
 
 local GROUP = 103
 

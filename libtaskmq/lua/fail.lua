@@ -14,12 +14,7 @@
 --          is one, and nothing else; never where given back), 2 stale, 3 gone
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
---@include base
---@include now
---@include run
---@include periodic
---@include dead
---@include back
+--@include base now run periodic dead back
 
 local n, jitter = floor((#argv - 1) / 6), tonumber(argv[1])
 local bad = not jitter or #argv ~= 6 * n + 1

@@ -6,8 +6,7 @@
 -- Returns  nil, or: record, run ("": never claimed), due (ms, integer; 0: not
 --          scheduled)
 
---@include base
---@include whole
+--@include base whole
 
 local id = argv[1]
 local got = call('MGET', J .. id, R .. id)

@@ -12,8 +12,7 @@
 --          record, run ("": never claimed), due (ms, integer; 0: not scheduled)
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
---@include base
---@include whole
+--@include base whole
 
 local before, state, handler = tonumber(argv[1]), argv[2], argv[3]
 local limit = tonumber(argv[4])

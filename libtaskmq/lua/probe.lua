@@ -8,8 +8,7 @@
 --          0 no, -1 cannot be read), how full finished_max_bytes and Redis'
 --          maxmemory are (percent; -1: no such bound); integers
 
---@include base
---@include now
+--@include base now
 
 -- Waiting: received and come back, but not scheduled and not claimed.
 local SIGNS = { ['back:'] = 1, ['sch:'] = -1, ['claimed:'] = -1 }

@@ -7,20 +7,14 @@
 -- Returns  now (ms), requeued, failed (third crash, or cancelled while
 --          running), more (1: call again soon); all integers
 
---@include base
---@include now
+--@include base now
 
 local latest = tonumber(argv[1] or '')
 if latest and now > latest then
     return { now, 0, 0, 0 }
 end
 
---@include run
---@include running
---@include unreadable
---@include periodic
---@include dead
---@include back
+--@include run running unreadable periodic dead back
 
 local requeued, failed, more = 0, 0, 0
 

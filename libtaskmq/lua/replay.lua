@@ -8,12 +8,7 @@
 --          (integer, 0: none)
 -- Errors   "ERR TASKMQ ..." when there are too many handlers
 
---@include base
---@include now
---@include header
---@include pack
---@include served
---@include schedule
+--@include base now header pack served schedule
 
 local id, dead_only = argv[1], argv[2] == '1'
 local record = call('GET', J .. id)

@@ -21,8 +21,7 @@
 --                not set), finished_max_bytes (0: none), finished jobs that
 --                were dropped for it
 
---@include base
---@include now
+--@include base now
 
 -- d0 ... d14 are of handlers that were forgotten, d0:<handler> ... of the others.
 local stats, ended, flat = {}, {}, call('HGETALL', P .. 'stats')

@@ -55,10 +55,11 @@ def of_script(path):
     """A script's commands. Functions that are included and never called do not
     count."""
     def take(match):
-        return included(os.path.join(LUA, "lib", match[1] + ".lua"))
+        return "".join(included(os.path.join(LUA, "lib", name + ".lua"))
+                       for name in match[1].split())
 
     def included(path):
-        return re.sub(r"^[ \t]*--@include (\w+)$", take, text(path),
+        return re.sub(r"^[ \t]*--@include (.+)$", take, text(path),
                       flags=re.M)
 
     bodies = {}

@@ -335,7 +335,8 @@ def test_embedding_refuses(d):
                       ('#!lua\nreturn "\xe9"\n', 'ASCII'),
                       ('#!lua\nreturn TQ_NO_SUCH\n', 'TQ_NO_SUCH'),
                       ('#!lua\n--@include nothing\n', 'read'),
-                      ('#!lua\n--@include ../x\n', 'bad name')):
+                      ('#!lua\n--@include ../x\n', 'bad name'),
+                      ('#!lua\n--@include\n', 'nothing to include')):
         p = put_together(('a.lua', text))
         assert p.returncode != 0 and why.encode() in p.stderr, (text, p.stderr)
         assert b'.lua:' in p.stderr
@@ -344,7 +345,7 @@ def test_embedding_refuses(d):
 def test_embedding_of_includes_and_numbers(d):
     """Each file once, also where they include each other."""
     p = put_together(
-        ('a.lua', '#!lua\n-- x\n\n--@include one\n    --@include two\n'
+        ('a.lua', '#!lua\n-- x\n\n--@include one two\n    --@include two\n'
          '  return { TQ_CLAIM_MAX, sub(s, TQ_RUN_STATE), TQ_JOB_HEAD_LAST }\n'),
         ('lib/one.lua', '--@include two\nlocal one = 1\n'),
         ('lib/two.lua', '--@include one\nlocal two = 2\n'))

@@ -1,11 +1,7 @@
 -- back: jobs that are given back come next in their lanes, in the order of
 -- their ids.
 
---@include base
---@include run
---@include batch
---@include cancelled
---@include pack
+--@include base run batch cancelled pack
 
 local lifo, back = order == 'lifo', {}
 

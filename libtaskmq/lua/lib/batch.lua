@@ -1,11 +1,7 @@
 -- batch: what became of jobs, collected, and written by flush with one command
 -- of each kind.
 
---@include base
---@include bulk
---@include schedule
---@include lease
---@include bytes
+--@include base bulk schedule lease bytes
 
 -- Pairs: key, value; score, member. sched: see lib/schedule.lua. bumps: counter
 -- -> by how much; left: token -> how many of its jobs run no more.

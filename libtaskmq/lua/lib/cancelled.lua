@@ -1,9 +1,6 @@
 -- cancelled: a job's end by cancel, and what every end but a death needs.
 
---@include base
---@include now
---@include run
---@include batch
+--@include base now run batch
 
 local retention = call('HGET', P .. 'config', 'retention_s')
                   or TQ_RETENTION_DEFAULT_S

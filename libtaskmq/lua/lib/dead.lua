@@ -1,9 +1,6 @@
 -- dead: jobs that failed for good.
 
---@include base
---@include now
---@include run
---@include batch
+--@include base now run batch
 
 local keep = call('HGET', P .. 'config', 'dead_retention_s')
              or TQ_DEAD_RETENTION_S

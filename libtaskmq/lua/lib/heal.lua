@@ -1,10 +1,7 @@
 -- heal: what a script left that was stopped on its way, because a right was
 -- taken away: a lane that no claim looks at, and counts of what is not there.
 
---@include base
---@include lane
---@include counted
---@include order
+--@include base lane counted order
 
 local none = { scheduled = call('ZCARD', P .. 'scheduled') == 0,
                leased = call('ZCARD', P .. 'leased') == 0,

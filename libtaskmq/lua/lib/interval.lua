@@ -1,8 +1,6 @@
 -- interval: when a periodic job runs next.
 
---@include base
---@include now
---@include header
+--@include base now header
 
 -- The first multiple of the interval after now, counted from the time the job
 -- was first asked to run. Before that only where the clock was set back.

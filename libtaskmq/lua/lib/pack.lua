@@ -1,7 +1,6 @@
 -- pack: packs for many lanes, collected.
 
---@include base
---@include lane
+--@include base lane
 
 -- Adds one; lanes: see to_lanes.
 local function add_pack(lanes, handler, priority, pack)

@@ -1,11 +1,6 @@
 -- periodic: how a run of a periodic job ends.
 
---@include base
---@include now
---@include run
---@include batch
---@include cancelled
---@include interval
+--@include base now run batch cancelled interval
 
 -- It ended well, or badly: its next one, or, when it was cancelled while
 -- running, its end. new: see rewrite.

@@ -1,9 +1,7 @@
 -- room: when there would be too many handler names, some are forgotten of which
 -- nothing waits, is scheduled, runs or is dead.
 
---@include base
---@include served
---@include counted
+--@include base served counted
 
 -- Whether nothing waits, is scheduled, runs or is dead under a name. By what is
 -- counted: its lanes may still name jobs that were cancelled or deleted.

@@ -1,7 +1,6 @@
 -- run: a run with other fields.
 
---@include base
---@include header
+--@include base header
 
 local NO_COUNTER, NO_TIME = '000000000000', '0000000000000'
 

@@ -1,7 +1,6 @@
 -- running: the jobs under a lease.
 
---@include base
---@include header
+--@include base header
 
 -- Its jobs that still run, and those whose run is damaged: a list of id, run,
 -- id, run ...

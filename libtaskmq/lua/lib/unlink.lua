@@ -1,8 +1,6 @@
 -- unlink: jobs go.
 
---@include base
---@include bulk
---@include header
+--@include base bulk header
 
 -- Dead jobs are counted by their runs: their records may be damaged.
 local function count_dead_out(ids)
