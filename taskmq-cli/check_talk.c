@@ -66,17 +66,13 @@ because_ended(tc_check_t *k)
 {
     if (!tc_child_finish(&k->child, tc_now_ms() + 1000)) {
         tc_because(k, "it closed its output but goes on");
-    } else {
-        k->child.pid = 0;
 
-        if (WIFSIGNALED(k->child.status)) {
-            tc_because(k, "it died of signal %d (%s)",
-                       WTERMSIG(k->child.status),
-                       strsignal(WTERMSIG(k->child.status)));
-        } else {
-            tc_because(k, "it ended with status %d",
-                       WEXITSTATUS(k->child.status));
-        }
+    } else if (WIFSIGNALED(k->child.status)) {
+        tc_because(k, "it died of signal %d (%s)", WTERMSIG(k->child.status),
+                   strsignal(WTERMSIG(k->child.status)));
+
+    } else {
+        tc_because(k, "it ended with status %d", WEXITSTATUS(k->child.status));
     }
 
     tc_because_stderr(k);

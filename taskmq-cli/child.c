@@ -19,6 +19,51 @@
 #define STDERR_KEPT     4096
 #define REAP_PAUSE_NS   5000000
 
+/* What ends us ends the handler, too, which the terminal's signals do not
+ * reach: its session is another one. */
+static const int  signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+
+#define N_SIGNALS  (sizeof(signals) / sizeof(signals[0]))
+
+static volatile pid_t  group;         /* of the child not yet reaped, or 0 */
+
+
+static void
+on_signal(int sig)
+{
+    if (group > 0) {
+        (void) kill(-group, SIGKILL);
+    }
+
+    (void) signal(sig, SIG_DFL);
+    (void) raise(sig);
+}
+
+
+/* Blocks those signals; they have our handler, but where they were ignored
+ * (nohup). */
+static void
+hold_signals(sigset_t *before)
+{
+    size_t            i;
+    sigset_t          set;
+    struct sigaction  act = { .sa_handler = on_signal }, old;
+
+    sigemptyset(&set);
+
+    for (i = 0; i < N_SIGNALS; i++) {
+        sigaddset(&set, signals[i]);
+
+        if (sigaction(signals[i], NULL, &old) == 0
+            && old.sa_handler != SIG_IGN)
+        {
+            (void) sigaction(signals[i], &act, NULL);
+        }
+    }
+
+    (void) sigprocmask(SIG_BLOCK, &set, before);
+}
+
 
 static void
 run(char **argv, char **env, const int *in, const int *out, const int *err,
@@ -29,6 +74,9 @@ run(char **argv, char **env, const int *in, const int *out, const int *err,
 
     /* as a worker starts it: without its terminal, too */
     (void) setsid();
+
+    /* of us by KILL */
+    (void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 
     signal(SIGPIPE, SIG_DFL);
     sigemptyset(&none);
@@ -66,8 +114,9 @@ close_pair(int *fds)
 int
 tc_child_start(tc_child_t *c, char **argv, char **env)
 {
-    int      in[2], out[2], err[2], tell[2], e;
-    pid_t    pid;
+    int       in[2], out[2], err[2], tell[2], e;
+    pid_t     pid;
+    sigset_t  before;
 
     memset(c, 0, sizeof(*c));
     c->in = c->out = c->err = -1;
@@ -80,8 +129,13 @@ tc_child_start(tc_child_t *c, char **argv, char **env)
         goto failed;
     }
 
+    hold_signals(&before);
+
     pid = fork();
     if (pid == -1) {
+        e = errno;
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+        errno = e;
         goto failed;
     }
 
@@ -108,6 +162,10 @@ tc_child_start(tc_child_t *c, char **argv, char **env)
         e = 0;
     }
     close(tell[0]);
+
+    /* it has a group of its own now */
+    group = pid;
+    (void) sigprocmask(SIG_SETMASK, &before, NULL);
 
     return e;
 
@@ -256,9 +314,22 @@ tc_child_line(tc_child_t *c, tq_str_t *line, int64_t deadline_ms)
 }
 
 
+/* Ends what is left of the child's group, then reaps it: until then its number
+ * is nobody else's. */
+static void
+reap(tc_child_t *c)
+{
+    (void) kill(-c->pid, SIGKILL);
+    group = 0;
+    (void) waitpid(c->pid, &c->status, 0);
+    c->pid = 0;
+}
+
+
 int
 tc_child_finish(tc_child_t *c, int64_t deadline_ms)
 {
+    siginfo_t        ended;
     struct timespec  pause = { 0, REAP_PAUSE_NS };
 
     if (c->in != -1) {
@@ -267,8 +338,12 @@ tc_child_finish(tc_child_t *c, int64_t deadline_ms)
     }
 
     for ( ;; ) {
-        if (waitpid(c->pid, &c->status, WNOHANG) == c->pid) {
-            /* Its group may have members still; they are ended later. */
+        ended.si_pid = 0;
+
+        if (waitid(P_PID, (id_t) c->pid, &ended, WEXITED | WNOHANG | WNOWAIT)
+            == 0 && ended.si_pid != 0)
+        {
+            reap(c);
             return 1;
         }
 
@@ -289,8 +364,7 @@ void
 tc_child_end(tc_child_t *c)
 {
     if (c->pid > 0) {
-        (void) kill(-c->pid, SIGKILL);
-        (void) waitpid(c->pid, NULL, 0);
+        reap(c);
     }
 
     if (c->in != -1) {

@@ -256,8 +256,6 @@ ends_well(tc_check_t *k)
         return FAIL;
     }
 
-    k->child.pid = 0;
-
     if (!WIFEXITED(k->child.status) || WEXITSTATUS(k->child.status) != 0) {
         tc_because(k, "%s %d instead of exit status 0",
                    WIFEXITED(k->child.status) ? "exit status" : "signal",

@@ -26,7 +26,8 @@ typedef enum {
 } tc_child_event_t;
 
 /* Starts argv with this environment (its PATH is where argv[0] is looked for),
- * in a session of its own, with no_new_privs set. 0, or an errno. */
+ * in a session of its own, with no_new_privs set. A signal that ends this
+ * program ends the child's group first. One child at a time. 0, or an errno. */
 int tc_child_start(tc_child_t *c, char **argv, char **env);
 
 /* Writes all of p, taking in what the child says meanwhile, so that neither
@@ -38,8 +39,8 @@ int tc_child_send(tc_child_t *c, const char *p, size_t len,
 tc_child_event_t tc_child_line(tc_child_t *c, tq_str_t *line,
     int64_t deadline_ms);
 
-/* Closes its input and waits for it to end. 1: ended, status is set; 0: it is
- * still there at the deadline. */
+/* Closes its input and waits for it to end. 1: it has, with what was left of
+ * its group, and status is set; 0: it is still there at the deadline. */
 int tc_child_finish(tc_child_t *c, int64_t deadline_ms);
 
 /* Kills what is left of the group, reaps and frees. */

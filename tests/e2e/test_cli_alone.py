@@ -16,7 +16,8 @@ import unittest
 import unittest.mock
 import uuid
 
-from harness import BUILD, HANDLER, ROOT, SLOW, Stack, free_port
+from cli_stack import gone
+from harness import BUILD, HANDLER, ROOT, SLOW, Stack, free_port, wait_for
 
 TASKMQ = os.path.join(BUILD, "taskmq")
 
@@ -369,6 +370,41 @@ class CheckHandler(unittest.TestCase):
             "import os\nif os.getsid(0) != os.getpid(): sys.exit('ours')\n"
             + self.LOOP + "say(OK)"))
         self.assertNotIn("fail", {v for v, _ in found.values()}, found)
+
+    def test_it_ends_with_the_command(self):
+        """Whatever ends the command; the terminal's signals do not reach
+        the program, which is deaf to the end of its input."""
+        for sig in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM,
+                    signal.SIGHUP, signal.SIGKILL):
+            with self.subTest(sig.name), tempfile.TemporaryDirectory() as d:
+                started = os.path.join(d, "started")
+                p = subprocess.Popen(
+                    [TASKMQ, "check-handler", "--timeout", "600", "--", "sh",
+                     "-c", "sleep 600 & echo $$ $! > %s.new; mv %s.new %s; "
+                     "wait" % ((started,) * 3)],
+                    stdout=subprocess.DEVNULL, start_new_session=True,
+                    preexec_fn=lambda: signal.signal(signal.SIGQUIT,
+                                                     signal.SIG_DFL))
+                wait_for(lambda: os.path.exists(started), 10, "it runs")
+                with open(started) as f:
+                    program, child = map(int, f.read().split())
+                os.killpg(p.pid, sig)
+                self.assertEqual(p.wait(10 * SLOW), -sig)
+                wait_for(lambda: gone(program), 10, "it ends, too")
+                if sig == signal.SIGKILL:       # it alone can be ended then
+                    os.kill(child, signal.SIGKILL)
+                wait_for(lambda: gone(child), 10, "and what it started")
+
+    def test_what_it_leaves_behind_ends(self):
+        with tempfile.TemporaryDirectory() as d:
+            left = os.path.join(d, "left")
+            got = self.check("--", "sh", "-c", "sleep 600 >&- 2>&- & "
+                             "echo $! >> %s; while read line; do "
+                             "echo '{\"status\":\"success\"}'; done" % left)
+            self.assertEqual(got["end"][0], "ok", got)
+            with open(left) as f:
+                for pid in f.read().split():
+                    wait_for(lambda: gone(int(pid)), 10, "it has ended")
 
     def test_a_missing_flush(self):
         argv = self.script(self.LOOP + "print(json.dumps(OK))")
