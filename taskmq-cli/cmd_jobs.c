@@ -252,7 +252,7 @@ inspect(tq_buf_t *b, const tq_job_info_t *job, const char *task,
     char  t[TQ_TIME_ISO_LEN + 1];
 
     row(b, "job", "%lld", (long long) job->id);
-    row(b, "task id", "%s", task);
+    row(b, "task id", "%s", task[0] != '\0' ? task : "-");
     tq_buf_addf(b, "%-12s ", "state");
     tc_add_word(b, 0, tq_state_name(job->state));
     tq_buf_adds(b, job->state == TQ_STATE_PENDING && job->due_ms != 0

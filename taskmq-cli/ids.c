@@ -5,7 +5,6 @@
  */
 
 #include <string.h>
-#include <sys/random.h>
 
 #include "tc.h"
 
@@ -36,31 +35,27 @@ tc_id(tc_t *tc, const char *text, int64_t *id)
 }
 
 
-/* Asks for the key once. TC_OK, or an exit code after saying why. */
+/* Asks for the key once. Where there is none (tc->uuid_known stays 0) nobody
+ * has been given a task id yet, and no command needs to make one: Redis may be
+ * a replica. TC_OK, or an exit code after saying why. */
 static int
 need_key(tc_t *tc)
 {
-    int                 code;
-    unsigned char       fresh[TQ_UUID_KEY_LEN];
+    int                 code = TC_OK;
     const tq_result_t  *res;
 
     if (tc->uuid_known) {
         return TC_OK;
     }
 
-    if (getrandom(fresh, sizeof(fresh), 0) != (ssize_t) sizeof(fresh)) {
-        return tc_error(tc, TC_FAILED, "no random bytes");
+    res = tc_run(tc, tq_uuid_peek_call(&tc->ns, NULL, NULL), &code);
+
+    if (res != NULL && res->found) {
+        memcpy(tc->uuid_key, res->key, TQ_UUID_KEY_LEN);
+        tc->uuid_known = 1;
     }
 
-    res = tc_run(tc, tq_uuid_key_call(&tc->ns, fresh, NULL, NULL), &code);
-    if (res == NULL) {
-        return code;
-    }
-
-    memcpy(tc->uuid_key, res->key, TQ_UUID_KEY_LEN);
-    tc->uuid_known = 1;
-
-    return TC_OK;
+    return code;
 }
 
 
@@ -76,7 +71,8 @@ tc_id_find(tc_t *tc, const char *text, int64_t *id)
     code = need_key(tc);
 
     if (code == TC_OK
-        && tq_uuid_parse(tc->uuid_key, text, strlen(text), id) != 0)
+        && (!tc->uuid_known
+            || tq_uuid_parse(tc->uuid_key, text, strlen(text), id) != 0))
     {
         return tc_error(tc, TC_FAILED, "there is no job %s", text);
     }
@@ -92,7 +88,9 @@ tc_task_id(tc_t *tc, int64_t id, char uuid[TQ_UUID_LEN + 1])
 
     code = need_key(tc);
 
-    if (code == TC_OK) {
+    uuid[0] = '\0';
+
+    if (code == TC_OK && tc->uuid_known) {
         tq_uuid_format(tc->uuid_key, id, uuid);
     }
 

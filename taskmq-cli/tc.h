@@ -127,7 +127,8 @@ int tc_id(tc_t *tc, const char *text, int64_t *id);
  * TC_OK, or an exit code after saying why. */
 int tc_id_find(tc_t *tc, const char *text, int64_t *id);
 
-/* The other way round. TC_OK, or an exit code after saying why. */
+/* The other way round; "" in a namespace that has no task ids yet. TC_OK, or an
+ * exit code after saying why. */
 int tc_task_id(tc_t *tc, int64_t id, char uuid[TQ_UUID_LEN + 1]);
 
 /* ---- output (out.c) ---- */

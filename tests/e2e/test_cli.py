@@ -21,6 +21,9 @@ TASKMQ = os.path.join(BUILD, "taskmq")
 NOBODY = 'taskmq add-job: no worker serves "%s" now: its jobs wait for one\n'
 
 
+NOBODYS_TASK = "00000000-0000-8000-8000-000000000000"
+
+
 class Cli(unittest.TestCase):
 
     handlers = None
@@ -236,6 +239,44 @@ class Jobs(Cli):
             text = self.ok("inspect", self.ok("add-job", "h", *args).strip())
             self.assertIn("\nfailures     " + shown + "\n", text)
         self.assertNotIn("retries  ", text)
+
+    def test_a_read_only_redis(self):
+        """What only reads works; what writes says why it cannot."""
+        job = self.ok("add-job", "h").strip()
+        new = self.ok("--json", "inspect", job)
+        self.assertNotIn(b"uuid-key", b" ".join(self.s.redis("KEYS", "*")),
+                         "the command line made a key in order to read")
+        self.addCleanup(self.s.redis, "REPLICAOF", "NO", "ONE")
+        for known in (False, True):
+            if known:
+                self.s.redis("REPLICAOF", "NO", "ONE")
+                self.s.redis("SET", self.s.key("uuid-key"), "k" * 32)
+            self.s.redis("REPLICAOF", "127.0.0.1", "1")
+            self.assertEqual(self.ok("--json", "inspect", job), new)
+            task = re.search(r"(?m)^task id +(\S+)$",
+                             self.ok("inspect", job)).group(1)
+            if known:
+                self.assertEqual(self.ok("--json", "get-job", task), new)
+            else:
+                self.assertEqual(task, "-")
+                self.fails(1, "get-job", NOBODYS_TASK)
+            for args in (("list",), ("list", "--status", "pending"),
+                         ("list-dead",), ("logs", job), ("stats",),
+                         ("config", "list"), ("config", "get", "dead_max"),
+                         ("cancel", "--dry-run", "--handler", "h")):
+                self.ok(*args)
+            for args in (("add-job", "h"), ("cancel", job), ("retry", job),
+                         ("delete", job), ("replay", job), ("restart", "h"),
+                         ("config", "set", "dead_max", "5"),
+                         ("cancel", "--handler", "h")):
+                for out in (self.s.cli(*args), self.s.cli("--json", *args)):
+                    self.assertEqual(out.returncode, 69, out)
+                    self.assertIn(b"read-only replica",
+                                  out.stdout + out.stderr)
+        self.s.redis("REPLICAOF", "NO", "ONE")
+        self.s.redis("FLUSHALL")
+        self.s.redis("REPLICAOF", "127.0.0.1", "1")
+        self.assertIn("READONLY", self.fails(69, "list"))
 
     def test_no_log_yet(self):
         job = self.ok("add-job", "h").strip()
