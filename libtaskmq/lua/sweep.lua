@@ -95,15 +95,6 @@ for _, set in ipairs({ 'finished', 'dead' }) do
     end
 end
 
---@include order
--- Where it was set otherwise than by config_set.
-set_order(match(config[4] or '', '^[fl]ifo$') or 'priority')
-
---@include heal
-for _, handler in ipairs(call('HRANDFIELD', P .. 'handlers', TQ_HEAL_MAX)) do
-    heal(handler)
-end
-
 local workers, absent = call('HGETALL', P .. 'workers'), {}
 for i = 1, #workers, 2 do
     local seen = tonumber(sub(workers[i + 1], 1, 13)) or 0
@@ -151,4 +142,14 @@ if cursor ~= '' or now < was - TQ_CLOCK_BACK_MS then
     end
 end
 call('SET', P .. 'clock', mended)
+
+--@include order
+-- Where it was set otherwise than by config_set.
+set_order(match(config[4] or '', '^[fl]ifo$') or 'priority')
+
+-- Last, so that nothing waits for what cannot be healed.
+--@include heal
+for _, handler in ipairs(call('HRANDFIELD', P .. 'handlers', TQ_HEAL_MAX)) do
+    heal(handler)
+end
 return { swept, more }

@@ -385,7 +385,17 @@ on_swept(void *data, const tq_result_t *res)
 
     q->lease.sweeping = 0;
 
-    if (res->status == TQ_OK && res->swept.more) {
+    if (res->status == TQ_REFUSED) {
+        tw_refused(q, TW_CALL_SWEEP, res, "Redis refuses to sweep");
+    }
+
+    if (res->status != TQ_OK) {
+        return;
+    }
+
+    tw_trouble_over(q, TW_CALL_SWEEP);
+
+    if (res->swept.more) {
         sweep(q);
     }
 }

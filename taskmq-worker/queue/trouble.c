@@ -16,6 +16,7 @@ static const char  *over[TW_CALL_N] = {
     [TW_CALL_PAYLOAD] = "Redis hands out payloads again",
     [TW_CALL_EXTEND] = "Redis extends leases again",
     [TW_CALL_REAP] = "Redis reaps again",
+    [TW_CALL_SWEEP] = "Redis sweeps again",
     [TW_CALL_OUTCOME] = "Redis takes outcomes again",
     [TW_CALL_WAKE] = "the blocking read works again",
 };

@@ -103,7 +103,8 @@ typedef struct {
 /* What Redis may refuse by itself; for trouble.c. */
 typedef enum {
     TW_CALL_CONNECTION, TW_CALL_SESSION, TW_CALL_CLAIM, TW_CALL_PAYLOAD,
-    TW_CALL_EXTEND, TW_CALL_REAP, TW_CALL_OUTCOME, TW_CALL_WAKE, TW_CALL_N
+    TW_CALL_EXTEND, TW_CALL_REAP, TW_CALL_SWEEP, TW_CALL_OUTCOME, TW_CALL_WAKE,
+    TW_CALL_N
 } tw_call_kind_t;
 
 struct tw_queue_s {

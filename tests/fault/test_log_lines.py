@@ -12,8 +12,8 @@ from harness import Stack, wait_for
 FIRST = True
 EACH = True
 GOOD = '{"handler":"n","payload":{}}'
-ASKED = ("probe", "enqueue", "claim", "extend", "reap", "complete", "release",
-         "BZPOPMIN")
+ASKED = ("probe", "enqueue", "claim", "extend", "reap", "sweep", "complete",
+         "release", "BZPOPMIN")
 SECONDS = 3
 NGINX = re.compile(r"^\S+ \S+ \[(?:notice|warn|error|crit|alert|emerg)\] "
                    r"(.*)$", re.M)
@@ -166,6 +166,17 @@ class Real(unittest.TestCase):
             lambda: s.redis("REPLICAOF", "NO", "ONE"))
         self.assertEqual(len(ours), 1, ours)
         self.assertEqual(len(theirs), 1, theirs)
+
+    def test_what_one_call_alone_meets(self):
+        """A key that is no more what it was: only sweeps read it."""
+        s = self.s
+        self.addCleanup(s.redis, "DEL", s.key("dead"))
+        ours, theirs = self.lines(
+            lambda: s.redis("SET", s.key("dead"), "x"),
+            lambda: s.redis("DEL", s.key("dead")))
+        self.assertEqual((len(ours), len(theirs)), (0, 1), (ours, theirs))
+        self.assertRegex(theirs[0], "Redis refuses to sweep .*WRONGTYPE")
+        wait_for(lambda: "Redis sweeps again" in self.w.tail(1 << 24), 20)
 
     def test_gone(self):
         s = self.s

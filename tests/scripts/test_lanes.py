@@ -2,7 +2,7 @@
 packs; which lane a claim takes from, and from which end, is decided by it."""
 
 import tmq
-from driver import HOUR, between, eq, ms
+from driver import HOUR, W, between, eq, ms
 from tmq import job
 
 MODES = 'priority', 'fifo', 'lifo'
@@ -433,3 +433,23 @@ def test_a_sweep_heals(d):
     d.s.sweep()
     eq(d.c('HGETALL', d.k('stats')), before)
     eq((d.waiting(), d.running(), d.stat('sch:b')), (1, 1, 1))
+
+
+def test_a_sweep_passes_over_what_it_cannot_heal(d):
+    """A key of another type holds up neither other handlers, nor another
+    selection, nor the rest of the sweep."""
+    d.add(job('a')), d.add(job('b')), d.add(job('c'))
+    for key in ('h:a:ready', 'h:b:ready', 'h:b:wake', 'h:c:ready'):
+        d.c('DEL', d.k(key))
+    for key in ('h:a:ready', 'h:b:wake', 'h:c:lane:007'):
+        d.c('SET', d.k(key), 'of others')
+    d.extend()
+    d.c('HSET', d.k('workers'), W, '%013d old {}' % (ms() - 60001))
+    d.c('SET', d.k('clock'), ms() + HOUR)
+    eq(d.s.sweep(), [0, 0])
+    eq(ids(d.claim('b', 1, 'c', 1)), [2, 3])
+    eq(d.c('EXISTS', d.k('workers')), 0)
+    between(ms() - 9000, int(d.c('GET', d.k('clock'))), ms())
+    for mode in MODES[1:] + MODES:
+        d.config('selection', mode)
+        eq(d.s.sweep(), [0, 0])

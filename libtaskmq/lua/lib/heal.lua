@@ -7,16 +7,16 @@ local none = { scheduled = call('ZCARD', P .. 'scheduled') == 0,
                leased = call('ZCARD', P .. 'leased') == 0,
                dead = call('ZCARD', P .. 'dead') == 0 }
 
+-- A key of another type is passed over: an error is no list, and no nil.
 local function heal(handler)
     local prefix, lanes = P .. 'h:' .. handler, 0
     for priority = 0, 100 do
         local lane = fmt('%03d', priority)
-        -- Of another type it is not ours, and an error.
         if redis.pcall('LRANGE', prefix .. ':lane:' .. lane, 0, 0)[1] then
             lanes = lanes + 1
-            if not call('ZSCORE', prefix .. ':ready', lane) then
+            if not redis.pcall('ZSCORE', prefix .. ':ready', lane) then
                 to_ready(prefix, lane)
-                call('ZADD', prefix .. ':wake', '0', 'w')
+                redis.pcall('ZADD', prefix .. ':wake', '0', 'w')
             end
         end
     end

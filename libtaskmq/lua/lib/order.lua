@@ -18,7 +18,9 @@ local function set_order(selection)
     local handlers = call('HGETALL', P .. 'handlers')
     for i = 1, #handlers, 2 do
         local prefix = P .. 'h:' .. handlers[i]
-        for _, lane in ipairs(call('ZRANGE', prefix .. ':ready', 0, -1)) do
+        -- Of another type it is not ours, and an error: no list.
+        for _, lane in ipairs(redis.pcall('ZRANGE', prefix .. ':ready', 0, -1))
+        do
             to_ready(prefix, lane)
         end
     end
