@@ -6,12 +6,9 @@
 -- Returns  nil, or: record, run ("": never claimed), due (ms, integer; 0: not
 --          scheduled)
 
---@include base whole
+--@include base
 
 local id = argv[1]
-local got = call('MGET', J .. id, R .. id)
-if not got[1] then
-    return false
-end
-local due = call('ZSCORE', P .. 'scheduled', id)
-return { whole(id, got[1]), got[2] or '', due and tonumber(due) or 0 }
+local got = call('MGET', J .. id, R .. id, P .. 'b:' .. id)
+return got[1] and { got[1] .. (got[3] or ''), got[2] or '',
+                    tonumber(call('ZSCORE', P .. 'scheduled', id) or 0) }

@@ -6,29 +6,24 @@
 --
 -- KEYS[1]  prefix
 -- ARGV[1]  the commands that the program and its scripts use
--- Returns  the schema (integer; 0: the namespace is new; -1: it is no number; 1: of
---          one that did not write it down), then of these commands those that the user
---          lacks, and those that this Redis does not know
+-- Returns  the schema (integer; 0: the namespace is new; -1: it is no number;
+--          1: of one that did not write it down), then of these commands those
+--          that the user lacks, and those that this Redis does not know
 
 --@include base
 
--- With as many arguments as the command takes: all are keys of the namespace.
-local ARGUMENTS = { { P }, { P, P }, { P, P, P }, {} }
-local function answer(command)
-    for i = 1, #ARGUMENTS do
-        local reply = redis.pcall(command, unpack(ARGUMENTS[i]))
-        local err = type(reply) == 'table' and reply.err or ''
-        if not find(err, 'rong number of arg') then
-            return err
-        end
-    end
-    return ''
-end
-
-local lacks, unknown = '', ''
+local lacks, unknown, schema = '', '', 0
 -- Subcommands are not known here, and are asked about by themselves.
 for command in string.gmatch(argv[1], '%f[^%s%z]%a+%f[%s%z]') do
-    local err = answer(command)
+    local err
+    -- With as many arguments as it takes: all are keys of the namespace.
+    for _, keys in ipairs({ { P }, { P, P }, { P, P, P }, {} }) do
+        local reply = redis.pcall(command, unpack(keys))
+        err = type(reply) == 'table' and reply.err or ''
+        if not find(err, 'rong number of arg') then
+            break
+        end
+    end
     -- the first of these is Redis 7.0's, the second what is said since
     if find(err, "^ERR The user executing the script can't")
        or find(err, '^%u+ ACL failure in script')
@@ -38,10 +33,7 @@ for command in string.gmatch(argv[1], '%f[^%s%z]%a+%f[%s%z]') do
         unknown = unknown .. ' ' .. command
     end
 end
-
-if lacks ~= '' or unknown ~= '' then
-    return { 0, lacks, unknown }
+if lacks .. unknown == '' then
+    schema = call('GET', P .. 'schema') or call('EXISTS', P .. 'seq')
 end
-local schema = call('GET', P .. 'schema')
-                   or call('EXISTS', P .. 'seq')
-return { tonumber(match(schema, '^%d+$') or -1), '', '' }
+return { tonumber(match(schema, '^%d+$') or -1), lacks, unknown }
