@@ -13,7 +13,7 @@
 
 /* What `schema` in Redis must say: raised with every change of what the keys
  * of a namespace hold. */
-#define TQ_SCHEMA            2
+#define TQ_SCHEMA            3
 
 /* j:<id>, the job as it was asked for. */
 #define TQ_JOB_VERSION       1, 1       /* '1' */

@@ -22,8 +22,9 @@ local RUNNING, ENDING, VERSION = 82, 69, 49
 -- A table that begins with places for a few does not have to grow for them.
 local answer, seen, n = { false }, {}, 0
 local writes, nw, packs, np = { false, false }, 0, { false, false }, 0
--- How many jobs of each lease, and of each counter, ended; periodic ones.
-local tokens, counters, took_sum, periodic = {}, {}, 0, nil
+-- How many jobs of each lease, each handler, and each bucket, ended; periodic
+-- ones.
+local tokens, left, buckets, took_sum, periodic = {}, {}, {}, 0, nil
 local config = call('HMGET', P .. 'config', 'retention_s',
                     'finished_max_bytes')
 local usual = fmt('%d', now + (config[1] or TQ_RETENTION_DEFAULT_S) * 1000)
@@ -80,17 +81,16 @@ while argv[at] do
             if since ~= started then
                 started, took = since, max(0, now - since)
                 -- No table of bounds: making it costs more.
-                bucket = took <= 5 and 'd0:' or took <= 10 and 'd1:'
-                         or took <= 25 and 'd2:' or took <= 50 and 'd3:'
-                         or took <= 100 and 'd4:' or took <= 250 and 'd5:'
-                         or took <= 500 and 'd6:' or took <= 1000 and 'd7:'
-                         or took <= 2500 and 'd8:' or took <= 5000 and 'd9:'
-                         or took <= 10000 and 'd10:' or took <= 30000 and 'd11:'
-                         or took <= 60000 and 'd12:' or took <= 300000 and 'd13:'
-                         or 'd14:'
+                bucket = took <= 5 and 'd0' or took <= 10 and 'd1'
+                         or took <= 25 and 'd2' or took <= 50 and 'd3'
+                         or took <= 100 and 'd4' or took <= 250 and 'd5'
+                         or took <= 500 and 'd6' or took <= 1000 and 'd7'
+                         or took <= 2500 and 'd8' or took <= 5000 and 'd9'
+                         or took <= 10000 and 'd10' or took <= 30000 and 'd11'
+                         or took <= 60000 and 'd12' or took <= 300000 and 'd13'
+                         or 'd14'
             end
-            local counter = bucket .. handler
-            counters[counter] = (counters[counter] or 0) + 1
+            buckets[bucket] = (buckets[bucket] or 0) + 1
             took_sum = took_sum + took
             if kind == PERIODIC then
                 periodic = periodic or {}
@@ -101,7 +101,7 @@ while argv[at] do
                 writes[nw] = '1S' .. now13
                              .. sub(run, TQ_RUN_FINISHED_LAST + 1)
                              .. argv[a + 1]
-                ended = ended + 1
+                ended, left[handler] = ended + 1, (left[handler] or 0) + 1
                 local keep = kind == OPTIONS
                              and match(run, '^[^\n]* k=(%d+)', h + 1)
                 keep = keep and fmt('%d', now + keep * 1000) or usual
@@ -139,8 +139,11 @@ end
 for token, ended in pairs(tokens) do
     leave_lease(token, ended)
 end
-for counter, ended in pairs(counters) do
-    call('HINCRBY', P .. 'stats', counter, ended == 1 and '1' or ended)
+for handler, ended in pairs(left) do
+    call('HINCRBY', P .. 'stats', 'left:' .. handler, ended == 1 and '1' or ended)
+end
+for bucket, ended in pairs(buckets) do
+    call('HINCRBY', P .. 'stats', bucket, ended == 1 and '1' or ended)
 end
 call('HINCRBY', P .. 'stats', 'duration_ms', fmt('%d', took_sum))
 
@@ -152,8 +155,6 @@ if periodic or config[2] then
         local id, run, h = job[1], job[2], header_at(job[2])
         end_periodic(id, run, h, { counter = sub(run, TQ_RUN_COUNTER),
                                    result = job[3] })
-        -- Its counter of the time it took says so already.
-        bump('left:' .. handler_at(run, h), -1)
     end
     bump('success_periodic', periodic and #periodic or 0)
     flush()

@@ -173,12 +173,14 @@ while argv[at] do
     end
 end
 
-for name, id in pairs(payloads or {}) do
-    if id then
-        call('RENAME', P .. 'b:' .. name, P .. 'b:' .. id)
-        call('PERSIST', P .. 'b:' .. id)
-    else
-        call('UNLINK', P .. 'b:' .. name)
+if payloads then
+    for name, id in pairs(payloads) do
+        if id then
+            call('RENAME', P .. 'b:' .. name, P .. 'b:' .. id)
+            call('PERSIST', P .. 'b:' .. id)
+        else
+            call('UNLINK', P .. 'b:' .. name)
+        end
     end
 end
 if nrec == 2 then
@@ -187,8 +189,10 @@ end
 if open then
     open[#open + 1] = jobs > 1 and fmt('%s %d', first_text, jobs) or first_text
 end
-for name in pairs(room and room.forget or {}) do
-    room.end_of(name)
+if room then
+    for name in pairs(room.forget) do
+        room.end_of(name)
+    end
 end
 records[2] = order and id_text .. ' ' .. order or id_text
 if nrec == 2 * id + 2 then
@@ -203,9 +207,11 @@ if sched then
     schedule(sched)
 end
 to_lanes(lanes, 'RPUSH')
-for key, value in pairs(used or {}) do
-    records[nrec + 1], records[nrec + 2] = P .. 'u:' .. key, value
-    nrec = nrec + 2
+if used then
+    for key, value in pairs(used) do
+        records[nrec + 1], records[nrec + 2] = P .. 'u:' .. key, value
+        nrec = nrec + 2
+    end
 end
 for i = 1, nrec, CHUNK do
     call('MSET', unpack(records, i, min(i + CHUNK - 1, nrec)))

@@ -23,16 +23,9 @@
 
 --@include base now
 
--- d0 ... d14 are of handlers that were forgotten, d0:<handler> ... of the others.
-local stats, ended, flat = {}, {}, call('HGETALL', P .. 'stats')
+local stats, flat = {}, call('HGETALL', P .. 'stats')
 for i = 1, #flat, 2 do
-    local n = tonumber(flat[i + 1]) or 0
-    local name, handler = match(flat[i], '^(d%d+):(.*)$')
-    name = name or flat[i]
-    stats[name] = (stats[name] or 0) + n
-    if handler then
-        ended[handler] = (ended[handler] or 0) + n
-    end
+    stats[flat[i]] = tonumber(flat[i + 1])
 end
 local function stat(name)
     return stats[name] or 0
@@ -82,7 +75,8 @@ local function add(...)
     end
 end
 
-add(now, stat('forgotten'), 0, stat('failed'), stat('cancelled'),
+-- All ids were received.
+add(now, tonumber(match(call('GET', P .. 'seq') or '0', '^%d+')), 0, stat('failed'), stat('cancelled'),
     stat('retries'), stat('crashes'), stat('dead_dropped'), stat('duration_ms'))
 for d = 0, 14 do
     add(stat('d' .. d))
@@ -98,11 +92,9 @@ add(0, call('ZCARD', P .. 'scheduled'), 0, call('ZCARD', P .. 'dead'),
 for i = 1, #handlers, 2 do
     local handler, received = handlers[i], tonumber(handlers[i + 1]) or 0
     local running = stat('claimed:' .. handler) - stat('left:' .. handler)
-                    - (ended[handler] or 0)
     local scheduled = stat('sch:' .. handler)
     local waiting = received + stat('back:' .. handler) - scheduled
                     - stat('claimed:' .. handler)
-    out[2] = out[2] + received
     out[25], out[27] = out[25] + waiting, out[27] + running
     add(handler, received, waiting, scheduled, running, stat('dead:' .. handler),
         waiting > 0 and oldest_of(handler, #handlers / 2) or 0)

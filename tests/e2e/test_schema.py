@@ -74,17 +74,18 @@ class Schema(unittest.TestCase):
             wait_for(lambda: s.post("/add-job", {
                 "handler": "n", "payload": {}}).status == 200, 20)
             s.wait_done(s.add("n"), 20)
-            self.assertEqual(s.redis("GET", s.key("schema")), b"2")
+            self.assertEqual(s.redis("GET", s.key("schema")), b"3")
             self.assertTrue(w.alive() and new.alive())
 
     def test_older(self):
         self.check({"seq": 5}, OLD)
 
     def test_its_number_is_lower(self):
-        self.check({"schema": 1, "seq": 5}, OLD)
+        for schema in (1, 2):
+            self.check({"schema": schema, "seq": 5}, OLD)
 
     def test_newer(self):
-        self.check({"schema": 3}, NEW)
+        self.check({"schema": 4}, NEW)
 
     def test_no_number(self):
         for schema in ("x", "2.5"):

@@ -24,7 +24,7 @@ import time
 
 from harness import Redis, Stack, wait_for
 from layout import field
-from redis_state import total
+from redis_state import counter
 
 HANDLER = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                        "mark_handler.py")
@@ -442,8 +442,8 @@ class Load:
             try:
                 if redis is None:
                     redis = Redis(self.s.sock)
-                self.ledger.finished = total(redis(
-                    "HGETALL", self.s.key("stats")), "success")
+                self.ledger.finished = counter(
+                    redis, self.s.key("stats"), "success")
             except (OSError, RuntimeError, ValueError):
                 redis = None
             self.over.wait(0.02)

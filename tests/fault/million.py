@@ -24,7 +24,7 @@ sys.path.append(os.path.join(os.path.dirname(HERE), "e2e"))
 from harness import Redis, Stack, wait_for  # noqa: E402
 from ledger import (Clients, Ledger, handlers, kill_worker,  # noqa: E402
                     start_worker)
-from redis_state import total  # noqa: E402
+from redis_state import counter  # noqa: E402
 
 LEASE = 8
 AHEAD = 20000            # clients wait when so many jobs are not done yet
@@ -170,8 +170,8 @@ class Run:
             try:
                 if redis is None:
                     redis = Redis(self.s.sock)
-                self.ledger.finished = total(redis(
-                    "HGETALL", self.s.key("stats")), "success")
+                self.ledger.finished = counter(
+                    redis, self.s.key("stats"), "success")
             except (OSError, RuntimeError, ValueError):
                 redis = None
             stop.wait(0.05)

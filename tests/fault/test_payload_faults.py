@@ -216,7 +216,7 @@ class Emptied(unittest.TestCase):
             for t in threads:
                 t.join()
         self.assertEqual(odd, [])
-        self.assertEqual(s.redis("GET", s.key("schema")), b"2")
+        self.assertEqual(s.redis("GET", s.key("schema")), b"3")
         seq = int(s.redis("GET", s.key("seq")))
         wait_for(lambda: s.stat("success") == seq, 60)
         self.assertEqual((s.counted("t"), s.counted("n"), s.stat("crashes"),

@@ -165,8 +165,7 @@ class Queue:
                                                  ('claimed', -1)))
 
     def running(self, handler='email'):
-        return (self.stat('claimed:' + handler) - self.stat('left:' + handler)
-                - sum(self.stat('d%d:%s' % (k, handler)) for k in range(15)))
+        return self.stat('claimed:' + handler) - self.stat('left:' + handler)
 
     def success(self):
         """As stats says: each run of a periodic job counts."""

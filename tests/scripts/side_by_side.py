@@ -235,13 +235,11 @@ class Pair:
         for h in HANDLERS:
             def stat(name):
                 return stats.get('%s:%s' % (name, h), 0)
-            succeeded = sum(stat('d%d' % k) for k in range(15))
             for gauge, place, n in (
                     ('waiting', 'ready', named.get(h, 0) + stat('back')
                      - stat('sch') - stat('claimed')),
                     ('scheduled', 'scheduled', stat('sch')),
-                    ('running', 'leased',
-                     stat('claimed') - stat('left') - succeeded),
+                    ('running', 'leased', stat('claimed') - stat('left')),
                     ('dead', 'dead', stat('dead'))):
                 need(n == each.get((place, h), 0), gauge, h, n)
         for name, v in m.stats.items():

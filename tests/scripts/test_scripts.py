@@ -201,7 +201,7 @@ def test_bounds_of_durations(d):
     """Those that complete counts by are those that C tells of."""
     with open(tmq.ROOT + '/libtaskmq/queue/tq_ops_read.c') as f:
         m = re.search(r'tq_duration_bounds_ms\[\w+\] = \{([^}]*)\}', f.read())
-    lua = re.findall(r"took <= (\d+) and 'd(\d+):'",
+    lua = re.findall(r"took <= (\d+) and 'd(\d+)'",
                      tmq.text_of('complete').decode())
     eq([(int(v), i) for i, v in enumerate(m[1].split(','))],
        [(int(v), int(i)) for v, i in lua])
@@ -308,7 +308,7 @@ def test_embedding(d):
 def test_durations_are_counted_as_c_tells_them(d):
     """complete has no table of the bounds, which would cost more."""
     with open(os.path.join(tmq.LUA, 'complete.lua')) as f:
-        chain = re.findall(r"took <= (\d+) and 'd(\d+):'", f.read())
+        chain = re.findall(r"took <= (\d+) and 'd(\d+)'", f.read())
     eq([(int(bound), int(n)) for bound, n in chain],
        [(bound, n) for n, bound in enumerate(tmq.duration_bounds())])
 

@@ -255,7 +255,7 @@ greetings(void **state)
         { NULL, "-NOPERM No permissions to access a key\r\n", TQ_GREETED, "" },
     };
 
-    assert_int_equal(TQ_SCHEMA, 2);
+    assert_int_equal(TQ_SCHEMA, 3);
 
     for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         reply = reply_parse(t[i].resp);

@@ -2,26 +2,18 @@
 
 --@include base
 
--- A handler's counters of ended runs: their names, and their values (strings, or
--- false).
-local function durations_of(handler)
-    local names = {}
-    for d = 0, 14 do
-        names[d + 1] = 'd' .. d .. ':' .. handler
-    end
-    return names, call('HMGET', P .. 'stats', unpack(names))
+-- The names of what is counted of a handler.
+local function counters_of(name)
+    return 'back:' .. name, 'claimed:' .. name, 'left:' .. name, 'sch:' .. name,
+           'dead:' .. name
 end
 
 local function counted(name)
-    local n = call('HMGET', P .. 'stats', 'sch:' .. name, 'dead:' .. name,
-                   'back:' .. name, 'claimed:' .. name, 'left:' .. name)
-    local claimed, _, ended = n[4] or 0, durations_of(name)
-    local running = claimed - (n[5] or 0)
-    for d = 1, 15 do
-        running = running - (ended[d] or 0)
+    local n = call('HMGET', P .. 'stats', counters_of(name))
+    for i = 1, 5 do
+        n[i] = tonumber(n[i]) or 0
     end
+    local back, claimed, left, scheduled, dead = unpack(n)
     local received = tonumber(call('HGET', P .. 'handlers', name)) or 0
-    local scheduled = (n[1] or 0) + 0
-    return received + (n[3] or 0) - scheduled - claimed, running, scheduled,
-           (n[2] or 0) + 0
+    return received + back - scheduled - claimed, claimed - left, scheduled, dead
 end

@@ -13,7 +13,7 @@
 -- The newest job; and the selection, which stands behind it where it goes by
 -- place: what stores jobs reads both at once.
 local seq = call('GET', P .. 'seq') or '0'
-local order = not tonumber(seq) and match(seq, '%l+')
+local order = find(seq, ' ', 1, true) and match(seq, '%l+')
 seq = order and match(seq, '%d+') or seq
 
 -- Packs of a lower rank are claimed before.

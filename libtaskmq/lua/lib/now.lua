@@ -3,5 +3,5 @@
 --@include base
 
 local time = call('TIME')
-local now13 = fmt('%s%03d', time[1], time[2] / 1000)
+local now13 = time[1] .. sub('00000' .. time[2], -6, -4)
 local now = now13 + 0
