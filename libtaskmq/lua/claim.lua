@@ -29,16 +29,16 @@ local due = tonumber(call('ZRANGE', P .. 'scheduled', '0', '0',
 local order = match(call('GET', P .. 'seq') or '', '%l+')
 local lifo, WAITING = order == 'lifo', 87
 
--- The asked handlers' lanes, and those to take from, as a heap: the next one
--- first. rank, then place, says which is next; rank goes by priority where the
--- selection does, and then the lane that follows comes when this one is over.
--- Else its place is first what its score in `ready` says, which is not after
+-- The lanes that were taken up, and as a heap those to take from: the next one
+-- first. rank, then place, then index say which is next; rank goes by priority
+-- where the selection does, and then the lane that follows comes when this one is
+-- over. Else its place is first what its score in `ready` says, which is not after
 -- that of its next job: it is read when it is the first one, and then the lane
 -- that follows comes.
 -- packs are read some at a time, read before these, and short when these are the
 -- last; packs[at] is in hand: jobs are left of it, ids from first on, the next
 -- one at place; ran: it has a run, and this is its place; cut: not all that the
--- pack had; back: packs that go back.
+-- pack had; stopped: so many packs go, where not all of those read do.
 local lanes, nlanes, heap, size = { false }, 0, { false }, 0
 -- Before all places: what was not read yet may be anywhere.
 local UNREAD = -1e99
@@ -47,44 +47,64 @@ local free = {}
 -- Once some waited no more, ahead more are looked at than may be taken.
 local ahead = 0
 
--- The k-th of a handler's lanes, or nil.
-local function new_lane(owner, k, names)
-    local prefix, name = P .. 'h:' .. argv[owner], names and names[k]
-    local place = UNREAD
-    if order then
-        local got = call('ZRANGE', prefix .. ':ready', k - 1, k - 1, 'REV',
-                         'WITHSCORES')
-        name, place = got[1], -(got[2] or 0)
+-- Puts the lane at `at` of the heap where it belongs.
+local function sift(at)
+    local lane, child = heap[at], 2 * at
+    local rank, place, index = lane.rank, lane.place, lane.index
+    while child <= size do
+        local next, other = heap[child], child < size and heap[child + 1]
+        if other and (other.rank < next.rank or other.rank == next.rank
+                      and (other.place < next.place or other.place == next.place
+                           and other.index < next.index))
+        then
+            next, child = other, child + 1
+        end
+        if rank < next.rank or rank == next.rank
+           and (place < next.place or place == next.place
+                                      and index < next.index)
+        then
+            break
+        end
+        heap[at], at, child = next, child, 2 * child
     end
+    heap[at] = lane
+end
+
+-- Takes up the lane of a handler that comes after so many others, if there is.
+local function take_up(owner, others)
+    local prefix = P .. 'h:' .. argv[owner]
+    local at = others == 0 and '0' or fmt('%d', others)
+    local got = order and call('ZRANGE', prefix .. ':ready', at, at, 'REV',
+                               'WITHSCORES')
+                or call('ZRANGE', prefix .. ':ready', at, at)
+    local name = got[1]
     if not name then
-        return nil
+        return
     end
-    nlanes = nlanes + 1
     local lane = {
-        owner = owner, index = 101 * owner + 100 - name, name = name,
-        key = prefix .. ':lane:' .. name, names = names, follows = k + 1,
-        rank = order and 0 or 100 - name, packs = false, at = 0, read = 0,
-        jobs = 0, first = false, place = place
+        owner = owner, others = others, index = 101 * owner + 100 - name,
+        name = name, key = prefix .. ':lane:' .. name,
+        rank = order and 0 or 100 - name, place = order and -got[2] or UNREAD,
+        packs = false, at = 0, read = 0, jobs = 0, first = false
     }
-    lanes[nlanes] = lane
-    return lane
+    nlanes, size = nlanes + 1, size + 1
+    lanes[nlanes], heap[size] = lane, lane
+    local above = floor(size / 2)
+    while above > 0 and heap[above] ~= lane do
+        sift(above)
+        above = heap[above] == lane and floor(above / 2) or 0
+    end
 end
 
 for i = 6, #argv, 2 do
-    local slots = tonumber(argv[i + 1])
-    if not slots then
+    free[i] = tonumber(argv[i + 1])
+    if not free[i] then
         return redis.error_reply('ERR TASKMQ claim: argument ' .. i + 1)
-    end
-    free[i] = slots
-    if slots > 0 then
-        local lane = new_lane(i, 1, not order and call(
-            'ZRANGE', P .. 'h:' .. argv[i] .. ':ready', '0', '-1'))
-        if lane then
-            size = size + 1
-            heap[size] = lane
-        end
+    elseif free[i] > 0 then
+        take_up(i, 0)
     end
 end
+
 -- Takes a lane's next pack in hand: of the first two, then of some at a time.
 -- False: there is none.
 local function next_pack(lane)
@@ -119,19 +139,6 @@ local function next_pack(lane)
     return true
 end
 
-local put
-if size > 1 or order then
---@include heap
-    put = sift
-    -- Where jobs of all of them may be taken, none is looked at in vain.
-    for i = (order or total < size) and 0 or size, 1, -1 do
-        next_pack(heap[i])
-    end
-    for i = floor(size / 2), 1, -1 do
-        put(heap, size, i)
-    end
-end
-
 -- How a run begins: of all, and of a job's first.
 local lead = '1R0000000000000 ' .. token .. ' ' .. now13
 local first_run = lead .. ' 000 0 0000000000 00000 ' .. name .. '\n'
@@ -148,29 +155,18 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
     local lane = heap[1]
     local owner = lane.owner
     if free[owner] == 0 or lane.over then
-        local name = free[owner] > 0 and lane.names
-                     and lane.names[lane.follows]
-        if name and lane.rank < 100 - name then
-            -- It stands for the lane that follows, until that one's turn.
-            lane.rank, lane.place = 100 - name, UNREAD
-        elseif name then
-            heap[1] = new_lane(owner, lane.follows, lane.names)
-        else
-            heap[1], size = heap[size], size - 1
+        heap[1], size = heap[size], size - 1
+        if size > 1 then
+            sift(1)
+        end
+        if not order and free[owner] > 0 then
+            take_up(owner, lane.others + 1)
         end
     elseif lane.jobs == 0 then
-        local next = order and not lane.packs
-                     and new_lane(owner, lane.follows)
-        next_pack(lane)
-        if next then
-            size = size + 1
-            heap[size] = next
-            local above = floor(size / 2)
-            while above > 1 do
-                put(heap, size, above)
-                above = floor(above / 2)
-            end
+        if order and not lane.packs then
+            take_up(owner, lane.others + 1)
         end
+        next_pack(lane)
     else
         -- Packs that are before those of the next best lane: no place is among
         -- those of a pack, which one call of enqueue made.
@@ -183,10 +179,15 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
             end
         end
         local most = min(min(total - nheld, free[owner]) + ahead, TQ_LANE_READ)
-        local n, gone, ran = 0, 0, nil
+        -- Where more are looked at: what was in hand before each pack's part.
+        local n, gone, ran, parts = 0, 0, nil, ahead > 0 and {}
         repeat
             local k, id, step = min(lane.jobs, most - n), lane.first, 1
             local alone = lane.jobs == 1 and not lane.cut
+            if parts then
+                parts[#parts + 1] = { n, lane.read + lane.at - 1, id, lane.jobs,
+                                      lane.place }
+            end
             if lifo and not alone then
                 id, step = id + lane.jobs - 1, -1
             elseif k < lane.jobs then
@@ -239,8 +240,17 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
                 unreadable(id, argv[owner], damaged)
                 call('HINCRBY', P .. 'stats', 'back:' .. argv[owner], '-1')
             elseif nheld == total or free[owner] == 0 then
-                lane.back = lane.back or {}
-                lane.back[#lane.back + 1] = place and id .. ' 1 ' .. place or id
+                -- It stays, and all after it.
+                local part = table.remove(parts)
+                while part[1] >= k do
+                    part = table.remove(parts)
+                end
+                local taken = k - 1 - part[1]
+                lane.stopped = part[2]
+                lane.first = (taken == 0 or lifo) and part[3] or part[3] + taken
+                lane.jobs, lane.place = part[4] - taken, part[5] + taken
+                lane.cut = taken > 0
+                break
             else
                 if run then
                     e = find(run, '\n', find(run, '\n', TQ_RUN_NAME_FIRST,
@@ -262,7 +272,7 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
         ahead = gone > 0 and min(2 * (ahead + gone), TQ_LANE_READ) or ahead
     end
     if size > 1 then
-        put(heap, size, 1)
+        sift(1)
     end
 end
 
@@ -276,24 +286,13 @@ else
     call('MSET', unpack(writes, 1, w))
 end
 -- What was looked at goes from its lane, whether it waited or not.
-local none = {}
 for i = 1, nlanes do
     local lane = lanes[i]
     if order and lane.packs and lane.jobs == 0 and not lane.over then
         next_pack(lane)
     end
-    local used = lane.read + lane.at - ((lane.over or lane.jobs > 0) and 1 or 0)
-    -- What goes back takes the places of what was looked at, before these go.
-    local back = lane.back or none
-    local more = max(#back - used, 0)
-    for k = more, 1, -1 do
-        call(lifo and 'RPUSH' or 'LPUSH', lane.key, back[k])
-    end
-    for k = more + 1, #back do
-        local at = max(used - #back, 0) + k - 1
-        call('LSET', lane.key, lifo and -1 - at or at, back[k])
-    end
-    used = max(used - #back, 0)
+    local used = lane.stopped or lane.read + lane.at
+                                 - ((lane.over or lane.jobs > 0) and 1 or 0)
     if used == 1 then
         call(lifo and 'RPOP' or 'LPOP', lane.key)
     elseif used > 1 then
@@ -301,20 +300,16 @@ for i = 1, nlanes do
              lifo and -1 - used or '-1')
     end
     if lane.cut then
-        call('LSET', lane.key, back == none and (lifo and '-1' or '0')
-                               or lifo and -1 - #back or #back,
-             fmt('%d', lane.first)
+        call('LSET', lane.key, lifo and '-1' or '0', fmt('%d', lane.first)
              .. (lane.jobs > 1 and ' ' .. lane.jobs or ''))
     end
-    if lane.at > 0 and lane.jobs == 0 and not lane.back
+    if lane.at > 0 and lane.jobs == 0
        and (lane.over or lane.at == #lane.packs
                          and (lane.short or call('EXISTS', lane.key) == 0))
     then
         call('ZREM', P .. 'h:' .. argv[lane.owner] .. ':ready', lane.name)
     elseif order and lane.packs then
-        local first = back[1] and match(back[1], '[%d.]+$')
-        call('ZADD', P .. 'h:' .. argv[lane.owner] .. ':ready',
-             first and (lifo and first or '-' .. first) or -lane.place,
+        call('ZADD', P .. 'h:' .. argv[lane.owner] .. ':ready', -lane.place,
              lane.name)
     end
 end

@@ -248,8 +248,7 @@ def test_cancelled_and_deleted_in_a_lane(d):
     eq([d.s.delete(i) for i in (3, 9, 20)], [0] * 3)
     eq((d.waiting(), d.s.stats()[24], d.lane()), (15, 15, ['1 20']))
     eq(ids(d.claim('email', 3)), [4, 5, 6], 'as many as asked for')
-    eq(d.lane(), ['7', '8', *['%d' % i for i in (10, 11, 12)], '13 8'],
-       'some were looked at')
+    eq(d.lane(), ['7 14'], 'what waits stays one pack')
     eq(ids(d.claim('email', 99)), [7, 8] + list(range(10, 20)))
     eq((d.waiting(), d.running(), d.lanes(), d.state(1)), (0, 15, [], 'C'))
 
@@ -270,7 +269,7 @@ def test_all_of_a_lane_cancelled(d):
         d.s.cancel(i, 0)
     eq(d.waiting(), 9)
     eq(ids(d.claim('email', 4)), [2501, 2502, 2503, 2504])
-    eq(d.lane(), ['%d' % i for i in range(2505, 2510)])
+    eq(d.lane(), ['2505 5'])
 
 
 def test_only_cancelled_ones(d):
