@@ -38,12 +38,9 @@ if due <= now then
     kind = kind == 'o' and not find(tail, '=', 1, true) and '-' or kind
 end
 
+-- Its place comes first: where a command is refused on the way, that names an id
+-- that nobody has.
 local new = fmt('%.0f', seq + 1)
-call('SET', P .. 'seq', order and new .. ' ' .. order or new)
-call('SET', J .. new, sub(record, 1, 1) .. kind .. sub(record, 3, 13) .. now13
-                      .. tail .. sub(record, e + 1))
-call('COPY', P .. 'b:' .. id, P .. 'b:' .. new)
-call('HINCRBY', P .. 'handlers', handler, 1)
 if due > 0 then
     schedule({ { due, new, handler } })
 else
@@ -51,4 +48,9 @@ else
     add_pack(lanes, handler, priority_at(record, 0), new)
     to_lanes(lanes, 'RPUSH')
 end
+call('COPY', P .. 'b:' .. id, P .. 'b:' .. new)
+call('MSET', P .. 'seq', order and new .. ' ' .. order or new, J .. new,
+     sub(record, 1, 1) .. kind .. sub(record, 3, 13) .. now13 .. tail
+     .. sub(record, e + 1))
+call('HINCRBY', P .. 'handlers', handler, 1)
 return { 0, tonumber(new) }

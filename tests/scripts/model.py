@@ -120,17 +120,11 @@ class Model:
         self.wait(job, self.seq + .5)
 
     def next_of_all(self, jobs):
-        """Given back: they come next, but for those before them in line."""
-        for job in jobs:
-            lane, at = self.lane(job), 0
-            if self.mode == 'l':
-                at = len(lane)
-                while at > 0 and lane[at - 1][1] > job.id:
-                    at -= 1
-            else:
-                while at < len(lane) and lane[at][1] < job.id:
-                    at += 1
-            lane.insert(at, [job.id, job.id])
+        """Given back in one call: they come next, in the order of their ids."""
+        lifo = self.mode == 'l'
+        for job in sorted(jobs, key=lambda j: j.id, reverse=not lifo):
+            lane = self.lane(job)
+            lane.insert(len(lane) if lifo else 0, [job.id, job.id])
 
     def running(self, token):
         """Jobs under a lease, in its order."""
@@ -470,11 +464,14 @@ class Model:
         self.set_back = False
 
     def reap(self, now):
-        requeued, failed = [], 0
+        requeued, failed, more = [], 0, 0
         for token in self.by_expiry():
             expiry = self.leases[token].expiry
             if isinstance(expiry, Win) or expiry > now.lo:
                 continue
+            if len(requeued) + failed >= REAP_MAX:
+                more = 1
+                break
             for j in self.running(token):
                 if self.lost(j, now):
                     requeued.append(j)
@@ -482,7 +479,7 @@ class Model:
                     failed += 1
         self.next_of_all(requeued)
         self.end_leases()
-        return [len(requeued), failed, 0]
+        return [len(requeued), failed, more]
 
     def lost(self, j, now):
         """Its worker was: whether it waits again."""

@@ -22,6 +22,7 @@ import test_clock
 import test_complete
 import test_enqueue
 import test_finished
+import test_half_done
 import test_lanes
 import test_leases
 import test_payloads
@@ -33,8 +34,8 @@ import tmq
 from driver import Queue
 
 MODULES = (test_enqueue, test_payloads, test_lanes, test_leases, test_runs,
-           test_complete, test_finished, test_bytes, test_unreadable,
-           test_clock, test_read, test_scripts)
+           test_complete, test_finished, test_half_done, test_bytes,
+           test_unreadable, test_clock, test_read, test_scripts)
 SEED, OPS = 20261122, 20000
 
 

@@ -56,8 +56,8 @@ def test_requests_of_one_turn_share_a_pack(d):
 
 
 def test_what_was_given_back_is_first(d):
-    """In its own order, in one call or several; and what comes again is last,
-    before the next new one."""
+    """What one call gave back in its own order, before what was given back
+    earlier; and what comes again is last, before the next new one."""
     d.add(*[job()] * 20)
     got = d.claim('email', 10)
     t = got[0][1]
@@ -65,8 +65,8 @@ def test_what_was_given_back_is_first(d):
     eq(d.lane(), ['4 1 4', '5 1 5', '11 10'])
     for i in (2, 7, 3):
         eq(d.s.release(i, t), [0])
-    eq(d.lane(), [f'{i} 1 {i}' for i in (2, 3, 4, 5, 7)] + ['11 10'])
-    eq(ids(d.claim('email', 6)), [2, 3, 4, 5, 7, 11])
+    eq(d.lane(), [f'{i} 1 {i}' for i in (3, 7, 2, 4, 5)] + ['11 10'])
+    eq(ids(d.claim('email', 6)), [3, 7, 2, 4, 5, 11])
     d.fail(1, t, retryable=0)
     eq(d.s.retry(1), 0)
     d.add(job())
@@ -88,6 +88,21 @@ def test_what_was_given_back_comes_next_in_every_mode(d):
             eq(ids(again), ids(got), mode)
             for i, t, _, _ in reversed(again):
                 d.s.release(i, t)
+
+
+def test_places_of_what_was_given_back(d):
+    """They do not go up along a lane: its first one says which lane is next."""
+    for mode, want in (('fifo', [3, 4, 5, 1, 7, 8, 2, 6]),
+                       ('lifo', [8, 5, 4, 6, 3, 7, 2, 1])):
+        for most in (1, 3, 8):
+            d.c('FLUSHALL')
+            d.config('selection', mode)
+            d.add(*[job(priority=i % 2) for i in range(1, 9)])
+            t = d.claim('email', 8)[0][1]
+            for i, j in ((2, 6), (1, 7), (4, 8), (3, 5)):
+                eq(d.s.release(i, t, j, t), [0, 0])
+            eq(sum([ids(d.claim('email', most)) for _ in range(8)], []), want,
+               (mode, most))
 
 
 def test_lifo(d):

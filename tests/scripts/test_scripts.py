@@ -43,7 +43,7 @@ def test_full_redis_drains(d):
         eq(d.extend([t, 4]), [1, 0, 0])
         eq(d.config('retention_s', 5), 0)
         eq((d.s.reap()[1:], d.s.sweep()), ([0, 0, 0], [0, 0]))
-        eq([x[0] for x in d.claim('email', 9)], [3, 7, 8, 9, 2])
+        eq([x[0] for x in d.claim('email', 9)], [7, 3, 8, 9, 2])
         eq(d.s.get(1)[1][-1000:], b'x' * 1000)
         eq(d.s.stats()[2], 1)
         eq(page(d, 0, 'S', '', 9), (0, [1]))

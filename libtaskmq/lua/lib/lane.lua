@@ -32,10 +32,13 @@ local function to_lanes(lanes, push)
         for i = 1, n, CHUNK do
             length = call(push, key, unpack(lane, i, min(i + CHUNK - 1, n)))
         end
-        if length == n or order and length then
+        -- The one that is next now; nil: that is not one of these.
+        local first = (order == 'lifo' or push == 'LPUSH') and lane[n]
+                      or length == n and lane[1]
+        if length == n or order and first then
             local prefix, score = P .. 'h:' .. lane.handler, 100 - lane.priority
-            call('ZADD', prefix .. ':ready', 'GT', order
-                 and -min(rank(lane[1]), rank(lane[n])) or score, lane.priority)
+            call('ZADD', prefix .. ':ready', order and -rank(first) or score,
+                 lane.priority)
             -- It was empty: whoever serves the handler should look.
             if length == n then
                 call('ZADD', prefix .. ':wake', '0', 'w')

@@ -25,7 +25,8 @@ local function unweigh(ids)
     end
 end
 
--- Returns how many of these jobs, at most CHUNK, were there.
+-- Returns how many of these jobs, at most CHUNK, were there. Without its run a
+-- job would wait: the records go first.
 local function unlink(ids)
     local records, others = {}, {}
     for i, id in ipairs(ids) do
@@ -34,7 +35,8 @@ local function unlink(ids)
             others[#others + 1] = P .. kind .. id
         end
     end
-    bulk(others, 'UNLINK')
     unweigh(ids)
-    return bulk(records, 'UNLINK') or 0
+    local there = bulk(records, 'UNLINK') or 0
+    bulk(others, 'UNLINK')
+    return there
 end
