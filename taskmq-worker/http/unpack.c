@@ -49,8 +49,18 @@ window_bits(const char *coding, const tq_buf_t *in)
     }
 }
 
+/* gzip's body is one member or more, one behind the other (RFC 1952, 2.2).
+ * Whether a further one begins here; z is ready for it then. */
+static int
+next_member(z_stream *z, int bits)
+{
+    return bits > MAX_WBITS && z->avail_in >= 2
+           && z->next_in[0] == 0x1f && z->next_in[1] == 0x8b
+           && inflateReset(z) == Z_OK;
+}
+
 static tw_unpack_t
-inflate_all(z_stream *z, size_t max, tq_buf_t *out, const char **why)
+inflate_all(z_stream *z, int bits, size_t max, tq_buf_t *out, const char **why)
 {
     int   rc;
     char  chunk[CHUNK_BYTES];
@@ -69,7 +79,7 @@ inflate_all(z_stream *z, size_t max, tq_buf_t *out, const char **why)
         if (out->len > max) {
             return TW_UNPACK_LONG;
         }
-    } while (rc == Z_OK);
+    } while (rc == Z_OK || (rc == Z_STREAM_END && next_member(z, bits)));
 
     *why = rc != Z_STREAM_END ? "it ends too early"
            : z->avail_in != 0 ? "there is more behind its end"
@@ -109,7 +119,7 @@ tw_unpack(const char *coding, const tq_buf_t *in, size_t max, tq_buf_t *out,
         return TW_UNPACK_BROKEN;
     }
 
-    rc = inflate_all(&z, max, out, why);
+    rc = inflate_all(&z, bits, max, out, why);
     if (rc == TW_UNPACK_BROKEN && *why != text) {
         (void) snprintf(text, sizeof(text), "%.20s: %s", coding, *why);
         *why = text;

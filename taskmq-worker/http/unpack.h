@@ -15,10 +15,10 @@ typedef enum {
 } tw_unpack_t;
 
 /*
- * Puts what in holds into out. coding: the header's value; knows gzip, x-gzip
- * and deflate, one of them, and identity. Blocks as long as it takes to unpack
- * max bytes. An empty body is empty in any coding. *why is valid until the
- * next call.
+ * Puts what in holds into out. coding: the header's value; knows gzip (of any
+ * number of members), x-gzip and deflate, one of them, and identity. Blocks as
+ * long as it takes to read all of in and to unpack max bytes. An empty body is
+ * empty in any coding. *why is valid until the next call.
  */
 tw_unpack_t tw_unpack(const char *coding, const tq_buf_t *in, size_t max,
     tq_buf_t *out, const char **why);

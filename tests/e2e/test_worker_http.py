@@ -14,6 +14,19 @@ from cli_stack import CliStack
 from harness import SLOW, wait_for
 
 
+def members(raw):
+    """gzip of several files, which is that of all of them."""
+    size = len(raw) // 3 + 1
+    return b"".join(gzip.compress(raw[i:i + size])
+                    for i in range(0, len(raw), size))
+
+
+def many_members(raw):
+    """As many as an answer has room for, all but one of nothing."""
+    none = gzip.compress(b"")
+    return gzip.compress(raw) + none * ((1114112 - len(raw)) // len(none))
+
+
 class Target(http.server.BaseHTTPRequestHandler):
     """Does what the payload says; keeps what it saw."""
     protocol_version = "HTTP/1.1"
@@ -33,6 +46,7 @@ class Target(http.server.BaseHTTPRequestHandler):
         raw = text.encode() * data.get("times", 1)
         if "pack" in data:
             raw = {"gzip": gzip.compress, "deflate": zlib.compress,
+                   "members": members, "many": many_members,
                    "raw": lambda b: zlib.compress(b, wbits=-15),
                    "none": bytes}[data["pack"]](raw)
         raw = raw[:data.get("cut")] + data.get("more", "").encode()
@@ -125,6 +139,8 @@ class Url(unittest.TestCase):
         body = '{"a":"' + "é" * 5000 + '"}'
         for pack, name in (("gzip", "gzip"), ("gzip", "x-gzip"),
                            ("deflate", "deflate"), ("raw", "deflate"),
+                           ("members", "gzip"), ("members", "x-gzip"),
+                           ("many", "gzip"),
                            ("gzip", " GZip, identity"), ("none", "identity"),
                            ("none", ""), ("gzip", ["identity", "gzip"])):
             self.assertEqual(self.done(body=body, pack=pack, headers={
@@ -141,7 +157,13 @@ class Url(unittest.TestCase):
                 ("gzip", "gzip", {"cut": 40}), ("gzip", "gzip", {"cut": -8}),
                 ("gzip", "gzip", {"cut": -1}), ("gzip", "gzip", {"more": "x"}),
                 ("gzip", "gzip", {"cut": -8, "more": "\0" * 8}),
+                ("members", "gzip", {"cut": -1}),
+                ("members", "gzip", {"more": "x"}),
+                ("members", "gzip", {"more": "\x1f"}),
+                ("members", "gzip", {"cut": 40}),
+                ("members", "deflate", {}),
                 ("deflate", "deflate", {"cut": -1}),
+                ("deflate", "deflate", {"more": "x\x9c"}),
                 ("raw", "deflate", {"cut": -1})):
             del self.server.seen[:]
             error = self.failed("fixed", body=body, pack=pack, headers={
@@ -152,9 +174,10 @@ class Url(unittest.TestCase):
         self.assertIsNone(self.done(body=body, pack="gzip", cut=0, headers={
             "Content-Encoding": "gzip"}))
         # unpacked it must not be longer, either
-        self.assertIn("more than 1114112 bytes", self.failed(
-            "fixed", body="x" * 1000, times=2000, pack="gzip", headers={
-                "Content-Encoding": "gzip"}))
+        for pack in ("gzip", "members"):
+            self.assertIn("more than 1114112 bytes", self.failed(
+                "fixed", body="x" * 1000, times=2000, pack=pack, headers={
+                    "Content-Encoding": "gzip"}))
         # of an error the status counts
         self.assertEqual(self.failed(status=404, body="gone", pack="gzip",
                                      headers={"Content-Encoding": "gzip"}),
