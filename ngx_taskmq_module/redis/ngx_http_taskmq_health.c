@@ -29,8 +29,10 @@ ngx_http_taskmq_health_ready(ngx_http_taskmq_redis_t *redis)
 
     /* the handshake said what was missing, and it is there again */
 
-    redis->refused &= ~(redis->down
-                        & ngx_http_taskmq_trouble_bit(TQ_ERR_NOPERM));
+    if (redis->down & ngx_http_taskmq_trouble_bit(TQ_ERR_NOPERM)) {
+        redis->refused &= ~ngx_http_taskmq_trouble_bit(TQ_ERR_NOPERM);
+        redis->denied = 0;
+    }
 
     (void) ngx_http_taskmq_health_probe(redis);
 
@@ -129,7 +131,7 @@ ngx_http_taskmq_health_done(ngx_http_taskmq_call_t *call,
     if ((res->status == TQ_OK || res->status == TQ_REFUSED)
         && res->err != TQ_ERR_READONLY && !redis->stopping)
     {
-        ngx_http_taskmq_trouble_over(redis);
+        ngx_http_taskmq_trouble_over(redis, res->status == TQ_OK);
     }
 
     ngx_http_taskmq_reading_end(&health->reading, redis, res);
@@ -140,20 +142,9 @@ static void
 ngx_http_taskmq_health_learn(ngx_http_taskmq_redis_t *redis,
     const tq_probe_t *probe)
 {
-    unsigned                   noperm;
     ngx_http_taskmq_health_t  *health;
 
     health = &redis->health;
-
-    /* a right that this look does not need may still be missing */
-
-    noperm = ngx_http_taskmq_trouble_bit(TQ_ERR_NOPERM);
-
-    if (redis->refused & ~noperm) {
-        redis->refused &= noperm;
-        ngx_log_error(NGX_LOG_NOTICE, &redis->log, 0,
-                      "taskmq: Redis takes jobs again");
-    }
 
     if (probe->noeviction == 0 && health->noeviction != 0) {
         ngx_log_error(NGX_LOG_WARN, &redis->log, 0,

@@ -160,7 +160,7 @@ ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
     ngx_http_taskmq_redis_t  *redis = host;
 
     unsigned    bit, known;
-    ngx_uint_t  quiet, level;
+    ngx_uint_t  denied, quiet, level;
 
     if (redis->stopping) {
         return;
@@ -176,7 +176,8 @@ ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
     }
 
     /* An outage is one line for each of its causes; the attempts in it are
-     * details, and so is the end of a connection that was idle. */
+     * details, and so is the end of a connection that was idle, or that lacked
+     * a right: which one, the next attempt says. */
 
     bit = ngx_http_taskmq_trouble_bit(redis->ended);
     known = redis->down | redis->refused;
@@ -188,14 +189,15 @@ ngx_http_taskmq_redis_state(void *host, tq_redis_state_t state,
         known = redis->down;
     }
 
+    denied = redis->was_ready && redis->ended == TQ_ERR_NOPERM;
+
     quiet = ngx_exiting
+            || denied
             || (known & bit)
             || (redis->was_ready && !redis->lost_calls
                 && redis->ended == TQ_ERR_CONNECTION);
 
-    if (!quiet || (redis->refused & bit
-                   && !(redis->was_ready && redis->ended == TQ_ERR_NOPERM)))
-    {
+    if (!quiet || (redis->refused & bit && !denied)) {
         redis->down |= bit;
     }
 

@@ -120,6 +120,8 @@ struct ngx_http_taskmq_redis_s {
     ngx_msec_t                odd_at;    /* … when it came last */
     ngx_msec_t                forgot_at; /* Redis had forgotten a script */
     unsigned                  forgot:1;  /* … at that time, ever */
+    unsigned                  denied:1;  /* a call lacked a right, which is not
+                                            logged yet */
     unsigned                  started:1;  /* the first attempt has ended */
     unsigned                  connecting:1;
     unsigned                  stopping:1;
@@ -289,8 +291,10 @@ void ngx_http_taskmq_trouble(void *host, tq_redis_err_t e);
  * operator need not tell apart share one. */
 unsigned ngx_http_taskmq_trouble_bit(tq_redis_err_t e);
 
-/* An answer shows that the connection is good: says so, if it was not. */
-void ngx_http_taskmq_trouble_over(ngx_http_taskmq_redis_t *redis);
+/* An answer shows that the connection is good, and whether Redis takes jobs:
+ * says so in one line, if it was not so. */
+void ngx_http_taskmq_trouble_over(ngx_http_taskmq_redis_t *redis,
+    ngx_uint_t takes);
 
 /* 1 when an unexpected reply is to be logged: not when it is the same as
  * before and comes again and again. */

@@ -57,6 +57,14 @@ ngx_http_taskmq_trouble(void *host, tq_redis_err_t e)
 
         bit = ngx_http_taskmq_trouble_bit(e);
 
+        /* the next attempt to connect says which right it is; if that finds
+         * none missing, the next call that is refused is news */
+
+        if (e == TQ_ERR_NOPERM && !redis->denied) {
+            redis->denied = 1;
+            break;
+        }
+
         if (!((redis->refused | redis->down) & bit)) {
             ngx_log_error(NGX_LOG_ERR, &redis->log, 0,
                           "taskmq: Redis refuses a call: %s",
@@ -74,13 +82,25 @@ ngx_http_taskmq_trouble_bit(tq_redis_err_t e)
 }
 
 void
-ngx_http_taskmq_trouble_over(ngx_http_taskmq_redis_t *redis)
+ngx_http_taskmq_trouble_over(ngx_http_taskmq_redis_t *redis, ngx_uint_t takes)
 {
-    if (redis->down) {
-        redis->down = 0;
+    unsigned  noperm;
+
+    /* a right that no probe needs may still be missing */
+
+    noperm = ngx_http_taskmq_trouble_bit(TQ_ERR_NOPERM);
+
+    if (takes && redis->refused & ~noperm) {
+        redis->refused &= noperm;
+        ngx_log_error(NGX_LOG_NOTICE, &redis->log, 0,
+                      "taskmq: Redis takes jobs again");
+
+    } else if (redis->down) {
         ngx_log_error(NGX_LOG_NOTICE, &redis->log, 0,
                       "taskmq: connected to Redis");
     }
+
+    redis->down = 0;
 }
 
 ngx_uint_t

@@ -196,7 +196,7 @@ wait_after(tw_queue_t *q, tw_batch_t *b, const tq_result_t *res)
 
     ms = ms > WAIT_MAX_MS ? WAIT_MAX_MS : ms;
     b->refusals++;
-    if (tw_trouble(q, TW_CALL_OUTCOME, res->err)) {
+    if (tw_trouble(q, TW_CALL_OUTCOME, res->cause)) {
         TW_LOG(TW_WARN, "Redis refuses outcomes, they are repeated",
             tw_fs("call", kinds[b->kind]), tw_fs("error", res->text));
     }

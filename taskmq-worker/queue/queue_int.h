@@ -23,7 +23,8 @@ int tw_connection_init(tw_queue_t *q);
 
 /* ---- trouble.c ---- */
 
-/* Redis refuses this, or is away, for that reason. 1: it is news, log it. */
+/* Redis refuses this (e: a result's cause), or is away. 1: it is news, log
+ * it. */
 int tw_trouble(tw_queue_t *q, tw_call_kind_t call, tq_redis_err_t e);
 /* The same of a call that was refused; logs it as text, if it is news. */
 void tw_refused(tw_queue_t *q, tw_call_kind_t call, const tq_result_t *res,

@@ -266,7 +266,7 @@ read_socket(tw_rconn_t *c)
             }
 
         } else if (n == 0) {
-            lost(c, "closed by Redis");
+            lost(c, "Redis closed the connection");
 
         } else if (errno != EINTR) {
             if (errno != EAGAIN) {

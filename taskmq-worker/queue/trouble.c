@@ -5,21 +5,16 @@
  * What is asked is refused by itself (a right may be missing for one script),
  * yet most causes (read-only, loading, full) meet all of it: so a cause is
  * news as long as nothing else met it, and over when nothing does any more.
+ *
+ * Of a missing right the connection's next attempt says which one it is; only
+ * where that finds none is it news that the same is refused again.
  */
+
+#include <string.h>
 
 #include "queue_int.h"
 
-static const char  *over[TW_CALL_N] = {
-    [TW_CALL_CONNECTION] = "Redis is back",
-    [TW_CALL_SESSION] = "Redis is ready for work again",
-    [TW_CALL_CLAIM] = "claiming works again",
-    [TW_CALL_PAYLOAD] = "Redis hands out payloads again",
-    [TW_CALL_EXTEND] = "Redis extends leases again",
-    [TW_CALL_REAP] = "Redis reaps again",
-    [TW_CALL_SWEEP] = "Redis sweeps again",
-    [TW_CALL_OUTCOME] = "Redis takes outcomes again",
-    [TW_CALL_WAKE] = "the blocking read works again",
-};
+#define WORD_BYTES  16        /* a cause's, with a comma */
 
 static unsigned
 others(const tw_queue_t *q, tw_call_kind_t call)
@@ -46,6 +41,13 @@ tw_trouble(tw_queue_t *q, tw_call_kind_t call, tq_redis_err_t e)
         return 0;
     }
 
+    if (e == TQ_ERR_NOPERM && call != TW_CALL_CONNECTION
+        && call != TW_CALL_SESSION && !(q->denied & 1u << call))
+    {
+        q->denied |= 1u << call;
+        return 0;
+    }
+
     /* not there and not answering: an outage shows as either */
     bit = 1u << (e == TQ_ERR_TIMEOUT ? TQ_ERR_CONNECTION : e);
     known = q->trouble[call] & bit;
@@ -62,7 +64,7 @@ void
 tw_refused(tw_queue_t *q, tw_call_kind_t call, const tq_result_t *res,
     const char *text)
 {
-    if (tw_trouble(q, call, res->err)) {
+    if (tw_trouble(q, call, res->cause)) {
         TW_LOG(TW_WARN, text, tw_fs("error", res->text));
     }
 }
@@ -70,15 +72,23 @@ tw_refused(tw_queue_t *q, tw_call_kind_t call, const tq_result_t *res,
 void
 tw_trouble_over(tw_queue_t *q, tw_call_kind_t call)
 {
-    unsigned  mine = q->trouble[call];
+    int       e;
+    char      after[TQ_ERR_N * WORD_BYTES] = "";
+    unsigned  over = q->trouble[call] & ~others(q, call);
 
-    if (mine == 0) {
+    q->trouble[call] = 0;
+    q->denied &= ~(1u << call);
+
+    if (over == 0) {
         return;
     }
 
-    q->trouble[call] = 0;
-
-    if (mine & ~others(q, call)) {
-        TW_LOG(TW_INFO, over[call]);
+    for (e = 0; e < TQ_ERR_N; e++) {
+        if (over & 1u << e) {
+            (void) strcat(after, after[0] != '\0' ? "," : "");
+            (void) strcat(after, tq_redis_err_word(e));
+        }
     }
+
+    TW_LOG(TW_INFO, "Redis works again", tw_fs("after", after));
 }

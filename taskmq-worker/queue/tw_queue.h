@@ -122,6 +122,7 @@ struct tw_queue_s {
     int                  was_ready;   /* the connection was, until it ended … */
     int                  idle;        /* … and nothing waited for an answer */
     unsigned             trouble[TW_CALL_N];  /* trouble.c's: bits of causes */
+    unsigned             denied;      /* … and of calls that lacked a right */
     uint64_t             redis_errors[TQ_ERR_N];      /* by kind, since the
                                          start */
     tq_redis_err_t       redis_err;   /* the last one */

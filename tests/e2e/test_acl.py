@@ -469,8 +469,8 @@ class Lacks(unittest.TestCase):
                 said = self.lines(s.error_log()[at:],
                                   self.text("nginx", right))
                 self.assertEqual(len(said), 1, said)
-                said = self.lines(s.error_log()[at:], "[error]")
-                self.assertEqual(len(said), 2, said)
+                self.assertEqual(self.lines(s.error_log()[at:], "[error]"),
+                                 said)
 
     def test_what_was_half_done_is_healed(self):
         """A lane that enqueue could not put among those that claims look at."""
