@@ -375,6 +375,8 @@ const tc_command_t  tc_config_commands[] = {
       "too. list shows the defaults of those that were not set; unset goes\n"
       "back to the default, and prints it. A VALUE that is a time or a size\n"
       "may have a unit: retention_s 7d, retry_wait_ms 500ms,\n"
-      "finished_max_bytes 512m.\n" },
+      "finished_max_bytes 512m. With --json, list and set print an object of\n"
+      "names and values, get and unset the value alone; a value is a number\n"
+      "or a string.\n" },
     { NULL, NULL, NULL, NULL }
 };

@@ -16,14 +16,6 @@
 
 #include "tc_exec.h"
 
-#ifndef TC_MODULES_DIR
-#define TC_MODULES_DIR  "/usr/lib/nginx/modules"
-#endif
-
-#ifndef TC_DOCS_DIR
-#define TC_DOCS_DIR     "/usr/share/taskmq/web"
-#endif
-
 #define MODULE  "ngx_http_taskmq_module.so"
 
 typedef struct {
@@ -173,11 +165,11 @@ resolve(tc_t *tc, serve_t *o, char *module, char *docs, char *secret)
     const char  *env;
 
     if (o->module == NULL) {
-        o->module = tc_beside(MODULE, NULL, module, PATH_MAX);
+        o->module = tc_beside(MODULE, module, PATH_MAX);
 
         if (o->module == NULL) {
-            o->module = tc_beside("../lib/nginx/modules/" MODULE,
-                                  TC_MODULES_DIR "/" MODULE, module, PATH_MAX);
+            o->module = tc_beside("../lib/nginx/modules/" MODULE, module,
+                                  PATH_MAX);
         }
     } else {
         o->module = realpath(o->module, module);
@@ -189,11 +181,10 @@ resolve(tc_t *tc, serve_t *o, char *module, char *docs, char *secret)
     }
 
     if (o->docs == NULL) {
-        o->docs = tc_beside("web", NULL, docs, PATH_MAX);
+        o->docs = tc_beside("web", docs, PATH_MAX);
 
         if (o->docs == NULL) {
-            o->docs = tc_beside("../share/taskmq/web", TC_DOCS_DIR, docs,
-                                PATH_MAX);
+            o->docs = tc_beside("../share/taskmq/web", docs, PATH_MAX);
         }
 
     } else if ((o->docs = realpath(o->docs, docs)) == NULL) {
@@ -411,8 +402,7 @@ cmd_run_worker(tc_t *tc, int argc, char **argv)
                : tc_error(tc, TC_FAILED, "out of memory");
     }
 
-    args[0] = (char *) tc_beside("taskmq-worker", NULL, worker,
-                                 sizeof(worker));
+    args[0] = (char *) tc_beside("taskmq-worker", worker, sizeof(worker));
     if (args[0] == NULL) {
         args[0] = "taskmq-worker";
     }
@@ -453,8 +443,10 @@ const tc_command_t  tc_serve_commands[] = {
       "                      it wants the same tokens\n"
       "  --processes N       nginx workers; one per processor unless given\n"
       "  --secret-file FILE  instead of $TASKMQ_JWT_SECRET\n"
-      "  --module FILE       ngx_http_taskmq_module.so\n"
-      "  --docs-root FOLDER  of Swagger UI and ReDoc\n"
+      "  --module FILE       ngx_http_taskmq_module.so; else the one in the\n"
+      "                      folder of taskmq or in ../lib/nginx/modules\n"
+      "  --docs-root FOLDER  of Swagger UI and ReDoc; else web in the folder\n"
+      "                      of taskmq, or ../share/taskmq/web\n"
       "  --nginx FILE        the nginx to run\n"
       "  --user NAME         of nginx's workers, if root starts it; they must\n"
       "                      be able to open Redis' socket\n" },

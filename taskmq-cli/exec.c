@@ -15,36 +15,27 @@
 
 
 const char *
-tc_beside(const char *name, const char *installed, char *dst, size_t size)
+tc_beside(const char *name, char *dst, size_t size)
 {
     int       n;
     char      self[PATH_MAX], *slash;
     ssize_t   len;
 
     len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-    if (len > 0) {
-        self[len] = '\0';
-        slash = strrchr(self, '/');
-
-        if (slash != NULL) {
-            *slash = '\0';
-            n = snprintf(dst, size, "%s/%s", self, name);
-
-            if (n > 0 && (size_t) n < size && access(dst, R_OK) == 0) {
-                return dst;
-            }
-        }
-    }
-
-    if (installed == NULL) {
+    if (len <= 0) {
         return NULL;
     }
 
-    n = snprintf(dst, size, "%s", installed);
+    self[len] = '\0';
+    slash = strrchr(self, '/');
+    if (slash == NULL) {
+        return NULL;
+    }
 
-    return (n > 0 && (size_t) n < size && access(dst, R_OK) == 0) ? dst
-           : NULL;
+    *slash = '\0';
+    n = snprintf(dst, size, "%s/%s", self, name);
+
+    return (n > 0 && (size_t) n < size && access(dst, R_OK) == 0) ? dst : NULL;
 }
 
 

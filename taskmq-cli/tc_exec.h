@@ -7,13 +7,9 @@
 
 #include "tc.h"
 
-/*
- * Finds a file that is installed together with this program: beside it (a
- * build folder), else under the path given. NULL when there is none. Returns
- * dst.
- */
-const char *tc_beside(const char *name, const char *installed, char *dst,
-    size_t size);
+/* Finds a file by its path from this program's folder, a build folder or the
+ * bin/ that it was installed in. dst, or NULL: it is not there. */
+const char *tc_beside(const char *name, char *dst, size_t size);
 
 /* TaskMQ's environment, as both programs read it: refuses a TASKMQ_BACKEND
  * other than redis, checks --redis-url and --namespace and puts them there

@@ -214,6 +214,11 @@ class Jobs(Cli):
         self.assertEqual(self.json("config")["selection"], "priority")
         self.assertEqual(self.ok("--json", "config", "get", "retry_wait_ms"),
                          "1500\n")
+        self.assertEqual(self.ok("--json", "config", "get", "selection"),
+                         '"priority"\n')
+        self.ok("config", "set", "selection", "lifo")
+        self.assertEqual(self.ok("--json", "config", "unset", "selection"),
+                         '"priority"\n')
         for name, value in (("retry_wait_ms", "-1"), ("retry_wait_ms", "x"),
                             ("selection", "best"), ("nonsense", "1")):
             said = self.fails(2, "config", "set", "--", name, value)
