@@ -22,9 +22,10 @@ end
 if name == 'selection' then
 --@include order
     set_order(how ~= '-' and value or 'priority')
-elseif name == 'finished_max_bytes' and (old or '0') == '0' then
-    -- What ended before is to be weighed; see sweep.
-    call('HDEL', P .. 'bytes', 'weighing')
+elseif name == 'finished_max_bytes' and (how == '-' or value == '0') then
+    -- Nothing is weighed any more; once it is set again, all is, by sweeps.
+    call('UNLINK', P .. 'bytes')
+    call('HDEL', stats, 'finished_bytes')
 elseif name == 'idempotency_ttl_s' then
 --@include now
     -- Until then keys of the time before may lead to jobs.

@@ -20,9 +20,9 @@ local most = tonumber(config[1] or 0)
 -- their time); where over is given, only until so many bytes less are taken.
 -- Returns what is still over.
 local function sweep(set, last, n, over)
-    local members = call('ZRANGEBYSCORE', P .. set, '-inf', last, 'WITHSCORES',
-                         'LIMIT', 0, min(n, TQ_SWEEP_MAX))
-    local ids, gone = {}, {}
+    local ids, gone, members = {}, {}, call(
+        'ZRANGEBYSCORE', P .. set, '-inf', last, 'WITHSCORES', 'LIMIT', 0,
+        over and over <= 0 and 0 or max(0, min(n, TQ_SWEEP_MAX)))
     for i = 1, #members, 2 do
         local member = members[i]
         if looked + #ids >= TQ_SWEEP_MAX or over and over <= 0 then
@@ -39,9 +39,7 @@ local function sweep(set, last, n, over)
         gone[#gone + 1] = member
     end
     looked = looked + #ids
-    if looked >= TQ_SWEEP_MAX then
-        more = 1
-    end
+    more = looked >= TQ_SWEEP_MAX and 1 or more
     bulk(gone, 'ZREM', P .. set)
     if set == 'dead' then
         count_dead_out(ids)
@@ -58,13 +56,9 @@ local function sweep(set, last, n, over)
     return over
 end
 
-if most == 0 and call('UNLINK', P .. 'bytes') == 1 then
-    -- nothing is weighed any more
-    call('HDEL', P .. 'stats', 'finished_bytes')
-end
 -- What ended before the setting was set: some per call. Nothing is dropped before
 -- all is weighed, for it would not be what is to go first.
-local weighing, at = match(most > 0 and call('HGET', P .. 'bytes', 'weighing')
+local weighing, at = match(call('HGET', P .. 'bytes', 'weighing')
                            or 'finished 0', '^(%l+) (%d+)$')
 if most > 0 and weighing then
 --@include bytes
@@ -82,34 +76,28 @@ if most > 0 and weighing then
 end
 sweep('dead', now, TQ_SWEEP_MAX)
 sweep('finished', now, TQ_SWEEP_MAX)
-local many = call('ZCARD', P .. 'dead') - (config[2] or TQ_DEAD_MAX)
-if many > 0 then
-    sweep('dead', '+inf', many)
-end
+sweep('dead', '+inf', call('ZCARD', P .. 'dead') - (config[2] or TQ_DEAD_MAX))
 -- What would go next: finished jobs, then dead ones.
 local over = most > 0 and not weighing
              and (call('HGET', P .. 'stats', 'finished_bytes') or 0) - most or 0
-for _, set in ipairs({ 'finished', 'dead' }) do
-    if over > 0 then
-        over = sweep(set, '+inf', TQ_SWEEP_MAX, over)
-    end
-end
+over = sweep('finished', '+inf', TQ_SWEEP_MAX, over)
+sweep('dead', '+inf', TQ_SWEEP_MAX, over)
 
 local workers, absent = call('HGETALL', P .. 'workers'), {}
+local since = now - TQ_WORKER_GONE_MS
 for i = 1, #workers, 2 do
-    local seen = tonumber(sub(workers[i + 1], 1, 13)) or 0
-    if seen <= now - TQ_WORKER_GONE_MS then
+    if (tonumber(sub(workers[i + 1], 1, 13)) or 0) <= since then
         absent[#absent + 1] = workers[i]
     end
 end
 bulk(absent, 'HDEL', P .. 'workers')
-call('ZREMRANGEBYSCORE', P .. 'served', '-inf', now - TQ_WORKER_GONE_MS)
+call('ZREMRANGEBYSCORE', P .. 'served', '-inf', since)
 
 -- The clock: no lease is longer than the longest that may be asked for.
 local latest = fmt('%d', now + TQ_LEASE_MAX_MS)
-local long = call('ZRANGEBYSCORE', P .. 'leased', '(' .. latest, '+inf',
-                  'LIMIT', 0, TQ_CLOCK_MAX)
-for _, token in ipairs(long) do
+for _, token in ipairs(call('ZRANGEBYSCORE', P .. 'leased', '(' .. latest,
+                            '+inf', 'LIMIT', 0, TQ_CLOCK_MAX))
+do
     call('ZADD', P .. 'leased', latest, token)
 end
 -- `clock` has the time of the last sweep, and, while the scheduled jobs are
