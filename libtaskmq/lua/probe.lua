@@ -8,19 +8,12 @@
 --          0 no, -1 cannot be read), how full finished_max_bytes and Redis'
 --          maxmemory are (percent; -1: no such bound); integers
 
---@include base now
+--@include base now counted
 
--- Waiting: received and come back, but not scheduled and not claimed.
-local SIGNS = { ['back:'] = 1, ['sch:'] = -1, ['claimed:'] = -1 }
 local waiting, live = 0, 0
-local received = call('HVALS', P .. 'handlers')
-for i = 1, #received do
-    waiting = waiting + (tonumber(received[i]) or 0)
-end
-local stats = call('HGETALL', P .. 'stats')
-for i = 1, #stats, 2 do
-    local sign = SIGNS[match(stats[i], '^%l+:')]
-    waiting = waiting + (sign and sign * (tonumber(stats[i + 1]) or 0) or 0)
+local handlers = call('HGETALL', P .. 'handlers')
+for i = 1, #handlers, 2 do
+    waiting = waiting + counted(handlers[i], handlers[i + 1])
 end
 local workers = call('HVALS', P .. 'workers')
 for i = 1, #workers do

@@ -21,26 +21,43 @@
 --                not set), finished_max_bytes (0: none), finished jobs that
 --                were dropped for it
 
---@include base now
+--@include base now counted
 
-local stats, flat = {}, call('HGETALL', P .. 'stats')
-for i = 1, #flat, 2 do
-    stats[flat[i]] = tonumber(flat[i + 1])
+local success, n = 0, call('HMGET', P .. 'stats', 'failed', 'cancelled',
+    'retries', 'crashes', 'dead_dropped', 'duration_ms', 'd0', 'd1', 'd2', 'd3',
+    'd4', 'd5', 'd6', 'd7', 'd8', 'd9', 'd10', 'd11', 'd12', 'd13', 'd14',
+    'success_periodic', 'finished_gone', 'finished_bytes', 'finished_dropped')
+for i = 1, #n do
+    n[i] = tonumber(n[i]) or 0
+    success = success + (i > 6 and i <= 21 and n[i] or 0)
 end
-local function stat(name)
-    return stats[name] or 0
+local handlers = call('HGETALL', P .. 'handlers')
+local out = { now, tonumber(match(call('GET', P .. 'seq') or '0', '^%d+')),
+              success, unpack(n, 1, 21) }
+local function add(...)
+    for _, value in ipairs({ ... }) do
+        out[#out + 1] = value
+    end
 end
+-- Finished: not the set's size, for a member is a pack.
+add(0, call('ZCARD', P .. 'scheduled'), 0, call('ZCARD', P .. 'dead'),
+    call('EXISTS', P .. 'finished') == 0 and 0
+    or success - n[22] + n[2] - n[23], #handlers / 2, 0)
 
--- Ids in lanes that may wait no more, looked at in all.
+-- Ids in lanes that may wait no more, looked at in all; and lanes of a handler:
+-- of many each has fewer, those of the lowest priorities, or, in fifo, those
+-- that have waited longest.
 local looks = TQ_STATS_LOOK_MAX
+local most = max(1, floor(2 * TQ_STATS_LOOK_MAX / #handlers))
 
 -- When the next job of a lane was made, or nil: none was found that waits.
 local function created_in(lane)
     for _, pack in ipairs(call('LRANGE', lane, 0, TQ_LANE_READ - 1)) do
         local id, jobs = match(pack, '^(%d+) ?(%d*)')
-        for k = 0, (tonumber(jobs) or 1) - 1 do
-            local name = fmt('%.0f', id + k)
-            local created = call('GETRANGE', J .. name, TQ_JOB_CREATED_FIRST - 1,
+        for k = id, id + (tonumber(jobs) or 1) - 1 do
+            local name = fmt('%.0f', k)
+            local created = call('GETRANGE', J .. name,
+                                 TQ_JOB_CREATED_FIRST - 1,
                                  TQ_JOB_CREATED_LAST - 1)
             local state = call('GETRANGE', R .. name, TQ_RUN_STATE_FIRST - 1,
                                TQ_RUN_STATE_LAST - 1)
@@ -54,50 +71,19 @@ local function created_in(lane)
     end
 end
 
--- When the oldest of the next jobs of all its lanes was made, or 0. Of many
--- handlers each has fewer lanes looked at: those of the lowest priorities, or, in
--- fifo, those that have waited longest.
-local function oldest_of(handler, handlers)
-    local prefix, oldest = P .. 'h:' .. handler, nil
-    local most = max(1, floor(TQ_STATS_LOOK_MAX / handlers))
-    for _, lane in ipairs(call('ZRANGE', prefix .. ':ready', -most, -1)) do
+for i = 1, #handlers, 2 do
+    local handler, received, oldest = handlers[i], handlers[i + 1], nil
+    local waiting, running, scheduled, dead = counted(handler, received)
+    local prefix = P .. 'h:' .. handler
+    for _, lane in ipairs(waiting > 0 and call('ZRANGE', prefix .. ':ready',
+                                               -most, -1) or {})
+    do
         local created = looks > 0 and created_in(prefix .. ':lane:' .. lane)
         oldest = created and min(oldest or created, created) or oldest
     end
-    return oldest or 0
-end
-
-local out, n = {}, 0
-local function add(...)
-    for _, value in ipairs({ ... }) do
-        n = n + 1
-        out[n] = value
-    end
-end
-
--- All ids were received.
-add(now, tonumber(match(call('GET', P .. 'seq') or '0', '^%d+')), 0, stat('failed'), stat('cancelled'),
-    stat('retries'), stat('crashes'), stat('dead_dropped'), stat('duration_ms'))
-for d = 0, 14 do
-    add(stat('d' .. d))
-    out[3] = out[3] + out[n]
-end
-local handlers = call('HGETALL', P .. 'handlers')
--- Finished: not the set's size, for a member is a pack.
-add(0, call('ZCARD', P .. 'scheduled'), 0, call('ZCARD', P .. 'dead'),
-    call('EXISTS', P .. 'finished') == 0 and 0
-    or out[3] - stat('success_periodic') + stat('cancelled')
-       - stat('finished_gone'), #handlers / 2, 0)
-
-for i = 1, #handlers, 2 do
-    local handler, received = handlers[i], tonumber(handlers[i + 1]) or 0
-    local running = stat('claimed:' .. handler) - stat('left:' .. handler)
-    local scheduled = stat('sch:' .. handler)
-    local waiting = received + stat('back:' .. handler) - scheduled
-                    - stat('claimed:' .. handler)
     out[25], out[27] = out[25] + waiting, out[27] + running
-    add(handler, received, waiting, scheduled, running, stat('dead:' .. handler),
-        waiting > 0 and oldest_of(handler, #handlers / 2) or 0)
+    add(handler, tonumber(received) or 0, waiting, scheduled, running, dead,
+        oldest or 0)
 end
 
 local workers = call('HGETALL', P .. 'workers')
@@ -108,6 +94,6 @@ for i = 1, #workers, 2 do
         add(workers[i], name, tonumber(seen), info)
     end
 end
-local most = tonumber(call('HGET', P .. 'config', 'finished_max_bytes') or 0)
-add(most > 0 and stat('finished_bytes') or 0, most, stat('finished_dropped'))
+add(n[24], tonumber(call('HGET', P .. 'config', 'finished_max_bytes') or 0),
+    n[25])
 return out

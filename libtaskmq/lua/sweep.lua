@@ -137,7 +137,8 @@ set_order(match(config[4] or '', '^[fl]ifo$') or 'priority')
 
 -- Last, so that nothing waits for what cannot be healed.
 --@include heal
-for _, handler in ipairs(call('HRANDFIELD', P .. 'handlers', TQ_HEAL_MAX)) do
-    heal(handler)
+local some = call('HRANDFIELD', P .. 'handlers', TQ_HEAL_MAX, 'WITHVALUES')
+for i = 1, #some, 2 do
+    heal(some[i], some[i + 1])
 end
 return { swept, more }

@@ -8,12 +8,11 @@ local function counters_of(name)
            'dead:' .. name
 end
 
-local function counted(name)
+-- received: what `handlers` says of it.
+local function counted(name, received)
     local n = call('HMGET', P .. 'stats', counters_of(name))
-    for i = 1, 5 do
-        n[i] = tonumber(n[i]) or 0
-    end
-    local back, claimed, left, scheduled, dead = unpack(n)
-    local received = tonumber(call('HGET', P .. 'handlers', name)) or 0
-    return received + back - scheduled - claimed, claimed - left, scheduled, dead
+    local claimed, scheduled = tonumber(n[2]) or 0, tonumber(n[4]) or 0
+    return (tonumber(received) or 0) + (tonumber(n[1]) or 0) - scheduled
+           - claimed, claimed - (tonumber(n[3]) or 0), scheduled,
+           tonumber(n[5]) or 0
 end

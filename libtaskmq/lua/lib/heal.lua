@@ -8,7 +8,7 @@ local none = { scheduled = call('ZCARD', P .. 'scheduled') == 0,
                dead = call('ZCARD', P .. 'dead') == 0 }
 
 -- A key of another type is passed over: an error is no list, and no nil.
-local function heal(handler)
+local function heal(handler, received)
     local prefix, lanes = P .. 'h:' .. handler, 0
     for priority = 0, 100 do
         local lane = fmt('%03d', priority)
@@ -20,7 +20,7 @@ local function heal(handler)
             end
         end
     end
-    local waiting, running, scheduled, dead = counted(handler)
+    local waiting, running, scheduled, dead = counted(handler, received)
     local bumps = { ['sch:'] = none.scheduled and -scheduled,
                     ['left:'] = none.leased and running,
                     ['dead:'] = none.dead and -dead }

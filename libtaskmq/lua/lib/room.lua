@@ -1,14 +1,8 @@
 -- room: when there would be too many handler names, some are forgotten of which
--- nothing waits, is scheduled, runs or is dead.
+-- nothing waits, is scheduled, runs or is dead. By what is counted: their lanes
+-- may still name jobs that were cancelled or deleted.
 
 --@include base served counted
-
--- Whether nothing waits, is scheduled, runs or is dead under a name. By what is
--- counted: its lanes may still name jobs that were cancelled or deleted.
-local function is_idle(name)
-    local waiting, running, scheduled, dead = counted(name)
-    return waiting == 0 and running == 0 and scheduled == 0 and dead == 0
-end
 
 -- Lets new names in, the keys of names. room: { size: the names that there are
 -- then, forget: name -> true }; busy: names that must stay. Returns false: there
@@ -21,11 +15,13 @@ local function let_in(names, room, busy)
         size, served = size + 1, served and is_served(name)
     end
     local over = size - TQ_HANDLERS_MAX
-    for _, name in ipairs(over > 0 and call('HRANDFIELD', P .. 'handlers',
-                                            TQ_FORGET_LOOK) or {})
-    do
-        if #idle < over and not busy[name] and not room.forget[name]
-           and is_idle(name)
+    local some = over > 0 and call('HRANDFIELD', P .. 'handlers',
+                                   TQ_FORGET_LOOK, 'WITHVALUES') or {}
+    for i = 1, #some, 2 do
+        local name = some[i]
+        local waiting, running, scheduled, dead = counted(name, some[i + 1])
+        if waiting == 0 and running == 0 and scheduled == 0 and dead == 0
+           and #idle < over and not busy[name] and not room.forget[name]
         then
             idle[#idle + 1] = name
         end
