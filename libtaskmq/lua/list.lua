@@ -6,8 +6,7 @@
 -- KEYS[1]  prefix
 -- ARGV     before (ids below this; 0: from the newest), state letter (P
 --          pending, D of these: scheduled, R running, S, F, C, X: F or C;
---          "": any),
---          handler ("": any), limit
+--          "": any), handler ("": any), limit
 -- Returns  next before (integer, 0: the end), then per job: id (string),
 --          record, run ("": never claimed), due (ms, integer; 0: not scheduled)
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up

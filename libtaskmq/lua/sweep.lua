@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- sweep: what time asks for. Removes jobs whose time is over, and those that
 -- would go next where there are more dead ones than dead_max, or finished and
--- dead ones take more than finished_max_bytes. Forgets workers that were not seen
--- for a minute. Sees to it that a clock that was set back delays no run by more
--- than its interval, or its longest wait. Heals some handlers (lib/heal.lua).
+-- dead ones take more than finished_max_bytes. Forgets workers that were not
+-- seen for a minute. Sees to it that a clock that was set back delays no run by
+-- more than its interval, or its longest wait. Heals some handlers.
 --
 -- KEYS[1]  prefix
 -- ARGV     none
@@ -131,14 +131,37 @@ if cursor ~= '' or now < was - TQ_CLOCK_BACK_MS then
 end
 call('SET', P .. 'clock', mended)
 
---@include order
+--@include order counted
 -- Where it was set otherwise than by config_set.
 set_order(match(config[4] or '', '^[fl]ifo$') or 'priority')
 
--- Last, so that nothing waits for what cannot be healed.
---@include heal
+-- Heals what a script left that was stopped on its way, because a right was
+-- taken away: a lane that no claim looks at, and counts of what is not there.
+-- A key of another type is passed over: an error is no list, and no nil.
 local some = call('HRANDFIELD', P .. 'handlers', TQ_HEAL_MAX, 'WITHVALUES')
 for i = 1, #some, 2 do
-    heal(some[i], some[i + 1])
+    local handler, prefix, lanes = some[i], P .. 'h:' .. some[i], 0
+    for priority = 0, 100 do
+        local lane = fmt('%03d', priority)
+        if redis.pcall('LRANGE', prefix .. ':lane:' .. lane, 0, 0)[1] then
+            lanes = lanes + 1
+            if not redis.pcall('ZSCORE', prefix .. ':ready', lane) then
+                to_ready(prefix, lane)
+                redis.pcall('ZADD', prefix .. ':wake', '0', 'w')
+            end
+        end
+    end
+    local waiting, running, scheduled, dead = counted(handler, some[i + 1])
+    scheduled = call('EXISTS', P .. 'scheduled') == 0 and scheduled or 0
+    for name, n in pairs({
+        ['back:'] = lanes == 0 and -waiting - scheduled or 0,
+        ['left:'] = call('EXISTS', P .. 'leased') == 0 and running or 0,
+        ['sch:'] = -scheduled,
+        ['dead:'] = call('EXISTS', P .. 'dead') == 0 and -dead or 0
+    }) do
+        if n ~= 0 then
+            call('HINCRBY', P .. 'stats', name .. handler, fmt('%d', n))
+        end
+    end
 end
 return { swept, more }
