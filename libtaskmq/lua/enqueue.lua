@@ -41,10 +41,10 @@ local kinds, lanes, received = { _ = nil }, { _ = nil }, { _ = nil }
 -- A table that begins with places for a few does not have to grow for them.
 local records, nrec = { P .. 'seq', false, false, false }, 2
 local answer, na = { false, false }, 0
--- Where they are needed: handler -> true while it is not registered, see
--- lib/room.lua, what is scheduled, idempotency key -> what is known of it,
--- b:<name> -> the id whose payload it is, or false
-local new, room, sched, used, payloads
+-- Where they are needed: handler -> true while it is not registered, how many
+-- are, what is scheduled, idempotency key -> what is known of it, b:<name> -> the
+-- id whose payload it is, or false
+local new, registered, sched, used, payloads
 -- The open pack: its lane, its first id, that as text, its jobs.
 local open, first, first_text, jobs
 
@@ -89,9 +89,7 @@ while argv[at] do
                               or { nil, handler = handler, priority = priority }
                 if not received[handler] then
                     received[handler] = 0
-                    if call('HEXISTS', P .. 'handlers', handler) == 0
-                       or room and room.forget[handler]
-                    then
+                    if call('HEXISTS', P .. 'handlers', handler) == 0 then
                         new = new or {}
                         new[handler] = true
                     end
@@ -121,11 +119,16 @@ while argv[at] do
         end
     end
     if names and not outcome then
---@include room
-        room = room or { forget = {}, end_of = forget }
-        outcome = not let_in(names, room, received) and -2 or nil
-        for handler in pairs(outcome and {} or names) do
-            new[handler] = nil
+--@include served
+        registered = registered or call('HLEN', P .. 'handlers')
+        local n, most = registered, 2 * TQ_HANDLERS_MAX
+        for handler in pairs(names) do
+            n, most = n + 1, is_served(handler) and most or TQ_HANDLERS_MAX
+        end
+        outcome = n > most and -2 or nil
+        registered = outcome and registered or n
+        for handler in pairs(names) do
+            new[handler] = outcome and true
         end
     end
 
@@ -188,11 +191,6 @@ if nrec == 2 then
 end
 if open then
     open[#open + 1] = jobs > 1 and fmt('%s %d', first_text, jobs) or first_text
-end
-if room then
-    for name in pairs(room.forget) do
-        room.end_of(name)
-    end
 end
 records[2] = order and id_text .. ' ' .. order or id_text
 if nrec == 2 * id + 2 then

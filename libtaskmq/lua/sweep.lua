@@ -164,4 +164,25 @@ for i = 1, #some, 2 do
         end
     end
 end
+
+--@include served
+-- Of many names those go under which no job is known, and which nobody serves.
+some = call('HLEN', P .. 'handlers') > TQ_HANDLERS_KEPT
+       and call('HRANDFIELD', P .. 'handlers', TQ_FORGET_LOOK, 'WITHVALUES') or {}
+for i = 1, #some, 2 do
+    local name, prefix = some[i], P .. 'h:' .. some[i]
+    local waiting, running, scheduled, dead = counted(name, some[i + 1])
+    if waiting == 0 and running == 0 and scheduled == 0 and dead == 0
+       and not is_served(name)
+    then
+        -- Its lanes may name jobs that were cancelled or deleted.
+        for _, lane in ipairs(call('ZRANGE', prefix .. ':ready', 0, -1)) do
+            call('UNLINK', prefix .. ':lane:' .. lane)
+        end
+        call('UNLINK', prefix .. ':ready', prefix .. ':wake')
+        call('HDEL', P .. 'stats', counters_of(name))
+        call('HDEL', P .. 'handlers', name)
+        more = 1
+    end
+end
 return { swept, more }

@@ -3,8 +3,8 @@
 import time
 
 import tmq
-from driver import W, between, eq, error_of, ms
-from tmq import group, job
+from driver import HOUR, W, between, eq, error_of, ms
+from tmq import LIMITS, group, job
 
 
 def test_ids_follow_each_other(d):
@@ -227,90 +227,64 @@ def test_served_name_is_replayed(d):
     eq(d.s.replay(1, 0)[0], 0)
 
 
-def test_idle_names_make_room(d):
+def test_idle_names_go(d):
+    """A sweep forgets those of which no job is known, while they are many."""
     fill_names(d, 1000, waiting=False)
     d.c('HSET', d.k('stats'), *sum((['%s:n%d' % (name, i), 0] for i in range(
         1000) for name in ('sch', 'dead', 'claimed', 'left')), []))
-    eq(d.add(job('fresh'), job('newer')), 1001)
+    eq(d.add(job('fresh')), -2)
+    while d.s.sweep()[1]:
+        pass
     names = set(d.c('HKEYS', d.k('handlers')))
+    eq(len(names), LIMITS['HANDLERS_KEPT'])
     counted = {field.split(b':')[1] for field in d.c('HKEYS', d.k('stats'))
                if b':' in field}
-    eq(counted - names, set(), 'counters of forgotten names')
-    eq(d.c('HLEN', d.k('handlers')), 1000)
-    eq(len(d.c('KEYS', d.k('h:*:lane:*'))), 1000)
+    eq(counted, names, 'counters of forgotten names')
+    eq(len(d.c('KEYS', d.k('h:*:lane:*'))), len(names))
+    eq(d.add(job('fresh'), job('newer')), 1001)
     eq(d.s.stats()[1], 1002, 'received')
 
 
-def let_in(d, *jobs):
-    """Of the names, a call looks at some at random."""
+def sweep_until_gone(d, name):
+    """A sweep looks at some names at random."""
     for _ in range(5000):
-        got = d.add(*jobs)
-        if got != -2:
-            return got
-
-
-def refused(d, *jobs):
-    for _ in range(300):
-        eq(d.add(*jobs), -2)
+        d.s.sweep()
+        if not d.c('HEXISTS', d.k('handlers'), name):
+            return
+    raise AssertionError('%s stays' % name)
 
 
 def test_what_forgotten_names_did_is_told(d):
     """Their runs count in the sums, in their histogram, and as finished."""
-    fill_names(d, 999, waiting=False)
-    d.add(job('x'))
+    fill_names(d, 999)
     for k in range(3):
         d.add(job('a', options=' i=100' if k == 2 else ''))
     for i, t in (d.take('a'), d.take('a'), d.take('a')):
         d.complete(i, t)
     before = d.s.stats()
     d.s.delete(1002)
-    for i in range(1000):
-        d.c('HSET', d.k('stats'), 'sch:n%d' % i, 1)
-    refused(d, job('fresh'))
-    d.s.delete(1003)
-    eq(let_in(d, job('fresh')), 1004)
+    sweep_until_gone(d, 'a')
     x = d.s.stats()
-    eq((x[1], x[2], x[9:24]), (before[1] + 1, 3, before[9:24]))
-    eq((x[28], before[28]), (1, 2))
+    eq((x[1], x[2], x[9:24]), (before[1], 3, before[9:24]))
+    eq((x[28], before[28]), (2, 2))
     eq([k for k in d.c('HKEYS', d.k('stats')) if k.endswith(b':a')], [])
 
 
 def test_busy_names_stay(d):
-    fill_names(d, 1000, waiting=False)
-    for i in range(1000):
-        gauge = ('sch:', 'claimed:', 'dead:')[i % 3]
-        d.c('HSET', d.k('stats'), gauge + 'n%d' % i, 1)
-    eq(d.add(job('fresh')), -2)
-    eq(d.c('HLEN', d.k('handlers')), 1000)
-
-
-def test_running_names_stay(d):
-    """What runs is what was claimed, and neither left nor succeeded."""
-    fill_names(d, 998, waiting=False)
-    d.c('HSET', d.k('stats'), *sum([['sch:n%d' % i, 1] for i in range(998)],
-                                   []))
-    d.add(job('runs'), job('done'))
+    """What runs is what was claimed, and has not left."""
+    fill_names(d, 994)
+    d.add(*[job(name) for name in ('waits', 'runs', 'died', 'mine', 'done')])
+    d.add(job('later', due=ms() + HOUR))
     d.take('runs')
-    d.complete(*d.take('done'))
-    refused(d, job('one'), job('two'))
-    eq(let_in(d, job('one')), 1001, 'done makes room')
-    eq(d.c('HMGET', d.k('handlers'), 'runs', 'done'), [b'1', None])
-    refused(d, job('two'))
-
-
-def test_forgotten_name_comes_back_in_the_same_call(d):
-    fill_names(d, 1000, waiting=False)
-    groups = [group([job('new%d' % i)]) for i in range(40)]
-    again = [group([job('n%d' % i)]) for i in range(1000)]
-    out = d.s.enqueue(*sum(groups + again, []))
-    # each of the 40 pushed one idle name out; those among `again` came back
-    # by pushing out another, until none was idle
-    eq(out[:40], list(range(1001, 1041)))
-    eq(d.c('HLEN', d.k('handlers')), 1000)
-    names = d.c('HKEYS', d.k('handlers'))
-    for name in names:
-        eq(d.lanes(name.decode()), [0], name)
-    eq(sum(1 for x in out if x > 0), 1000)
+    i, t = d.take('died')
+    d.s.fail(0, i, t, 'd', 'why', '', -1)
+    for name in ('mine', 'done'):
+        d.complete(*d.take(name))
+    d.extend(handlers=['mine'])
+    sweep_until_gone(d, 'done')
+    for _ in range(100):
+        d.s.sweep()
+    eq(d.c('HLEN', d.k('handlers')), 999)
 
 
 def test_past_and_future_due(d):
