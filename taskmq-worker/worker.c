@@ -80,16 +80,18 @@ on_abandon(uv_timer_t *t)
 }
 
 /* Whoever asks once more, of a worker that is on its way out, has no effect on
- * its exit status. */
+ * its exit status. So the handles stay: libuv gives a signal back its default,
+ * which is the end, before anything else could be said of it. */
 static void
-close_signals(tw_worker_t *w)
+ignore_signals(tw_worker_t *w)
 {
-    uv_close((uv_handle_t *) &w->term, NULL);
     (void) signal(SIGTERM, SIG_IGN);
-    uv_close((uv_handle_t *) &w->intr, NULL);
     (void) signal(SIGINT, SIG_IGN);
-    uv_close((uv_handle_t *) &w->hup, NULL);
     (void) signal(SIGHUP, SIG_IGN);
+
+    uv_unref((uv_handle_t *) &w->term);
+    uv_unref((uv_handle_t *) &w->intr);
+    uv_unref((uv_handle_t *) &w->hup);
 }
 
 static void
@@ -110,7 +112,7 @@ close_all(tw_worker_t *w)
     uv_close((uv_handle_t *) &w->prepare, NULL);
     uv_close((uv_handle_t *) &w->check, NULL);
     uv_close((uv_handle_t *) &w->watchdog, NULL);
-    close_signals(w);
+    ignore_signals(w);
 
     /* not waited for, but it ends the wait for a thread (DNS, a file) */
     (void) uv_timer_start(&w->grace, on_abandon, LEAVE_MS, 0);
@@ -214,12 +216,18 @@ tw_stop(tw_worker_t *w, int now)
 static void
 on_signal(uv_signal_t *s, int signum)
 {
+    tw_worker_t  *w = s->data;
+
+    if (w->run.phase == TW_CLOSED) {
+        return;
+    }
+
     TW_LOG(TW_INFO, "signal", tw_fs("signal", strsignal(signum)));
 
     if (signum == SIGHUP) {
-        tw_reload(s->data);
+        tw_reload(w);
     } else {
-        tw_stop(s->data, 0);
+        tw_stop(w, 0);
     }
 }
 
@@ -394,9 +402,8 @@ tw_work(tw_options_t *o, tw_conf_t *conf)
     tw_run_free(&w->run);
     tw_conf_free(&w->conf);
 
-    uv_close((uv_handle_t *) &w->grace, NULL);
-    (void) uv_run(&w->loop, UV_RUN_NOWAIT);
-    if (uv_loop_close(&w->loop) != 0 && w->abandoned) {
+    /* the loop stays: it has the signals' handles */
+    if (w->abandoned) {
         _exit(code);          /* exit() would wait for the thread, too */
     }
     uv_library_shutdown();

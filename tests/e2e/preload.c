@@ -6,6 +6,8 @@
  *                     with a byte in FILE
  *   FAKE_FORK=FILE   fork() fails while FILE is there
  *   FAKE_SETSID=1    setsid() takes a second
+ *   FAKE_TERM=1      TERM comes in the moment from which on it ends a process
+ *                     that had a handler for it
  *   FAKE_CLOCK=FILE  the wall clock is off by as many seconds as FILE says
  */
 
@@ -13,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +67,26 @@ setsid(void)
     }
 
     return REAL(setsid)();
+}
+
+int
+sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    int           rc = REAL(sigaction)(sig, act, old);
+    static pid_t  handled;
+
+    if (rc == 0 && act != NULL && sig == SIGTERM
+        && getenv("FAKE_TERM") != NULL)
+    {
+        if (act->sa_handler == SIG_DFL && handled == getpid()) {
+            (void) kill(handled, SIGTERM);
+        }
+
+        handled = act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN
+                  ? getpid() : 0;
+    }
+
+    return rc;
 }
 
 static long

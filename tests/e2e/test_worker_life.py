@@ -10,6 +10,7 @@ import sys
 import time
 import unittest
 
+import preload
 from cli_stack import CliStack, gone
 from harness import BUILD, ROOT, SLOW, wait_for
 
@@ -348,8 +349,12 @@ class Outages(unittest.TestCase):
             self.assertIn("NOREPLICAS", w.tail(20000))
 
     def test_terms_until_it_has_ended(self):
-        """Who goes on sending TERM does not change the exit status."""
+        """Who goes on sending TERM does not change the exit status, in the
+        worst moment neither."""
         with CliStack(handlers=T) as s:
+            w = s.worker(env={"LD_PRELOAD": preload.build(type(self)),
+                              "FAKE_TERM": "1"})
+            self.assertEqual(w.stop(), 0, w.tail())
             for _ in range(10):
                 w = s.worker()
                 while w.alive():
