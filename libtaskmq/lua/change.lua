@@ -12,22 +12,19 @@
 -- Returns  0 ok, 1 already cancelled (or about to be), 2 conflict (cancel: runs,
 --          or is finished; retry: not dead), 3 not found
 
---@include base now cancelled unlink again
+--@include base now ends unlink
 
 local id, what = argv[1], argv[2]
 local record = call('GETRANGE', J .. id, 0, 255)
-if record == '' then
-    return 3
-end
 -- Not with its result. Either may be damaged; a run has a copy of the header.
 local run = call('GETRANGE', R .. id, 0, TQ_RUN_READ_BYTES)
-local sound = is_header(record, 0) and (run == '' or is_run(run))
 local h = header_at(run)
 local handler = h and handler_at(run, h) or handler_at(record, 0)
 local state = run == '' and 'W' or sub(run, TQ_RUN_STATE)
 local runs = state == 'R' or state == 'E'
 
--- The set that it leaves once all else is written; in a lane its id stays.
+-- The set that it leaves once all else is written; in a lane or a pack its id
+-- stays.
 local leaves
 local function wait_no_more()
     if call('ZSCORE', P .. 'scheduled', id) then
@@ -37,42 +34,33 @@ local function wait_no_more()
     bump('back:' .. handler, -1)
 end
 
-if what == 'delete' then
+if record == '' then
+    return 3
+elseif what == 'delete' then
     if runs then
         run_over(sub(run, TQ_RUN_TOKEN), handler)
     elseif state == 'F' then
         leaves = 'dead'
         bump('dead:' .. handler, -1)
     elseif state == 'S' or state == 'C' then
-        -- In a pack its id stays: it is never used again.
         leaves = 'finished'
         bump('finished_gone', 1)
     else
         wait_no_more()
     end
     unlink({ id })
-    -- enqueue must tell it from one whose time is over, as long as an
-    -- idempotency key may lead to it.
-    local ttl = call('HGET', P .. 'config', 'idempotency_ttl_s')
-                or TQ_IDEMPOTENCY_TTL_S
-    local rest = max(ttl * 1000 + (tonumber(sub(record, TQ_JOB_CREATED)) or now),
-                     call('HGET', P .. 'stats', 'keys_until') or 0) - now
-    if rest > 0 then
-        call('SET', P .. 'x:' .. id, '', 'PX', fmt('%d', rest))
-    end
 elseif what == 'retry' then
     if state ~= 'F' or not is_run(run) then
         return 2
     end
+--@include pack
     leaves = 'dead'
     unweigh({ id })
     add(sets, R .. id, rewrite(run, { state = 'W', attempts = 0, crashes = 0 }))
     bump('dead:' .. handler, -1)
     bump('back:' .. handler, 1)
-    local lanes = {}
-    add_again(lanes, handler, priority_at(run, h), id)
-    to_lanes(lanes, 'RPUSH')
-elseif not sound then
+    to_lanes(add_pack({}, handler, priority_at(run, h), id .. again), 'RPUSH')
+elseif not is_header(record, 0) or run ~= '' and not is_run(run) then
     -- It ends as failed.
     return 2
 elseif state == 'W' then
@@ -83,22 +71,31 @@ elseif state == 'W' then
               .. match(record, '^[^\n]*\n')
     end
     wait_no_more()
-    end_cancelled(id, run, header_at(run))
-elseif state == 'C' or state == 'E' and what == 'cancel' then
-    return 1
+    end_cancelled(id, run, header_at(run), {})
 elseif runs and what == 'force' then
-    end_cancelled(id, run, h)
-elseif runs and is_periodic(run, h) then
+    end_cancelled(id, run, h, {})
+elseif state == 'R' and kind_at(run, h) == 'p' then
     call('SETRANGE', R .. id, TQ_RUN_STATE_FIRST - 1, 'E')
     return 0
 else
-    return 2
+    return (state == 'C' or state == 'E') and 1 or 2
 end
 flush()
 if leaves then
     call('ZREM', P .. leaves, id)
 end
 
+if what == 'delete' then
+    -- enqueue must tell it from one whose time is over, as long as an
+    -- idempotency key may lead to it.
+    local ttl = call('HGET', P .. 'config', 'idempotency_ttl_s')
+                or TQ_IDEMPOTENCY_TTL_S
+    local rest = max(ttl * 1000 + (tonumber(sub(record, TQ_JOB_CREATED)) or now),
+                     call('HGET', P .. 'stats', 'keys_until') or 0) - now
+    if rest > 0 then
+        call('SET', P .. 'x:' .. id, '', 'PX', fmt('%d', rest))
+    end
+end
 if runs then
     -- It looks at its leases.
     local key = P .. 'w:' .. sub(run, TQ_RUN_WORKER) .. ':wake'

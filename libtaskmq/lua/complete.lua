@@ -148,7 +148,7 @@ end
 call('HINCRBY', P .. 'stats', 'duration_ms', fmt('%d', took_sum))
 
 if periodic or config[2] then
---@include periodic
+--@include ends
     packs[np + 3] = nil
     weigh(npack > 0 and packs or {})
     for _, job in ipairs(periodic or {}) do

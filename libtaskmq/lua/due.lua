@@ -6,21 +6,22 @@
 -- ARGV     none
 -- Returns  how many were due (integer)
 
---@include base now header again unreadable
+--@include base now header pack unreadable
 
 local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now13, 'LIMIT', 0,
                  TQ_PROMOTE_MAX)
-local lanes = {}
+-- left: handler -> how many
+local lanes, left = {}, {}
 for _, id in ipairs(ids) do
     local record = call('GETRANGE', J .. id, 0, 255)
     local handler = handler_at(record, 0)
     if is_header(record, 0) then
-        add_again(lanes, handler, priority_at(record, 0), id)
-        call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
+        add_pack(lanes, handler, priority_at(record, 0), id .. again)
+        left[handler] = (left[handler] or 0) + 1
     elseif record ~= '' then
         -- Its handler is a guess.
         if call('HGET', P .. 'handlers', handler) then
-            call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
+            left[handler] = (left[handler] or 0) + 1
             call('HINCRBY', P .. 'stats', 'back:' .. handler, '-1')
         else
             handler = '?'
@@ -31,5 +32,8 @@ end
 to_lanes(lanes, 'RPUSH')
 if #ids > 0 then
     call('ZREM', P .. 'scheduled', unpack(ids))
+end
+for handler, n in pairs(left) do
+    call('HINCRBY', P .. 'stats', 'sch:' .. handler, -n)
 end
 return #ids

@@ -12,7 +12,7 @@
 --          stale, 3 gone (deleted), 4 cancelled; integers
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
---@include base now running back
+--@include base now back
 
 local worker, name, info, all = argv[1], argv[2], argv[3], argv[5] == '1'
 local lease, at = tonumber(argv[4]), 7 + (tonumber(argv[6]) or #argv)
@@ -26,24 +26,11 @@ local answer, leases, named, lost = { 0, 0 }, {}, {}, {}
 
 -- Adds the jobs of a lease to lost, but for those held.
 local function lose(token, held)
-    local jobs = running(token)
-    for i = 1, #jobs, 2 do
-        if not held[jobs[i]] and is_run(jobs[i + 1]) then
-            add(lost, jobs[i], jobs[i + 1])
+    each_running(token, function(id, run)
+        if not held[id] and is_run(run) then
+            add(lost, id, run)
         end
-    end
-end
-
--- What a worker hears of a job under a token.
-local function verdict_of(id, token)
-    local run = call('GETRANGE', R .. id, 0, TQ_RUN_TOKEN_LAST - 1)
-    local state, held_by = sub(run, TQ_RUN_STATE), sub(run, TQ_RUN_TOKEN)
-    if run == '' then
-        return call('EXISTS', J .. id) == 1 and 2 or 3
-    elseif held_by == token and (state == 'R' or state == 'E') then
-        return 0
-    end
-    return state == 'C' and held_by == NO_COUNTER .. worker and 4 or 2
+    end)
 end
 
 local served = {}
@@ -57,8 +44,9 @@ while argv[at] do
     end
     local held, nheld = {}, 0
     for i = at + 1, at + jobs do
-        local verdict = verdict_of(argv[i], token)
-        answer[#answer + 1] = verdict
+        local run = call('GETRANGE', R .. argv[i], 0, TQ_RUN_TOKEN_LAST - 1)
+        local verdict = verdict_of(argv[i], run, token, worker)
+        answer[#answer + 1] = verdict == 1 and 2 or verdict
         if verdict == 0 and not held[argv[i]] then
             held[argv[i]], nheld = true, nheld + 1
         end
@@ -89,6 +77,5 @@ for i = 1, #lost, 2 do
     give_back(lost[i], lost[i + 1])
 end
 put_back()
-flush()
 answer[1] = #lost / 2
 return answer

@@ -14,87 +14,66 @@
 --          is one, and nothing else; never where given back), 2 stale, 3 gone
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
---@include base now run periodic dead back
+--@include base now back
 
-local n, jitter = floor((#argv - 1) / 6), tonumber(argv[1])
-local bad = not jitter or #argv ~= 6 * n + 1
+local jitter, bad = tonumber(argv[1]), #argv % 6 ~= 1
 for i = 7, #argv, 6 do
     bad = bad or not tonumber(argv[i])
 end
-if bad then
+if bad or not jitter then
     return redis.error_reply('ERR TASKMQ fail: arguments')
 end
 
 local config = call('HMGET', P .. 'config', 'max_retries', 'daemon_max_retries',
                     'retry_wait_ms', 'retry_wait_max_ms')
+local retries = { ['t--'] = config[1] or TQ_MAX_RETRIES_DEFAULT,
+                  ['d--'] = config[2] or TQ_DAEMON_RETRIES_DEFAULT }
 local wait_ms = tonumber(config[3] or TQ_RETRY_WAIT_MS)
 local wait_max_ms = tonumber(config[4] or TQ_RETRY_WAIT_MAX_MS)
+local EXPONENTIAL, NONE = 101, 110
+local answer, seen = {}, {}
 
--- How often the job's policy lets it run again.
-local function budget(run, h)
-    local retries = sub(run, h + TQ_JOB_RETRIES_FIRST, h + TQ_JOB_RETRIES_LAST)
-    if byte(run, h + TQ_JOB_POLICY_FIRST) == 110 then
-        return 0
-    elseif retries == 't--' then
-        retries = config[1] or TQ_MAX_RETRIES_DEFAULT
-    elseif retries == 'd--' then
-        retries = config[2] or TQ_DAEMON_RETRIES_DEFAULT
-    end
-    return tonumber(retries)
-end
-
-local function wait_for(run, h, attempts, i, asked)
-    local wait = wait_ms
-    if byte(run, h + TQ_JOB_POLICY_FIRST) == 101 then
+-- How long a run that failed for so many times waits for the next; nil: that is
+-- one more than its job's policy lets it have.
+local function wait_for(run, h, attempts, asked)
+    local policy, wait = byte(run, h + TQ_JOB_POLICY_FIRST), wait_ms
+    local budget = sub(run, h + TQ_JOB_RETRIES_FIRST, h + TQ_JOB_RETRIES_LAST)
+    if policy == NONE or attempts > tonumber(retries[budget] or budget) then
+        return nil
+    elseif policy == EXPONENTIAL then
+        local part = (jitter + #answer * 618034) % 1000000
         wait = min(wait * 2 ^ (attempts - 1), wait_max_ms)
-        local part = (jitter + (i - 1) * 618034) % 1000000
         wait = wait - floor(wait * part / 4000000)
     end
     return min(max(wait, tonumber(asked)), wait_max_ms)
 end
 
-local seen = {}
-
--- The verdict of job i.
-local function one(i, id, token, what, err, log, asked)
-    local run, already = call('GET', R .. id), what == 'r' and 2 or 1
-    if not run then
-        return call('EXISTS', J .. id) == 1 and 2 or 3
-    end
-    local state, counter = sub(run, TQ_RUN_STATE), sub(run, TQ_RUN_COUNTER)
-    if sub(run, TQ_RUN_TOKEN) ~= token then
-        if log == '' or state ~= 'C' or counter ~= NO_COUNTER
-           or sub(run, TQ_RUN_WORKER) ~= sub(token, 13)
-        then
-            return 2
-        end
+-- The verdict of a job.
+local function one(id, token, what, err, log, asked)
+    local run = call('GET', R .. id) or ''
+    local verdict = verdict_of(id, run, token, sub(token, 13))
+    if verdict == 4 and log ~= '' then
         call('SET', P .. 'l:' .. id, log)
         return 1
-    elseif seen[id] then
-        return already
-    elseif not is_run(run) or state == 'S' then
-        return 2
-    elseif state ~= 'R' and state ~= 'E' then
-        return already
+    elseif verdict == 1 or verdict == 0 and seen[id] then
+        return what == 'r' and 2 or 1
+    elseif verdict ~= 0 or not is_run(run) then
+        return verdict == 3 and 3 or 2
     end
 
-    local h = header_at(run)
-    local new = { state = 'W', counter = counter,
+    local h, attempts = header_at(run), sub(run, TQ_RUN_ATTEMPTS) + 1
+    local wait = what == '1' and sub(run, TQ_RUN_STATE) == 'R'
+                 and wait_for(run, h, attempts, asked)
+    local new = { state = 'W', counter = sub(run, TQ_RUN_COUNTER),
                   err = sub(err, 1, TQ_ERROR_MAX_BYTES),
-                  attempts = min(sub(run, TQ_RUN_ATTEMPTS) + 1, 999) }
+                  attempts = min(attempts, 999) }
     if what == 'r' then
         give_back(id, run)
-    elseif what == '1' and state == 'R' and new.attempts <= budget(run, h) then
-        local handler = handler_at(run, h)
-        run_over(token, handler)
-        add(sets, R .. id, rewrite(run, new))
-        to_sched(id, now + wait_for(run, h, new.attempts, i, asked), handler)
+    elseif wait then
+        to_sched(id, now + wait, over(id, run, h, new))
         bump('retries', 1)
-    elseif is_periodic(run, h) and what ~= 'd' then
-        end_periodic(id, run, h, new)
-        bump('failed', 1)
     else
-        to_dead(id, run, h, new)
+        end_failed(id, run, h, new, what == 'd')
     end
     if log ~= '' then
         add(sets, P .. 'l:' .. id, log)
@@ -103,12 +82,10 @@ local function one(i, id, token, what, err, log, asked)
     return 0
 end
 
-local answer = {}
-for i = 1, n do
-    answer[i] = one(i, unpack(argv, 6 * i - 4, 6 * i + 1))
+for i = 2, #argv, 6 do
+    answer[#answer + 1] = one(unpack(argv, i, i + 5))
 end
 if next(seen) then
     put_back()
-    flush()
 end
 return answer

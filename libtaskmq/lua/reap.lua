@@ -14,32 +14,32 @@ if latest and now > latest then
     return { now, 0, 0, 0 }
 end
 
---@include run running unreadable periodic dead back
+--@include back unreadable
 
 local requeued, failed, more = 0, 0, 0
 
--- A job whose worker was lost. Returns whether it waits again.
+-- A job whose worker was lost: it waits again, or ends.
 local function lost(id, run)
-    local h = header_at(run)
     if not is_run(run) then
         local record = call('GETRANGE', J .. id, 0, 127)
         local handler = is_header(record, 0) and handler_at(record, 0) or '?'
         run_over(sub(run, TQ_RUN_TOKEN), handler)
         unreadable(id, handler, 'last run')
-        return false
+        failed = failed + 1
+        return
     end
-    local new = { crashes = sub(run, TQ_RUN_CRASHES) + 1,
-                  err = 'worker lost ' .. TQ_CRASHES_MAX .. ' times' }
+    local crashes = sub(run, TQ_RUN_CRASHES) + 1
     bump('crashes', 1)
-    if new.crashes < TQ_CRASHES_MAX or sub(run, TQ_RUN_STATE) == 'E' then
-        return give_back(id, run, new.crashes)
-    elseif is_periodic(run, h) then
-        end_periodic(id, run, h, new)
-        bump('failed', 1)
+    if crashes >= TQ_CRASHES_MAX and sub(run, TQ_RUN_STATE) == 'R' then
+        end_failed(id, run, header_at(run), {
+            crashes = crashes, err = 'worker lost ' .. crashes .. ' times'
+        })
+        failed = failed + 1
+    elseif give_back(id, run, crashes) then
+        requeued = requeued + 1
     else
-        to_dead(id, run, h, new)
+        failed = failed + 1
     end
-    return false
 end
 
 -- Leases of a hundred jobs in all, and the rest of the last one.
@@ -50,16 +50,8 @@ for _, token in ipairs(tokens) do
         more = 1
         break
     end
-    local jobs = running(token)
-    for k = 1, #jobs, 2 do
-        if lost(jobs[k], jobs[k + 1]) then
-            requeued = requeued + 1
-        else
-            failed = failed + 1
-        end
-    end
+    each_running(token, lost)
     left[token] = math.huge
 end
 put_back()
-flush()
 return { now, requeued, failed, #tokens == TQ_REAP_MAX and 1 or more }

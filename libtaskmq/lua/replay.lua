@@ -44,9 +44,7 @@ local new = fmt('%.0f', seq + 1)
 if due > 0 then
     schedule({ { due, new, handler } })
 else
-    local lanes = {}
-    add_pack(lanes, handler, priority_at(record, 0), new)
-    to_lanes(lanes, 'RPUSH')
+    to_lanes(add_pack({}, handler, priority_at(record, 0), new), 'RPUSH')
 end
 call('COPY', P .. 'b:' .. id, P .. 'b:' .. new)
 call('MSET', P .. 'seq', order and new .. ' ' .. order or new, J .. new,

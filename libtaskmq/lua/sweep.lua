@@ -9,7 +9,7 @@
 -- ARGV     none
 -- Returns  jobs removed, more (1: call again soon); integers
 
---@include base now bulk unlink
+--@include base now unlink
 
 local swept, looked, more = 0, 0, 0
 local config = call('HMGET', P .. 'config', 'finished_max_bytes',
@@ -40,12 +40,14 @@ local function sweep(set, last, n, over)
     end
     looked = looked + #ids
     more = looked >= TQ_SWEEP_MAX and 1 or more
-    bulk(gone, 'ZREM', P .. set)
     if set == 'dead' then
         count_dead_out(ids)
     end
     -- Some may have been deleted before.
     local there = unlink(ids)
+    if gone[1] then
+        call('ZREM', P .. set, unpack(gone))
+    end
     swept = swept + there
     if set == 'finished' and there > 0 then
         call('HINCRBY', P .. 'stats', 'finished_gone', there)
@@ -83,14 +85,12 @@ local over = most > 0 and not weighing
 over = sweep('finished', '+inf', TQ_SWEEP_MAX, over)
 sweep('dead', '+inf', TQ_SWEEP_MAX, over)
 
-local workers, absent = call('HGETALL', P .. 'workers'), {}
-local since = now - TQ_WORKER_GONE_MS
+local workers, since = call('HGETALL', P .. 'workers'), now - TQ_WORKER_GONE_MS
 for i = 1, #workers, 2 do
     if (tonumber(sub(workers[i + 1], 1, 13)) or 0) <= since then
-        absent[#absent + 1] = workers[i]
+        call('HDEL', P .. 'workers', workers[i])
     end
 end
-bulk(absent, 'HDEL', P .. 'workers')
 call('ZREMRANGEBYSCORE', P .. 'served', '-inf', since)
 
 -- The clock: no lease is longer than the longest that may be asked for.
@@ -105,7 +105,6 @@ end
 local was, cursor = match(call('GET', P .. 'clock') or '0', '^(%d+) ?(%d*)$')
 local mended = now13
 if cursor ~= '' or now < was - TQ_CLOCK_BACK_MS then
---@include interval
     local got = call('ZSCAN', P .. 'scheduled', cursor == '' and 0 or cursor,
                      'COUNT', TQ_CLOCK_MAX)
     for i = 1, #got[2], 2 do

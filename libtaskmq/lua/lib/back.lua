@@ -1,7 +1,33 @@
--- back: jobs that are given back come next in their lanes, those of one call in
--- the order of their ids.
+-- back: jobs that workers hold, and how they are given back: then they come next
+-- in their lanes, those of one call in the order of their ids.
 
---@include base run batch cancelled pack
+--@include base ends pack
+
+-- What a worker hears of a job under a token: 0 it runs, 1 fail ended it, or
+-- cancel while its last run ended, 2 stale, 3 gone, 4 cancelled while it held it.
+-- run: up to the token, or more; or empty.
+local function verdict_of(id, run, token, worker)
+    local state, held_by = sub(run, TQ_RUN_STATE), sub(run, TQ_RUN_TOKEN)
+    if run == '' then
+        return call('EXISTS', J .. id) == 1 and 2 or 3
+    elseif held_by == token then
+        return (state == 'R' or state == 'E') and 0
+               or find(state, '[FCW]') and 1 or 2
+    end
+    return state == 'C' and held_by == NO_COUNTER .. worker and 4 or 2
+end
+
+-- f(id, run) for each job of a lease that still runs, or whose run is damaged.
+local function each_running(token, f)
+    for id in string.gmatch(call('GET', P .. 't:' .. token) or '', ' (%d+)') do
+        local run = call('GET', R .. id)
+        if run and (not is_run(run) or sub(run, TQ_RUN_TOKEN) == token
+                    and find(run, '^[RE]', TQ_RUN_STATE_FIRST))
+        then
+            f(id, run)
+        end
+    end
+end
 
 -- As lanes of to_lanes, of ids; but of these times sign, so that those which come
 -- first are last, and pushed last.
@@ -12,18 +38,16 @@ local back, sign = {}, order == 'lifo' and 1 or -1
 local function give_back(id, run, crashes)
     local h = header_at(run)
     if sub(run, TQ_RUN_STATE) == 'E' then
-        end_cancelled(id, run, h)
+        end_cancelled(id, run, h, {})
         return false
     end
-    local handler = handler_at(run, h)
-    run_over(sub(run, TQ_RUN_TOKEN), handler)
-    add(sets, R .. id, rewrite(run, { state = 'W', crashes = crashes }))
+    local handler = over(id, run, h, { state = 'W', crashes = crashes })
     add_pack(back, handler, priority_at(run, h), sign * id)
     bump('back:' .. handler, 1)
     return true
 end
 
--- Before flush: puts them where claims take the next jobs from.
+-- Writes all, the lanes first: claims take the next jobs from there.
 local function put_back()
     for _, lane in pairs(back) do
         table.sort(lane)
@@ -32,4 +56,5 @@ local function put_back()
         end
     end
     to_lanes(back, order == 'lifo' and 'RPUSH' or 'LPUSH')
+    flush()
 end

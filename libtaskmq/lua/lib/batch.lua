@@ -1,7 +1,19 @@
 -- batch: what became of jobs, collected, and written by flush with one command
 -- of each kind.
 
---@include base bulk schedule lease bytes
+--@include base schedule lease bytes
+
+-- Calls the command, with its key where it has one, and the list, CHUNK elements
+-- at a time.
+local function bulk(list, ...)
+    for i = 1, #list, CHUNK do
+        local words = { ... }
+        for k = i, min(i + CHUNK - 1, #list) do
+            words[#words + 1] = list[k]
+        end
+        call(unpack(words))
+    end
+end
 
 -- Pairs: key, value; score, member. sched: see lib/schedule.lua. bumps: counter
 -- -> by how much; left: token -> how many of its jobs run no more.
@@ -28,7 +40,8 @@ local function to_sched(id, due, handler)
 end
 
 -- Writes all of it. Where a command is refused on the way (a right that was taken
--- away), a job is to be in one place too many, and not in none.
+-- away), a job is to be in one place too many, and not in none; and a lease of
+-- jobs that run no more, which are counted, ends with its time.
 local function flush()
     bulk(fin, 'ZADD', P .. 'finished')
     bulk(dead, 'ZADD', P .. 'dead')
@@ -36,14 +49,14 @@ local function flush()
         schedule(sched)
     end
     bulk(sets, 'MSET')
-    for token, n in pairs(left) do
-        leave_lease(token, n)
-    end
-    weigh(fin)
-    weigh(dead)
     for name, n in pairs(bumps) do
         if n ~= 0 then
             call('HINCRBY', P .. 'stats', name, n)
         end
     end
+    for token, n in pairs(left) do
+        leave_lease(token, n)
+    end
+    weigh(fin)
+    weigh(dead)
 end

@@ -3,7 +3,7 @@
 -- records and runs are sound. Damaged ones are left alone; claim and reap end
 -- their jobs (see unreadable).
 
---@include base
+--@include base now
 
 -- h of a run.
 local function header_at(run)
@@ -25,12 +25,18 @@ end
 
 -- The number of option k (one letter), or nil.
 local function option(s, h, k)
-    if kind_at(s, h) == '-' then
-        return nil
-    end
-    local e = find(s, '\n', h + TQ_JOB_HANDLER_FIRST, true)
-    return tonumber(match(sub(s, h + TQ_JOB_HANDLER_FIRST, e),
-                          ' ' .. k .. '=(-?%d+)'))
+    local line = match(s, '[^\n]*', h + TQ_JOB_HANDLER_FIRST)
+    return tonumber(match(line, ' ' .. k .. '=(-?%d+)'))
+end
+
+-- When a periodic job runs next: the first multiple of its interval after now,
+-- counted from the time it was first asked to run. Before that only where the
+-- clock was set back.
+local function next_due(s, h)
+    local step = option(s, h, 'i') * 1000
+    local base = option(s, h, 's')
+                 or sub(s, h + TQ_JOB_CREATED_FIRST, h + TQ_JOB_CREATED_LAST)
+    return base + (floor((now - base) / step) + 1) * step
 end
 
 -- Whether the header line at h is sound.

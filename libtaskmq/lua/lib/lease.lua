@@ -1,6 +1,4 @@
--- lease: how jobs are held. Those of one claim have one lease: the member
--- <token> of `leased`, by the time it expires, and t:<token>: four digits, how
--- many of them still run, then all their ids, each after a blank.
+-- lease: how the jobs of one claim are held, together.
 
 --@include base
 

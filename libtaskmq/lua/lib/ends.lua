@@ -1,0 +1,66 @@
+-- ends: how runs end, and jobs. new: see rewrite.
+
+--@include base now header batch
+
+local keep = call('HMGET', P .. 'config', 'retention_s', 'dead_retention_s')
+local NO_COUNTER, NO_TIME = '000000000000', '0000000000000'
+
+-- The run with its state and whatever else is new: attempts, crashes, runs and
+-- err are else what they were, finished and counter none (only what its own
+-- complete or fail ended keeps its token's counter, so that the same call,
+-- repeated, can be told from a stale one), result empty.
+local function rewrite(run, new)
+    local e = find(run, '\n', header_at(run) + 1, true)
+    local err = new.err
+                or sub(run, e + 1, e + tonumber(sub(run, TQ_RUN_ERROR_LEN)))
+    return '1' .. new.state .. (new.finished or NO_TIME) .. ' '
+           .. (new.counter or NO_COUNTER)
+           .. sub(run, TQ_RUN_WORKER_FIRST, TQ_RUN_ATTEMPTS_FIRST - 1)
+           .. fmt('%03d %d %010.0f %05d ',
+                  new.attempts or sub(run, TQ_RUN_ATTEMPTS),
+                  new.crashes or sub(run, TQ_RUN_CRASHES),
+                  new.runs or sub(run, TQ_RUN_RUNS), #err)
+           .. sub(run, TQ_RUN_NAME_FIRST, e) .. err .. (new.result or '')
+end
+
+-- What runs does no more, what waits ends. Returns its handler.
+local function over(id, run, h, new)
+    local handler = handler_at(run, h)
+    if sub(run, TQ_RUN_STATE) ~= 'W' then
+        run_over(sub(run, TQ_RUN_TOKEN), handler)
+    end
+    add(sets, R .. id, rewrite(run, new))
+    return handler
+end
+
+local function end_cancelled(id, run, h, new)
+    new.state, new.finished = 'C', now13
+    over(id, run, h, new)
+    local seconds = option(run, h, 'k') or keep[1] or TQ_RETENTION_DEFAULT_S
+    add(fin, now + seconds * 1000, id)
+    bump('cancelled', 1)
+end
+
+-- The next run of a periodic job follows; or, when it was cancelled while
+-- running, its end.
+local function end_periodic(id, run, h, new)
+    new.attempts, new.crashes, new.runs = 0, 0, sub(run, TQ_RUN_RUNS) + 1
+    if sub(run, TQ_RUN_STATE) == 'E' then
+        end_cancelled(id, run, h, new)
+    else
+        new.state, new.finished = 'W', now13
+        to_sched(id, next_due(run, h), over(id, run, h, new))
+    end
+end
+
+-- A run failed that is not retried. for_good: so did the job, even a periodic one.
+local function end_failed(id, run, h, new, for_good)
+    bump('failed', 1)
+    if kind_at(run, h) == 'p' and not for_good then
+        end_periodic(id, run, h, new)
+    else
+        new.state, new.finished = 'F', now13
+        bump('dead:' .. over(id, run, h, new), 1)
+        add(dead, now + (keep[2] or TQ_DEAD_RETENTION_S) * 1000, id)
+    end
+end
