@@ -270,6 +270,10 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
             end
         end
         ahead = gone > 0 and min(2 * (ahead + gone), TQ_LANE_READ) or ahead
+        if nheld < total and lane.jobs == 0 and not lane.over then
+            -- Its place may be any.
+            next_pack(lane)
+        end
     end
     if size > 1 then
         sift(1)

@@ -116,6 +116,8 @@ MUTANTS = [
      "    if false and not", 'by place: the score of what is left'),
     ('claim', "lane.jobs, lane.place = part[4] - taken, part[5] + taken",
      "lane.jobs = part[4] - taken", 'by place: the score of what stays'),
+    ('claim', "nheld < total and lane.jobs == 0 and not lane.over then",
+     "false then", 'by place: a guess at what follows'),
     ('claim', "        if not order and free[owner] > 0 then\n",
      "        if false then\n", 'by priority: only the first lane'),
     ('claim', "local n = max(1, min(", "local n = max(0, min(",

@@ -154,6 +154,18 @@ def test_selection_is_of_the_claim(d):
     eq(d.lanes(), [])
 
 
+def test_the_next_one_after_a_cancelled_one(d):
+    """Whose place says nothing of that of the one behind it."""
+    d.config('selection', 'fifo')
+    for priority in (1, 1, 2):
+        d.add(job(priority=priority))
+    got = dict((i, t) for i, t, _, _ in d.claim('email', 3))
+    for i in (1, 3, 2):
+        eq(d.s.release(i, got[i]), [0])
+    eq(([p.split()[0] for p in d.lane(1)], d.s.cancel(2, 0)), (['2', '1'], 0))
+    eq(ids(d.claim('email', 1)), [1])
+
+
 def test_scores_of_lanes(d):
     """Which lane is next, without a look at any. A claim mends those it reads;
     a sweep all, where the setting was set otherwise than by `config set`."""
