@@ -1,16 +1,25 @@
 """A handler that leaves the step of its tasks as they say. The data may hold
 "early" (answers before the line was read, then goes on), "log" (text for
-stderr, in the middle of the task), "say" (a line before the answer), "pause"
-(s, after that), "no_answer", "no_id", "id" (instead of the task's), "echo". Lines
+stderr, which is taken before the answer), "say" (a line before the answer),
+"pause" (s, after that), "no_answer", "no_id", "id" (instead of the task's), "echo". Lines
 that are no task are written to the file of the first argument."""
 
+import fcntl
 import json
 import os
 import re
+import struct
 import sys
+import termios
 import time
 
 rest = b""
+
+
+def unread(pipe):
+    """How many bytes of what was written nobody has read yet."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[
+        0]
 
 
 def line():
@@ -39,9 +48,9 @@ while (text := line()) is not None:
         continue
     data = task["task_data"]
     if "log" in data:
-        time.sleep(0.05)
         os.write(2, data["log"].encode() + b"\n")
-        time.sleep(0.05)
+        while unread(2):
+            time.sleep(0.001)
     if "say" in data:
         os.write(1, data["say"].encode() + b"\n")
         time.sleep(data.get("pause", 0))
