@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 # These only go down: 350 and 2,000 are what they should be.
-script_max=350 all_max=2217
+script_max=350 all_max=2110
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM

@@ -7,7 +7,7 @@
 #
 # A line `--@include NAME ...` is replaced by LUADIR/lib/NAME.lua, unless a block
 # around it has it already: so each file of lib names what it uses, and can be
-# read alone. TQ_NAME is replaced by its number
+# read alone; but lib/base.lua, which every script begins with. TQ_NAME is replaced by its number
 # from tq_limits.h, or its bytes from tq_layout.h.
 # The first line is Redis' "#!lua", with or without flags, or "--plain": such a
 # script may read under any condition, and is refused where it writes.
@@ -104,13 +104,13 @@ text() {
             while ((rc = (getline line < file)) > 0) {
                 n++
                 if (n == 1 && top) {
-                    if (line == "--plain") {
-                        continue
-                    }
-                    if (line !~ /^#!lua( flags=[a-z,-]+)?$/) {
+                    if (line !~ /^(--plain|#!lua( flags=[a-z,-]+)?)$/) {
                         bad(file, n, "expected #!lua or --plain")
                     }
-                    print line
+                    if (line != "--plain") {
+                        print line
+                    }
+                    include(file, n, " base")
                     continue
                 }
                 gsub(/^[ \t]+|[ \t]+$/, "", line)

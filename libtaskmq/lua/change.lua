@@ -12,7 +12,7 @@
 -- Returns  0 ok, 1 already cancelled (or about to be), 2 conflict (cancel: runs,
 --          or is finished; retry: not dead), 3 not found
 
---@include base now ends unlink
+--@include now ends unlink
 
 local id, what = argv[1], argv[2]
 local record = call('GETRANGE', J .. id, 0, 255)

@@ -14,7 +14,7 @@
 --          record (without its payload where that is in b:<id>)
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
---@include base now
+--@include now
 
 local token, name = argv[1], argv[2]
 local lease, total = tonumber(argv[3]), tonumber(argv[4])

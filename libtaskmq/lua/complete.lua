@@ -14,7 +14,7 @@
 --          it before), 2 stale (not leased under this token), 3 gone (no job)
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
---@include base now lease
+--@include now lease
 
 local NO_LOGS, LOGS, OPTIONS, PERIODIC = 116, 108, 111, 112
 local RUNNING, ENDING, VERSION = 82, 69, 49

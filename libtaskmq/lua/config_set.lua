@@ -8,8 +8,6 @@
 --          whatever the value
 -- Returns  0 set, 1 kept (seed)
 
---@include base
-
 local key, name, value, how = P .. 'config', argv[1], argv[2], argv[3]
 local old, stats = call('HGET', key, name), P .. 'stats'
 if how == '1' and old then

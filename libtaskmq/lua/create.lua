@@ -6,8 +6,6 @@
 -- ARGV     none
 -- Returns  the schema (integer)
 
---@include base
-
 local schema = call('GET', P .. 'schema')
 if not schema then
     -- A full Redis allows this, and then the rest of a script that has begun to

@@ -6,7 +6,7 @@
 -- ARGV     none
 -- Returns  how many were due (integer)
 
---@include base now header pack unreadable
+--@include now header pack unreadable
 
 local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now13, 'LIMIT', 0,
                  TQ_PROMOTE_MAX)

@@ -17,16 +17,14 @@
 --              tail: bytes 27 to the end of the record (from the blank after
 --                the created time on); where the payload is aside: a name, hex,
 --                then these without the payload, which is in b:<name>
--- Returns  pairs of integers, an outcome and how many groups it is for, in
---          their order. The outcome is the first job id (ids follow each other,
---          in a group and, where it is for several groups, each one job, from
---          group to group), or for each of them -1 the key was used with
---          another body, -2 too many handlers, -3 no worker serves a handler,
---          -4 a payload's b:<name> is not there
+-- Returns  per group an outcome (integer): the first job id (ids follow each
+--          other), or -1 the key was used with another body, -2 too many
+--          handlers, -3 no worker serves a handler, -4 a payload's b:<name> is
+--          not there
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up; nothing is
 --          written then. Without allow-oom: a full Redis refuses it whole.
 
---@include base now lane
+--@include now lane
 
 local GROUP = 103
 
@@ -40,7 +38,7 @@ end
 local kinds, lanes, received = { _ = nil }, { _ = nil }, { _ = nil }
 -- A table that begins with places for a few does not have to grow for them.
 local records, nrec = { P .. 'seq', false, false, false }, 2
-local answer, na = { false, false }, 0
+local answer, na = { false }, 0
 -- Where they are needed: handler -> true while it is not registered, how many
 -- are, what is scheduled, idempotency key -> what is known of it, b:<name> -> the
 -- id whose payload it is, or false
@@ -132,21 +130,13 @@ while argv[at] do
         end
     end
 
-    -- Answers that follow each other, or are the same error, are one pair.
-    local told = outcome or id + 1
-    if na > 0 and told == answer[na - 1]
-                          + (answer[na - 1] > 0 and answer[na] or 0)
-    then
-        answer[na] = answer[na] + 1
-    else
-        answer[na + 1], answer[na + 2] = told, 1
-        na = na + 2
-    end
+    na = na + 1
+    answer[na] = outcome or id + 1
     if outcome then
         at = last + 1
     elseif key ~= '' then
         used = used or {}
-        used[key] = fmt('%d %s', told, hash)
+        used[key] = fmt('%d %s', id + 1, hash)
     end
 
     while at < last do

@@ -12,7 +12,7 @@
 --          stale, 3 gone (deleted), 4 cancelled; integers
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
---@include base now back
+--@include now back
 
 local worker, name, info, all = argv[1], argv[2], argv[3], argv[5] == '1'
 local lease, at = tonumber(argv[4]), 7 + (tonumber(argv[6]) or #argv)

@@ -14,7 +14,7 @@
 --          is one, and nothing else; never where given back), 2 stale, 3 gone
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
---@include base now back
+--@include now back
 
 local jitter, bad = tonumber(argv[1]), #argv % 6 ~= 1
 for i = 7, #argv, 6 do

@@ -6,8 +6,6 @@
 -- Returns  nil, or: record, run ("": never claimed), due (ms, integer; 0: not
 --          scheduled)
 
---@include base
-
 local id = argv[1]
 local got = call('MGET', J .. id, R .. id, P .. 'b:' .. id)
 return got[1] and { got[1] .. (got[3] or ''), got[2] or '',

@@ -11,8 +11,6 @@
 --          record, run ("": never claimed), due (ms, integer; 0: not scheduled)
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
 
---@include base
-
 local before, state, handler = tonumber(argv[1]), argv[2], argv[3]
 local limit = tonumber(argv[4])
 -- A run's letter says the state; no run: pending.

@@ -10,8 +10,6 @@
 --          1: of one that did not write it down), then of these commands those
 --          that the user lacks, and those that this Redis does not know
 
---@include base
-
 local lacks, unknown, schema = '', '', 0
 -- Subcommands are not known here, and are asked about by themselves.
 for command in string.gmatch(argv[1], '%f[^%s%z]%a+%f[%s%z]') do

@@ -8,7 +8,7 @@
 --          0 no, -1 cannot be read), how full finished_max_bytes and Redis'
 --          maxmemory are (percent; -1: no such bound); integers
 
---@include base now counted
+--@include now counted
 
 local waiting, live = 0, 0
 local handlers = call('HGETALL', P .. 'handlers')

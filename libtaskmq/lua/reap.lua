@@ -7,7 +7,7 @@
 -- Returns  now (ms), requeued, failed (third crash, or cancelled while
 --          running), more (1: call again soon); all integers
 
---@include base now
+--@include now
 
 local latest = tonumber(argv[1] or '')
 if latest and now > latest then

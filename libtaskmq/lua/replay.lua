@@ -8,7 +8,7 @@
 --          (integer, 0: none)
 -- Errors   "ERR TASKMQ ..." when there are too many handlers
 
---@include base now header pack served schedule
+--@include now header pack served schedule
 
 local id, dead_only = argv[1], argv[2] == '1'
 local record = call('GET', J .. id)

@@ -21,7 +21,7 @@
 --                not set), finished_max_bytes (0: none), finished jobs that
 --                were dropped for it
 
---@include base now counted
+--@include now counted
 
 local success, n = 0, call('HMGET', P .. 'stats', 'failed', 'cancelled',
     'retries', 'crashes', 'dead_dropped', 'duration_ms', 'd0', 'd1', 'd2', 'd3',

@@ -9,7 +9,7 @@
 -- ARGV     none
 -- Returns  jobs removed, more (1: call again soon); integers
 
---@include base now unlink
+--@include now unlink
 
 local swept, looked, more = 0, 0, 0
 local config = call('HMGET', P .. 'config', 'finished_max_bytes',

@@ -375,52 +375,37 @@ tq_enqueue_call(tq_enqueue_t *e, const tq_ns_t *ns, tq_done_cb done,
 }
 
 
-/* The reply is pairs: an outcome, and how many groups it is for. */
+/* The reply is an outcome for each group. */
 static int
 tq_enqueue_decode(const tq_op_t *op, const redisReply *reply, tq_result_t *res)
 {
     size_t   i;
-    int64_t  v, groups, left = op->n;
+    int64_t  v;
 
     (void) res;
 
-    if (tq_reply_array(reply, 2) != 0 || reply->elements % 2 != 0) {
+    if (tq_reply_array(reply, 1) != 0 || reply->elements != op->n) {
         return -1;
     }
 
-    for (i = 0; i < reply->elements; i += 2) {
-
-        if (tq_reply_int(reply->element[i], &v) != 0
-            || tq_reply_int(reply->element[i + 1], &groups) != 0
-            || v == 0 || v < TQ_ENQUEUE_PAYLOAD
-            || groups < 1 || groups > left || v > TQ_ID_MAX - (groups - 1))
+    for (i = 0; i < reply->elements; i++) {
+        if (tq_reply_int(reply->element[i], &v) != 0 || v == 0
+            || v < TQ_ENQUEUE_PAYLOAD || v > TQ_ID_MAX)
         {
             return -1;
         }
-
-        left -= groups;
     }
 
-    return (left == 0) ? 0 : -1;
+    return 0;
 }
 
 
 int64_t
 tq_enqueued(const tq_result_t *res, unsigned group)
 {
-    size_t   i;
-    int64_t  v = 0, groups, at = group;
+    int64_t  v = 0;
 
-    for (i = 0; i < res->from->elements; i += 2) {
-        (void) tq_reply_int(res->from->element[i], &v);
-        (void) tq_reply_int(res->from->element[i + 1], &groups);
+    (void) tq_reply_int(res->from->element[group], &v);
 
-        if (at < groups) {
-            break;
-        }
-
-        at -= groups;
-    }
-
-    return v > 0 ? v + at : v;
+    return v;
 }

@@ -326,7 +326,7 @@ def put_together(*files):
         os.makedirs(t + '/lua/lib')
         for name in ('tq_limits.h', 'tq_layout.h'):
             shutil.copy(os.path.join(tmq.ROOT, 'libtaskmq', name), t)
-        for name, text in files:
+        for name, text in (('lib/base.lua', ''),) + files:
             with open(t + '/lua/' + name, 'w', encoding='latin-1') as f:
                 f.write(text)
         return subprocess.run(['sh', tmq.EMBED, t + '/lua', 'a'],

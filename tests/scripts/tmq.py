@@ -190,17 +190,7 @@ class Scripts(Plain):
     def __getattr__(self, name):
         if name not in NAMES:
             raise AttributeError(name)
-        if name == 'enqueue':
-            return lambda *args: outcomes(self.c(*self.args(name, *args)))
         return lambda *args: self.c(*self.args(name, *args))
-
-
-def outcomes(reply):
-    """enqueue's reply, an outcome per group."""
-    out = []
-    for first, groups in zip(reply[::2], reply[1::2]):
-        out.extend(first + k if first > 0 else first for k in range(groups))
-    return out
 
 
 def job(handler='email', payload=b'{}', due=0, priority=0, policy='f',

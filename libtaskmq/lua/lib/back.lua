@@ -1,7 +1,7 @@
 -- back: jobs that workers hold, and how they are given back: then they come next
 -- in their lanes, those of one call in the order of their ids.
 
---@include base ends pack
+--@include ends pack
 
 -- What a worker hears of a job under a token: 0 it runs, 1 fail ended it, or
 -- cancel while its last run ended, 2 stale, 3 gone, 4 cancelled while it held it.

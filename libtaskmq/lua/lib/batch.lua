@@ -1,7 +1,7 @@
 -- batch: what became of jobs, collected, and written by flush with one command
 -- of each kind.
 
---@include base schedule lease bytes
+--@include schedule lease bytes
 
 -- Calls the command, with its key where it has one, and the list, CHUNK elements
 -- at a time.

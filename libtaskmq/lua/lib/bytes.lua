@@ -1,8 +1,6 @@
 -- bytes: what finished and dead jobs take, where `finished_max_bytes` is set:
 -- the hash `bytes` says it of each, the counter finished_bytes of all.
 
---@include base
-
 -- list: scores and members that were added, or, from 1 on, members and scores.
 -- Returns how many jobs were weighed; one that was before is not counted again.
 local function weigh(list, from)

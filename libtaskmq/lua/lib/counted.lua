@@ -1,7 +1,5 @@
 -- counted: how many of a handler's jobs wait, run, are scheduled and are dead.
 
---@include base
-
 -- The names of what is counted of a handler.
 local function counters_of(name)
     return 'back:' .. name, 'claimed:' .. name, 'left:' .. name, 'sch:' .. name,

@@ -1,6 +1,6 @@
 -- ends: how runs end, and jobs. new: see rewrite.
 
---@include base now header batch
+--@include now header batch
 
 local keep = call('HMGET', P .. 'config', 'retention_s', 'dead_retention_s')
 local NO_COUNTER, NO_TIME = '000000000000', '0000000000000'

@@ -3,7 +3,7 @@
 -- records and runs are sound. Damaged ones are left alone; claim and reap end
 -- their jobs (see unreadable).
 
---@include base now
+--@include now
 
 -- h of a run.
 local function header_at(run)

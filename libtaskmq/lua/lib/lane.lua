@@ -8,8 +8,6 @@
 --   <id> <jobs>      neighbours: ids, and places, that follow each other
 --   <id> 1 <place>   one job that has run, or was given back
 
---@include base
-
 -- The newest job; and the selection, which stands behind it where it goes by
 -- place: what stores jobs reads both at once.
 local seq = call('GET', P .. 'seq') or '0'

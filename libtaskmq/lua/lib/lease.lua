@@ -1,7 +1,5 @@
 -- lease: how the jobs of one claim are held, together.
 
---@include base
-
 -- n of its jobs run no more; with the last one the lease ends.
 local function leave_lease(token, n)
     local key = P .. 't:' .. token

@@ -1,6 +1,6 @@
 -- order: the scores of lanes that are not empty: of all, after another selection.
 
---@include base lane
+--@include lane
 
 local function to_ready(prefix, lane)
     local next = order == 'lifo' and -1 or 0

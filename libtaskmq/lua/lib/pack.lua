@@ -1,6 +1,6 @@
 -- pack: packs for many lanes, collected.
 
---@include base lane
+--@include lane
 
 -- Behind the id of a job that comes again (it was due, or is retried): its place
 -- is after that of the newest job, before that of the next.

@@ -1,6 +1,6 @@
 -- schedule: jobs that are due later.
 
---@include base now
+--@include now
 
 -- jobs: { due ms, id, handler } each, counted in sch: here. Wakes a handler
 -- whose job is due before all others, or sooner than a worker looks again.

@@ -1,6 +1,6 @@
 -- served: whether a live worker serves a handler.
 
---@include base now
+--@include now
 
 local function is_served(handler)
     return now - (call('ZSCORE', P .. 'served', handler) or 0)

@@ -1,6 +1,6 @@
 -- unlink: jobs go.
 
---@include base header
+--@include header
 
 -- Dead jobs are counted by their runs: their records may be damaged.
 local function count_dead_out(ids)

@@ -1,7 +1,7 @@
 -- unreadable: ends a waiting or leased job that cannot be read, because its
 -- record or its run is damaged: it fails, once, with that reason.
 
---@include base now
+--@include now
 
 -- What it counted as before is the caller's; handler: as far as known. what:
 -- "record" or "last run".
