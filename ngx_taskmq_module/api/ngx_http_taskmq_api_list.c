@@ -7,17 +7,26 @@
 
 #define NGX_HTTP_TASKMQ_LIST_DEFAULT  20
 
+/* In what the lists of the two APIs differ. */
+typedef struct {
+    const char               *handler;   /* the argument with its name */
+    int                     (*status)(tq_str_t name);   /* -1: there is none */
+    const char               *permitted; /* said where there is none */
+    ngx_http_taskmq_done_pt   done;
+} ngx_http_taskmq_list_api_t;
+
 static ngx_int_t ngx_http_taskmq_list(ngx_http_request_t *r,
-    ngx_http_taskmq_ctx_t *ctx, tq_list_t *list,
-    ngx_http_taskmq_done_pt done);
+    ngx_http_taskmq_ctx_t *ctx, const ngx_http_taskmq_list_api_t *api);
 static ngx_int_t ngx_http_taskmq_list_limit(ngx_http_request_t *r,
     tq_list_t *list, ngx_int_t *rc);
 static ngx_int_t ngx_http_taskmq_list_handler(ngx_http_request_t *r,
     const char *name, tq_list_t *list, ngx_int_t *rc);
 static ngx_int_t ngx_http_taskmq_list_status(ngx_http_request_t *r,
-    tq_list_t *list, ngx_int_t *rc);
-static ngx_int_t ngx_http_taskmq_list_task_status(ngx_http_request_t *r,
-    tq_list_t *list, ngx_int_t *rc);
+    const ngx_http_taskmq_list_api_t *api, tq_list_t *list, ngx_int_t *rc);
+static ngx_int_t ngx_http_taskmq_list_cursor(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx, tq_list_t *list, ngx_int_t *rc);
+static int ngx_http_taskmq_job_status(tq_str_t name);
+static int ngx_http_taskmq_task_status(tq_str_t name);
 static u_char *ngx_http_taskmq_list_path(ngx_http_request_t *r, u_char *dst);
 static ngx_int_t ngx_http_taskmq_list_next(ngx_http_request_t *r,
     const char *uuid, unsigned limit);
@@ -25,6 +34,21 @@ static void ngx_http_taskmq_jobs_done(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
 static void ngx_http_taskmq_tasks_done(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
+
+static const ngx_http_taskmq_list_api_t  ngx_http_taskmq_jobs_api = {
+    "handler",
+    ngx_http_taskmq_job_status,
+    "value is not a valid enumeration member; permitted: 'PENDING', "
+    "'RUNNING', 'SUCCESS', 'FAILED', 'CANCELLED'",
+    ngx_http_taskmq_jobs_done
+};
+
+static const ngx_http_taskmq_list_api_t  ngx_http_taskmq_tasks_api = {
+    "type",
+    ngx_http_taskmq_task_status,
+    "must be pending, processing, completed or failed",
+    ngx_http_taskmq_tasks_done
+};
 
 /* ---- GET /jobs, GET /api/tasks ---- */
 
@@ -98,12 +122,11 @@ ngx_http_taskmq_list_handler(ngx_http_request_t *r, const char *name,
 }
 
 static ngx_int_t
-ngx_http_taskmq_list_status(ngx_http_request_t *r, tq_list_t *list,
-    ngx_int_t *rc)
+ngx_http_taskmq_list_status(ngx_http_request_t *r,
+    const ngx_http_taskmq_list_api_t *api, tq_list_t *list, ngx_int_t *rc)
 {
-    int         state;
-    ngx_str_t   value;
-    tq_str_t    text;
+    tq_str_t   name;
+    ngx_str_t  value;
 
     if (ngx_http_taskmq_arg(r, "status", &value) != NGX_OK) {
         *rc = NGX_ERROR;
@@ -114,30 +137,36 @@ ngx_http_taskmq_list_status(ngx_http_request_t *r, tq_list_t *list,
         return NGX_OK;
     }
 
-    text.p = (char *) value.data;
-    text.len = value.len;
+    name.p = (char *) value.data;
+    name.len = value.len;
+    list->status = api->status(name);
 
-    for (state = TQ_STATE_PENDING; state <= TQ_STATE_CANCELLED; state++) {
-        if (tq_str_eq(text, tq_state_name((tq_state_t) state))) {
-            list->status = state;
-            return NGX_OK;
-        }
+    if (list->status != -1) {
+        return NGX_OK;
     }
 
-    *rc = ngx_http_taskmq_error_field(r, "query", "status",
-                                      "value is not a valid enumeration "
-                                      "member; permitted: 'PENDING', "
-                                      "'RUNNING', 'SUCCESS', 'FAILED', "
-                                      "'CANCELLED'", "type_error.enum");
+    *rc = ngx_http_taskmq_error_field(r, "query", "status", api->permitted,
+                                      "type_error.enum");
     return NGX_DECLINED;
 }
 
-static ngx_int_t
-ngx_http_taskmq_list_task_status(ngx_http_request_t *r, tq_list_t *list,
-    ngx_int_t *rc)
+static int
+ngx_http_taskmq_job_status(tq_str_t name)
 {
-    tq_str_t    text;
-    ngx_str_t   value;
+    int  state;
+
+    for (state = TQ_STATE_PENDING; state <= TQ_STATE_CANCELLED; state++) {
+        if (tq_str_eq(name, tq_state_name((tq_state_t) state))) {
+            return state;
+        }
+    }
+
+    return -1;
+}
+
+static int
+ngx_http_taskmq_task_status(tq_str_t name)
+{
     ngx_uint_t  i;
 
     static const struct {
@@ -150,7 +179,25 @@ ngx_http_taskmq_list_task_status(ngx_http_request_t *r, tq_list_t *list,
         { "failed", TQ_LIST_NOT_SUCCESS },
     };
 
-    if (ngx_http_taskmq_arg(r, "status", &value) != NGX_OK) {
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (tq_str_eq(name, names[i].name)) {
+            return names[i].status;
+        }
+    }
+
+    return -1;
+}
+
+/* ngx_http_taskmq_list_cursor: of TaskMQ's list a job id, of TaskDaemon's a
+ * task id. */
+static ngx_int_t
+ngx_http_taskmq_list_cursor(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    tq_list_t *list, ngx_int_t *rc)
+{
+    int        bad;
+    ngx_str_t  value;
+
+    if (ngx_http_taskmq_arg(r, "cursor", &value) != NGX_OK) {
         *rc = NGX_ERROR;
         return NGX_DECLINED;
     }
@@ -159,37 +206,48 @@ ngx_http_taskmq_list_task_status(ngx_http_request_t *r, tq_list_t *list,
         return NGX_OK;
     }
 
-    text.p = (char *) value.data;
-    text.len = value.len;
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (tq_str_eq(text, names[i].name)) {
-            list->status = names[i].status;
-            return NGX_OK;
-        }
+    bad = ctx->conf->api == NGX_HTTP_TASKMQ_TASKMQ
+          ? tq_id_parse((char *) value.data, value.len, &list->before)
+          : ngx_http_taskmq_task_id_parse(ctx->conf->redis, value.data,
+                                          value.len, &list->before);
+    if (!bad) {
+        return NGX_OK;
     }
 
-    *rc = ngx_http_taskmq_error_field(r, "query", "status",
-                                      "must be pending, processing, completed "
-                                      "or failed", "type_error.enum");
+    *rc = ngx_http_taskmq_error_field(r, "query", "cursor",
+                                      "not a cursor of this list",
+                                      "value_error");
     return NGX_DECLINED;
 }
 
 static ngx_int_t
 ngx_http_taskmq_list(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
-    tq_list_t *list, ngx_http_taskmq_done_pt done)
+    const ngx_http_taskmq_list_api_t *api)
 {
     tq_call_t                *tq;
+    tq_list_t                 list;
+    ngx_int_t                 rc;
     ngx_http_taskmq_call_t   *call;
     ngx_http_taskmq_redis_t  *redis;
 
+    ngx_memzero(&list, sizeof(tq_list_t));
+    list.status = -1;
+
+    if (ngx_http_taskmq_list_limit(r, &list, &rc) != NGX_OK
+        || ngx_http_taskmq_list_handler(r, api->handler, &list, &rc) != NGX_OK
+        || ngx_http_taskmq_list_status(r, api, &list, &rc) != NGX_OK
+        || ngx_http_taskmq_list_cursor(r, ctx, &list, &rc) != NGX_OK)
+    {
+        return rc;
+    }
+
     redis = ctx->conf->redis;
-    call = ngx_http_taskmq_call_new(r, redis, done);
+    call = ngx_http_taskmq_call_new(r, redis, api->done);
     tq = NULL;
 
     if (call) {
-        call->value = list->limit;
-        tq = tq_list_call(&redis->ns, list, ngx_http_taskmq_redis_done, call);
+        call->value = list.limit;
+        tq = tq_list_call(&redis->ns, &list, ngx_http_taskmq_redis_done, call);
     }
 
     return ngx_http_taskmq_wait(r, call, tq);
@@ -199,33 +257,7 @@ ngx_int_t
 ngx_http_taskmq_jobs(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    ngx_int_t  rc;
-    ngx_str_t  value;
-    tq_list_t  list;
-
-    ngx_memzero(&list, sizeof(tq_list_t));
-    list.status = -1;
-
-    if (ngx_http_taskmq_list_limit(r, &list, &rc) != NGX_OK
-        || ngx_http_taskmq_list_handler(r, "handler", &list, &rc) != NGX_OK
-        || ngx_http_taskmq_list_status(r, &list, &rc) != NGX_OK)
-    {
-        return rc;
-    }
-
-    if (ngx_http_taskmq_arg(r, "cursor", &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (value.data
-        && tq_id_parse((char *) value.data, value.len, &list.before) != 0)
-    {
-        return ngx_http_taskmq_error_field(r, "query", "cursor",
-                                           "not a cursor of this list",
-                                           "value_error");
-    }
-
-    return ngx_http_taskmq_list(r, ctx, &list, ngx_http_taskmq_jobs_done);
+    return ngx_http_taskmq_list(r, ctx, &ngx_http_taskmq_jobs_api);
 }
 
 static void
@@ -275,35 +307,7 @@ ngx_int_t
 ngx_http_taskmq_tasks(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    ngx_int_t  rc;
-    ngx_str_t  value;
-    tq_list_t  list;
-
-    ngx_memzero(&list, sizeof(tq_list_t));
-    list.status = -1;
-
-    if (ngx_http_taskmq_list_limit(r, &list, &rc) != NGX_OK
-        || ngx_http_taskmq_list_handler(r, "type", &list, &rc) != NGX_OK
-        || ngx_http_taskmq_list_task_status(r, &list, &rc) != NGX_OK)
-    {
-        return rc;
-    }
-
-    if (ngx_http_taskmq_arg(r, "cursor", &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (value.data
-        && ngx_http_taskmq_task_id_parse(ctx->conf->redis, value.data,
-                                         value.len, &list.before)
-           != 0)
-    {
-        return ngx_http_taskmq_error_field(r, "query", "cursor",
-                                           "not a cursor of this list",
-                                           "value_error");
-    }
-
-    return ngx_http_taskmq_list(r, ctx, &list, ngx_http_taskmq_tasks_done);
+    return ngx_http_taskmq_list(r, ctx, &ngx_http_taskmq_tasks_api);
 }
 
 static void

@@ -62,36 +62,20 @@ ngx_http_taskmq_queue_done(ngx_http_taskmq_call_t *call,
 
 /* ---- GET and DELETE /api/tasks/{id}, POST /api/tasks/{id}/redrive ---- */
 
-typedef tq_call_t *(*ngx_http_taskmq_task_pt)(const tq_ns_t *ns, int64_t id,
-    tq_done_cb done, void *data);
-
 static ngx_int_t
 ngx_http_taskmq_task(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
-    ngx_http_taskmq_task_pt build, ngx_http_taskmq_done_pt done)
+    ngx_http_taskmq_job_pt build, ngx_http_taskmq_done_pt done)
 {
-    int64_t                   id;
-    tq_call_t                *tq;
-    ngx_http_taskmq_call_t   *call;
-    ngx_http_taskmq_redis_t  *redis;
+    int64_t  id;
 
-    redis = ctx->conf->redis;
-
-    if (ngx_http_taskmq_task_id_parse(redis, ctx->param.data, ctx->param.len,
-                                      &id)
+    if (ngx_http_taskmq_task_id_parse(ctx->conf->redis, ctx->param.data,
+                                      ctx->param.len, &id)
         != 0)
     {
         return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Task not found");
     }
 
-    call = ngx_http_taskmq_call_new(r, redis, done);
-    tq = NULL;
-
-    if (call) {
-        call->id = id;
-        tq = build(&redis->ns, id, ngx_http_taskmq_redis_done, call);
-    }
-
-    return ngx_http_taskmq_wait(r, call, tq);
+    return ngx_http_taskmq_wait_job(r, id, build, done);
 }
 
 ngx_int_t

@@ -9,8 +9,9 @@ static void ngx_http_taskmq_add_job_done(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
 static void ngx_http_taskmq_add_jobs_done(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
-static ngx_int_t ngx_http_taskmq_job_id(ngx_http_taskmq_ctx_t *ctx,
-    int64_t *id);
+static ngx_int_t ngx_http_taskmq_job(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx, ngx_http_taskmq_job_pt build,
+    ngx_http_taskmq_done_pt done);
 static void ngx_http_taskmq_get_job_done(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
 static void ngx_http_taskmq_cancel_done(ngx_http_taskmq_call_t *call,
@@ -130,52 +131,38 @@ ngx_http_taskmq_add_jobs_done(ngx_http_taskmq_call_t *call,
 
 /* ---- GET /job/{id} ---- */
 
-/* ngx_http_taskmq_job_id: the path's job, by its id, or by its task id where
- * this nginx has the TaskDaemon API, too, and so the key. */
+/* ngx_http_taskmq_job asks about the path's job, which is named by its id, or
+ * by its task id where this nginx has the TaskDaemon API, too, and so the
+ * key. */
 static ngx_int_t
-ngx_http_taskmq_job_id(ngx_http_taskmq_ctx_t *ctx, int64_t *id)
+ngx_http_taskmq_job(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
+    ngx_http_taskmq_job_pt build, ngx_http_taskmq_done_pt done)
 {
     char                     *p;
+    int64_t                   id;
     ngx_http_taskmq_redis_t  *redis;
 
     p = (char *) ctx->param.data;
     redis = ctx->conf->redis;
 
-    if (tq_id_parse(p, ctx->param.len, id) == 0
+    if (tq_id_parse(p, ctx->param.len, &id) == 0
         || (redis->task_key.known
             && ngx_http_taskmq_task_id_parse(redis, ctx->param.data,
-                                             ctx->param.len, id)
+                                             ctx->param.len, &id)
                == 0))
     {
-        return NGX_OK;
+        return ngx_http_taskmq_wait_job(r, id, build, done);
     }
 
-    return NGX_DECLINED;
+    return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
 }
 
 ngx_int_t
 ngx_http_taskmq_get_job(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    int64_t                   id;
-    tq_call_t                *tq;
-    ngx_http_taskmq_call_t   *call;
-    ngx_http_taskmq_redis_t  *redis;
-
-    if (ngx_http_taskmq_job_id(ctx, &id) != NGX_OK) {
-        return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
-    }
-
-    redis = ctx->conf->redis;
-    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_get_job_done);
-    tq = NULL;
-
-    if (call) {
-        call->id = id;
-        tq = tq_get_call(&redis->ns, id, ngx_http_taskmq_redis_done, call);
-    }
-
-    return ngx_http_taskmq_wait(r, call, tq);
+    return ngx_http_taskmq_job(r, ctx, tq_get_call,
+                               ngx_http_taskmq_get_job_done);
 }
 
 static void
@@ -206,16 +193,27 @@ ngx_http_taskmq_get_job_done(ngx_http_taskmq_call_t *call,
 
 /* ---- POST /cancel, POST /retry, DELETE /job/{id} ---- */
 
+static tq_call_t *
+ngx_http_taskmq_cancel_call(const tq_ns_t *ns, int64_t id, tq_done_cb done,
+    void *data)
+{
+    return tq_cancel_call(ns, id, 0, done, data);
+}
+
+static tq_call_t *
+ngx_http_taskmq_force_call(const tq_ns_t *ns, int64_t id, tq_done_cb done,
+    void *data)
+{
+    return tq_cancel_call(ns, id, 1, done, data);
+}
+
 ngx_int_t
 ngx_http_taskmq_cancel(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    int                       force;
-    int64_t                   id;
-    tq_call_t                *tq;
-    tq_field_errs_t           errs;
-    ngx_http_taskmq_call_t   *call;
-    ngx_http_taskmq_redis_t  *redis;
+    int              force;
+    int64_t          id;
+    tq_field_errs_t  errs;
 
     force = 0;
 
@@ -223,68 +221,33 @@ ngx_http_taskmq_cancel(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         return ngx_http_taskmq_error_fields(r, &errs);
     }
 
-    redis = ctx->conf->redis;
-    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_cancel_done);
-    tq = NULL;
-
-    if (call) {
-        call->id = id;
-        tq = tq_cancel_call(&redis->ns, id, force, ngx_http_taskmq_redis_done,
-                            call);
-    }
-
-    return ngx_http_taskmq_wait(r, call, tq);
+    return ngx_http_taskmq_wait_job(r, id,
+                                    force ? ngx_http_taskmq_force_call
+                                          : ngx_http_taskmq_cancel_call,
+                                    ngx_http_taskmq_cancel_done);
 }
 
 ngx_int_t
 ngx_http_taskmq_retry(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    int64_t                   id;
-    tq_call_t                *tq;
-    tq_field_errs_t           errs;
-    ngx_http_taskmq_call_t   *call;
-    ngx_http_taskmq_redis_t  *redis;
+    int64_t          id;
+    tq_field_errs_t  errs;
 
     if (tq_job_read_id(body, &id, NULL, &errs) != 0) {
         return ngx_http_taskmq_error_fields(r, &errs);
     }
 
-    redis = ctx->conf->redis;
-    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_retry_done);
-    tq = NULL;
-
-    if (call) {
-        call->id = id;
-        tq = tq_retry_call(&redis->ns, id, ngx_http_taskmq_redis_done, call);
-    }
-
-    return ngx_http_taskmq_wait(r, call, tq);
+    return ngx_http_taskmq_wait_job(r, id, tq_retry_call,
+                                    ngx_http_taskmq_retry_done);
 }
 
 ngx_int_t
 ngx_http_taskmq_delete(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    int64_t                   id;
-    tq_call_t                *tq;
-    ngx_http_taskmq_call_t   *call;
-    ngx_http_taskmq_redis_t  *redis;
-
-    if (ngx_http_taskmq_job_id(ctx, &id) != NGX_OK) {
-        return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Job not found");
-    }
-
-    redis = ctx->conf->redis;
-    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_delete_done);
-    tq = NULL;
-
-    if (call) {
-        call->id = id;
-        tq = tq_delete_call(&redis->ns, id, ngx_http_taskmq_redis_done, call);
-    }
-
-    return ngx_http_taskmq_wait(r, call, tq);
+    return ngx_http_taskmq_job(r, ctx, tq_delete_call,
+                               ngx_http_taskmq_delete_done);
 }
 
 /* ngx_http_taskmq_changed answers all three. done: the word for it; conflict:

@@ -12,6 +12,10 @@
 typedef ngx_int_t (*ngx_http_taskmq_totals_pt)(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, const tq_result_t *res);
 
+static ngx_int_t ngx_http_taskmq_read_wait(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, ngx_uint_t value,
+    ngx_int_t (*wait)(ngx_http_taskmq_call_t *call),
+    ngx_http_taskmq_done_pt done);
 static ngx_int_t ngx_http_taskmq_totals(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, ngx_uint_t page);
 static ngx_int_t ngx_http_taskmq_totals_reply(ngx_http_request_t *r,
@@ -28,6 +32,32 @@ static ngx_int_t ngx_http_taskmq_health_reply(ngx_http_request_t *r,
     ngx_http_taskmq_redis_t *redis, ngx_uint_t taskmq, const char *why);
 static void ngx_http_taskmq_health_answer(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
+
+/* ngx_http_taskmq_read_wait has a request wait for a shared reading; value is
+ * for done(). NGX_DONE; NGX_DECLINED: there is none to wait for; NGX_ERROR. */
+static ngx_int_t
+ngx_http_taskmq_read_wait(ngx_http_request_t *r,
+    ngx_http_taskmq_redis_t *redis, ngx_uint_t value,
+    ngx_int_t (*wait)(ngx_http_taskmq_call_t *call),
+    ngx_http_taskmq_done_pt done)
+{
+    ngx_http_taskmq_call_t  *call;
+
+    call = ngx_http_taskmq_call_new(r, redis, done);
+
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->value = value;
+
+    if (wait(call) != NGX_OK) {
+        (void) ngx_http_taskmq_call_end(call);
+        return NGX_DECLINED;
+    }
+
+    return NGX_DONE;
+}
 
 /* ---- GET /queues, the metrics, GET /api/metrics ---- */
 
@@ -49,8 +79,8 @@ static ngx_int_t
 ngx_http_taskmq_totals(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     ngx_uint_t page)
 {
+    ngx_int_t                 rc;
     const tq_result_t        *last;
-    ngx_http_taskmq_call_t   *call;
     ngx_http_taskmq_redis_t  *redis;
 
     redis = ctx->conf->redis;
@@ -60,21 +90,11 @@ ngx_http_taskmq_totals(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         return ngx_http_taskmq_totals_reply(r, redis, page, last);
     }
 
-    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_totals_answer);
+    rc = ngx_http_taskmq_read_wait(r, redis, page, ngx_http_taskmq_totals_wait,
+                                   ngx_http_taskmq_totals_answer);
 
-    if (call == NULL) {
-        return NGX_ERROR;
-    }
-
-    call->value = page;
-
-    if (ngx_http_taskmq_totals_wait(call) != NGX_OK) {
-        (void) ngx_http_taskmq_call_end(call);
-
-        return ngx_http_taskmq_error_call(r, &tq_not_sent);
-    }
-
-    return NGX_DONE;
+    return rc != NGX_DECLINED ? rc
+                              : ngx_http_taskmq_error_call(r, &tq_not_sent);
 }
 
 static ngx_int_t
@@ -261,8 +281,8 @@ ngx_int_t
 ngx_http_taskmq_health(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
+    ngx_int_t                 rc;
     ngx_uint_t                taskmq;
-    ngx_http_taskmq_call_t   *call;
     ngx_http_taskmq_redis_t  *redis;
 
     redis = ctx->conf->redis;
@@ -278,22 +298,14 @@ ngx_http_taskmq_health(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
                                             redis->health.why);
     }
 
-    call = ngx_http_taskmq_call_new(r, redis, ngx_http_taskmq_health_answer);
+    rc = ngx_http_taskmq_read_wait(r, redis, taskmq,
+                                   ngx_http_taskmq_health_wait,
+                                   ngx_http_taskmq_health_answer);
 
-    if (call == NULL) {
-        return NGX_ERROR;
-    }
-
-    call->value = taskmq;
-
-    if (ngx_http_taskmq_health_wait(call) != NGX_OK) {
-        (void) ngx_http_taskmq_call_end(call);
-
-        return ngx_http_taskmq_health_reply(r, redis, taskmq,
-                                            "too many calls wait for Redis");
-    }
-
-    return NGX_DONE;
+    return rc != NGX_DECLINED
+           ? rc
+           : ngx_http_taskmq_health_reply(r, redis, taskmq,
+                                          "too many calls wait for Redis");
 }
 
 static void

@@ -146,12 +146,19 @@ ngx_http_taskmq_reading_start(ngx_http_taskmq_reading_t *reading,
     return NGX_OK;
 }
 
-void
+ngx_int_t
 ngx_http_taskmq_reading_wait(ngx_http_taskmq_reading_t *reading,
-    ngx_http_taskmq_call_t *call)
+    ngx_http_taskmq_call_t *call, ngx_uint_t under_way,
+    ngx_int_t (*fetch)(ngx_http_taskmq_redis_t *redis))
 {
+    if (!under_way && fetch(call->redis) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     call->next = reading->waiting;
     reading->waiting = call;
+
+    return NGX_OK;
 }
 
 void

@@ -60,14 +60,8 @@ ngx_http_taskmq_health_wait(ngx_http_taskmq_call_t *call)
 
     reading = &call->redis->health.reading;
 
-    if (!reading->asking && ngx_http_taskmq_health_probe(call->redis) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_http_taskmq_reading_wait(reading, call);
-
-    return NGX_OK;
+    return ngx_http_taskmq_reading_wait(reading, call, reading->asking,
+                                        ngx_http_taskmq_health_probe);
 }
 
 void

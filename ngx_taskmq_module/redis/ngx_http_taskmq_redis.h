@@ -223,9 +223,11 @@ void ngx_http_taskmq_call_forget(ngx_http_taskmq_call_t *call);
 ngx_int_t ngx_http_taskmq_reading_start(ngx_http_taskmq_reading_t *reading,
     ngx_http_taskmq_call_t *call, tq_call_t *tq);
 
-/* Has a call wait for a reading that is under way. */
-void ngx_http_taskmq_reading_wait(ngx_http_taskmq_reading_t *reading,
-    ngx_http_taskmq_call_t *call);
+/* Has a call wait for a reading, which fetch() begins, unless one is under way
+ * that will do. NGX_OK: done() will run. NGX_ERROR: as for _send(). */
+ngx_int_t ngx_http_taskmq_reading_wait(ngx_http_taskmq_reading_t *reading,
+    ngx_http_taskmq_call_t *call, ngx_uint_t under_way,
+    ngx_int_t (*fetch)(ngx_http_taskmq_redis_t *redis));
 
 /* The call that _reading_start() was given has its result: runs the done() of
  * all that wait. */

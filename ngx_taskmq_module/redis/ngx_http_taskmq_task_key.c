@@ -60,15 +60,11 @@ ngx_http_taskmq_task_key_wait(ngx_http_taskmq_call_t *call)
 
     reading = &call->redis->task_key.reading;
 
-    if (reading->waiting == NULL
-        && ngx_http_taskmq_task_key_fetch(call->redis) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    /* one for which nobody waits may be older than the task id */
 
-    ngx_http_taskmq_reading_wait(reading, call);
-
-    return NGX_OK;
+    return ngx_http_taskmq_reading_wait(reading, call,
+                                        reading->waiting != NULL,
+                                        ngx_http_taskmq_task_key_fetch);
 }
 
 static void

@@ -8,6 +8,7 @@
 
 #include "ngx_http_taskmq_redis.h"
 
+static ngx_int_t ngx_http_taskmq_totals_fetch(ngx_http_taskmq_redis_t *redis);
 static void ngx_http_taskmq_totals_done(ngx_http_taskmq_call_t *call,
     const tq_result_t *res);
 
@@ -22,30 +23,25 @@ ngx_http_taskmq_totals_last(const ngx_http_taskmq_redis_t *redis)
 ngx_int_t
 ngx_http_taskmq_totals_wait(ngx_http_taskmq_call_t *call)
 {
-    ngx_http_taskmq_call_t     *read;
-    ngx_http_taskmq_redis_t    *redis;
     ngx_http_taskmq_reading_t  *reading;
 
-    redis = call->redis;
-    reading = &redis->totals.reading;
+    reading = &call->redis->totals.reading;
 
-    if (!reading->asking) {
-        read = ngx_http_taskmq_call_new(NULL, redis,
-                                        ngx_http_taskmq_totals_done);
+    return ngx_http_taskmq_reading_wait(reading, call, reading->asking,
+                                        ngx_http_taskmq_totals_fetch);
+}
 
-        if (ngx_http_taskmq_reading_start(reading, read,
-                                          tq_stats_call(&redis->ns,
+static ngx_int_t
+ngx_http_taskmq_totals_fetch(ngx_http_taskmq_redis_t *redis)
+{
+    ngx_http_taskmq_call_t  *call;
+
+    call = ngx_http_taskmq_call_new(NULL, redis, ngx_http_taskmq_totals_done);
+
+    return ngx_http_taskmq_reading_start(&redis->totals.reading, call,
+                                         tq_stats_call(&redis->ns,
                                                    ngx_http_taskmq_redis_done,
-                                                   read))
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    ngx_http_taskmq_reading_wait(reading, call);
-
-    return NGX_OK;
+                                                   call));
 }
 
 /* ngx_http_taskmq_totals_done: the reading has ended. An error of Redis is kept

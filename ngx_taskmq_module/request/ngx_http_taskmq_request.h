@@ -69,6 +69,14 @@ size_t ngx_http_taskmq_route_base(const ngx_http_taskmq_route_t *routes,
 ngx_int_t ngx_http_taskmq_wait(ngx_http_request_t *r,
     ngx_http_taskmq_call_t *call, tq_call_t *tq);
 
+/* The same for a call about one job, which build() makes; done() finds its id
+ * in call->id. */
+typedef tq_call_t *(*ngx_http_taskmq_job_pt)(const tq_ns_t *ns, int64_t id,
+    tq_done_cb done, void *data);
+
+ngx_int_t ngx_http_taskmq_wait_job(ngx_http_request_t *r, int64_t id,
+    ngx_http_taskmq_job_pt build, ngx_http_taskmq_done_pt done);
+
 /* Ends such a call. The request to answer from the result; or NULL: it has
  * gone, or the call brought none and that was answered. */
 ngx_http_request_t *ngx_http_taskmq_wait_end(ngx_http_taskmq_call_t *call,

@@ -38,6 +38,29 @@ ngx_http_taskmq_wait(ngx_http_request_t *r, ngx_http_taskmq_call_t *call,
     return ngx_http_taskmq_error_call(r, &tq_not_sent);
 }
 
+ngx_int_t
+ngx_http_taskmq_wait_job(ngx_http_request_t *r, int64_t id,
+    ngx_http_taskmq_job_pt build, ngx_http_taskmq_done_pt done)
+{
+    tq_call_t                *tq;
+    ngx_http_taskmq_ctx_t    *ctx;
+    ngx_http_taskmq_call_t   *call;
+    ngx_http_taskmq_redis_t  *redis;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+    redis = ctx->conf->redis;
+
+    call = ngx_http_taskmq_call_new(r, redis, done);
+    tq = NULL;
+
+    if (call) {
+        call->id = id;
+        tq = build(&redis->ns, id, ngx_http_taskmq_redis_done, call);
+    }
+
+    return ngx_http_taskmq_wait(r, call, tq);
+}
+
 ngx_http_request_t *
 ngx_http_taskmq_wait_end(ngx_http_taskmq_call_t *call, const tq_result_t *res)
 {
