@@ -171,7 +171,7 @@ ngx_int_t
 ngx_http_taskmq_metrics(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     tq_str_t body)
 {
-    /* its reply comes before that of the sums */
+    /* its reply comes before that of the totals */
 
     if (ngx_http_taskmq_redis_ready(ctx->conf->redis)) {
         ngx_http_taskmq_health_refresh(ctx->conf->redis);

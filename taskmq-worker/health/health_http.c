@@ -2,7 +2,7 @@
  * health_http.c: the server of --listen: one request per connection, GET and
  * HEAD, two paths. A client has a few seconds in all; a slow or silent one
  * takes one of a few places, never the loop, and loses it to the next client
- * when all are taken. The namespace's sums cost Redis
+ * when all are taken. The namespace's totals cost Redis
  * milliseconds: one reading every TQ_STATS_MS serves all who ask.
  */
 
@@ -47,7 +47,7 @@ static struct {
     int64_t       at_ms;
     int           asking;
     client_t     *waiting;
-} sums;
+} totals;
 
 static void
 free_client(client_t *c)
@@ -159,8 +159,8 @@ answer_metrics(client_t *c, const tq_result_t *res)
 static void
 drop_sums(void)
 {
-    tq_result_free(sums.read);
-    sums.read = NULL;
+    tq_result_free(totals.read);
+    totals.read = NULL;
 }
 
 static void
@@ -170,14 +170,14 @@ on_stats(void *data, const tq_result_t *res)
     tw_queue_t  *q = data;
 
     drop_sums();
-    sums.asking = 0;
-    sums.at_ms = tw_now(q->loop);
+    totals.asking = 0;
+    totals.at_ms = tw_now(q->loop);
     if (res->status == TQ_OK && listening) {
-        sums.read = tq_result_keep(res);
+        totals.read = tq_result_keep(res);
     }
 
-    c = sums.waiting;
-    sums.waiting = NULL;
+    c = totals.waiting;
+    totals.waiting = NULL;
 
     for ( /* void */ ; c != NULL; c = next) {
         next = c->next;
@@ -202,24 +202,24 @@ serve_metrics(client_t *c)
     }
 
     /* an answer that was an error counts, too: it may have cost as much */
-    if (!sums.asking && sums.at_ms != 0
-        && tw_now(q->loop) - sums.at_ms < TQ_STATS_MS)
+    if (!totals.asking && totals.at_ms != 0
+        && tw_now(q->loop) - totals.at_ms < TQ_STATS_MS)
     {
-        answer_metrics(c, sums.read);
+        answer_metrics(c, totals.read);
         return;
     }
 
-    if (!sums.asking
+    if (!totals.asking
         && tw_queue_stats(q, on_stats, q) != 0)
     {
         answer_metrics(c, NULL);
         return;
     }
 
-    sums.asking = 1;
+    totals.asking = 1;
     c->waits = 1;
-    c->next = sums.waiting;
-    sums.waiting = c;
+    c->next = totals.waiting;
+    totals.waiting = c;
 }
 
 /* The path of the request line METHOD TARGET HTTP/1.x, with NUL, or NULL: it

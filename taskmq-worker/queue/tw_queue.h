@@ -168,7 +168,7 @@ const char *tw_queue_redis_why(const tw_queue_t *q);
 /* 1: jobs could be claimed and are not: only a restart helps. */
 int tw_queue_is_stuck(const tw_queue_t *q);
 
-/* Asks for the namespace's sums. 0, or -1: not now. */
+/* Asks for the namespace's totals. 0, or -1: not now. */
 int tw_queue_stats(tw_queue_t *q, tq_done_cb done, void *data);
 
 /* Tells Redis that the worker goes. */

@@ -14,7 +14,7 @@
 static const tw_child_events_t  child_events;
 
 void
-tw_instance_set_state(tw_instance_t *inst, tw_instance_state_t to)
+tw_instance_set_state(tw_instance_t *instance, tw_instance_state_t to)
 {
     static const unsigned  allowed[] = {
         [TW_INSTANCE_DOWN] = 1 << TW_INSTANCE_STARTING,
@@ -27,37 +27,37 @@ tw_instance_set_state(tw_instance_t *inst, tw_instance_state_t to)
         [TW_INSTANCE_ENDING] = 1 << TW_INSTANCE_DOWN,
     };
 
-    assert(allowed[inst->state] & 1U << to);
+    assert(allowed[instance->state] & 1U << to);
 
-    if (inst->state == TW_INSTANCE_IDLE) {
-        inst->pool->idle--;
+    if (instance->state == TW_INSTANCE_IDLE) {
+        instance->pool->idle--;
     }
 
-    inst->state = to;
+    instance->state = to;
 
     if (to == TW_INSTANCE_IDLE) {
-        inst->pool->idle++;
-        inst->pool->useful = 1;
-        tw_run_free_place(inst->pool->run);
+        instance->pool->idle++;
+        instance->pool->useful = 1;
+        tw_run_free_place(instance->pool->run);
     }
 }
 
 void
-tw_instance_init(tw_pool_t *p, tw_instance_t *inst, unsigned no)
+tw_instance_init(tw_pool_t *p, tw_instance_t *instance, unsigned no)
 {
-    inst->pool = p;
-    inst->no = no;
-    inst->state = TW_INSTANCE_DOWN;
-    (void) uv_timer_init(p->run->loop, &inst->timer);
-    inst->timer.data = inst;
+    instance->pool = p;
+    instance->no = no;
+    instance->state = TW_INSTANCE_DOWN;
+    (void) uv_timer_init(p->run->loop, &instance->timer);
+    instance->timer.data = instance;
 }
 
 static tw_child_t *
-start_child(tw_instance_t *inst)
+start_child(tw_instance_t *instance)
 {
     int          err;
     char         why[128];
-    tw_pool_t   *p = inst->pool;
+    tw_pool_t   *p = instance->pool;
     tw_child_t  *c = NULL;
     tw_launch_t  l;
     const char  *step;
@@ -65,7 +65,7 @@ start_child(tw_instance_t *inst)
     err = tw_launch_make(p->conf, p->envp, &l, &step);
     if (err == 0) {
         step = "fork";
-        c = tw_child_start(p->run->loop, &l, &child_events, inst, &err);
+        c = tw_child_start(p->run->loop, &l, &child_events, instance, &err);
     }
     tw_launch_free(&l);
 
@@ -77,93 +77,96 @@ start_child(tw_instance_t *inst)
 
     TQ_FAIL("child-started");
     TW_LOG(TW_DEBUG, "child started", tw_fs("handler", p->conf->name),
-        tw_fi("instance", inst->no), tw_fi("pid", tw_child_pid(c)));
+        tw_fi("instance", instance->no), tw_fi("pid", tw_child_pid(c)));
 
     return c;
 }
 
 /* It has this child from now on (NULL: none), which was started then. */
 static void
-have_child(tw_instance_t *inst, tw_child_t *c, int64_t forked_ms)
+have_child(tw_instance_t *instance, tw_child_t *c, int64_t forked_ms)
 {
-    inst->child = c;
-    inst->forked_ms = forked_ms;
-    inst->born_ms = tw_pool_now(inst->pool);
-    inst->tasks = 0;
-    inst->ended[0] = '\0';
+    instance->child = c;
+    instance->forked_ms = forked_ms;
+    instance->born_ms = tw_pool_now(instance->pool);
+    instance->tasks = 0;
+    instance->ended[0] = '\0';
 }
 
 int
-tw_instance_start(tw_instance_t *inst)
+tw_instance_start(tw_instance_t *instance)
 {
     tw_child_t  *c;
 
-    if (tw_instance_conf(inst)->kind == TW_KIND_URL) {
-        return tw_instance_http_start(inst);
+    if (tw_instance_conf(instance)->kind == TW_KIND_URL) {
+        return tw_instance_http_start(instance);
     }
 
-    c = start_child(inst);
+    c = start_child(instance);
     if (c == NULL) {
         return -1;
     }
 
-    have_child(inst, c, tw_pool_now(inst->pool));
-    tw_instance_set_state(inst, TW_INSTANCE_STARTING);
+    have_child(instance, c, tw_pool_now(instance->pool));
+    tw_instance_set_state(instance, TW_INSTANCE_STARTING);
 
     return 0;
 }
 
 void
-tw_instance_replace_if_due(tw_instance_t *inst)
+tw_instance_replace_if_due(tw_instance_t *instance)
 {
-    int64_t  max = tw_instance_conf(inst)->max_tasks;
+    int64_t  max = tw_instance_conf(instance)->max_tasks;
 
-    if (inst->next_ready) {
-        tw_child_set_data(inst->child, NULL);
-        tw_child_stop(inst->child, TW_STOP_EOF);
-        have_child(inst, inst->next, inst->next_ms);
-        inst->next = NULL;
-        inst->next_ready = 0;
+    if (instance->next_ready) {
+        tw_child_set_data(instance->child, NULL);
+        tw_child_stop(instance->child, TW_STOP_EOF);
+        have_child(instance, instance->next, instance->next_ms);
+        instance->next = NULL;
+        instance->next_ready = 0;
 
-    } else if (max != 0 && inst->tasks >= (uint64_t) max && inst->next == NULL
-               && tw_pool_may_start(inst->pool) && !inst->pool->stopping)
+    } else if (max != 0 && instance->tasks >= (uint64_t) max
+               && instance->next == NULL
+               && tw_pool_may_start(instance->pool)
+               && !instance->pool->stopping)
     {
-        tw_instance_replace(inst);
+        tw_instance_replace(instance);
     }
 }
 
 void
-tw_instance_replace(tw_instance_t *inst)
+tw_instance_replace(tw_instance_t *instance)
 {
-    inst->next = start_child(inst);
-    inst->next_ms = tw_pool_now(inst->pool);
+    instance->next = start_child(instance);
+    instance->next_ms = tw_pool_now(instance->pool);
 }
 
 static void
 on_timeout(uv_timer_t *t)
 {
     tq_buf_t        text = {0};
-    tw_instance_t  *inst = t->data;
-    tw_slot_t      *s = inst->slot;
+    tw_instance_t  *instance = t->data;
+    tw_slot_t      *s = instance->slot;
     size_t          half;
 
     tq_buf_addf(&text, "timed out after %lld s",
         (long long) (s->timeout_ms / 1000));
 
-    if (inst->skipped != 0) {
+    if (instance->skipped != 0) {
         tq_buf_addf(&text, "; %u stdout %s no answer (the last: %s)",
-            inst->skipped, inst->skipped == 1 ? "line was" : "lines were",
-            inst->skipped_why);
+            instance->skipped,
+            instance->skipped == 1 ? "line was" : "lines were",
+            instance->skipped_why);
     }
 
-    half = inst->child != NULL ? tw_child_half_line(inst->child) : 0;
+    half = instance->child != NULL ? tw_child_half_line(instance->child) : 0;
     if (half != 0) {
         tq_buf_addf(&text, "; %zu bytes of an unfinished line", half);
     }
 
     tw_slot_end(s, TW_END_FAIL, tq_buf_cstr(&text) ? text.p : "timed out");
     tq_buf_free(&text);
-    tw_instance_kill(inst, 0);
+    tw_instance_kill(instance, 0);
 }
 
 /* A new process is still starting when its first task lies in its pipe: on a
@@ -171,45 +174,46 @@ on_timeout(uv_timer_t *t)
 static void
 on_boot(uv_timer_t *t)
 {
-    tw_instance_t  *inst = t->data;
+    tw_instance_t  *instance = t->data;
 
-    if (!tw_child_task_untouched(inst->child)
-        || tw_pool_now(inst->pool) - inst->slot->started_ms >= TQ_BOOT_MAX_MS)
+    if (!tw_child_task_untouched(instance->child)
+        || tw_pool_now(instance->pool) - instance->slot->started_ms
+           >= TQ_BOOT_MAX_MS)
     {
-        tw_instance_start_timer(inst);
+        tw_instance_start_timer(instance);
     }
 }
 
 void
-tw_instance_start_timer(tw_instance_t *inst)
+tw_instance_start_timer(tw_instance_t *instance)
 {
-    (void) uv_timer_start(&inst->timer, on_timeout,
-        (uint64_t) inst->slot->timeout_ms, 0);
+    (void) uv_timer_start(&instance->timer, on_timeout,
+        (uint64_t) instance->slot->timeout_ms, 0);
 }
 
 int
-tw_instance_run(tw_instance_t *inst, tw_slot_t *slot)
+tw_instance_run(tw_instance_t *instance, tw_slot_t *slot)
 {
-    if (inst->child != NULL) {
+    if (instance->child != NULL) {
         /* an answer to a task that was answered before may lie in the pipe */
-        tw_child_poll(inst->child);
-        if (inst->state != TW_INSTANCE_IDLE) {
+        tw_child_poll(instance->child);
+        if (instance->state != TW_INSTANCE_IDLE) {
             return -1;
         }
     }
 
-    inst->slot = slot;
-    inst->skipped = 0;
-    tw_instance_set_state(inst, TW_INSTANCE_BUSY);
-    tw_instance_start_timer(inst);
+    instance->slot = slot;
+    instance->skipped = 0;
+    tw_instance_set_state(instance, TW_INSTANCE_BUSY);
+    tw_instance_start_timer(instance);
 
-    if (inst->child == NULL) {
-        return tw_instance_http_run(inst, slot);
+    if (instance->child == NULL) {
+        return tw_instance_http_run(instance, slot);
     }
 
-    tw_child_send(inst->child, slot->line.p, slot->line.len);
-    if (inst->tasks == 0) {
-        (void) uv_timer_start(&inst->timer, on_boot, BOOT_LOOK_MS,
+    tw_child_send(instance->child, slot->line.p, slot->line.len);
+    if (instance->tasks == 0) {
+        (void) uv_timer_start(&instance->timer, on_boot, BOOT_LOOK_MS,
             BOOT_LOOK_MS);
     }
     TQ_FAIL("task-sent");
@@ -218,57 +222,57 @@ tw_instance_run(tw_instance_t *inst, tw_slot_t *slot)
 }
 
 void
-tw_instance_kill(tw_instance_t *inst, int hard)
+tw_instance_kill(tw_instance_t *instance, int hard)
 {
-    if (inst->state != TW_INSTANCE_ENDING) {
-        tw_instance_set_state(inst, TW_INSTANCE_ENDING);
+    if (instance->state != TW_INSTANCE_ENDING) {
+        tw_instance_set_state(instance, TW_INSTANCE_ENDING);
     }
 
-    (void) uv_timer_stop(&inst->timer);
+    (void) uv_timer_stop(&instance->timer);
 
-    if (inst->child == NULL) {
-        tw_instance_http_kill(inst);
+    if (instance->child == NULL) {
+        tw_instance_http_kill(instance);
     } else {
-        tw_child_stop(inst->child, hard ? TW_STOP_KILL : TW_STOP_TERM);
+        tw_child_stop(instance->child, hard ? TW_STOP_KILL : TW_STOP_TERM);
     }
 }
 
 void
-tw_instance_stop(tw_instance_t *inst, tw_stop_t how)
+tw_instance_stop(tw_instance_t *instance, tw_stop_t how)
 {
-    if (inst->next != NULL) {
-        tw_child_set_data(inst->next, NULL);
-        tw_child_stop(inst->next, how);
-        inst->next = NULL;
-        inst->next_ready = 0;
+    if (instance->next != NULL) {
+        tw_child_set_data(instance->next, NULL);
+        tw_child_stop(instance->next, how);
+        instance->next = NULL;
+        instance->next_ready = 0;
     }
 
-    if (inst->state == TW_INSTANCE_DOWN) {
+    if (instance->state == TW_INSTANCE_DOWN) {
         return;
     }
 
-    if (inst->state != TW_INSTANCE_ENDING) {
-        tw_instance_set_state(inst, TW_INSTANCE_ENDING);
+    if (instance->state != TW_INSTANCE_ENDING) {
+        tw_instance_set_state(instance, TW_INSTANCE_ENDING);
     }
 
-    if (inst->child == NULL) {
-        tw_instance_http_kill(inst);
+    if (instance->child == NULL) {
+        tw_instance_http_kill(instance);
     } else {
-        tw_child_stop(inst->child, how);
+        tw_child_stop(instance->child, how);
     }
 }
 
 void
-tw_instance_answered(tw_instance_t *inst, const tw_answer_t *a)
+tw_instance_answered(tw_instance_t *instance, const tw_answer_t *a)
 {
-    tw_slot_t  *s = inst->slot;
+    tw_slot_t  *s = instance->slot;
 
-    inst->tasks++;
-    inst->slot = NULL;
-    (void) uv_timer_stop(&inst->timer);
-    tw_instance_set_state(inst, TW_INSTANCE_IDLE);
-    tw_slot_answer(inst->pool->run, s, a);
-    tw_pool_started_well(inst->pool, inst->born_ms);
+    instance->tasks++;
+    instance->slot = NULL;
+    (void) uv_timer_stop(&instance->timer);
+    tw_instance_set_state(instance, TW_INSTANCE_IDLE);
+    tw_slot_answer(instance->pool->run, s, a);
+    tw_pool_started_well(instance->pool, instance->born_ms);
 }
 
 /* ---- what the child does ---- */
@@ -276,57 +280,59 @@ tw_instance_answered(tw_instance_t *inst, const tw_answer_t *a)
 static void
 on_started(tw_child_t *c, void *data)
 {
-    tw_instance_t  *inst = data;
+    tw_instance_t  *instance = data;
 
-    if (inst == NULL) {
+    if (instance == NULL) {
         return;
     }
 
-    if (c == inst->next) {
-        inst->next_ready = 1;
-        if (inst->state == TW_INSTANCE_IDLE) {
-            tw_instance_replace_if_due(inst);
+    if (c == instance->next) {
+        instance->next_ready = 1;
+        if (instance->state == TW_INSTANCE_IDLE) {
+            tw_instance_replace_if_due(instance);
         }
 
-    } else if (inst->state == TW_INSTANCE_STARTING) {
-        tw_instance_set_state(inst, TW_INSTANCE_IDLE);
+    } else if (instance->state == TW_INSTANCE_STARTING) {
+        tw_instance_set_state(instance, TW_INSTANCE_IDLE);
     }
 }
 
 static void
 on_line(tw_child_t *c, void *data, tq_str_t line)
 {
-    tw_instance_t  *inst = data;
+    tw_instance_t  *instance = data;
 
-    if (inst != NULL && inst->state != TW_INSTANCE_ENDING && line.len != 0) {
-        tw_instance_line(inst, c, line);
+    if (instance != NULL && instance->state != TW_INSTANCE_ENDING
+        && line.len != 0)
+    {
+        tw_instance_line(instance, c, line);
     }
 }
 
 static void
 on_long_line(tw_child_t *c, void *data, char first, size_t len)
 {
-    tw_instance_t  *inst = data;
+    tw_instance_t  *instance = data;
 
-    if (inst != NULL && inst->state != TW_INSTANCE_ENDING) {
-        tw_instance_long_line(inst, c, first, len);
+    if (instance != NULL && instance->state != TW_INSTANCE_ENDING) {
+        tw_instance_long_line(instance, c, first, len);
     }
 }
 
 static void
 on_err(tw_child_t *c, void *data, const char *p, size_t len)
 {
-    tw_instance_t  *inst = data;
+    tw_instance_t  *instance = data;
 
-    if (inst == NULL) {
+    if (instance == NULL) {
         return;
     }
 
-    if (inst->slot != NULL && c == inst->child) {
-        tw_slot_stderr(inst->slot, p, len);
+    if (instance->slot != NULL && c == instance->child) {
+        tw_slot_stderr(instance->slot, p, len);
     }
 
-    tw_instance_stderr(inst, tw_child_pid(c), p, len);
+    tw_instance_stderr(instance, tw_child_pid(c), p, len);
 }
 
 static void
@@ -334,34 +340,34 @@ on_closed_pipe(tw_child_t *c, void *data, const char *which)
 {
     int             failed = 0;
     char            why[64];
-    tw_instance_t  *inst = data;
+    tw_instance_t  *instance = data;
 
-    if (inst == NULL || inst->state == TW_INSTANCE_ENDING) {
+    if (instance == NULL || instance->state == TW_INSTANCE_ENDING) {
         return;
     }
 
-    if (c != inst->child) {
+    if (c != instance->child) {
         tw_child_stop(c, TW_STOP_TERM);
         return;
     }
 
     (void) snprintf(why, sizeof(why), "handler closed its %s", which);
-    TW_LOG(TW_ERROR, why, tw_fs("handler", tw_instance_conf(inst)->name),
+    TW_LOG(TW_ERROR, why, tw_fs("handler", tw_instance_conf(instance)->name),
         tw_fi("pid", tw_child_pid(c)));
 
-    if (inst->state == TW_INSTANCE_BUSY && tw_child_task_untouched(c)) {
+    if (instance->state == TW_INSTANCE_BUSY && tw_child_task_untouched(c)) {
         /* it wants no more: not this job's fault */
-        tw_slot_end(inst->slot, TW_END_RELEASE, NULL);
-        failed = inst->tasks == 0;
+        tw_slot_end(instance->slot, TW_END_RELEASE, NULL);
+        failed = instance->tasks == 0;
 
-    } else if (inst->state == TW_INSTANCE_BUSY) {
-        tw_slot_end(inst->slot, TW_END_FAIL, why);
+    } else if (instance->state == TW_INSTANCE_BUSY) {
+        tw_slot_end(instance->slot, TW_END_FAIL, why);
     }
 
-    tw_instance_kill(inst, 0);
+    tw_instance_kill(instance, 0);
 
     if (failed) {
-        tw_pool_start_failed(inst->pool, inst->forked_ms, why);
+        tw_pool_start_failed(instance->pool, instance->forked_ms, why);
     }
 }
 
@@ -376,13 +382,13 @@ what(const tw_handler_conf_t *conf)
 
 /* How it ended, for the job's error. */
 static void
-say_exit(tq_buf_t *out, const tw_instance_t *inst, const tw_exit_t *e)
+say_exit(tq_buf_t *out, const tw_instance_t *instance, const tw_exit_t *e)
 {
     int  sig;
 
     if (e->start_step != NULL) {
-        tq_buf_addf(out, "%s: %s: %s", e->start_step, what(inst->pool->conf),
-            strerror(e->start_errno));
+        tq_buf_addf(out, "%s: %s: %s", e->start_step,
+            what(instance->pool->conf), strerror(e->start_errno));
         return;
     }
 
@@ -397,10 +403,10 @@ say_exit(tq_buf_t *out, const tw_instance_t *inst, const tw_exit_t *e)
 
     if (e->out_of_memory) {
         tq_buf_addf(out, " for its memory_limit of %lld bytes",
-            (long long) tw_instance_conf(inst)->memory_bytes);
+            (long long) tw_instance_conf(instance)->memory_bytes);
     }
 
-    if (inst->slot != NULL && !e->untouched) {
+    if (instance->slot != NULL && !e->untouched) {
         tq_buf_adds(out, " without an answer");
     }
 
@@ -408,33 +414,34 @@ say_exit(tq_buf_t *out, const tw_instance_t *inst, const tw_exit_t *e)
         tq_buf_addf(out, "; %zu bytes of an unfinished line", e->half_line);
     }
 
-    if (inst->slot != NULL && inst->skipped != 0) {
+    if (instance->slot != NULL && instance->skipped != 0) {
         tq_buf_addf(out, "; %u stdout %s no answer (the last: %s)",
-            inst->skipped, inst->skipped == 1 ? "line was" : "lines were",
-            inst->skipped_why);
+            instance->skipped,
+            instance->skipped == 1 ? "line was" : "lines were",
+            instance->skipped_why);
     }
 }
 
 static void
-replacement_died(tw_instance_t *inst, const char *why)
+replacement_died(tw_instance_t *instance, const char *why)
 {
-    inst->next = NULL;
-    inst->next_ready = 0;
-    tw_pool_start_failed(inst->pool, inst->next_ms, why);
+    instance->next = NULL;
+    instance->next_ready = 0;
+    tw_pool_start_failed(instance->pool, instance->next_ms, why);
 }
 
 /* The child is gone: its replacement takes over early, if there is one. */
 static void
-take_over(tw_instance_t *inst)
+take_over(tw_instance_t *instance)
 {
-    have_child(inst, inst->next, inst->next_ms);
+    have_child(instance, instance->next, instance->next_ms);
 
-    if (inst->next != NULL) {
-        inst->next = NULL;
-        tw_instance_set_state(inst, TW_INSTANCE_STARTING);
-        if (inst->next_ready) {
-            inst->next_ready = 0;
-            tw_instance_set_state(inst, TW_INSTANCE_IDLE);
+    if (instance->next != NULL) {
+        instance->next = NULL;
+        tw_instance_set_state(instance, TW_INSTANCE_STARTING);
+        if (instance->next_ready) {
+            instance->next_ready = 0;
+            tw_instance_set_state(instance, TW_INSTANCE_IDLE);
         }
     }
 }
@@ -443,7 +450,7 @@ static void
 on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
 {
     tq_buf_t             text = {0};
-    tw_instance_t       *inst = data;
+    tw_instance_t       *instance = data;
     tw_slot_t           *s;
     tw_pool_t           *p;
     const char          *why;
@@ -451,34 +458,34 @@ on_exited(tw_child_t *c, void *data, const tw_exit_t *e)
     int64_t              forked_ms;
     int                  young;
 
-    if (inst == NULL) {
+    if (instance == NULL) {
         return;
     }
 
-    p = inst->pool;
-    say_exit(&text, inst, e);
+    p = instance->pool;
+    say_exit(&text, instance, e);
     why = tq_buf_cstr(&text) != NULL ? text.p : "handler ended";
 
-    if (c == inst->next) {
-        replacement_died(inst, why);
+    if (c == instance->next) {
+        replacement_died(instance, why);
         tq_buf_free(&text);
         return;
     }
 
-    s = inst->slot;
-    was = inst->state;
-    forked_ms = inst->forked_ms;
-    young = inst->tasks == 0
-            && tw_pool_now(p) - inst->born_ms < TQ_START_WAIT_MAX_MS;
+    s = instance->slot;
+    was = instance->state;
+    forked_ms = instance->forked_ms;
+    young = instance->tasks == 0
+            && tw_pool_now(p) - instance->born_ms < TQ_START_WAIT_MAX_MS;
 
     TW_LOG(was == TW_INSTANCE_ENDING || e->status == 0 ? TW_DEBUG : TW_WARN,
         "child ended", tw_fs("handler", p->conf->name),
         tw_fi("pid", tw_child_pid(c)), tw_fs("how", why));
 
-    inst->slot = NULL;
-    (void) uv_timer_stop(&inst->timer);
-    tw_instance_set_state(inst, TW_INSTANCE_DOWN);
-    take_over(inst);
+    instance->slot = NULL;
+    (void) uv_timer_stop(&instance->timer);
+    tw_instance_set_state(instance, TW_INSTANCE_DOWN);
+    take_over(instance);
 
     if (s != NULL) {
         tw_slot_died(p->run, s, e->untouched, why);

@@ -105,62 +105,62 @@ void tw_pool_start_soon(tw_pool_t *p);
 
 /* ---- instance.c ---- */
 
-void tw_instance_init(tw_pool_t *p, tw_instance_t *inst, unsigned no);
-void tw_instance_set_state(tw_instance_t *inst, tw_instance_state_t to);
+void tw_instance_init(tw_pool_t *p, tw_instance_t *instance, unsigned no);
+void tw_instance_set_state(tw_instance_t *instance, tw_instance_state_t to);
 
 /* The task in flight was answered: the instance is IDLE, the slot is told. */
-void tw_instance_answered(tw_instance_t *inst, const tw_answer_t *a);
+void tw_instance_answered(tw_instance_t *instance, const tw_answer_t *a);
 
 /* DOWN: starts a child. 0, or -1 (the pool was told). */
-int tw_instance_start(tw_instance_t *inst);
+int tw_instance_start(tw_instance_t *instance);
 
 /* Runs the slot's task. -1: this instance turned out to be no longer IDLE. */
-int tw_instance_run(tw_instance_t *inst, tw_slot_t *slot);
+int tw_instance_run(tw_instance_t *instance, tw_slot_t *slot);
 
 /* The time of its task begins now. */
-void tw_instance_start_timer(tw_instance_t *inst);
+void tw_instance_start_timer(tw_instance_t *instance);
 
 /* Ends the child of a task whose outcome is decided (slot.h). */
-void tw_instance_kill(tw_instance_t *inst, int hard);
+void tw_instance_kill(tw_instance_t *instance, int hard);
 
-void tw_instance_stop(tw_instance_t *inst, tw_stop_t how);
+void tw_instance_stop(tw_instance_t *instance, tw_stop_t how);
 
 /* Starts the planned replacement of an instance that is IDLE or BUSY. */
-void tw_instance_replace(tw_instance_t *inst);
+void tw_instance_replace(tw_instance_t *instance);
 
 /* ---- instance_answer.c: what its child writes to stdout ---- */
 
 /* A line, and one that is too long (of which first is the first byte). */
-void tw_instance_line(tw_instance_t *inst, tw_child_t *c, tq_str_t line);
-void tw_instance_long_line(tw_instance_t *inst, tw_child_t *c, char first,
+void tw_instance_line(tw_instance_t *instance, tw_child_t *c, tq_str_t line);
+void tw_instance_long_line(tw_instance_t *instance, tw_child_t *c, char first,
     size_t len);
 
 /* Between two tasks: the next child takes over when it runs; when this one has
  * had as many as it may, the next one is started. */
-void tw_instance_replace_if_due(tw_instance_t *inst);
+void tw_instance_replace_if_due(tw_instance_t *instance);
 
 /* ---- instance_log.c ---- */
 
 /* A line on stdout that is no answer; bytes: its length, of which line may be
  * only the beginning. why: static text. */
-void tw_instance_skip(tw_instance_t *inst, tq_str_t line, size_t bytes,
+void tw_instance_skip(tw_instance_t *instance, tq_str_t line, size_t bytes,
     const char *why);
 
-void tw_instance_stderr(tw_instance_t *inst, pid_t pid, const char *p,
+void tw_instance_stderr(tw_instance_t *instance, pid_t pid, const char *p,
     size_t len);
 
 /* ---- instance_http.c: the same for `url` handlers ---- */
 
-int tw_instance_http_start(tw_instance_t *inst);
-int tw_instance_http_run(tw_instance_t *inst, tw_slot_t *slot);
+int tw_instance_http_start(tw_instance_t *instance);
+int tw_instance_http_run(tw_instance_t *instance, tw_slot_t *slot);
 
 /* Ends the request; the slot is told in the next turn, as if a child died. */
-void tw_instance_http_kill(tw_instance_t *inst);
+void tw_instance_http_kill(tw_instance_t *instance);
 
 static inline const tw_handler_conf_t *
-tw_instance_conf(const tw_instance_t *inst)
+tw_instance_conf(const tw_instance_t *instance)
 {
-    return inst->pool->conf;
+    return instance->pool->conf;
 }
 
 #endif /* TW_INSTANCE_H */

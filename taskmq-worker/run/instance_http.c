@@ -12,33 +12,33 @@ on_answer(void *data, const tw_answer_t *a)
 }
 
 int
-tw_instance_http_start(tw_instance_t *inst)
+tw_instance_http_start(tw_instance_t *instance)
 {
-    if (inst->http == NULL) {
-        inst->http = tw_http_new(on_answer, inst);
-        if (inst->http == NULL) {
-            tw_pool_start_failed(inst->pool, tw_pool_now(inst->pool),
+    if (instance->http == NULL) {
+        instance->http = tw_http_new(on_answer, instance);
+        if (instance->http == NULL) {
+            tw_pool_start_failed(instance->pool, tw_pool_now(instance->pool),
                 "out of memory");
             return -1;
         }
     }
 
-    tw_instance_set_state(inst, TW_INSTANCE_STARTING);
-    tw_instance_set_state(inst, TW_INSTANCE_IDLE);
+    tw_instance_set_state(instance, TW_INSTANCE_STARTING);
+    tw_instance_set_state(instance, TW_INSTANCE_IDLE);
 
     return 0;
 }
 
 int
-tw_instance_http_run(tw_instance_t *inst, tw_slot_t *slot)
+tw_instance_http_run(tw_instance_t *instance, tw_slot_t *slot)
 {
     char               key[TQ_UUID_LEN + TQ_COUNTER_LEN + 2];
     tw_http_request_t  r = {
-        .url = tw_instance_conf(inst)->url,
+        .url = tw_instance_conf(instance)->url,
         .body = { slot->line.p, slot->line.len },
         .task_id = slot->task_id,
         .key = key,
-        .handler = tw_instance_conf(inst)->name,
+        .handler = tw_instance_conf(instance)->name,
         .job_id = slot->id,
         .attempt = slot->attempt,
     };
@@ -49,11 +49,11 @@ tw_instance_http_run(tw_instance_t *inst, tw_slot_t *slot)
         slot->periodic ? "-" : "", slot->periodic ? TQ_COUNTER_LEN : 0,
         slot->token.t);
 
-    if (tw_http_start(inst->http, &r) != 0) {
-        inst->slot = NULL;
-        (void) uv_timer_stop(&inst->timer);
-        tw_instance_set_state(inst, TW_INSTANCE_DOWN);
-        tw_pool_start_failed(inst->pool, tw_pool_now(inst->pool),
+    if (tw_http_start(instance->http, &r) != 0) {
+        instance->slot = NULL;
+        (void) uv_timer_stop(&instance->timer);
+        tw_instance_set_state(instance, TW_INSTANCE_DOWN);
+        tw_pool_start_failed(instance->pool, tw_pool_now(instance->pool),
             "out of memory");
         return -1;
     }
@@ -64,22 +64,22 @@ tw_instance_http_run(tw_instance_t *inst, tw_slot_t *slot)
 static void
 on_ended(uv_timer_t *t)
 {
-    tw_instance_t  *inst = t->data;
-    tw_slot_t      *s = inst->slot;
+    tw_instance_t  *instance = t->data;
+    tw_slot_t      *s = instance->slot;
 
-    inst->slot = NULL;
-    tw_instance_set_state(inst, TW_INSTANCE_DOWN);
+    instance->slot = NULL;
+    tw_instance_set_state(instance, TW_INSTANCE_DOWN);
 
     if (s != NULL) {
-        tw_slot_died(inst->pool->run, s, 0, "request ended");
+        tw_slot_died(instance->pool->run, s, 0, "request ended");
     }
 
-    tw_pool_start_soon(inst->pool);
+    tw_pool_start_soon(instance->pool);
 }
 
 void
-tw_instance_http_kill(tw_instance_t *inst)
+tw_instance_http_kill(tw_instance_t *instance)
 {
-    tw_http_abort(inst->http);
-    (void) uv_timer_start(&inst->timer, on_ended, 0, 0);
+    tw_http_abort(instance->http);
+    (void) uv_timer_start(&instance->timer, on_ended, 0, 0);
 }

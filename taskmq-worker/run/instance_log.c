@@ -8,14 +8,14 @@
 
 /* 1: one more line of this sort may be logged. */
 static int
-may_log(tw_instance_t *inst, tw_rate_t *r, const char *sort)
+may_log(tw_instance_t *instance, tw_rate_t *r, const char *sort)
 {
-    int64_t  now = tw_pool_now(inst->pool);
+    int64_t  now = tw_pool_now(instance->pool);
 
     if (now - r->since_ms >= 1000) {
         if (r->dropped != 0) {
             TW_LOG(TW_WARN, "lines not logged",
-                tw_fs("handler", tw_instance_conf(inst)->name),
+                tw_fs("handler", tw_instance_conf(instance)->name),
                 tw_fs("of", sort), tw_fi("lines", r->dropped));
         }
         r->since_ms = now;
@@ -34,38 +34,42 @@ may_log(tw_instance_t *inst, tw_rate_t *r, const char *sort)
 }
 
 void
-tw_instance_skip(tw_instance_t *inst, tq_str_t line, size_t bytes,
+tw_instance_skip(tw_instance_t *instance, tq_str_t line, size_t bytes,
     const char *why)
 {
-    inst->skipped++;
-    inst->skipped_why = why;
+    instance->skipped++;
+    instance->skipped_why = why;
 
-    if (may_log(inst, &inst->out_rate, "stdout")) {
+    if (may_log(instance, &instance->out_rate, "stdout")) {
         TW_LOG(TW_WARN, "stdout line skipped",
-            tw_fs("handler", tw_instance_conf(inst)->name), tw_fs("why", why),
-            tw_fi("job", inst->slot ? inst->slot->id : 0),
+            tw_fs("handler", tw_instance_conf(instance)->name),
+            tw_fs("why", why),
+            tw_fi("job", instance->slot ? instance->slot->id : 0),
             tw_fi("bytes", (int64_t) bytes), tw_fz("line", line));
     }
 }
 
 static void
-log_line(tw_instance_t *inst, pid_t pid, tq_str_t line)
+log_line(tw_instance_t *instance, pid_t pid, tq_str_t line)
 {
-    if (may_log(inst, &inst->err_rate, "stderr")) {
+    if (may_log(instance, &instance->err_rate, "stderr")) {
         TW_LOG(TW_INFO, "stderr",
-            tw_fs("handler", tw_instance_conf(inst)->name), tw_fi("pid", pid),
-            tw_fi("job", inst->slot ? inst->slot->id : 0), tw_fz("line", line));
+            tw_fs("handler", tw_instance_conf(instance)->name),
+            tw_fi("pid", pid),
+            tw_fi("job", instance->slot ? instance->slot->id : 0),
+            tw_fz("line", line));
     }
 }
 
 void
-tw_instance_stderr(tw_instance_t *inst, pid_t pid, const char *p, size_t len)
+tw_instance_stderr(tw_instance_t *instance, pid_t pid, const char *p,
+    size_t len)
 {
     size_t       n, whole;
     tq_buf_t    *b;
     const char  *nl;
 
-    for (b = &inst->err_line; len != 0; p += n, len -= n) {
+    for (b = &instance->err_line; len != 0; p += n, len -= n) {
         nl = memchr(p, '\n', len);
         n = nl != NULL ? (size_t) (nl - p) : len;
 
@@ -78,7 +82,7 @@ tw_instance_stderr(tw_instance_t *inst, pid_t pid, const char *p, size_t len)
 
         if (nl != NULL) {
             n++;
-            log_line(inst, pid, (tq_str_t) { b->p, b->len });
+            log_line(instance, pid, (tq_str_t) { b->p, b->len });
             tq_buf_reset(b);
 
         } else if (b->failed) {
@@ -87,7 +91,7 @@ tw_instance_stderr(tw_instance_t *inst, pid_t pid, const char *p, size_t len)
         } else if (b->len == TQ_STDERR_LINE_BYTES) {
             /* a part; a character at its end begins the next one */
             whole = tq_text_whole(b->p, b->len);
-            log_line(inst, pid, (tq_str_t) { b->p, whole });
+            log_line(instance, pid, (tq_str_t) { b->p, whole });
             memmove(b->p, b->p + whole, b->len - whole);
             b->len -= whole;
         }

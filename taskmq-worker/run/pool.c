@@ -39,15 +39,15 @@ find_down(tw_pool_t *p)
 static void
 start_down(tw_pool_t *p)
 {
-    tw_instance_t  *inst;
+    tw_instance_t  *instance;
 
-    while (!p->stopping && (inst = find_down(p)) != NULL) {
+    while (!p->stopping && (instance = find_down(p)) != NULL) {
         if (tw_children_starting() >= TQ_STARTING_MAX) {
             (void) uv_timer_start(&p->timer, on_timer, 1, 0);
             return;
         }
 
-        if (tw_instance_start(inst) != 0) {
+        if (tw_instance_start(instance) != 0) {
             return;
         }
 
@@ -111,13 +111,14 @@ static int
 has_proven(const tw_pool_t *p)
 {
     unsigned              i;
-    const tw_instance_t  *inst;
+    const tw_instance_t  *instance;
 
     for (i = 0; i < p->n; i++) {
-        inst = &p->instances[i];
-        if ((inst->state == TW_INSTANCE_IDLE || inst->state == TW_INSTANCE_BUSY)
-            && (inst->tasks != 0
-                || tw_pool_now(p) - inst->forked_ms >= TQ_START_OK_MS))
+        instance = &p->instances[i];
+        if ((instance->state == TW_INSTANCE_IDLE
+             || instance->state == TW_INSTANCE_BUSY)
+            && (instance->tasks != 0
+                || tw_pool_now(p) - instance->forked_ms >= TQ_START_OK_MS))
         {
             return 1;
         }
@@ -182,20 +183,20 @@ tw_pool_check_life(tw_pool_t *p)
 {
     unsigned              i;
     int64_t               now = tw_pool_now(p), enough = 2 * p->lived_ms;
-    const tw_instance_t  *inst;
+    const tw_instance_t  *instance;
 
     enough = enough < TQ_START_OK_MS ? TQ_START_OK_MS : enough;
 
     for (i = 0; i < p->n && p->fails != 0 && !p->stopping; i++) {
-        inst = &p->instances[i];
-        if (inst->child == NULL || inst->state == TW_INSTANCE_ENDING
-            || inst->forked_ms < p->failed_ms)
+        instance = &p->instances[i];
+        if (instance->child == NULL || instance->state == TW_INSTANCE_ENDING
+            || instance->forked_ms < p->failed_ms)
         {
             continue;
         }
 
-        if (now - inst->forked_ms >= enough) {
-            tw_pool_started_well(p, inst->forked_ms);
+        if (now - instance->forked_ms >= enough) {
+            tw_pool_started_well(p, instance->forked_ms);
         } else {
             turn_later(p);
         }
@@ -334,11 +335,11 @@ int
 tw_pool_is_done(const tw_pool_t *p)
 {
     unsigned              i;
-    const tw_instance_t  *inst;
+    const tw_instance_t  *instance;
 
     for (i = 0; i < p->n; i++) {
-        inst = &p->instances[i];
-        if (inst->state != TW_INSTANCE_DOWN || inst->next != NULL) {
+        instance = &p->instances[i];
+        if (instance->state != TW_INSTANCE_DOWN || instance->next != NULL) {
             return 0;
         }
     }
@@ -396,10 +397,10 @@ tw_pool_has_older(const tw_pool_t *p, int64_t ms)
 void
 tw_pool_replace_older(tw_pool_t *p, int64_t ms)
 {
-    tw_instance_t  *inst = find_older(p, ms);
+    tw_instance_t  *instance = find_older(p, ms);
 
-    if (inst != NULL) {
-        tw_instance_replace(inst);
+    if (instance != NULL) {
+        tw_instance_replace(instance);
     }
 }
 
@@ -407,7 +408,7 @@ int
 tw_pool_is_well(tw_pool_t *p)
 {
     unsigned              i;
-    const tw_instance_t  *inst;
+    const tw_instance_t  *instance;
 
     if (p->stopping) {
         return 0;
@@ -419,17 +420,17 @@ tw_pool_is_well(tw_pool_t *p)
     }
 
     for (i = 0; i < p->n; i++) {
-        inst = &p->instances[i];
+        instance = &p->instances[i];
 
-        if (inst->next != NULL || (inst->state != TW_INSTANCE_IDLE
-                                   && inst->state != TW_INSTANCE_BUSY))
+        if (instance->next != NULL || (instance->state != TW_INSTANCE_IDLE
+                                   && instance->state != TW_INSTANCE_BUSY))
         {
             return 0;
         }
 
-        if ((inst->tasks == 0
-             && tw_pool_now(p) - inst->forked_ms < TQ_START_OK_MS)
-            || (p->fails != 0 && inst->forked_ms >= p->failed_ms))
+        if ((instance->tasks == 0
+             && tw_pool_now(p) - instance->forked_ms < TQ_START_OK_MS)
+            || (p->fails != 0 && instance->forked_ms >= p->failed_ms))
         {
             turn_later(p);
             return 0;

@@ -191,10 +191,10 @@ give_back(tw_run_t *run, tw_slot_t *s, tw_level_t level)
 }
 
 static void
-start(tw_run_t *run, tw_slot_t *s, tw_instance_t *inst)
+start(tw_run_t *run, tw_slot_t *s, tw_instance_t *instance)
 {
-    if (tw_instance_run(inst, s) == 0) {
-        s->instance = inst;
+    if (tw_instance_run(instance, s) == 0) {
+        s->instance = instance;
         s->started_ms = tw_now(run->loop);
         set_state(s, TW_SLOT_RUNNING);
     }
@@ -305,15 +305,15 @@ void
 tw_slots_place(tw_run_t *run, tw_pool_t *pool)
 {
     tw_slot_t      *s;
-    tw_instance_t  *inst;
+    tw_instance_t  *instance;
 
     /* in their order: one whose payload is being read holds up the others */
     while ((s = pool->wait_first) != NULL && s->payload_bytes == 0) {
-        inst = tw_pool_pick(pool);
-        if (inst == NULL) {
+        instance = tw_pool_pick(pool);
+        if (instance == NULL) {
             return;
         }
-        start(run, s, inst);
+        start(run, s, instance);
     }
 }
 

@@ -17,7 +17,7 @@
 
 static char         outcome[256];     /* the last outcome, as text */
 static unsigned     outcomes;
-static tw_instance_t    inst;
+static tw_instance_t    instance;
 static tw_instance_t   *idle;             /* what the pool offers */
 static int          killed;           /* 1 TERM, 2 KILL */
 static tw_slot_t   *running;
@@ -176,8 +176,8 @@ setup(void **state)
     pool.n = 4;
     pool.waiting = 0;
     pool.wait_first = pool.wait_last = NULL;
-    inst.pool = &pool;
-    idle = &inst;
+    instance.pool = &pool;
+    idle = &instance;
     outcome[0] = '\0';
     outcomes = 0;
     pauses = 0;

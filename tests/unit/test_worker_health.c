@@ -74,8 +74,9 @@ tw_slots_place(tw_run_t *r, tw_pool_t *p)
 
 static tw_options_t       options = { .concurrency = 2 };
 static tw_handler_conf_t  conf = { .name = "h" };
-static tw_instance_t          inst;
-static tw_pool_t          pool = { .conf = &conf, .n = 1, .instances = &inst };
+static tw_instance_t      instance;
+static tw_pool_t          pool = { .conf = &conf, .n = 1,
+                                   .instances = &instance };
 static tw_pool_t         *pools[] = { &pool };
 static tw_run_t           run;
 static tw_queue_t         q;
@@ -184,9 +185,9 @@ test_no_handler_can_start(void **state)
     pool.fails = 1;
     assert_null(tw_health_why(&q));     /* the one that is there works */
     pool.idle = 0;
-    inst.state = TW_INSTANCE_BUSY;
+    instance.state = TW_INSTANCE_BUSY;
     assert_null(tw_health_why(&q));
-    inst.state = TW_INSTANCE_DOWN;
+    instance.state = TW_INSTANCE_DOWN;
     assert_string_equal(tw_health_why(&q), "no handler can start");
 }
 
@@ -205,7 +206,7 @@ static void
 test_json(void **state)
 {
     tw_pool_t           two = { .conf = &(tw_handler_conf_t) { .name = "b.c" },
-                                .n = 1, .instances = &inst, .idle = 7 };
+                                .n = 1, .instances = &instance, .idle = 7 };
     tw_pool_t           builtin = { .conf = &conf };
     tw_pool_t          *three[] = { &pool, &builtin, &two };
 

@@ -110,7 +110,7 @@ test_read_and_run(void **state)
     assert_int_equal(pool.waiting, 1);
     tw_payload_turn(&q);
     assert_int_equal(nasked, 1);
-    idle = &inst;
+    idle = &instance;
     tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 7);
     assert_nothing_waits();
@@ -134,10 +134,10 @@ test_order_is_kept(void **state)
 
     answer_payload(0);
     assert_int_equal(running->id, 1);
-    idle = &inst;
+    idle = &instance;
     tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 2);
-    idle = &inst;
+    idle = &instance;
     tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 3);
     assert_nothing_waits();
@@ -201,7 +201,7 @@ test_release_while_reading(void **state)
     take(4);
     answer_payload(2);
     assert_int_equal(pool.waiting, 1);
-    idle = &inst;
+    idle = &instance;
     tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 4);
     assert_nothing_waits();
@@ -333,7 +333,7 @@ test_no_memory(void **state)
     for (i = 0; runs == 0; i++) {
         assert_true(i < 50);
         ended = outcomes;
-        idle = &inst;
+        idle = &instance;
         nasked = 0;
         running = NULL;
 

@@ -33,7 +33,7 @@ test_timeouts(void **state)
     conf.timeout_s = 9;
     (void) tw_slot_take(&run, &pool, &job, key);
     assert_int_equal(running->timeout_ms, 9000);
-    idle = &inst;
+    idle = &instance;
     job.job.timeout_s = 4;
     (void) tw_slot_take(&run, &pool, &job, key);
     assert_int_equal(running->timeout_ms, 4000);
@@ -65,7 +65,7 @@ test_waits_for_a_place(void **state)
     assert_int_equal(pool.waiting, 1);
     assert_int_equal(outcomes, 0);
 
-    idle = &inst;
+    idle = &instance;
     tw_slots_place(&run, &pool);
     s = running;
     assert_int_equal(s->state, TW_SLOT_RUNNING);
@@ -151,11 +151,11 @@ test_waiting_ones_keep_their_order(void **state)
     /* what comes back from its place is older than what waits */
     tw_slot_died(&run, first, 1, "gone");
     assert_int_equal(pool.waiting, 3);
-    idle = &inst;
+    idle = &instance;
     tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 1);
     tw_slot_died(&run, running, 0, "gone");
-    idle = &inst;
+    idle = &instance;
     tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 2);
 
@@ -164,10 +164,10 @@ test_waiting_ones_keep_their_order(void **state)
     take(5);
     tw_slot_abort(&run, pool.wait_first->next, TW_END_DROP, 0);
     assert_int_equal(pool.waiting, 2);
-    idle = &inst;
+    idle = &instance;
     tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 3);
-    idle = &inst;
+    idle = &instance;
     tw_slots_place(&run, &pool);
     assert_int_equal(running->id, 5);
     assert_int_equal(pool.waiting, 0);
