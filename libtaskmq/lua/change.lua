@@ -26,12 +26,20 @@ local runs = state == 'R' or state == 'E'
 -- The set that it leaves once all else is written; in a lane or a pack its id
 -- stays.
 local leaves
-local function wait_no_more()
-    if call('ZSCORE', P .. 'scheduled', id) then
-        leaves = 'scheduled'
-        bump('sch:' .. handler, -1)
+local function leave()
+    if state == 'F' then
+        leaves = 'dead'
+        bump('dead:' .. handler, -1)
+    elseif state == 'S' or state == 'C' then
+        leaves = 'finished'
+        bump('finished_gone', 1)
+    else
+        if call('ZSCORE', P .. 'scheduled', id) then
+            leaves = 'scheduled'
+            bump('sch:' .. handler, -1)
+        end
+        bump('back:' .. handler, -1)
     end
-    bump('back:' .. handler, -1)
 end
 
 if record == '' then
@@ -39,14 +47,8 @@ if record == '' then
 elseif what == 'delete' then
     if runs then
         run_over(sub(run, TQ_RUN_TOKEN), handler)
-    elseif state == 'F' then
-        leaves = 'dead'
-        bump('dead:' .. handler, -1)
-    elseif state == 'S' or state == 'C' then
-        leaves = 'finished'
-        bump('finished_gone', 1)
     else
-        wait_no_more()
+        leave()
     end
     unlink({ id })
 elseif what == 'retry' then
@@ -54,26 +56,25 @@ elseif what == 'retry' then
         return 2
     end
 --@include pack
-    leaves = 'dead'
+    leave()
     unweigh({ id })
     add(sets, R .. id, rewrite(run, { state = 'W', attempts = 0, crashes = 0 }))
-    bump('dead:' .. handler, -1)
     bump('back:' .. handler, 1)
     to_lanes(add_pack({}, handler, priority_at(run, h), id .. again), 'RPUSH')
 elseif not is_header(record, 0) or run ~= '' and not is_run(run) then
     -- It ends as failed.
     return 2
-elseif state == 'W' then
+elseif state == 'W' or runs and what == 'force' then
+    if not runs then
+        leave()
+    end
     if run == '' then
         -- With one a claim passes by.
         run = '1W' .. NO_TIME .. ' ' .. NO_COUNTER .. '0000000000000000 '
               .. NO_TIME .. ' 000 0 0000000000 00000 \n'
               .. match(record, '^[^\n]*\n')
     end
-    wait_no_more()
     end_cancelled(id, run, header_at(run), {})
-elseif runs and what == 'force' then
-    end_cancelled(id, run, h, {})
 elseif state == 'R' and kind_at(run, h) == 'p' then
     call('SETRANGE', R .. id, TQ_RUN_STATE_FIRST - 1, 'E')
     return 0

@@ -10,18 +10,16 @@
 
 local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now13, 'LIMIT', 0,
                  TQ_PROMOTE_MAX)
--- left: handler -> how many
-local lanes, left = {}, {}
+local lanes = {}
 for _, id in ipairs(ids) do
     local record = call('GETRANGE', J .. id, 0, 255)
     local handler = handler_at(record, 0)
     if is_header(record, 0) then
         add_pack(lanes, handler, priority_at(record, 0), id .. again)
-        left[handler] = (left[handler] or 0) + 1
     elseif record ~= '' then
         -- Its handler is a guess.
         if call('HGET', P .. 'handlers', handler) then
-            left[handler] = (left[handler] or 0) + 1
+            call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
             call('HINCRBY', P .. 'stats', 'back:' .. handler, '-1')
         else
             handler = '?'
@@ -33,7 +31,7 @@ to_lanes(lanes, 'RPUSH')
 if #ids > 0 then
     call('ZREM', P .. 'scheduled', unpack(ids))
 end
-for handler, n in pairs(left) do
-    call('HINCRBY', P .. 'stats', 'sch:' .. handler, -n)
+for _, lane in pairs(lanes) do
+    call('HINCRBY', P .. 'stats', 'sch:' .. lane.handler, -#lane)
 end
 return #ids

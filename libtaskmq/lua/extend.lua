@@ -20,17 +20,14 @@ if not lease or at > #argv + 1 then
     return redis.error_reply('ERR TASKMQ extend: arguments')
 end
 
--- leases: expiry and token of each that goes on; named: tokens; lost: id and
--- run of jobs that the worker does not have
-local answer, leases, named, lost = { 0, 0 }, {}, {}, {}
+-- leases: expiry and token of each that goes on; named: tokens; held: jobs of the
+-- lease in hand that the worker has; lost: id and run of those that it has not
+local answer, leases, named, held, lost = { 0, 0 }, {}, {}, {}, {}
 
--- Adds the jobs of a lease to lost, but for those held.
-local function lose(token, held)
-    each_running(token, function(id, run)
-        if not held[id] and is_run(run) then
-            add(lost, id, run)
-        end
-    end)
+local function lose(id, run)
+    if not held[id] and is_run(run) then
+        add(lost, id, run)
+    end
 end
 
 local served = {}
@@ -42,7 +39,8 @@ while argv[at] do
     if not jobs or not argv[at + jobs] or named[token] then
         return redis.error_reply('ERR TASKMQ extend: argument ' .. at)
     end
-    local held, nheld = {}, 0
+    local nheld = 0
+    held = {}
     for i = at + 1, at + jobs do
         local run = call('GETRANGE', R .. argv[i], 0, TQ_RUN_TOKEN_LAST - 1)
         local verdict = verdict_of(argv[i], run, token, worker)
@@ -53,7 +51,7 @@ while argv[at] do
     end
     local left = tonumber(call('GETRANGE', P .. 't:' .. token, 0, 3)) or 0
     if left > nheld then
-        lose(token, held)
+        each_running(token, lose)
     end
     if nheld > 0 then
         add(leases, now + lease, token)
@@ -66,7 +64,8 @@ for _, token in ipairs(all and call('ZRANGE', P .. 'leased', 0, -1) or {}) do
             answer[2] = 1
             break
         end
-        lose(token, {})
+        held = {}
+        each_running(token, lose)
     end
 end
 

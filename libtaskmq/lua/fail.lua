@@ -30,17 +30,17 @@ local retries = { ['t--'] = config[1] or TQ_MAX_RETRIES_DEFAULT,
                   ['d--'] = config[2] or TQ_DAEMON_RETRIES_DEFAULT }
 local wait_ms = tonumber(config[3] or TQ_RETRY_WAIT_MS)
 local wait_max_ms = tonumber(config[4] or TQ_RETRY_WAIT_MAX_MS)
-local EXPONENTIAL, NONE = 101, 110
 local answer, seen = {}, {}
 
 -- How long a run that failed for so many times waits for the next; nil: that is
 -- one more than its job's policy lets it have.
 local function wait_for(run, h, attempts, asked)
-    local policy, wait = byte(run, h + TQ_JOB_POLICY_FIRST), wait_ms
+    local at, wait = h + TQ_JOB_POLICY_FIRST, wait_ms
+    local policy = sub(run, at, at)
     local budget = sub(run, h + TQ_JOB_RETRIES_FIRST, h + TQ_JOB_RETRIES_LAST)
-    if policy == NONE or attempts > tonumber(retries[budget] or budget) then
+    if policy == 'n' or attempts > tonumber(retries[budget] or budget) then
         return nil
-    elseif policy == EXPONENTIAL then
+    elseif policy == 'e' then
         local part = (jitter + #answer * 618034) % 1000000
         wait = min(wait * 2 ^ (attempts - 1), wait_max_ms)
         wait = wait - floor(wait * part / 4000000)

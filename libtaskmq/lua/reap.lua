@@ -16,16 +16,16 @@ end
 
 --@include back unreadable
 
-local requeued, failed, more = 0, 0, 0
+local taken, requeued, more = 0, 0, 0
 
 -- A job whose worker was lost: it waits again, or ends.
 local function lost(id, run)
+    taken = taken + 1
     if not is_run(run) then
         local record = call('GETRANGE', J .. id, 0, 127)
         local handler = is_header(record, 0) and handler_at(record, 0) or '?'
         run_over(sub(run, TQ_RUN_TOKEN), handler)
         unreadable(id, handler, 'last run')
-        failed = failed + 1
         return
     end
     local crashes = sub(run, TQ_RUN_CRASHES) + 1
@@ -34,11 +34,8 @@ local function lost(id, run)
         end_failed(id, run, header_at(run), {
             crashes = crashes, err = 'worker lost ' .. crashes .. ' times'
         })
-        failed = failed + 1
     elseif give_back(id, run, crashes) then
         requeued = requeued + 1
-    else
-        failed = failed + 1
     end
 end
 
@@ -46,7 +43,7 @@ end
 local tokens = call('ZRANGEBYSCORE', P .. 'leased', '-inf', now, 'LIMIT', 0,
                     TQ_REAP_MAX)
 for _, token in ipairs(tokens) do
-    if requeued + failed >= TQ_REAP_MAX then
+    if taken >= TQ_REAP_MAX then
         more = 1
         break
     end
@@ -54,4 +51,4 @@ for _, token in ipairs(tokens) do
     left[token] = math.huge
 end
 put_back()
-return { now, requeued, failed, #tokens == TQ_REAP_MAX and 1 or more }
+return { now, requeued, taken - requeued, #tokens == TQ_REAP_MAX and 1 or more }

@@ -1,7 +1,6 @@
 -- header: a job's header line, in its record (where h, what stands before it,
--- is 0) or in its run (h: up to the end of the worker's name); and whether
--- records and runs are sound. Damaged ones are left alone; claim and reap end
--- their jobs (see unreadable).
+-- is 0) or in its run (h: up to the end of the worker's name). Damaged ones are
+-- left alone; claim and reap end their jobs (see unreadable).
 
 --@include now
 
