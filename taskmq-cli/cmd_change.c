@@ -374,7 +374,7 @@ const tc_command_t  tc_change_commands[] = {
       "\n"
       "  --status S    dead (or failed: the same): all of them\n"
       CHOICE },
-    { "delete", cmd_delete, "remove jobs and all that is known of them",
+    { "delete", cmd_delete, "remove jobs, with their results and logs",
       "usage: taskmq delete ID ...\n"
       "       taskmq delete [--status S] [--handler H] [--error TEXT]\n"
       "                     [--older TIME] [--dry-run]\n"

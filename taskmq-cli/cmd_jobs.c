@@ -437,7 +437,7 @@ const tc_command_t  tc_jobs_commands[] = {
       "  --wait          until the job has ended; the exit status is then 0\n"
       "                  only for SUCCESS\n"
       "  --timeout TIME  give up waiting after this long, exit status 1\n" },
-    { "inspect", cmd_inspect, "show a job for people",
+    { "inspect", cmd_inspect, "show all that is known of a job",
       "usage: taskmq inspect ID\n"
       "\n"
       "Prints everything known of a job, one line each. --json is that of\n"

@@ -425,14 +425,14 @@ cmd_run_worker(tc_t *tc, int argc, char **argv)
 
 
 const tc_command_t  tc_serve_commands[] = {
-    { "serve-api", cmd_serve_api, "run nginx with the API, as configured here",
+    { "serve-api", cmd_serve_api, "run nginx with the API, set up by options",
       "usage: taskmq serve-api [options]\n"
       "\n"
       "Starts nginx in the foreground with a small configuration of its own\n"
       "and TaskMQ's API on http://127.0.0.1:8000. The secret of the tokens is\n"
-      "$TASKMQ_JWT_SECRET, Redis is $TASKMQ_REDIS_URL. Ctrl-C finishes what\n"
-      "is in hand and ends it; HUP reloads. Where Redis has users, the URL\n"
-      "names nginx' (taskmq-nginx in redis-acl.example), not taskmq-cli.\n"
+      "$TASKMQ_JWT_SECRET, Redis is $TASKMQ_REDIS_URL. Ctrl-C lets requests\n"
+      "finish and ends it; HUP reloads. If Redis has users, the URL names\n"
+      "nginx's (taskmq-nginx in redis-acl.example), not taskmq-cli.\n"
       "\n"
       "For production put the directives into your own nginx instead: see\n"
       "nginx.conf.example.\n"
@@ -456,7 +456,7 @@ const tc_command_t  tc_serve_commands[] = {
       "Becomes taskmq-worker with this configuration: --config, else\n"
       "$HANDLER_CONFIG, else ./handlers.toml, else only the handler\n"
       "\"dummy\", which does nothing. What follows -- is the worker's\n"
-      "(taskmq-worker --help). Where Redis has users, the URL names the\n"
+      "(taskmq-worker --help). If Redis has users, the URL names the\n"
       "worker's (taskmq-worker in redis-acl.example), not taskmq-cli.\n" },
     { NULL, NULL, NULL, NULL }
 };

@@ -33,19 +33,20 @@ static const char  usage_head[] =
     "                    unix:[//user:pass@]/path; else $TASKMQ_REDIS_URL,\n"
     "                    else redis://127.0.0.1:6379/0\n"
     "  --namespace NAME  else $TASKMQ_NAMESPACE, else taskmq\n"
-    "  --json            answers as JSON on stdout, errors as JSON on stderr;\n"
-    "                    what became of each job that was to be changed is on\n"
-    "                    stdout, also where it failed\n"
-    "  --help            this; taskmq COMMAND --help for a command\n"
+    "  --json            prints answers as JSON to stdout, errors as JSON to\n"
+    "                    stderr; commands that change jobs say on stdout what\n"
+    "                    became of each job, failures included\n"
+    "  --help            this text; taskmq COMMAND --help explains a command\n"
     "  --version         the version\n"
     "\n"
     "Commands:\n";
 
 static const char  usage_tail[] =
     "\n"
-    "Exit status: 0 done; 1 failed, not found or not printed; 2 wrong arguments\n"
-    "or input; 69 Redis not available, nothing was changed; 75 no reply came, or\n"
-    "Redis stopped the call on its way: the change may have been made.\n";
+    "Exit status: 0 done; 1 it failed, there is no such job, or the output could\n"
+    "not be written; 2 wrong arguments or input; 69 Redis is not available or\n"
+    "refuses, and nothing was changed; 75 no reply came, or Redis stopped the\n"
+    "call halfway: the change may have been made.\n";
 
 
 static void
