@@ -68,7 +68,6 @@
 #define TQ_REAP_MAX               100     /* jobs, and the rest of a lease */
 #define TQ_STATS_LOOK_MAX         2000    /* of a lane, that may wait no more */
 #define TQ_HANDLERS_KEPT          500     /* names, of idle handlers too */
-#define TQ_FORGET_LOOK            50      /* handler names that may be idle */
 #define TQ_HEAL_MAX               10      /* handlers that a sweep looks at */
 #define TQ_RUN_READ_BYTES         (17 * 1024)   /* of a run, by a claim: its
                                              error text, not its result */

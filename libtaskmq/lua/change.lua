@@ -11,7 +11,6 @@
 -- ARGV     id, one of these words
 -- Returns  0 ok, 1 already cancelled (or about to be), 2 conflict (cancel: runs,
 --          or is finished; retry: not dead), 3 not found
-
 --@include now ends unlink
 
 local id, what = argv[1], argv[2]
@@ -23,8 +22,7 @@ local handler = h and handler_at(run, h) or handler_at(record, 0)
 local state = run == '' and 'W' or sub(run, TQ_RUN_STATE)
 local runs = state == 'R' or state == 'E'
 
--- The set that it leaves once all else is written; in a lane or a pack its id
--- stays.
+-- The set that it leaves when all else is written; a lane or pack keeps its id.
 local leaves
 local function leave()
     if state == 'F' then
@@ -55,7 +53,7 @@ elseif what == 'retry' then
     if state ~= 'F' or not is_run(run) then
         return 2
     end
---@include pack
+--@include lane
     leave()
     unweigh({ id })
     add(sets, R .. id, rewrite(run, { state = 'W', attempts = 0, crashes = 0 }))
@@ -87,8 +85,7 @@ if leaves then
 end
 
 if what == 'delete' then
-    -- enqueue must tell it from one whose time is over, as long as an
-    -- idempotency key may lead to it.
+    -- As long as an idempotency key may lead to it: it was not swept.
     local ttl = call('HGET', P .. 'config', 'idempotency_ttl_s')
                 or TQ_IDEMPOTENCY_TTL_S
     local rest = max(ttl * 1000 + (tonumber(sub(record, TQ_JOB_CREATED)) or now),

@@ -1,7 +1,6 @@
 #!lua flags=allow-oom
--- claim: takes the best waiting jobs for a worker's free slots. Those that are
--- due are among them once `due` has put them into their lanes: who is told of a
--- due time that has come calls that, and claims again.
+-- claim: takes the best waiting jobs for a worker's free slots; those that are due
+-- once `due` has put them into their lanes: the worker calls it at that time.
 --
 -- KEYS[1]  prefix
 -- ARGV     lease token (28: a number that this worker has not used, 12 hex, and
@@ -13,7 +12,6 @@
 --          integer, 0: none), then per job: id (string), attempts (integer),
 --          record (without its payload where that is in b:<id>)
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
-
 --@include now
 
 local token, name = argv[1], argv[2]
@@ -30,11 +28,9 @@ local order = match(call('GET', P .. 'seq') or '', '%l+')
 local lifo, WAITING = order == 'lifo', 87
 
 -- The lanes that were taken up, and as a heap those to take from: the next one
--- first. rank, then place, then index say which is next; rank goes by priority
--- where the selection does, and then the lane that follows comes when this one is
--- over. Else its place is first what its score in `ready` says, which is not after
--- that of its next job: it is read when it is the first one, and then the lane
--- that follows comes.
+-- first, by rank, place and index. By priority the lane that follows is taken up
+-- when this one is over. Else when it is read, which is when it comes first: its
+-- score in `ready` is not after the place of its next job.
 -- packs are read some at a time, read before these, and short when these are the
 -- last; packs[at] is in hand: jobs are left of it, ids from first on, the next
 -- one at place; ran: it has a run, and this is its place; cut: not all that the
@@ -47,25 +43,22 @@ local free = {}
 -- Once some waited no more, ahead more are looked at than may be taken.
 local ahead = 0
 
+local function is_before(a, b)
+    return a.rank < b.rank or a.rank == b.rank
+           and (a.place < b.place or a.place == b.place and a.index < b.index)
+end
+
 -- Puts the lane at `at` of the heap where it belongs.
 local function sift(at)
     local lane, child = heap[at], 2 * at
-    local rank, place, index = lane.rank, lane.place, lane.index
     while child <= size do
-        local next, other = heap[child], child < size and heap[child + 1]
-        if other and (other.rank < next.rank or other.rank == next.rank
-                      and (other.place < next.place or other.place == next.place
-                           and other.index < next.index))
-        then
-            next, child = other, child + 1
+        if child < size and is_before(heap[child + 1], heap[child]) then
+            child = child + 1
         end
-        if rank < next.rank or rank == next.rank
-           and (place < next.place or place == next.place
-                                      and index < next.index)
-        then
+        if is_before(lane, heap[child]) then
             break
         end
-        heap[at], at, child = next, child, 2 * child
+        heap[at], at, child = heap[child], child, 2 * child
     end
     heap[at] = lane
 end
@@ -105,8 +98,7 @@ for i = 6, #argv, 2 do
     end
 end
 
--- Takes a lane's next pack in hand: of the first two, then of some at a time.
--- False: there is none.
+-- Takes a lane's next pack in hand. False: there is none.
 local function next_pack(lane)
     local packs, at = lane.packs, lane.at + 1
     if not packs then
@@ -168,16 +160,8 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
         end
         next_pack(lane)
     else
-        -- Packs that are before those of the next best lane: no place is among
+        -- Packs that are before those of the next best lanes: no place is among
         -- those of a pack, which one call of enqueue made.
-        local bound
-        for k = 2, min(size, 3) do
-            if heap[k].rank == lane.rank
-               and not (bound and bound < heap[k].place)
-            then
-                bound = heap[k].place
-            end
-        end
         local most = min(min(total - nheld, free[owner]) + ahead, TQ_LANE_READ)
         -- Where more are looked at: what was in hand before each pack's part.
         local n, gone, ran, parts = 0, 0, nil, ahead > 0 and {}
@@ -206,7 +190,8 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
             lane.jobs, lane.place = lane.jobs - k, lane.place + k
             lane.cut = lane.jobs > 0
         until n == most or lane.jobs == 0 and not next_pack(lane)
-              or bound and lane.place >= bound
+              or size > 1 and is_before(heap[2], lane)
+              or size > 2 and is_before(heap[3], lane)
         looked = looked + n
         local got = call('MGET', unpack(keys, 1, 2 * n))
         for k = 1, n do
@@ -219,11 +204,8 @@ while nheld < total and size > 0 and looked < TQ_LOOK_MAX do
             local e = record and find(record, '\n', TQ_JOB_HANDLER_FIRST, true)
             local header = e and sub(record, 1, e)
             if not header or header ~= sound_header then
-                if header and find(header, SOUND) then
-                    sound_header = header
-                else
-                    damaged = 'record'
-                end
+                damaged = not (header and find(header, SOUND)) and 'record'
+                sound_header = not damaged and header or sound_header
             end
             if run then
 --@include header

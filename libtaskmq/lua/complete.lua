@@ -13,7 +13,6 @@
 -- Returns  per job a verdict (integer): 0 ok, 1 already (this token completed
 --          it before), 2 stale (not leased under this token), 3 gone (no job)
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
-
 --@include now lease
 
 local NO_LOGS, LOGS, OPTIONS, PERIODIC = 116, 108, 111, 112
@@ -22,22 +21,20 @@ local RUNNING, ENDING, VERSION = 82, 69, 49
 -- A table that begins with places for a few does not have to grow for them.
 local answer, seen, n = { false }, {}, 0
 local writes, nw, packs, np = { false, false }, 0, { false, false }, 0
--- How many jobs of each lease, each handler, and each bucket, ended; periodic
--- ones.
+-- How many jobs of each lease, handler and bucket ended; periodic ones.
 local tokens, left, buckets, took_sum, periodic = {}, {}, {}, 0, nil
 local config = call('HMGET', P .. 'config', 'retention_s',
                     'finished_max_bytes')
 local usual = fmt('%d', now + (config[1] or TQ_RETENTION_DEFAULT_S) * 1000)
 -- The open pack of finished jobs: ids, how many, when they expire.
 local pack, npack, expires = { false }, 0, usual
--- When the job before started, and what follows from that.
-local started, took, bucket
-
+-- How long a job took, and where that counts.
+local took, bucket
 local at = 1
 while argv[at] do
     local head, jobs = argv[at], 1
     local width = byte(head) == NO_LOGS and 2 or byte(head) == LOGS and 3
-    local token, ended = sub(head, 2, 29), 0
+    local token = sub(head, 2, 29)
     if #head ~= 29 then
         jobs = tonumber(match(head, '^%d+$', 30) or 0)
     end
@@ -77,19 +74,16 @@ while argv[at] do
             verdict = 1
         else
             seen[id] = true
-            local since = sub(run, TQ_RUN_STARTED)
-            if since ~= started then
-                started, took = since, max(0, now - since)
-                -- No table of bounds: making it costs more.
-                bucket = took <= 5 and 'd0' or took <= 10 and 'd1'
-                         or took <= 25 and 'd2' or took <= 50 and 'd3'
-                         or took <= 100 and 'd4' or took <= 250 and 'd5'
-                         or took <= 500 and 'd6' or took <= 1000 and 'd7'
-                         or took <= 2500 and 'd8' or took <= 5000 and 'd9'
-                         or took <= 10000 and 'd10' or took <= 30000 and 'd11'
-                         or took <= 60000 and 'd12' or took <= 300000 and 'd13'
-                         or 'd14'
-            end
+            took = max(0, now - sub(run, TQ_RUN_STARTED))
+            -- No table of bounds: making it costs more.
+            bucket = took <= 5 and 'd0' or took <= 10 and 'd1'
+                     or took <= 25 and 'd2' or took <= 50 and 'd3'
+                     or took <= 100 and 'd4' or took <= 250 and 'd5'
+                     or took <= 500 and 'd6' or took <= 1000 and 'd7'
+                     or took <= 2500 and 'd8' or took <= 5000 and 'd9'
+                     or took <= 10000 and 'd10' or took <= 30000 and 'd11'
+                     or took <= 60000 and 'd12' or took <= 300000 and 'd13'
+                     or 'd14'
             buckets[bucket] = (buckets[bucket] or 0) + 1
             took_sum = took_sum + took
             if kind == PERIODIC then
@@ -101,11 +95,13 @@ while argv[at] do
                 writes[nw] = '1S' .. now13
                              .. sub(run, TQ_RUN_FINISHED_LAST + 1)
                              .. argv[a + 1]
-                ended, left[handler] = ended + 1, (left[handler] or 0) + 1
+                tokens[token] = (tokens[token] or 0) + 1
+                left[handler] = (left[handler] or 0) + 1
                 local keep = kind == OPTIONS
                              and match(run, '^[^\n]* k=(%d+)', h + 1)
                 keep = keep and fmt('%d', now + keep * 1000) or usual
-                if npack == TQ_FINISHED_PACK or npack > 0 and keep ~= expires then
+                if npack == TQ_FINISHED_PACK or npack > 0 and keep ~= expires
+                then
                     packs[np + 1] = expires
                     packs[np + 2] = concat(pack, ' ', 1, npack)
                     np, npack = np + 2, 0
@@ -120,15 +116,11 @@ while argv[at] do
         end
         answer[n] = verdict
     end
-    if ended > 0 then
-        tokens[token] = (tokens[token] or 0) + ended
-    end
     at = at + 1 + jobs * width
 end
-if not started then
+if not took then
     return n > 0 and answer or {}
 end
-
 if npack > 0 then
     packs[np + 1], packs[np + 2] = expires, concat(pack, ' ', 1, npack)
     call('ZADD', P .. 'finished', unpack(packs, 1, np + 2))

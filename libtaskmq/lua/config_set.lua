@@ -1,7 +1,6 @@
 #!lua flags=allow-oom
--- config_set: sets one setting, or unsets it, which leaves its default. What it
--- may be set to, the caller has checked (tq_config_check()). Not a plain command,
--- so that what makes room can be set in a full Redis.
+-- config_set: sets one setting, which the caller has checked (tq_config_check()),
+-- or unsets it, which leaves its default; also in a full Redis, to make room.
 --
 -- KEYS[1]  prefix
 -- ARGV     name, value, "0", "1" (seed): only where nothing is set, "-": unset,

@@ -1,6 +1,5 @@
 --plain
--- create: makes a namespace, where there is none yet.
--- Plain: of a full Redis, which must drain, a namespace is made all the same.
+-- create: makes a namespace, where there is none yet, also in a full Redis.
 --
 -- KEYS[1]  prefix
 -- ARGV     none
@@ -8,8 +7,7 @@
 
 local schema = call('GET', P .. 'schema')
 if not schema then
-    -- A full Redis allows this, and then the rest of a script that has begun to
-    -- write.
+    -- A full Redis allows this, and what follows in a script that has written.
     call('DEL', P .. 'schema')
     -- A value of more than 64 bytes keeps a hash from being a list, in which
     -- each look at a counter costs more with every counter.

@@ -1,12 +1,10 @@
 #!lua flags=allow-oom
--- due: jobs that are due go to the end of their lanes, in the order of their
--- times, at most 1,000.
+-- due: up to 1,000 due jobs go to the end of their lanes, in order of time.
 --
 -- KEYS[1]  prefix
 -- ARGV     none
 -- Returns  how many were due (integer)
-
---@include now header pack unreadable
+--@include now header lane unreadable
 
 local ids = call('ZRANGEBYSCORE', P .. 'scheduled', '-inf', now13, 'LIMIT', 0,
                  TQ_PROMOTE_MAX)
@@ -17,13 +15,8 @@ for _, id in ipairs(ids) do
     if is_header(record, 0) then
         add_pack(lanes, handler, priority_at(record, 0), id .. again)
     elseif record ~= '' then
-        -- Its handler is a guess.
-        if call('HGET', P .. 'handlers', handler) then
-            call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
-            call('HINCRBY', P .. 'stats', 'back:' .. handler, '-1')
-        else
-            handler = '?'
-        end
+        call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
+        call('HINCRBY', P .. 'stats', 'back:' .. handler, '-1')
         unreadable(id, handler, 'record')
     end
 end

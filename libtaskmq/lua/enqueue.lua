@@ -1,6 +1,5 @@
 #!lua
--- enqueue: stores jobs. Many independent groups in one call, each all or
--- none, so that unrelated requests of one event-loop turn share a call.
+-- enqueue: stores jobs, in groups, each all or none: requests share a call.
 --
 -- KEYS[1]  prefix, "{ns}:"
 -- ARGV     per group:
@@ -23,7 +22,6 @@
 --          not there
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up; nothing is
 --          written then. Without allow-oom: a full Redis refuses it whole.
-
 --@include now lane
 
 local GROUP = 103
@@ -39,9 +37,8 @@ local kinds, lanes, received = { _ = nil }, { _ = nil }, { _ = nil }
 -- A table that begins with places for a few does not have to grow for them.
 local records, nrec = { P .. 'seq', false, false, false }, 2
 local answer, na = { false }, 0
--- Where they are needed: handler -> true while it is not registered, how many
--- are, what is scheduled, idempotency key -> what is known of it, b:<name> -> the
--- id whose payload it is, or false
+-- Where needed: handler -> true while it is not registered, how many are, what is
+-- scheduled, idempotency key -> what u:<key> says, b:<name> -> its id, or false
 local new, registered, sched, used, payloads
 -- The open pack: its lane, its first id, that as text, its jobs.
 local open, first, first_text, jobs
@@ -56,13 +53,11 @@ while argv[at] do
     if n < 1 or not argv[last] then
         return redis.error_reply('ERR TASKMQ enqueue: argument ' .. at)
     end
-
     -- All checks come before this group's first row.
     local use = key ~= '' and (used and used[key] or call('GET', P .. 'u:' .. key))
     if use then
         local id, was = match(use, '^(%d+) (.*)$')
-        -- It is free again when all it led to was deleted; of another body's
-        -- jobs only the first is known.
+        -- Free when all was deleted; of another body only the first is known.
         local keys = {}
         for i = 1, was == hash and n or 1 do
             keys[i] = fmt('%sx:%d', P, id + i - 1)
@@ -129,7 +124,6 @@ while argv[at] do
             new[handler] = outcome and true
         end
     end
-
     na = na + 1
     answer[na] = outcome or id + 1
     if outcome then
@@ -184,12 +178,11 @@ if open then
 end
 records[2] = order and id_text .. ' ' .. order or id_text
 if nrec == 2 * id + 2 then
-    -- The first jobs: of a new namespace, or of one that was emptied.
+    -- A new namespace, or one that was emptied.
     call('SET', P .. 'schema', TQ_SCHEMA)
 end
 -- Where a command is refused on the way (a right that was taken away), a lane
--- names an id that nobody has, and that the next job gets; never is there a job
--- without a place, or a job without its idempotency key.
+-- names an id that the next job gets; no job is without its place or its key.
 if sched then
 --@include schedule
     schedule(sched)

@@ -1,7 +1,6 @@
 #!lua flags=allow-oom
--- extend: a worker's heartbeat, and its leases extended. One that expired and
--- that nobody reaped can still be extended. Jobs that run under its leases and
--- that it does not name go back, uncounted: it does not have them.
+-- extend: a worker's heartbeat, and its leases extended, also expired ones. Jobs
+-- under its leases that it does not name go back, uncounted: it lacks them.
 --
 -- KEYS[1]  prefix
 -- ARGV     worker id, name, info (JSON text), lease ms, all ("1": leases of this
@@ -11,7 +10,6 @@
 -- Returns  given back, more (1: call again), then per job a verdict: 0 ok, 2
 --          stale, 3 gone (deleted), 4 cancelled; integers
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
-
 --@include now back
 
 local worker, name, info, all = argv[1], argv[2], argv[3], argv[5] == '1'
@@ -68,7 +66,6 @@ for _, token in ipairs(all and call('ZRANGE', P .. 'leased', 0, -1) or {}) do
         each_running(token, lose)
     end
 end
-
 bulk(leases, 'ZADD', P .. 'leased')
 bulk(served, 'ZADD', P .. 'served')
 call('HSET', P .. 'workers', worker, now13 .. ' ' .. name .. ' ' .. info)

@@ -1,7 +1,6 @@
 #!lua flags=allow-oom
--- fail: runs that did not succeed: each waits for its retry, or its job is dead,
--- or, unrun, it was given back: then it is the next one of its lane, nothing
--- counted; a periodic job that was cancelled while running ends as cancelled.
+-- fail: runs that did not succeed: each waits for its retry, or its job is dead;
+-- or, unrun, it was given back, and is the next one of its lane, uncounted.
 --
 -- KEYS[1]  prefix
 -- ARGV     jitter (0-999999), then per job: id, token (28), what: "1" retryable,
@@ -13,7 +12,6 @@
 --          cancel ended it in this worker's hands: the log is kept, if there
 --          is one, and nothing else; never where given back), 2 stale, 3 gone
 -- Errors   "ERR TASKMQ ..." for arguments that do not add up
-
 --@include now back
 
 local jitter, bad = tonumber(argv[1]), #argv % 6 ~= 1
@@ -81,7 +79,6 @@ local function one(id, token, what, err, log, asked)
     seen[id] = true
     return 0
 end
-
 for i = 2, #argv, 6 do
     answer[#answer + 1] = one(unpack(argv, i, i + 5))
 end

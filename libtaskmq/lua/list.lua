@@ -1,7 +1,6 @@
 #!lua flags=no-writes
--- list: jobs, newest first. Walks at most 500 ids a call (two keys each, well
--- under 5 ms) and stops a page at 1 MiB, so a page may be short, even empty,
--- and still have a cursor.
+-- list: jobs, newest first. Walks at most 500 ids a call (under 5 ms) and stops at
+-- 1 MiB, so a page may be short, even empty, and still have a cursor.
 --
 -- KEYS[1]  prefix
 -- ARGV     before (ids below this; 0: from the newest), state letter (P

@@ -1,8 +1,7 @@
 #!lua flags=no-writes
--- open: what a program asks first: may its user do all that it will do, and of
--- which schema is the namespace? A script that was stopped on its way by a
--- missing right would leave half of what it does. Redis asks for the right to
--- a command before it refuses it as one that writes: so nothing is written.
+-- open: may a program's user do all that it will do, lest a script is stopped on
+-- its way, and of which schema is the namespace? Redis asks for the right to a
+-- command before it refuses it as one that writes: so nothing is written.
 --
 -- KEYS[1]  prefix
 -- ARGV[1]  the commands that the program and its scripts use

@@ -7,7 +7,6 @@
 -- Returns  waiting jobs, live workers, maxmemory-policy is noeviction (1 yes,
 --          0 no, -1 cannot be read), how full finished_max_bytes and Redis'
 --          maxmemory are (percent; -1: no such bound); integers
-
 --@include now counted
 
 local waiting, live = 0, 0

@@ -6,7 +6,6 @@
 --          that waited in the socket of a stopped Redis must not run)
 -- Returns  now (ms), requeued, failed (third crash, or cancelled while
 --          running), more (1: call again soon); all integers
-
 --@include now
 
 local latest = tonumber(argv[1] or '')
@@ -23,7 +22,7 @@ local function lost(id, run)
     taken = taken + 1
     if not is_run(run) then
         local record = call('GETRANGE', J .. id, 0, 127)
-        local handler = is_header(record, 0) and handler_at(record, 0) or '?'
+        local handler = handler_at(record, 0)
         run_over(sub(run, TQ_RUN_TOKEN), handler)
         unreadable(id, handler, 'last run')
         return

@@ -7,8 +7,7 @@
 -- Returns  change (integer: 0 ok, 2 conflict: not dead, 3 not found), new id
 --          (integer, 0: none)
 -- Errors   "ERR TASKMQ ..." when there are too many handlers
-
---@include now header pack served schedule
+--@include now header lane served schedule
 
 local id, dead_only = argv[1], argv[2] == '1'
 local record = call('GET', J .. id)
@@ -38,8 +37,7 @@ if due <= now then
     kind = kind == 'o' and not find(tail, '=', 1, true) and '-' or kind
 end
 
--- Its place comes first: where a command is refused on the way, that names an id
--- that nobody has.
+-- Its place comes first: see enqueue.
 local new = fmt('%.0f', seq + 1)
 if due > 0 then
     schedule({ { due, new, handler } })

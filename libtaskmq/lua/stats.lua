@@ -7,9 +7,8 @@
 --            1 now, ms    2 received    3 success    4 failed
 --            5 cancelled  6 retries     7 crashes    8 dead_dropped
 --            9 duration_ms (sum over successful runs)
---           10-24 d0 ... d14 (not cumulative), successful runs that took at
---                most 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000,
---                30000, 60000, 300000 ms, and longer ones
+--           10-24 d0 ... d14, successful runs by how long they took, see
+--                complete (not cumulative)
 --           25 waiting   26 scheduled  27 running   28 dead     29 finished
 --           30 number of queues Q      31 number of workers W
 --          then Q times 7: handler (string), received, waiting, scheduled,
@@ -17,10 +16,8 @@
 --                none)
 --          then W times 4: worker id (string), name (string), last seen (ms),
 --                info (string, JSON)
---          then bytes of finished and dead jobs (0 where finished_max_bytes is
---                not set), finished_max_bytes (0: none), finished jobs that
---                were dropped for it
-
+--          then bytes of finished and dead jobs (0: not weighed),
+--                finished_max_bytes (0: none), jobs that were dropped for it
 --@include now counted
 
 local success, n = 0, call('HMGET', P .. 'stats', 'failed', 'cancelled',
@@ -44,9 +41,7 @@ add(0, call('ZCARD', P .. 'scheduled'), 0, call('ZCARD', P .. 'dead'),
     call('EXISTS', P .. 'finished') == 0 and 0
     or success - n[22] + n[2] - n[23], #handlers / 2, 0)
 
--- Ids in lanes that may wait no more, looked at in all; and lanes of a handler:
--- of many each has fewer, those of the lowest priorities, or, in fifo, those
--- that have waited longest.
+-- Ids looked at in all, that may wait no more; and lanes of one handler.
 local looks = TQ_STATS_LOOK_MAX
 local most = max(1, floor(2 * TQ_STATS_LOOK_MAX / #handlers))
 

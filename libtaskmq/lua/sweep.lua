@@ -1,14 +1,12 @@
 #!lua flags=allow-oom
--- sweep: what time asks for. Removes jobs whose time is over, and those that
--- would go next where there are more dead ones than dead_max, or finished and
--- dead ones take more than finished_max_bytes. Forgets workers that were not
--- seen for a minute. Sees to it that a clock that was set back delays no run by
--- more than its interval, or its longest wait. Heals some handlers.
+-- sweep: removes jobs whose time is over, and those that would go next where
+-- there are more than dead_max, or they take more than finished_max_bytes; and
+-- workers that are gone. Sees to it that a clock that was set back delays no run
+-- by more than its interval, or its longest wait. Heals some handlers.
 --
 -- KEYS[1]  prefix
 -- ARGV     none
 -- Returns  jobs removed, more (1: call again soon); integers
-
 --@include now unlink
 
 local swept, looked, more = 0, 0, 0
@@ -17,8 +15,7 @@ local config = call('HMGET', P .. 'config', 'finished_max_bytes',
 local most = tonumber(config[1] or 0)
 
 -- Removes up to n members whose time is at most `last` ('+inf': dropped, before
--- their time); where over is given, only until so many bytes less are taken.
--- Returns what is still over.
+-- it); with over until so many bytes less are taken. Returns what is still over.
 local function sweep(set, last, n, over)
     local ids, gone, members = {}, {}, call(
         'ZRANGEBYSCORE', P .. set, '-inf', last, 'WITHSCORES', 'LIMIT', 0,
@@ -58,8 +55,7 @@ local function sweep(set, last, n, over)
     return over
 end
 
--- What ended before the setting was set: some per call. Nothing is dropped before
--- all is weighed, for it would not be what is to go first.
+-- What ended before the setting was set, some per call; nothing is dropped before.
 local weighing, at = match(call('HGET', P .. 'bytes', 'weighing')
                            or 'finished 0', '^(%l+) (%d+)$')
 if most > 0 and weighing then
@@ -100,8 +96,7 @@ for _, token in ipairs(call('ZRANGEBYSCORE', P .. 'leased', '(' .. latest,
 do
     call('ZADD', P .. 'leased', latest, token)
 end
--- `clock` has the time of the last sweep, and, while the scheduled jobs are
--- looked through, some per call, also how far that is.
+-- `clock`: the time of the last sweep, and how far the jobs are looked through.
 local was, cursor = match(call('GET', P .. 'clock') or '0', '^(%d+) ?(%d*)$')
 local mended = now13
 if cursor ~= '' or now < was - TQ_CLOCK_BACK_MS then
@@ -130,20 +125,21 @@ if cursor ~= '' or now < was - TQ_CLOCK_BACK_MS then
 end
 call('SET', P .. 'clock', mended)
 
---@include order counted
+--@include order counted served
 -- Where it was set otherwise than by config_set.
 set_order(match(config[4] or '', '^[fl]ifo$') or 'priority')
 
--- Heals what a script left that was stopped on its way, because a right was
--- taken away: a lane that no claim looks at, and counts of what is not there.
--- A key of another type is passed over: an error is no list, and no nil.
+-- Heals what a script left that was stopped on its way: a lane that no claim looks
+-- at, counts of what is not there. A key of another type is passed over. And of
+-- many names those go under which no job is known, and which nobody serves.
 local some = call('HRANDFIELD', P .. 'handlers', TQ_HEAL_MAX, 'WITHVALUES')
+local many = call('HLEN', P .. 'handlers') > TQ_HANDLERS_KEPT
 for i = 1, #some, 2 do
-    local handler, prefix, lanes = some[i], P .. 'h:' .. some[i], 0
+    local handler, prefix, lanes = some[i], P .. 'h:' .. some[i], {}
     for priority = 0, 100 do
         local lane = fmt('%03d', priority)
         if redis.pcall('LRANGE', prefix .. ':lane:' .. lane, 0, 0)[1] then
-            lanes = lanes + 1
+            lanes[#lanes + 1] = prefix .. ':lane:' .. lane
             if not redis.pcall('ZSCORE', prefix .. ':ready', lane) then
                 to_ready(prefix, lane)
                 redis.pcall('ZADD', prefix .. ':wake', '0', 'w')
@@ -151,36 +147,24 @@ for i = 1, #some, 2 do
         end
     end
     local waiting, running, scheduled, dead = counted(handler, some[i + 1])
-    scheduled = call('EXISTS', P .. 'scheduled') == 0 and scheduled or 0
+    local stray = call('EXISTS', P .. 'scheduled') == 0 and scheduled or 0
     for name, n in pairs({
-        ['back:'] = lanes == 0 and -waiting - scheduled or 0,
+        ['back:'] = #lanes == 0 and -waiting - stray or 0,
         ['left:'] = call('EXISTS', P .. 'leased') == 0 and running or 0,
-        ['sch:'] = -scheduled,
+        ['sch:'] = -stray,
         ['dead:'] = call('EXISTS', P .. 'dead') == 0 and -dead or 0
     }) do
         if n ~= 0 then
             call('HINCRBY', P .. 'stats', name .. handler, fmt('%d', n))
         end
     end
-end
-
---@include served
--- Of many names those go under which no job is known, and which nobody serves.
-some = call('HLEN', P .. 'handlers') > TQ_HANDLERS_KEPT
-       and call('HRANDFIELD', P .. 'handlers', TQ_FORGET_LOOK, 'WITHVALUES') or {}
-for i = 1, #some, 2 do
-    local name, prefix = some[i], P .. 'h:' .. some[i]
-    local waiting, running, scheduled, dead = counted(name, some[i + 1])
-    if waiting == 0 and running == 0 and scheduled == 0 and dead == 0
-       and not is_served(name)
+    if many and waiting == 0 and running == 0 and scheduled == 0 and dead == 0
+       and not is_served(handler)
     then
         -- Its lanes may name jobs that were cancelled or deleted.
-        for _, lane in ipairs(call('ZRANGE', prefix .. ':ready', 0, -1)) do
-            call('UNLINK', prefix .. ':lane:' .. lane)
-        end
-        call('UNLINK', prefix .. ':ready', prefix .. ':wake')
-        call('HDEL', P .. 'stats', counters_of(name))
-        call('HDEL', P .. 'handlers', name)
+        call('UNLINK', prefix .. ':ready', prefix .. ':wake', unpack(lanes))
+        call('HDEL', P .. 'stats', counters_of(handler))
+        call('HDEL', P .. 'handlers', handler)
         more = 1
     end
 end

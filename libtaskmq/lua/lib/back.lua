@@ -1,11 +1,9 @@
 -- back: jobs that workers hold, and how they are given back: then they come next
 -- in their lanes, those of one call in the order of their ids.
+--@include ends lane
 
---@include ends pack
-
--- What a worker hears of a job under a token: 0 it runs, 1 fail ended it, or
--- cancel while its last run ended, 2 stale, 3 gone, 4 cancelled while it held it.
--- run: up to the token, or more; or empty.
+-- What a worker hears of a job under a token: 0 it runs, 1 ended by fail, or by
+-- cancel in its last run, 2 stale, 3 gone, 4 cancelled while it held it.
 local function verdict_of(id, run, token, worker)
     local state, held_by = sub(run, TQ_RUN_STATE), sub(run, TQ_RUN_TOKEN)
     if run == '' then
@@ -29,12 +27,10 @@ local function each_running(token, f)
     end
 end
 
--- As lanes of to_lanes, of ids; but of these times sign, so that those which come
--- first are last, and pushed last.
+-- As to_lanes wants it, but of ids times sign: those that come first are last.
 local back, sign = {}, order == 'lifo' and 1 or -1
 
--- Unrun, it waits again; one that was cancelled meanwhile ends. Returns whether
--- it waits.
+-- Unrun, it waits again, or ends where it was cancelled. Returns whether it waits.
 local function give_back(id, run, crashes)
     local h = header_at(run)
     if sub(run, TQ_RUN_STATE) == 'E' then

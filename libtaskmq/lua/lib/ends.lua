@@ -1,6 +1,5 @@
 -- ends: how runs end, and jobs. What becomes of them is collected, and written by
 -- flush with one command of each kind. new: see rewrite.
-
 --@include now header schedule lease bytes
 
 local keep = call('HMGET', P .. 'config', 'retention_s', 'dead_retention_s')
@@ -29,8 +28,7 @@ local function to_sched(id, due, handler)
     bump('back:' .. handler, 1)
 end
 
--- Calls the command, with its key where it has one, and the list, CHUNK elements
--- at a time.
+-- Calls a command, with a key where it has one, on a list, CHUNK at a time.
 local function bulk(list, ...)
     for i = 1, #list, CHUNK do
         local words = { ... }
@@ -41,9 +39,8 @@ local function bulk(list, ...)
     end
 end
 
--- Writes all of it. Where a command is refused on the way (a right that was taken
--- away), a job is to be in one place too many, and not in none; and a lease of
--- jobs that run no more, which are counted, ends with its time.
+-- Writes all of it. Where a command is refused on the way, a job is in one place
+-- too many, and not in none; and the lease of one that is over ends with its time.
 local function flush()
     bulk(fin, 'ZADD', P .. 'finished')
     bulk(dead, 'ZADD', P .. 'dead')
@@ -63,10 +60,9 @@ local function flush()
     weigh(dead)
 end
 
--- The run with its state and whatever else is new: attempts, crashes, runs and
--- err are else what they were, finished and counter none (only what its own
--- complete or fail ended keeps its token's counter, so that the same call,
--- repeated, can be told from a stale one), result empty.
+-- The run with what is new: attempts, crashes, runs and err are else what they
+-- were, finished and counter none (what its own complete or fail ended keeps the
+-- counter: the same call, repeated, is told from a stale one), result empty.
 local function rewrite(run, new)
     local e = find(run, '\n', header_at(run) + 1, true)
     local err = new.err
@@ -99,8 +95,7 @@ local function end_cancelled(id, run, h, new)
     bump('cancelled', 1)
 end
 
--- The next run of a periodic job follows; or, when it was cancelled while
--- running, its end.
+-- The next run of a periodic job follows; or its end, where it was cancelled.
 local function end_periodic(id, run, h, new)
     new.attempts, new.crashes, new.runs = 0, 0, sub(run, TQ_RUN_RUNS) + 1
     if sub(run, TQ_RUN_STATE) == 'E' then

@@ -1,7 +1,6 @@
 -- header: a job's header line, in its record (where h, what stands before it,
 -- is 0) or in its run (h: up to the end of the worker's name). Damaged ones are
 -- left alone; claim and reap end their jobs (see unreadable).
-
 --@include now
 
 -- h of a run.
@@ -29,8 +28,7 @@ local function option(s, h, k)
 end
 
 -- When a periodic job runs next: the first multiple of its interval after now,
--- counted from the time it was first asked to run. Before that only where the
--- clock was set back.
+-- from its first time on; before that only where the clock was set back.
 local function next_due(s, h)
     local step = option(s, h, 'i') * 1000
     local base = option(s, h, 's')

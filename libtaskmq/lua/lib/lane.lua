@@ -1,12 +1,5 @@
--- lane: where jobs wait. The jobs of one handler and one priority are a list of
--- packs, h:<handler>:lane:<priority>; h:<handler>:ready has its lanes that are
--- not empty, from the lowest score on: 100 - priority; or, where the selection
--- goes by place, from the highest on: minus the rank of the pack that is next, or
--- more. A pack is one of
---
---   <id>             one job, whose place in line is its id
---   <id> <jobs>      neighbours: ids, and places, that follow each other
---   <id> 1 <place>   one job that has run, or was given back
+-- lane: where jobs wait, in lists of packs; docs/redis-schema.md#lanes says what
+-- a pack is, and what the scores of lanes that are not empty.
 
 -- The newest job; and the selection, which stands behind it where it goes by
 -- place: what stores jobs reads both at once.
@@ -21,9 +14,8 @@ local function rank(pack)
     return order == 'lifo' and 1 - place - (tonumber(jobs) or 1) or place
 end
 
--- Puts packs at the ends of lanes: RPUSH, or LPUSH for the other one. lanes: the
--- key of each -> its packs, in their order, with its handler and its priority
--- (three digits).
+-- Puts packs at the ends of lanes. lanes: key of each -> its packs, in their
+-- order, with its handler and its priority (three digits). push: R- or LPUSH.
 local function to_lanes(lanes, push)
     for key, lane in pairs(lanes) do
         local n, length = #lane, nil
@@ -43,4 +35,16 @@ local function to_lanes(lanes, push)
             end
         end
     end
+end
+
+-- Behind the id of a job that comes again (it was due, or is retried): its place
+-- is after that of the newest job, before that of the next.
+local again = ' 1 ' .. seq .. '.5'
+
+-- Adds one; lanes: see to_lanes. Returns them.
+local function add_pack(lanes, handler, priority, pack)
+    local key = P .. 'h:' .. handler .. ':lane:' .. priority
+    local lane = lanes[key] or { handler = handler, priority = priority }
+    lanes[key], lane[#lane + 1] = lane, pack
+    return lanes
 end

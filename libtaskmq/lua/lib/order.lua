@@ -1,5 +1,4 @@
 -- order: the scores of lanes that are not empty: of all, after another selection.
-
 --@include lane
 
 local function to_ready(prefix, lane)

@@ -1,5 +1,4 @@
 -- schedule: jobs that are due later.
-
 --@include now
 
 -- jobs: { due ms, id, handler } each, counted in sch: here. Wakes a handler

@@ -1,5 +1,4 @@
 -- served: whether a live worker serves a handler.
-
 --@include now
 
 local function is_served(handler)

@@ -1,5 +1,4 @@
 -- unlink: jobs go.
-
 --@include header
 
 -- Dead jobs are counted by their runs: their records may be damaged.

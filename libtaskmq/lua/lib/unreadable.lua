@@ -1,10 +1,8 @@
 -- unreadable: ends a waiting or leased job that cannot be read, because its
 -- record or its run is damaged: it fails, once, with that reason.
-
 --@include now
 
--- What it counted as before is the caller's; handler: as far as known. what:
--- "record" or "last run".
+-- The caller counts it out; handler: as far as known; what: "record", "last run".
 local function unreadable(id, handler, what)
     local kept = call('HGET', P .. 'config', 'dead_retention_s')
                  or TQ_DEAD_RETENTION_S
