@@ -74,8 +74,8 @@ class Bench(threading.Thread):
         apart = call == "payload"
         if apart:
             self.redis("SET", self.key("b:abc"), LARGE, "EX", 60)
-        i, _ = self.redis("EVALSHA", self.scripts.sha["enqueue"], 1,
-                          self.key(""), *(APART if apart else JOB))
+        [i] = self.redis("EVALSHA", self.scripts.sha["enqueue"], 1,
+                         self.key(""), *(APART if apart else JOB))
         self.jobs += 1
         return i
 

@@ -86,7 +86,7 @@ class Fake(unittest.TestCase):
         """A job, straight into Redis; its name for the marks."""
         type(self).n += 1
         name = "job%d" % self.n
-        i, _ = self.s.redis(
+        [i] = self.s.redis(
             "EVALSHA", self.scripts.sha["enqueue"], 1, self.s.key(""),
             *tmq.group([tmq.job(handler, '{"name":"%s"%s}' % (name, options),
                                 policy=policy)]))
