@@ -105,7 +105,7 @@ class Markers(unittest.TestCase):
         full = s.worker("--concurrency", 2)
         s.write_handlers({"b": {"instances": 1}})
         idle = s.worker("--concurrency", 1)
-        first, _ = self.redis(*self.adding("c", until="first"))
+        [first] = self.redis(*self.adding("c", until="first"))
         self.waited_ms(first)
         self.sleep_anew(full, "ab")
 
@@ -120,7 +120,7 @@ class Markers(unittest.TestCase):
         self.sleep_anew(idle, "b")
         before = self.sleeps(full)
 
-        last, _ = self.redis(*self.adding("b"))
+        [last] = self.redis(*self.adding("b"))
         late = self.waited_ms(last)
         self.assertLess(late[0], SOON_MS)
         # it was the one that was woken: it waits for no handler now

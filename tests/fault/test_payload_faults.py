@@ -117,7 +117,7 @@ class Worker(test_fake_worker.Fake):
         name = "job%d" % self.n
         payload = '{"name":"%s"%s,"pad":"%s"}' % (name, options, PAD)
         self.s.redis("SET", self.s.key("b:abc"), payload, "EX", 60)
-        i, _ = self.s.redis(
+        [i] = self.s.redis(
             "EVALSHA", self.scripts.sha["enqueue"], 1, self.s.key(""),
             *tmq.group([tmq.job(handler, payload, policy=policy,
                                 aside="abc")]))
