@@ -90,8 +90,9 @@ def of_text(part):
         if command in GROUPS:
             command += "|" + match[2].lower()
         commands.add(command)
-    if "\\nEVALSHA\\r" in part:
-        commands.add("evalsha")
+    # a script that Redis does not know any more is sent whole
+    commands.update(c.lower() for c in
+                    re.findall(r"\\n(EVAL|EVALSHA)\\r", part))
     commands.update(c.lower() for c in
                     re.findall(r"redis\.p?call\('([A-Z]+)'", part))
     return commands

@@ -201,6 +201,17 @@ class Exact(unittest.TestCase):
             self.cli("cancel", *(() if fields else ("--force",)), job)
         task = self.ok("POST", "/td/queue", {"type": "no", "data": {}})
         self.cli("get-job", task.json()["task_id"])
+        self.scripts_are_forgotten()
+
+    def scripts_are_forgotten(self):
+        """While the command line asks again and again."""
+        job = self.cli("add-job", "t", '{"sleep":1}').strip()
+        waiting = threading.Thread(target=self.cli,
+                                   args=("get-job", "--wait", job))
+        waiting.start()
+        while waiting.is_alive():
+            self.s.redis("SCRIPT", "FLUSH")
+            waiting.join(0.05)
 
     def names(self):
         """Many names of handlers are taken; a sweep forgets idle ones."""

@@ -71,6 +71,30 @@ class From(test_cli.Cli):
             code, out, err = self.end(p)
             self.assertEqual(code, 0 if handler else 2, err)
 
+    def test_scripts_are_forgotten_meanwhile(self):
+        """It needs the right to send them again, as the ACL file gives it."""
+        p = self.popen("add-job", "h", "--from", "-")
+        for n in range(1, 4):
+            self.s.redis("SCRIPT", "FLUSH")
+            p.stdin.write(b"{}\n")
+            p.stdin.flush()
+            wait_for(lambda: self.added() == n, 5, "line %d" % n)
+        self.assertEqual(self.end(p)[0], 0)
+
+        waiting = self.popen("get-job", "--wait", str(self.seq()))
+        calls = self.eval_calls()
+        while waiting.poll() is None:
+            self.s.redis("SCRIPT", "FLUSH")
+            if self.eval_calls() > calls + 2:
+                self.s.redis("DEL", self.s.key("j:%d" % self.seq()))
+        code, _, err = self.end(waiting)
+        self.assertEqual((code, "eval" in err), (1, False), err)
+
+    def eval_calls(self):
+        found = re.search(rb"cmdstat_eval:calls=(\d+)",
+                          self.s.redis("INFO", "commandstats"))
+        return int(found[1]) if found else 0
+
     def test_ctrl_c_says_what_was_added(self):
         for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             for as_json in ((), ("--json",)):
