@@ -136,6 +136,7 @@
                                              as those that failed: it started */
 #define TQ_ANSWER_LINE_BYTES      (TQ_PAYLOAD_DEFAULT_BYTES \
                                    + TQ_LINE_EXTRA_BYTES)
+#define TQ_ANSWER_HEAD_BYTES      65536   /* headers and trailers of a target */
 #define TQ_BOOT_MAX_MS            5000    /* a new child's first task: this long
                                              until it reads it is not counted
                                              in the task's timeout */

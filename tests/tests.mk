@@ -30,6 +30,7 @@ UNIT_LINK_test_worker_payload = $(UNIT_WRAP)
 
 UNIT_TOML = $(BUILD)/obj/taskmq-worker/config/toml.o
 UNIT_LINK_test_worker_config = $(UNIT_TOML) -lstdc++
+UNIT_LINK_test_worker_curl = -luv
 
 .PHONY: lua rooms style redis-check docs-check unit scripts e2e fault t specs fuzz-long guard mutants test-trixie
 

@@ -2,7 +2,7 @@
  * curl_load.h: libcurl, loaded when the first `url` handler is configured and
  * then kept. It brings some thirty libraries along, more than half of what an
  * idle worker would have in memory, and most workers have no `url` handler.
- * So nothing here is linked to it, and nobody but target_http.c uses it.
+ * So nothing here is linked to it, and nobody but http/ uses it.
  */
 
 #ifndef TW_CURL_LOAD_H

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "curl_load.h"
+#include "curl_loop.h"
 #include "curl_url.h"
 #include "tw_http.h"
 #include "tq_base.h"
@@ -15,155 +16,22 @@
 #define ERROR_BODY_MAX   1024 /* of an error's body, in the job's error */
 #define CONNECT_MS       10000
 #define RETRY_AFTER_MAX_MS  TQ_RETRY_WAIT_MAX_MS
+#define CODINGS_MAX      16   /* lines of Content-Encoding that are read */
+#define TOO_LARGE        100  /* CURLE_TOO_LARGE, which came with 8.6.0 */
 
 struct tw_http_s {
     CURL                *easy;
     struct curl_slist   *headers;
     tq_buf_t             out;         /* the request's body */
     tq_buf_t             in;          /* the answer's */
-    int                  too_long;
+    int                  too_long;    /* the answer's body is */
+    size_t               head_bytes;  /* of its headers and trailers */
     int                  active;
     unsigned             redirects;
     char                 error[CURL_ERROR_SIZE];
     tw_http_cb           cb;
     void                *data;
 };
-
-/* A socket of curl's, watched by the loop. */
-typedef struct {
-    uv_poll_t      poll;
-    curl_socket_t  fd;
-} watch_t;
-
-static CURLM       *multi;
-static uv_loop_t   *loop;
-static uv_timer_t   timer;
-
-static void check_done(void);
-
-/* ---- curl on the loop ---- */
-
-static void
-on_timer(uv_timer_t *t)
-{
-    int  running;
-
-    (void) t;
-    (void) tw_curl.multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    check_done();
-}
-
-static int
-set_timer(CURLM *m, long ms, void *data)
-{
-    (void) m;
-    (void) data;
-
-    if (ms < 0) {
-        (void) uv_timer_stop(&timer);
-    } else {
-        (void) uv_timer_start(&timer, on_timer, (uint64_t) ms, 0);
-    }
-
-    return 0;
-}
-
-static void
-on_socket(uv_poll_t *p, int status, int events)
-{
-    int       flags = 0, running;
-    watch_t  *w = p->data;
-
-    if (status < 0) {
-        flags = CURL_CSELECT_ERR;
-    }
-    if (events & UV_READABLE) {
-        flags |= CURL_CSELECT_IN;
-    }
-    if (events & UV_WRITABLE) {
-        flags |= CURL_CSELECT_OUT;
-    }
-
-    (void) tw_curl.multi_socket_action(multi, w->fd, flags, &running);
-    check_done();
-}
-
-static void
-on_watch_closed(uv_handle_t *h)
-{
-    free(h->data);
-}
-
-static int
-set_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket)
-{
-    int       events = 0;
-    watch_t  *w = socket;
-
-    (void) easy;
-    (void) data;
-
-    if (what == CURL_POLL_REMOVE) {
-        if (w != NULL) {
-            (void) tw_curl.multi_assign(multi, fd, NULL);
-            (void) uv_poll_stop(&w->poll);
-            uv_close((uv_handle_t *) &w->poll, on_watch_closed);
-        }
-        return 0;
-    }
-
-    if (w == NULL) {
-        w = calloc(1, sizeof(*w));
-        if (w == NULL || uv_poll_init_socket(loop, &w->poll, fd) != 0) {
-            free(w);
-            return -1;
-        }
-        w->poll.data = w;
-        w->fd = fd;
-        (void) tw_curl.multi_assign(multi, fd, w);
-    }
-
-    if (what & CURL_POLL_IN) {
-        events |= UV_READABLE;
-    }
-    if (what & CURL_POLL_OUT) {
-        events |= UV_WRITABLE;
-    }
-
-    return uv_poll_start(&w->poll, events, on_socket) == 0 ? 0 : -1;
-}
-
-int
-tw_http_init(uv_loop_t *l)
-{
-    if (multi != NULL) {
-        return 0;
-    }
-
-    loop = l;
-    if (tw_curl.global_init(CURL_GLOBAL_DEFAULT) != 0
-        || (multi = tw_curl.multi_init()) == NULL
-        || uv_timer_init(loop, &timer) != 0)
-    {
-        return -1;
-    }
-
-    (void) tw_curl.multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
-    (void) tw_curl.multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, set_socket);
-
-    return 0;
-}
-
-void
-tw_http_close(void)
-{
-    if (multi != NULL) {
-        (void) tw_curl.multi_cleanup(multi);
-        multi = NULL;
-        uv_close((uv_handle_t *) &timer, NULL);
-        tw_curl.global_cleanup();
-    }
-}
 
 /* ---- the answer ---- */
 
@@ -206,6 +74,19 @@ on_body(char *p, size_t size, size_t n, void *data)
     return h->in.failed ? 0 : n;
 }
 
+/* libcurl bounds the headers' bytes, but not the trailers', and keeps all. */
+static size_t
+on_header(char *p, size_t size, size_t n, void *data)
+{
+    tw_http_t  *h = data;
+
+    (void) p;
+    n *= size;
+    h->head_bytes += n;
+
+    return h->head_bytes > TQ_ANSWER_HEAD_BYTES ? 0 : n;
+}
+
 /* A header's value, valid until the next call; NULL: it is not there. */
 static const char *
 header(tw_http_t *h, const char *name)
@@ -216,7 +97,8 @@ header(tw_http_t *h, const char *name)
            == CURLHE_OK ? found->value : NULL;
 }
 
-/* All lines of a header as one (RFC 9110, 5.3). */
+/* All lines of a header as one (RFC 9110, 5.3). libcurl looks through all
+ * headers for each: of very many, "..." stands for the rest. */
 static void
 all_lines(tw_http_t *h, const char *name, tq_buf_t *b)
 {
@@ -227,6 +109,10 @@ all_lines(tw_http_t *h, const char *name, tq_buf_t *b)
            == CURLHE_OK)
     {
         tq_buf_adds(b, b->len != 0 ? ", " : "");
+        if (i > CODINGS_MAX) {
+            tq_buf_adds(b, "...");
+            return;
+        }
         tq_buf_adds(b, found->value);
     }
 }
@@ -324,28 +210,64 @@ follow(tw_http_t *h, long status)
     }
 
     tq_buf_reset(&h->in);
-    (void) tw_curl.multi_remove_handle(multi, h->easy);
+    h->head_bytes = 0;
+    tw_curl_stop(h->easy);
     to = tw_curl_plain_url(to, NULL);     /* one of its own is not taken */
     (void) tw_curl.easy_setopt(h->easy, CURLOPT_URL, to);
     tw_curl.free(to);
 
-    return tw_curl.multi_add_handle(multi, h->easy) == CURLM_OK;
+    return tw_curl_start(h->easy) == 0;
 }
 
-/* The transfer failed. */
+/* libcurl has a bound of its own for a line. One that is longer is "Out of
+ * memory" to it, as is the want of memory, or in newer ones too large. */
+static int
+head_too_long(tw_http_t *h, CURLcode code)
+{
+    int         is;
+    tq_buf_t    b = {0};
+    curl_off_t  began_us = 0;
+
+    if (h->head_bytes > TQ_ANSWER_HEAD_BYTES) {
+        return 1;
+    }
+
+    if (code != CURLE_OUT_OF_MEMORY) {
+        return (int) code == TOO_LARGE && h->error[0] == '\0';
+    }
+
+    (void) tw_curl.easy_getinfo(h->easy, CURLINFO_STARTTRANSFER_TIME_T,
+        &began_us);
+    is = began_us > 0 && tq_buf_reserve(&b, 2 * CURL_MAX_HTTP_HEADER) == 0;
+    tq_buf_free(&b);
+
+    return is;
+}
+
+/* The transfer failed. Where it is the answer that cannot be read, the work is
+ * done: again would be twice. */
 static void
 read_failure(tw_http_t *h, CURLcode code, tw_answer_t *a)
 {
     const char  *why = h->error[0] ? h->error : tw_curl.easy_strerror(code);
 
     a->kind = TW_ANSWER_ERROR;
-    a->retryable = !h->too_long;
 
     if (h->too_long) {
         tq_buf_addf(&a->error, "the answer has more than %d bytes",
             TQ_ANSWER_LINE_BYTES);
 
+    } else if (head_too_long(h, code)) {
+        tq_buf_addf(&a->error, "the target's answer has more than %d bytes of "
+            "headers and trailers", TQ_ANSWER_HEAD_BYTES);
+
+    } else if (strcmp(why, "Out of memory in chunked-encoding") == 0) {
+        tq_buf_adds(&a->error, "the target's answer has a trailer that is too "
+            "long");
+
     } else {
+        a->retryable = (int) code != TOO_LARGE
+                       && code != CURLE_BAD_CONTENT_ENCODING;
         tq_buf_adds(&a->error, why);
     }
 }
@@ -399,9 +321,10 @@ unpack(tw_http_t *h, long status, tw_answer_t *a)
 }
 
 static void
-finish(tw_http_t *h, CURLcode code)
+finish(void *data, CURLcode code)
 {
     long         status = 0;
+    tw_http_t   *h = data;
     tq_buf_t     text = {0};
     tw_answer_t  a;
 
@@ -428,26 +351,19 @@ finish(tw_http_t *h, CURLcode code)
     tq_buf_free(&text);
 }
 
-static void
-check_done(void)
-{
-    int         left;
-    CURLMsg    *m;
-    CURLcode    code;
-    tw_http_t  *h;
+/* ---- the request ---- */
 
-    while (multi != NULL
-           && (m = tw_curl.multi_info_read(multi, &left)) != NULL)
-    {
-        if (m->msg == CURLMSG_DONE) {
-            code = m->data.result;    /* m dies with the next curl call */
-            (void) tw_curl.easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &h);
-            finish(h, code);
-        }
-    }
+int
+tw_http_init(uv_loop_t *loop)
+{
+    return tw_curl_loop_init(loop, finish);
 }
 
-/* ---- the request ---- */
+void
+tw_http_close(void)
+{
+    tw_curl_loop_close();
+}
 
 tw_http_t *
 tw_http_new(tw_http_cb cb, void *data)
@@ -511,11 +427,14 @@ add_headers(tw_http_t *h, const tw_http_request_t *r)
 {
     char  id[24], attempt[16];
 
+    /* A coding that comes all the same is taken off (unpack.h). As an option
+     * of libcurl's this would have it look at codings, too. */
     (void) snprintf(id, sizeof(id), "%lld", (long long) r->job_id);
     (void) snprintf(attempt, sizeof(attempt), "%d", r->attempt);
 
     return add_header(h, "Content-Type", "application/json")
            || add_header(h, "Accept", "application/json")
+           || add_header(h, "Accept-Encoding", "identity")
            || add_header(h, "Expect", "")
            || add_header(h, "TaskMQ-Job-Id", id)
            || add_header(h, "TaskMQ-Task-Id", r->task_id)
@@ -534,6 +453,7 @@ tw_http_start(tw_http_t *h, const tw_http_request_t *r)
     tq_buf_reset(&h->in);
     tq_buf_reset(&h->out);
     h->too_long = 0;
+    h->head_bytes = 0;
     h->redirects = 0;
     h->error[0] = '\0';
 
@@ -547,9 +467,6 @@ tw_http_start(tw_http_t *h, const tw_http_request_t *r)
     url = tw_curl_plain_url(r->url, e);
     (void) tw_curl.easy_setopt(e, CURLOPT_URL, url != NULL ? url : "");
     tw_curl.free(url);
-    /* none; one that comes all the same is taken off (unpack.h) */
-    (void) tw_curl.easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "identity");
-    (void) tw_curl.easy_setopt(e, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     (void) tw_curl.easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     (void) tw_curl.easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     /* an end (timeout, cancel) must not wait for the thread that resolves */
@@ -564,9 +481,11 @@ tw_http_start(tw_http_t *h, const tw_http_request_t *r)
     (void) tw_curl.easy_setopt(e, CURLOPT_USERAGENT, "taskmq-worker");
     (void) tw_curl.easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     (void) tw_curl.easy_setopt(e, CURLOPT_WRITEDATA, h);
+    (void) tw_curl.easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    (void) tw_curl.easy_setopt(e, CURLOPT_HEADERDATA, h);
     (void) tw_curl.easy_setopt(e, CURLOPT_ERRORBUFFER, h->error);
 
-    if (tw_curl.multi_add_handle(multi, e) != CURLM_OK) {
+    if (tw_curl_start(e) != 0) {
         tw_http_abort(h);
         return -1;
     }
@@ -580,7 +499,7 @@ void
 tw_http_abort(tw_http_t *h)
 {
     if (h->active) {
-        (void) tw_curl.multi_remove_handle(multi, h->easy);
+        tw_curl_stop(h->easy);
         h->active = 0;
     }
 

@@ -11,6 +11,7 @@
  *   other 4xx      failed for good
  *   3xx            307 and 308 to the same host are followed; else for good
  *   other, network retried
+ *   too long       (the body, or headers and trailers) failed for good
  *
  * What stands before the @ of a URL is sent as Basic authentication, and is in
  * no error text.

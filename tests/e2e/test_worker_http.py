@@ -5,6 +5,7 @@ import email.utils
 import gzip
 import http.server
 import json
+import socketserver
 import threading
 import time
 import unittest
@@ -305,6 +306,150 @@ class Url(unittest.TestCase):
         wait_for(lambda: "job cancelled" in self.w.tail(), 5)
         self.done()
         self.assertEqual(self.s.job(job)["status"], "CANCELLED")
+
+
+class Raw(socketserver.StreamRequestHandler):
+    """Answers one request with the payload's `first`, then `again` so many
+    `times`, without end where that is not said."""
+
+    def handle(self):
+        length = 0
+        for line in iter(self.rfile.readline, b"\r\n"):
+            if line.lower().startswith(b"content-length:"):
+                length = int(line[15:])
+        data = json.loads(self.rfile.read(length))
+        seen = self.server.seen
+        seen.append(data)
+        answer = data["answers"][min(len(seen), len(data["answers"])) - 1]
+        self.wfile.write(answer["first"].encode())
+        again = answer.get("again", "").encode()
+        left = answer.get("times", 1 << 60 if again else 0)
+        while left > 0:
+            n = min(left, 1_000_000 // len(again))
+            self.wfile.write(again * n)
+            left -= n
+
+
+class RawServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """The worker hangs up in the midst of most answers."""
+
+
+class Flood(unittest.TestCase):
+    """Targets that do not stop to send."""
+
+    OK = "HTTP/1.1 200 OK\r\n"
+    CHUNKED = OK + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    HEAD = ("the target's answer has more than 65536 bytes of headers and "
+            "trailers")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = RawServer(("127.0.0.1", 0), Raw)
+        cls.server.seen = []
+        cls.addClassCleanup(cls.server.server_close)
+        cls.addClassCleanup(cls.server.shutdown)
+        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
+        cls.s = CliStack(handlers={
+            "f": {"url": "http://127.0.0.1:%d/"
+                  % cls.server.server_address[1],
+                  "instances": 8, "timeout": 3},
+            "n": {"builtin": "noop"},
+        }, aof=False)
+        cls.addClassCleanup(cls.s.close)
+        cls.w = cls.s.worker("--concurrency", 10)
+        cls.s.run("config", "set", "retry_wait_ms", "200")
+
+    def setUp(self):
+        del self.server.seen[:]
+
+    def rss_kb(self):
+        with open("/proc/%d/status" % self.w.pid) as f:
+            return int(f.read().split("VmHWM:")[1].split()[0])
+
+    def add(self, first, *more, **answer):
+        return self.s.add("f", {"answers": [dict(answer, first=first)]
+                                + list(more)}, retry_policy="fixed")
+
+    def failed(self, *args, **answer):
+        job = self.s.wait_status(self.add(*args, **answer), "FAILED", 15)
+        return job["error_log"]
+
+    def test_headers_and_trailers(self):
+        """An end for good, and little memory, however they come."""
+        before = self.rss_kb()
+        for first, again in (
+                (self.CHUNKED + "0\r\n", "X: y\r\n"),
+                (self.OK, "X: y\r\n"),
+                (self.OK, "a:\n"),
+                ("HTTP/1.1 503 Busy\r\n", "X: %s\r\n" % ("y" * 9000)),
+                ("", "HTTP/1.1 100 Continue\r\n\r\n"),
+                ("", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"),
+                # no line ends
+                ("HTTP/1.1 200 O", "K"),
+                (self.OK + "X: ", "y"),
+                (self.OK + "X", "y")):
+            del self.server.seen[:]
+            self.assertEqual(self.failed(first, again=again), self.HEAD,
+                             (first, again))
+            self.assertEqual(len(self.server.seen), 1)
+        self.assertEqual(self.failed(self.CHUNKED + "0\r\nX: ", again="y"),
+                         "the target's answer has a trailer that is too long")
+        self.assertLess(self.rss_kb() - before, 20_000)
+
+    def test_as_many_as_may_be(self):
+        """All lines count, also the empty one, and each answer anew."""
+        end = "Content-Length: 1\r\n\r\n"
+        line = "X: %s\r\n" % ("y" * 59)
+        room = 65536 - len(self.OK) - len(end)
+        times, more = divmod(room, len(line))
+        pad = "Y:%s\r\n" % ("z" * (more - 4))
+        head = self.OK + line * times + pad + end
+        self.assertEqual(len(head), 65536)
+        self.assertEqual(self.s.wait_done(self.add(head + "7"))["result"], 7)
+        self.assertEqual(self.failed(head.replace("zz", "zzz", 1) + "7"),
+                         self.HEAD)
+        del self.server.seen[:]
+        moved = head.replace("200 OK", "307 OK").replace(
+            "Y:zzzzzzzzz", "Location: /").replace("h: 1", "h: 0")
+        self.assertEqual(len(moved), 65536)
+        self.assertEqual(self.s.wait_done(self.add(
+            moved, {"first": head + "8"}))["result"], 8)
+        self.assertEqual(len(self.server.seen), 2)
+
+    def test_bytes_that_say_nothing(self):
+        """Its timeout ends it; meanwhile the worker does its other work."""
+        for first, again in ((self.CHUNKED + "2;x=", "y"),
+                             (self.CHUNKED[:-1], "\r")):
+            del self.server.seen[:]
+            jobs = [self.s.add("f", {"answers": [{
+                "first": first, "again": again}]},
+                retry_policy="none") for _ in range(8)]
+            wait_for(lambda: len(self.server.seen) == 8, 10)
+            for _ in range(5):
+                self.s.wait_done(self.s.add("n"), 5 * SLOW)
+            for job in jobs:
+                failed = self.s.wait_status(job, "FAILED", 15)
+                self.assertEqual(failed["error_log"], "timed out after 3 s")
+
+    def test_very_many_codings(self):
+        """They are not all looked for."""
+        first = self.OK + "Content-Length: 2\r\n"
+        start = time.time()
+        error = self.failed(first + "Content-Encoding:\n" * 3000
+                            + "\r\n{}")
+        self.assertIn("a Content-Encoding that cannot be read: ", error)
+        self.assertLess(time.time() - start, 5 * SLOW)
+        self.assertEqual(self.s.wait_done(self.add(
+            first + "Content-Encoding: identity\r\n" * 16
+            + "\r\n{}"))["result"], {})
+        # Transfer-Encoding is libcurl's
+        del self.server.seen[:]
+        self.failed(self.OK + "Transfer-Encoding: %schunked\r\n\r\n"
+                    "2\r\n{}\r\n0\r\n\r\n" % ("gzip, " * 9))
+        self.assertEqual(len(self.server.seen), 1)
 
 
 if __name__ == "__main__":
