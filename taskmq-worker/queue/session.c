@@ -15,6 +15,7 @@
                                  counter of claims shows most of it, too */
 
 static void ask_open(tw_queue_t *q);
+static void seed(tw_queue_t *q);
 
 static void
 on_retry(uv_timer_t *t)
@@ -132,7 +133,8 @@ learn_key(tw_queue_t *q, const unsigned char *key)
         && memcmp(key, q->session.key, TQ_UUID_KEY_LEN) != 0)
     {
         TW_LOG(TW_WARN, "the namespace is another one than before (FLUSHALL, "
-            "or an empty replica?)");
+            "or an empty replica?): look at its settings (taskmq config)");
+        seed(q);
     }
 
     memcpy(q->session.key, key, TQ_UUID_KEY_LEN);
@@ -205,6 +207,40 @@ tw_session_recovered(tw_queue_t *q, const tq_result_t *res)
     }
 }
 
+static void
+differs(const tw_queue_t *q, tq_str_t name, tq_str_t value)
+{
+    const char  *ours = NULL;
+
+    if (tq_str_eq(name, "selection")) {
+        ours = q->o->selection;
+    } else if (tq_str_eq(name, "daemon_max_retries")) {
+        ours = q->o->daemon_max_retries;
+    }
+
+    if (ours != NULL && !tq_str_eq(value, ours)) {
+        TW_LOG(TW_WARN, "the namespace's setting differs from this "
+            "worker's environment and wins", tw_fz("setting", name),
+            tw_fz("namespace", value), tw_fs("environment", ours));
+    }
+}
+
+/* What was refused is seeded again; what was lost with its connection is, with
+ * the next one. */
+static void
+on_seeded(void *data, const tq_result_t *res)
+{
+    tw_queue_t  *q = data;
+
+    if (res->status != TQ_OK) {
+        q->session.seeded = 0;
+    }
+
+    if (res->status == TQ_REFUSED) {
+        retry(q, "settings", res);
+    }
+}
+
 /* Seeds were only set where the namespace had no value: say where it has
  * another one. */
 static void
@@ -212,50 +248,49 @@ on_config(void *data, const tq_result_t *res)
 {
     unsigned     i;
     tq_str_t     name, value;
-    const char  *ours;
     tw_queue_t  *q = data;
 
-    if (res->status != TQ_OK) {
+    on_seeded(q, res);
+
+    if (!q->session.seeded) {
         return;
     }
 
-    q->session.seeded = 1;
+    if (q->session.gate == 0 && !q->session.full) {
+        tw_trouble_over(q, TW_CALL_SESSION);
+    }
 
     for (i = 0; tq_config_pair(res, i, &name, &value); i++) {
-        ours = NULL;
-        if (tq_str_eq(name, "selection")) {
-            ours = q->o->selection;
-        } else if (tq_str_eq(name, "daemon_max_retries")) {
-            ours = q->o->daemon_max_retries;
-        }
-
-        if (ours != NULL && !tq_str_eq(value, ours)) {
-            TW_LOG(TW_WARN, "the namespace's setting differs from this "
-                "worker's environment and wins", tw_fz("setting", name),
-                tw_fz("namespace", value), tw_fs("environment", ours));
-        }
+        differs(q, name, value);
     }
 }
 
+static int
+seed_one(tw_queue_t *q, const char *name, const char *value)
+{
+    return value == NULL ? 0
+           : tw_rconn_call(q->redis, tq_config_set_call(&q->ns, name, value, 1,
+               on_seeded, q));
+}
+
+/* Each namespace that the worker meets. */
 static void
 seed(tw_queue_t *q)
 {
+    q->session.seeded = 1;
+
     if (q->o->selection == NULL && q->o->daemon_max_retries == NULL) {
-        q->session.seeded = 1;
         return;
     }
 
-    if (q->o->selection != NULL) {
-        (void) tw_rconn_call(q->redis, tq_config_set_call(&q->ns, "selection",
-            q->o->selection, 1, NULL, NULL));
+    if (seed_one(q, "selection", q->o->selection) != 0
+        || seed_one(q, "daemon_max_retries", q->o->daemon_max_retries) != 0
+        || tw_rconn_call(q->redis, tq_config_get_call(&q->ns, on_config, q))
+           != 0)
+    {
+        q->session.seeded = 0;
+        ask_later(q);
     }
-
-    if (q->o->daemon_max_retries != NULL) {
-        (void) tw_rconn_call(q->redis, tq_config_set_call(&q->ns,
-            "daemon_max_retries", q->o->daemon_max_retries, 1, NULL, NULL));
-    }
-
-    (void) tw_rconn_call(q->redis, tq_config_get_call(&q->ns, on_config, q));
 }
 
 /* Asks for everything that is still open; the answers come in this order. What

@@ -37,7 +37,7 @@ typedef struct {
 typedef struct {
     unsigned       gate;
     int            checked;   /* the policy was fine once */
-    int            seeded;    /* namespace settings were set and compared */
+    int            seeded;    /* the namespace's settings, or it is under way */
     uv_timer_t     retry;
     unsigned char  key[TQ_UUID_KEY_LEN];      /* of the task ids */
     int            key_known;

@@ -5,6 +5,7 @@ ids, and no process goes on with the old one."""
 import os
 import unittest
 
+from cli_stack import CliStack
 from harness import Stack, wait_for
 
 
@@ -97,6 +98,110 @@ class Emptied(unittest.TestCase):
             s.redis("FLUSHALL")
 
         self.check(restart)
+
+
+class Settings(unittest.TestCase):
+    """What workers set of a namespace's settings, they set in each namespace:
+    DAEMON_TASK_SELECTION and DAEMON_MAX_RETRIES hold without a restart."""
+
+    ENV = {"DAEMON_TASK_SELECTION": "fifo", "DAEMON_MAX_RETRIES": "0"}
+    DIFFERS = "differs from this worker's environment and wins setting=%s " \
+        "namespace=%s environment=%s"
+
+    def setUp(self):
+        self.s = CliStack(handlers={"n": {"builtin": "noop"}}, aof=False)
+        self.addCleanup(self.s.close)
+
+    def settings(self, selection="fifo", retries="0"):
+        """What `taskmq config` shows, sooner or later."""
+        def seen():
+            return [self.s.run("config", "get", name).decode().strip()
+                    for name in ("selection", "daemon_max_retries")] \
+                == [selection, retries]
+
+        wait_for(seen, 20, "%s, %s" % (selection, retries))
+
+    def restart(self):
+        """kill -9, and no persistence."""
+        self.s.server.kill()
+        self.s.start_redis()
+
+    def check(self, empty):
+        s = self.s
+        w = s.worker(env=self.ENV)
+        self.settings()
+        for _ in range(2):
+            s.cli("config", "set", "max_retries", "9")
+            at = len(w.tail(1 << 20))
+            empty()
+            self.settings()
+            wait_for(lambda: "(taskmq config)" in w.tail(1 << 20)[at:], 10)
+            self.assertNotIn("differs", w.tail(1 << 20))
+            self.assertEqual(s.redis("HGET", s.key("config"), "max_retries"),
+                             None)
+        s.wait_done(s.add("n", {}))
+
+    def test_flushall(self):
+        self.check(lambda: self.s.redis("FLUSHALL"))
+
+    def test_restarted_without_its_data(self):
+        self.check(self.restart)
+
+    def test_one_variable(self):
+        """The other setting keeps its default."""
+        self.s.worker(env={"DAEMON_MAX_RETRIES": "7"})
+        self.settings("priority", "7")
+        self.s.redis("FLUSHALL")
+        self.settings("priority", "7")
+        self.assertEqual(self.s.redis("HGETALL", self.s.key("config")),
+                         [b"daemon_max_retries", b"7"])
+
+    def test_another_value_was_first(self):
+        """… in the new namespace: it wins, and each worker says so."""
+        s = self.s
+        w = s.worker(env=self.ENV)
+        self.settings()
+        for empty, selection, retries in (
+                (lambda: s.redis("FLUSHALL"), "lifo", "5"),
+                (self.restart, "priority", "6")):
+            w.signal(19)
+            try:
+                empty()
+                s.run("config", "set", "selection", selection)
+                s.run("config", "set", "daemon_max_retries", retries)
+            finally:
+                w.signal(18)
+            for words in ("selection", selection, "fifo"), \
+                    ("daemon_max_retries", retries, "0"):
+                wait_for(lambda: self.DIFFERS % words in w.tail(1 << 20), 20,
+                         self.DIFFERS % words)
+            self.settings(selection, retries)
+
+    def test_refused_at_first(self):
+        """Redis takes no writes when the worker starts, or when it meets the
+        new namespace."""
+        s = self.s
+        self.addCleanup(s.redis, "CONFIG", "SET", "min-replicas-to-write", "0")
+
+        def refuse(n):
+            s.redis("CONFIG", "SET", "min-replicas-to-write", n)
+
+        s.add("n", {})
+        refuse("1")
+        w = s.worker(env=self.ENV, wait=False)
+        wait_for(lambda: "NOREPLICAS" in w.tail(1 << 20), 20)
+        refuse("0")
+        self.settings()
+        at = len(w.tail(1 << 20))
+        s.redis("MULTI")
+        s.redis("FLUSHALL")
+        s.redis("CONFIG", "SET", "min-replicas-to-write", "1")
+        s.redis("EXEC")
+        wait_for(lambda: "NOREPLICAS" in w.tail(1 << 20)[at:], 20)
+        refuse("0")
+        self.settings()
+        wait_for(lambda: w.tail(1 << 20)[at:].count("works again") == 1, 10)
+        s.wait_done(s.add("n", {}))
 
 
 if __name__ == "__main__":
