@@ -41,6 +41,7 @@ say "after a restart" "redis-cli GET old; redis-cli CONFIG GET appendonly"
 
 # ---- a copy, and back to it
 %(backup)s
+say "the copy" "stat -c '%%U %%a' /var/backups/redis.rdb"
 redis-cli MSET old changed late data > /dev/null
 %(restore)s
 say "restored" "redis-cli MGET old late; redis-cli CONFIG GET appendonly"
@@ -123,6 +124,7 @@ class Redis(unittest.TestCase):
         want = {
             "append-only": "appendonly yes ",
             "after a restart": "data appendonly yes ",
+            "the copy": "root 600 ",
             "restored": "data  appendonly no ",
             "restored, later": "data  appendonly yes ",
             "unlinked": "{taskm?}:a {taskmq2}:a ",
