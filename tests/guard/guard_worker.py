@@ -17,7 +17,7 @@ def succeeded(redis):
     """Jobs that did: their counters are by the time they took."""
     stats = redis("HGETALL", "{taskmq}:stats")
     return sum(int(n) for name, n in zip(stats[::2], stats[1::2])
-               if re.match(rb"d\d+:", name))
+               if re.fullmatch(rb"d\d+", name))
 
 
 def run(build, toml, jobs, *args):
