@@ -27,7 +27,10 @@ say() { echo "$1: $(eval "$2" 2>&1 | tr '\n' ' ')"; }
 me() { env REDISCLI_AUTH=PASSWORD redis-cli --user me "$@"; }
 asked() { while read -r line; do echo "$line" | "$@"; done; }
 
-adduser --system --group --no-create-home --quiet taskmq
+# ---- files with secrets
+%(secret)s
+%(files)s
+
 mkdir -p /usr/share/doc/taskmq
 cp %(root)s/redis-acl.example /usr/share/doc/taskmq
 systemctl start redis-server
@@ -40,8 +43,13 @@ systemctl restart redis-server
 say "after a restart" "redis-cli GET old; redis-cli CONFIG GET appendonly"
 
 # ---- a copy, and back to it
+umask 022
 %(backup)s
-say "the copy" "stat -c '%%U %%a' /var/backups/redis.rdb"
+say "copy" "cd /var/backups; stat -c '%%n %%a' redis.rdb*"
+chmod 644 /var/backups/redis.rdb
+redis-cli SET old data > /dev/null
+%(backup)s
+say "copy, later" "cd /var/backups; stat -c '%%n %%a' redis.rdb*"
 redis-cli MSET old changed late data > /dev/null
 %(restore)s
 say "restored" "redis-cli MGET old late; redis-cli CONFIG GET appendonly"
@@ -83,7 +91,6 @@ say "www-data" "id -Gn www-data"
 say "left" "ls /etc/redis /run/redis-socket"
 
 # ---- the worker
-mkdir -p /etc/taskmq
 printf '[handlers.n]\nbuiltin = "noop"\n' > /etc/taskmq/handlers.toml
 echo TASKMQ_REDIS_URL=unix://taskmq-worker:PASSWORD@/run/redis-socket/redis.sock \
     > /etc/taskmq/worker.env
@@ -96,6 +103,7 @@ systemctl daemon-reload
 timeout 60 systemctl start taskmq-worker
 say "worker" "systemctl is-active taskmq-worker"
 journalctl -q --no-pager -u taskmq-worker | tail -n 20
+say "secrets" "cd /etc/taskmq; stat -c '%%n %%U %%G %%a' *"
 pid=$(systemctl show -P MainPID taskmq-worker)
 say "its groups" "awk '/^Groups/ { print \$2, \$3 }' /proc/$pid/status |
     xargs -n 1 getent group | cut -d: -f1"
@@ -115,6 +123,8 @@ class Redis(unittest.TestCase):
                                    "## Backup and restore", 1),
             "unlink": lines_after("operations.md", "## Upgrading", 0),
             "socket": lines_after("operations.md", "### A unix socket", 0),
+            "secret": lines_after("operations.md", "## nginx", 1),
+            "files": lines_after("operations.md", "## Workers", 1),
             "users": lines_after("security.md", "## Redis", 0),
             "passwords": lines_after("security.md", "## Redis", 1),
             "off": lines_after("security.md", "## Redis", 2),
@@ -124,7 +134,10 @@ class Redis(unittest.TestCase):
         want = {
             "append-only": "appendonly yes ",
             "after a restart": "data appendonly yes ",
-            "the copy": "root 600 ",
+            "copy": "redis.rdb 600 ",
+            "copy, later": "redis.rdb 600 ",
+            "secrets": "handlers.toml root taskmq 640 "
+                       "jwt.secret root root 600 worker.env root root 600 ",
             "restored": "data  appendonly no ",
             "restored, later": "data  appendonly yes ",
             "unlinked": "{taskm?}:a {taskmq2}:a ",
