@@ -37,6 +37,9 @@ struct client_s {
 };
 
 static uv_tcp_t   server;
+static uv_idle_t  turn;
+static unsigned   let_in;     /* clients, in this turn of the loop */
+static int        kept_out;   /* one more, which libuv holds meanwhile */
 static int        listening;
 static unsigned   nclients;
 static uint64_t   came;
@@ -382,11 +385,11 @@ read_now(client_t *c)
 }
 
 static void
-on_connect(uv_stream_t *s, int status)
+let_client_in(uv_stream_t *s)
 {
-    client_t  *c;
+    client_t  *c = calloc(1, sizeof(*c));
 
-    if (status != 0 || (c = calloc(1, sizeof(*c))) == NULL) {
+    if (c == NULL) {
         return;
     }
 
@@ -411,6 +414,40 @@ on_connect(uv_stream_t *s, int status)
 
     if (!c->answered && !c->waits) {
         (void) uv_read_start((uv_stream_t *) &c->tcp, on_alloc, on_read);
+    }
+}
+
+static void on_turn(uv_idle_t *i);
+
+/* libuv accepts until nobody waits, which may be never: no more in one turn
+ * than there are places. */
+static void
+on_connect(uv_stream_t *s, int status)
+{
+    if (status != 0) {
+        return;
+    }
+
+    (void) uv_idle_start(&turn, on_turn);
+
+    if (let_in == TQ_HTTP_CLIENTS_MAX) {
+        kept_out = 1;
+        return;
+    }
+
+    let_in++;
+    let_client_in(s);
+}
+
+static void
+on_turn(uv_idle_t *i)
+{
+    (void) uv_idle_stop(i);
+    let_in = 0;
+
+    if (kept_out) {
+        kept_out = 0;
+        on_connect((uv_stream_t *) &server, 0);
     }
 }
 
@@ -460,10 +497,10 @@ tw_health_listen(tw_queue_t *q, const char *where)
         return -1;
     }
 
-    rc = uv_tcp_init(q->loop, &server);
-    if (rc != 0) {
+    if (uv_tcp_init(q->loop, &server) != 0) {
         return -1;
     }
+    (void) uv_idle_init(q->loop, &turn);
 
     listening = 1;
     server.data = q;
@@ -489,6 +526,7 @@ tw_health_close(void)
     if (listening) {
         listening = 0;
         uv_close((uv_handle_t *) &server, NULL);
+        uv_close((uv_handle_t *) &turn, NULL);
         while (nclients != 0) {
             close_client(clients[0]);
         }

@@ -291,6 +291,42 @@ class Health(unittest.TestCase):
             s.wait_done(s.add("n", {}))
             self.assertEqual(w.stop(), 0)
 
+    def test_very_many_at_once(self):
+        """Some of them in each turn of the loop, and each gets its answer."""
+        want = 3000
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE,
+                           (min(hard, max(soft, want + 500)), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE,
+                        (soft, hard))
+
+        def most_kb():
+            with open("/proc/%d/status" % w.pid) as f:
+                return int(f.read().split("VmHWM:")[1].split()[0])
+
+        with CliStack(handlers={"n": {"builtin": "noop"}}) as s:
+            port = free_port()
+            w = s.worker("--listen", "127.0.0.1:%d" % port)
+            wait_for(lambda: self.get(port, "/healthz")[0] == 200, 10)
+            before = most_kb()
+            w.signal(signal.SIGSTOP)
+            clients = []
+            try:
+                for _ in range(want):
+                    c = socket.create_connection(("127.0.0.1", port),
+                                                 timeout=10 * SLOW)
+                    c.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+                    clients.append(c)
+                w.signal(signal.SIGCONT)
+                for c in clients:
+                    self.assertIn(b" 200 ", c.recv(100))
+            finally:
+                w.signal(signal.SIGCONT)
+                for c in clients:
+                    c.close()
+            self.assertLess(most_kb() - before, 5000)
+            self.assertEqual(w.stop(), 0)
+
     def test_no_handler_can_start(self):
         with CliStack(handlers={"x": {"command": ["/no/such"]}}) as s:
             port = free_port()
