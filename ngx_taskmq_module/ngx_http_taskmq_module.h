@@ -110,6 +110,8 @@ struct ngx_http_taskmq_ctx_s {
     tq_str_t                        idempotency_key;
     size_t                          max_body;
     tq_buf_t                       *body;       /* of unknown length */
+    unsigned                        has_body:1; /* r->request_body is whole */
+    unsigned                        discarded:1;    /* … is not to be had */
     unsigned                        parked:1;   /* has waited for the start */
     unsigned                        keyed:1;    /* … for the key of task ids */
     unsigned                        counted:1;  /* … for the number of waiting

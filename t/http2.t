@@ -95,3 +95,39 @@ __DATA__
 }]
 --- error_code eval
 [200, 200]
+
+
+
+=== TEST 6: bodies, and error pages that are proxied
+--- http2
+--- http_config
+taskmq_redis unix:$TEST_NGINX_REDIS;
+taskmq_jwt_secret_file $TEST_NGINX_SCRATCH/secret;
+taskmq_redis_timeout 10s;
+server {
+    listen unix:$TEST_NGINX_SCRATCH/page.sock;
+    location / { taskmq_api taskmq; taskmq_auth off; }
+}
+--- config
+    location / { taskmq_api taskmq; taskmq_max_bulk 1k; taskmq_known_handlers on; taskmq_intercept_errors on; error_page 401 404 413 422 = @page; }
+    location @page { rewrite ^ /add-job break; proxy_read_timeout 3s; proxy_set_header Host localhost; proxy_pass http://unix:$TEST_NGINX_SCRATCH/page.sock; }
+--- request eval
+['GET /health']
+--- after eval
+[sub {
+    my ($small, $large) = map { ::write_file("body.$_", '{"payload":{"a":"' . 'x' x $_ . '"},"handler":"h"}') } 50, 5_000;
+    my $n = 0;
+    for (['POST', '/add-job', '', $small], ['POST', '/nothing', '', $small], ['POST', '/add-job', ::admin(), $small],
+         ['POST', '/add-jobs', ::admin(), $large, 'found the end'], ['DELETE', '/job/999', ::admin(), $small, 'Method Not Allowed']) {
+        my ($method, $path, $auth, $file, $refused) = @$_;
+        $auth = $auth ? "-H '$auth'" : '';
+        for my $length ('', '--no-content-length') {
+            my $got = `timeout 10 nghttp $length -d $file -H ':method: $method' -H 'Content-Type: application/json' $auth http://127.0.0.1:$ENV{TEST_NGINX_SERVER_PORT}$path 2>&1`;
+            $n++ if !$refused;
+            my $want = $refused ? qr/$refused/ : qr/"job_id":$n\}/;
+            $got =~ $want or die "$method $path $auth $length: expected $want, got: $got\n";
+        }
+    }
+}]
+--- redis eval
+['GET {taskmq}:seq' => 6]

@@ -211,3 +211,32 @@ auth request unexpected status
 --- more_headers eval: ::admin()
 --- error_code eval
 [200, 202, 200, 404, 200, 200]
+
+
+
+=== TEST 12: a mirror that reads a body in chunks before us: parts of it may be empty
+--- no_http2
+--- config
+    location /jobs/ { mirror /copy; mirror_request_body on; taskmq_api taskmq; }
+    location = /copy { internal; return 204; }
+--- init
+::ready('/jobs/health')
+--- request eval
+['GET /jobs/health', 'GET /jobs/job/1', 'GET /jobs/job/4']
+--- more_headers eval: ::admin()
+--- after eval
+[sub {
+    my $n = 0;
+    for my $size (1, 7, 1_000, 60_000) {
+        my $job = '{"handler":"h","payload":{"a":"' . 'x' x (2 * $size) . '"}}';
+        my $chunks = $job =~ s/(.{1,$size})/sprintf "%x\r\n%s\r\n", length $1, $1/egr;
+        my $reply = ::send_raw("POST /jobs/add-job HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" . ::admin()
+            . "\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n");
+        $n++;
+        $reply =~ /"job_id":$n\}$/ or die "chunks of $size: got: $reply\n";
+    }
+}, undef, undef]
+--- error_code eval
+[200, 200, 200]
+--- response_body eval
+[qr/ok/, qr/"payload":\{"a":"xx"\}/, qr/"payload":\{"a":"x{30000}x{30000}x{30000}x{30000}"\}/]

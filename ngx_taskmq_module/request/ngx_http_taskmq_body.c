@@ -14,6 +14,8 @@ static ngx_int_t ngx_http_taskmq_body_gather(ngx_http_request_t *r,
 static void ngx_http_taskmq_body_part(ngx_http_request_t *r);
 static ngx_int_t ngx_http_taskmq_body_take(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
+static ngx_int_t ngx_http_taskmq_body_put_back(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx);
 static void ngx_http_taskmq_body_free(void *data);
 static void ngx_http_taskmq_body_run(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, tq_str_t body);
@@ -36,9 +38,7 @@ ngx_http_taskmq_body_read(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
             r->keepalive = 0;
         }
 
-        rc = ngx_http_taskmq_body_discard(r);
-
-        return rc == NGX_OK ? ngx_http_taskmq_body_large(r) : rc;
+        return ngx_http_taskmq_body_large(r);
     }
 
     if (!r->headers_in.chunked || r->request_body) {
@@ -68,6 +68,15 @@ ngx_http_taskmq_body_read(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 ngx_int_t
 ngx_http_taskmq_body_discard(ngx_http_request_t *r)
 {
+    ngx_http_taskmq_ctx_t  *ctx;
+
+    if (r->request_body || r != r->main) {
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+    ctx->discarded = 1;
+
     if (r->headers_in.expect && !r->expect_tested
         && r->http_version <= NGX_HTTP_VERSION_11)
     {
@@ -83,6 +92,51 @@ ngx_http_taskmq_body_discard(ngx_http_request_t *r)
     }
 
     return ngx_http_discard_request_body(r);
+}
+
+void
+ngx_http_taskmq_body_hand_over(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_http_taskmq_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_taskmq_module);
+
+    if (r != r->main
+        || (r->headers_in.content_length_n <= 0 && !r->headers_in.chunked))
+    {
+        return;
+    }
+
+    if (status != NGX_HTTP_REQUEST_ENTITY_TOO_LARGE
+        && (ctx->has_body || (r->request_body == NULL && !ctx->discarded)))
+    {
+        return;
+    }
+
+    /* The page's location would read what is not there any more, or not be let
+     * in with so large a body. What of it is still to come is nobody's: the
+     * connection ends behind this request. */
+
+    if (r->discard_body) {
+        r->discard_body = 0;
+        r->count--;
+        r->read_event_handler = ngx_http_block_reading;
+
+    } else if (r->http_version > NGX_HTTP_VERSION_11) {
+        (void) ngx_http_discard_request_body(r);
+    }
+
+    if (r->headers_in.content_length_n != 0) {
+        r->keepalive = 0;
+    }
+
+    r->expect_tested = 1;
+    r->headers_in.content_length_n = 0;
+    r->headers_in.chunked = 0;
+
+    if (r->request_body) {
+        r->request_body->bufs = NULL;
+    }
 }
 
 static void
@@ -160,6 +214,10 @@ ngx_http_taskmq_body_gather(ngx_http_request_t *r, tq_str_t *body)
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
         b = cl->buf;
         size = (size_t) ngx_buf_size(b);
+
+        if (size == 0) {
+            continue;         /* it may have no memory */
+        }
 
         if (!b->in_file || ngx_buf_in_memory(b)) {
             p = ngx_cpymem(p, b->pos, size);
@@ -260,7 +318,47 @@ ngx_http_taskmq_body_take(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 
     r->request_body->bufs = NULL;
 
-    return ctx->body->failed ? NGX_ERROR : NGX_OK;
+    if (ctx->body->failed) {
+        return NGX_ERROR;
+    }
+
+    return r->reading_body ? NGX_OK : ngx_http_taskmq_body_put_back(r, ctx);
+}
+
+/* ngx_http_taskmq_body_put_back: other modules look for the body where nginx
+ * has it ($request_body, post_action, an error_page that is proxied), and for
+ * its length, which it does not note of HTTP/2's. */
+static ngx_int_t
+ngx_http_taskmq_body_put_back(ngx_http_request_t *r,
+    ngx_http_taskmq_ctx_t *ctx)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    r->headers_in.content_length_n = (off_t) ctx->body->len;
+
+    if (ctx->body->len == 0) {
+        return NGX_OK;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->pos = (u_char *) ctx->body->p;
+    b->last = b->pos + ctx->body->len;
+    b->memory = 1;
+    b->last_buf = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    r->request_body->bufs = cl;
+
+    return NGX_OK;
 }
 
 static void
@@ -278,6 +376,8 @@ ngx_http_taskmq_body_run(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     if (body.p == NULL) {
         body.p = "";
     }
+
+    ctx->has_body = 1;
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "taskmq body: %uz bytes", body.len);

@@ -113,6 +113,7 @@ ngx_http_taskmq_send(ngx_http_request_t *r, ngx_uint_t status,
     {
         /* nothing was sent: who finalizes the request by this shows the page */
 
+        ngx_http_taskmq_body_hand_over(r, status);
         ngx_http_taskmq_count(r, status);
 
         return (ngx_int_t) status;
@@ -162,6 +163,14 @@ ngx_http_taskmq_content_type(ngx_http_request_t *r, const char *type)
 static ngx_int_t
 ngx_http_taskmq_head(ngx_http_request_t *r, ngx_uint_t status)
 {
+    ngx_int_t  rc;
+
+    rc = ngx_http_taskmq_body_discard(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     ngx_http_taskmq_count(r, status);
 
     r->headers_out.status = status;

@@ -22,8 +22,6 @@ static ngx_inline ngx_uint_t ngx_http_taskmq_is_header(ngx_table_elt_t *h,
 static ngx_int_t ngx_http_taskmq_check_key(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx, ngx_str_t *key);
 static ngx_uint_t ngx_http_taskmq_is_json(ngx_str_t *type);
-static ngx_int_t ngx_http_taskmq_refuse(ngx_http_request_t *r,
-    ngx_uint_t status, const char *text);
 
 ngx_int_t
 ngx_http_taskmq_handler(ngx_http_request_t *r)
@@ -38,6 +36,7 @@ ngx_http_taskmq_handler(ngx_http_request_t *r)
     }
 
     ctx->conf = ngx_http_get_module_loc_conf(r, ngx_http_taskmq_module);
+    ctx->has_body = r->request_body && !r->reading_body;
     ngx_http_set_ctx(r, ctx, ngx_http_taskmq_module);
 
     rc = ngx_http_taskmq_serve(r, ctx, &answered);
@@ -109,12 +108,6 @@ ngx_http_taskmq_serve(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
         return rc;
     }
 
-    rc = ngx_http_taskmq_body_discard(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
     if (allowed == 0) {
         return ngx_http_taskmq_error(r, NGX_HTTP_NOT_FOUND, "Not Found");
     }
@@ -129,18 +122,6 @@ ngx_http_taskmq_serve(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
 
     return ngx_http_taskmq_error(r, NGX_HTTP_NOT_ALLOWED,
                                  "Method Not Allowed");
-}
-
-/* ngx_http_taskmq_refuse answers a request whose body nobody will read. */
-static ngx_int_t
-ngx_http_taskmq_refuse(ngx_http_request_t *r, ngx_uint_t status,
-    const char *text)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_taskmq_body_discard(r);
-
-    return rc == NGX_OK ? ngx_http_taskmq_error(r, status, text) : rc;
 }
 
 /* The checks return NGX_DECLINED when there is nothing to object to, else the
@@ -159,7 +140,7 @@ ngx_http_taskmq_check_origin(ngx_http_request_t *r,
 
     why = ngx_http_taskmq_origin_check(r, ctx->conf);
 
-    return why ? ngx_http_taskmq_refuse(r, NGX_HTTP_FORBIDDEN, why)
+    return why ? ngx_http_taskmq_error(r, NGX_HTTP_FORBIDDEN, why)
                : NGX_DECLINED;
 }
 
@@ -176,8 +157,8 @@ ngx_http_taskmq_check_auth(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
                       "taskmq: mirrored request refused: \"taskmq_mirror\" is "
                       "off in its location");
 
-        return ngx_http_taskmq_refuse(r, NGX_HTTP_FORBIDDEN,
-                                      "Not available to mirrored requests");
+        return ngx_http_taskmq_error(r, NGX_HTTP_FORBIDDEN,
+                                     "Not available to mirrored requests");
     }
 
     if (ctx->route->roles == 0 || ctx->conf->auth == NULL) {
@@ -191,13 +172,13 @@ ngx_http_taskmq_check_auth(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
             return NGX_ERROR;
         }
 
-        return ngx_http_taskmq_refuse(r, NGX_HTTP_UNAUTHORIZED,
-                                      "Invalid or missing token");
+        return ngx_http_taskmq_error(r, NGX_HTTP_UNAUTHORIZED,
+                                     "Invalid or missing token");
     }
 
     if (!(who->roles & ctx->route->roles)) {
-        return ngx_http_taskmq_refuse(r, NGX_HTTP_FORBIDDEN,
-                                      "Insufficient permissions");
+        return ngx_http_taskmq_error(r, NGX_HTTP_FORBIDDEN,
+                                     "Insufficient permissions");
     }
 
     ctx->subject.p = (char *) who->subject;
@@ -258,8 +239,8 @@ ngx_http_taskmq_check_headers(ngx_http_request_t *r,
         && r->headers_in.content_type
         && !ngx_http_taskmq_is_json(&r->headers_in.content_type->value))
     {
-        return ngx_http_taskmq_refuse(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                      "Content-Type must be application/json");
+        return ngx_http_taskmq_error(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                     "Content-Type must be application/json");
     }
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
@@ -273,10 +254,10 @@ ngx_http_taskmq_check_headers(ngx_http_request_t *r,
                     || ngx_strncasecmp(h[i].value.data, (u_char *) "identity",
                                        h[i].value.len) != 0))
             {
-                return ngx_http_taskmq_refuse(r,
-                                              NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                              "Content-Encoding is not "
-                                              "supported");
+                return ngx_http_taskmq_error(r,
+                                             NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                             "Content-Encoding is not "
+                                             "supported");
             }
 
             if (ctx->route->body != NGX_HTTP_TASKMQ_BODY_SMALL
@@ -306,31 +287,24 @@ static ngx_int_t
 ngx_http_taskmq_check_key(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx,
     ngx_str_t *key)
 {
-    u_char     *p;
-    ngx_int_t   rc;
+    u_char  *p;
 
     if (ctx->idempotency_key.p
         || key->len == 0
         || key->len > TQ_IDEMPOTENCY_KEY_MAX)
     {
-        rc = ngx_http_taskmq_body_discard(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_taskmq_error_field(r, "header", "Idempotency-Key",
-                                             "one key of 1 to 255 bytes "
-                                             "expected", "value_error");
+        return ngx_http_taskmq_error_field(r, "header", "Idempotency-Key",
+                                           "one key of 1 to 255 bytes "
+                                           "expected", "value_error");
     }
 
     /* who has no name would share the keys of all others without one */
 
     if (ctx->conf->auth && ctx->subject.len == 0) {
-        rc = ngx_http_taskmq_body_discard(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_taskmq_error_field(r, "header", "Idempotency-Key",
-                                             "a token with a sub expected, "
-                                             "because keys are remembered by "
-                                             "sub", "value_error");
+        return ngx_http_taskmq_error_field(r, "header", "Idempotency-Key",
+                                           "a token with a sub expected, "
+                                           "because keys are remembered by "
+                                           "sub", "value_error");
     }
 
     /* the identity is valid until the next request's */

@@ -40,7 +40,12 @@ ngx_int_t ngx_http_taskmq_allow(ngx_http_request_t *r, ngx_uint_t methods);
 ngx_int_t ngx_http_taskmq_body_read(ngx_http_request_t *r,
     ngx_http_taskmq_ctx_t *ctx);
 
-/* Before an answer that does not depend on the body. NGX_OK, or an rc. */
+/* Before an answer of ours; nothing where the body was read. NGX_OK, or an
+ * rc. */
 ngx_int_t ngx_http_taskmq_body_discard(ngx_http_request_t *r);
+
+/* Before a page of nginx's takes the request over: it has the body whole, or
+ * can read it, or there is none. */
+void ngx_http_taskmq_body_hand_over(ngx_http_request_t *r, ngx_uint_t status);
 
 #endif /* NGX_HTTP_TASKMQ_REQUEST_INT_H */

@@ -92,7 +92,6 @@ ngx_http_taskmq_error_call(ngx_http_request_t *r, const tq_result_t *res)
 ngx_int_t
 ngx_http_taskmq_check_redis(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 {
-    ngx_int_t                 rc;
     ngx_http_taskmq_redis_t  *redis;
 
     redis = ctx->conf->redis;
@@ -109,22 +108,16 @@ ngx_http_taskmq_check_redis(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
     }
 
     if (!ngx_http_taskmq_redis_ready(redis)) {
-        rc = ngx_http_taskmq_body_discard(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_taskmq_error_redis(r, &tq_not_sent,
-                                             ngx_http_taskmq_redis_why(redis));
+        return ngx_http_taskmq_error_redis(r, &tq_not_sent,
+                                           ngx_http_taskmq_redis_why(redis));
     }
 
     if (ctx->route->flags & NGX_HTTP_TASKMQ_UUID && !redis->task_key.known) {
         ngx_http_taskmq_task_key_need(redis);
 
-        rc = ngx_http_taskmq_body_discard(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                             "The key for task ids is not "
-                                             "known yet");
+        return ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "The key for task ids is not "
+                                           "known yet");
     }
 
     if (!ngx_http_taskmq_takes_task_id(ctx)) {
@@ -136,12 +129,9 @@ ngx_http_taskmq_check_redis(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
     }
 
     if (redis->task_key.failed) {
-        rc = ngx_http_taskmq_body_discard(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                             "The key for task ids cannot be "
-                                             "read");
+        return ngx_http_taskmq_error_later(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "The key for task ids cannot be "
+                                           "read");
     }
 
     return NGX_DECLINED;
@@ -169,7 +159,6 @@ ngx_http_taskmq_takes_task_id(ngx_http_taskmq_ctx_t *ctx)
 static ngx_int_t
 ngx_http_taskmq_wait_for_key(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
 {
-    ngx_int_t                rc;
     ngx_http_taskmq_call_t  *call;
 
     call = ngx_http_taskmq_call_new(r, ctx->conf->redis,
@@ -181,10 +170,7 @@ ngx_http_taskmq_wait_for_key(ngx_http_request_t *r, ngx_http_taskmq_ctx_t *ctx)
     if (ngx_http_taskmq_task_key_wait(call) != NGX_OK) {
         (void) ngx_http_taskmq_call_end(call);
 
-        rc = ngx_http_taskmq_body_discard(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_taskmq_error_call(r, &tq_not_sent);
+        return ngx_http_taskmq_error_call(r, &tq_not_sent);
     }
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
