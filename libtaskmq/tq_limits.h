@@ -117,6 +117,9 @@
 #define TQ_INSTANCES_DEFAULT      2
 #define TQ_TASK_TIMEOUT_S         30
 #define TQ_KILL_WAIT_MS           5000    /* TERM to KILL */
+#define TQ_REFUSED_WAIT_MIN_MS    100     /* a worker asks again what Redis
+                                             refuses: at first, doubled … */
+#define TQ_REFUSED_WAIT_MAX_MS    1000    /* … and at most */
 #define TQ_WAKE_MAX_MS            5000    /* a blocking read's longest wait */
 #define TQ_REAP_FRESH_MS          150     /* from learning the time to reaping;
                                              well under TQ_LEASE_MIN_MS / 3 */

@@ -9,9 +9,6 @@
 
 #include "queue_int.h"
 
-#define REFUSED_MIN_MS  100
-#define REFUSED_MAX_MS  5000
-
 /* A call in flight. */
 typedef struct {
     tw_queue_t  *q;
@@ -105,14 +102,8 @@ tw_claim_refuse(tw_queue_t *q, tw_pool_t *pool)
 static void
 refused(tw_queue_t *q, const tq_result_t *res)
 {
-    int64_t  ms;
-
-    ms = REFUSED_MIN_MS << (q->claim.refusals > 6 ? 6 : q->claim.refusals);
-    ms = ms > REFUSED_MAX_MS ? REFUSED_MAX_MS : ms;
-
-    q->claim.refusals++;
     tw_refused(q, TW_CALL_CLAIM, res, "Redis refuses claims");
-    tw_claim_pause(q, ms);
+    tw_claim_pause(q, tw_refused_ms(q->claim.refusals++));
 }
 
 static void

@@ -419,7 +419,7 @@ on_reap(uv_timer_t *t)
 
     /* without the blocking read, this timer is what keeps jobs going; one that
      * has just begun, after one that was refused, may be refused, too */
-    if (!q->wake.blocked || q->wake.refused) {
+    if (!q->wake.blocked || q->wake.refusals != 0) {
         q->claim.want = 1;
     }
 

@@ -14,8 +14,6 @@
 
 #define BATCH_BYTES   (4 * 1024 * 1024)   /* then the batch is closed */
 #define KEEP_BYTES    (256 * 1024)        /* of a spare batch */
-#define WAIT_MIN_MS   100
-#define WAIT_MAX_MS   2000
 
 /* One outcome; its texts follow each other in the batch's bytes. */
 typedef struct {
@@ -190,19 +188,21 @@ read_verdicts(tw_queue_t *q, const tw_batch_t *b, const tq_result_t *res)
 
 /* Not before a little while. */
 static void
+wait_for(tw_queue_t *q, int64_t ms)
+{
+    q->outcomes.wait_until_ms = tw_now(q->loop) + ms;
+    (void) uv_timer_start(&q->outcomes.retry, on_retry, (uint64_t) ms, 0);
+}
+
+static void
 wait_after(tw_queue_t *q, tw_batch_t *b, const tq_result_t *res)
 {
-    int64_t  ms = WAIT_MIN_MS << (b->refusals > 5 ? 5 : b->refusals);
-
-    ms = ms > WAIT_MAX_MS ? WAIT_MAX_MS : ms;
-    b->refusals++;
     if (tw_trouble(q, TW_CALL_OUTCOME, res->cause)) {
         TW_LOG(TW_WARN, "Redis refuses outcomes, they are repeated",
             tw_fs("call", kinds[b->kind]), tw_fs("error", res->text));
     }
 
-    q->outcomes.wait_until_ms = tw_now(q->loop) + ms;
-    (void) uv_timer_start(&q->outcomes.retry, on_retry, (uint64_t) ms, 0);
+    wait_for(q, tw_refused_ms(b->refusals++));
 }
 
 /* A script has failed, at one of these outcomes: the others are to get there.
@@ -227,8 +227,7 @@ split(tw_queue_t *q, tw_batch_t *b)
             more->bytes.failed = 0;
             spare_batch(q, more);
         }
-        q->outcomes.wait_until_ms = tw_now(q->loop) + WAIT_MIN_MS;
-        (void) uv_timer_start(&q->outcomes.retry, on_retry, WAIT_MIN_MS, 0);
+        wait_for(q, TQ_REFUSED_WAIT_MIN_MS);
         return;
     }
 
@@ -334,8 +333,7 @@ tw_outcomes_turn(tw_queue_t *q)
         b->sent = 1;
         if (tw_rconn_call(q->redis, build(q, b)) != 0) {
             b->sent = 0;
-            q->outcomes.wait_until_ms = tw_now(q->loop) + WAIT_MIN_MS;
-            (void) uv_timer_start(&q->outcomes.retry, on_retry, WAIT_MIN_MS, 0);
+            wait_for(q, TQ_REFUSED_WAIT_MIN_MS);
             return;
         }
         TQ_FAIL("outcomes-queued");

@@ -16,6 +16,16 @@ tw_queue_is_open(const tw_queue_t *q)
     return q->run->phase == TW_RUNNING && q->session.gate == 0;
 }
 
+/* What Redis refused is asked again in so many ms, after that many refusals in
+ * a row before this one. */
+static inline int64_t
+tw_refused_ms(unsigned refusals)
+{
+    int64_t  ms = TQ_REFUSED_WAIT_MIN_MS << (refusals > 4 ? 4 : refusals);
+
+    return ms < TQ_REFUSED_WAIT_MAX_MS ? ms : TQ_REFUSED_WAIT_MAX_MS;
+}
+
 /* ---- connection.c ---- */
 
 /* 0, or -1: out of memory. */

@@ -73,7 +73,8 @@ typedef struct {
     int            asking;    /* … but asked for */
     int64_t        ask_at_ms; /* … or not before this */
     int            blocked;   /* a blocking read is under way */
-    int            refused;   /* the last one was */
+    unsigned       refusals;  /* in a row */
+    uv_timer_t     again;     /* … so that it is tried again */
     unsigned       keys;      /* handlers it waits for */
     int            unblocking;
     int64_t        idle_since_ms;     /* not blocked since */

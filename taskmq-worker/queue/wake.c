@@ -80,6 +80,23 @@ refused(tw_queue_t *q, const tq_result_t *res, const char *text)
     }
 }
 
+/* The turn that follows asks. */
+static void
+on_again(uv_timer_t *t)
+{
+    (void) t;
+}
+
+static void
+ask_later(tw_queue_t *q)
+{
+    int64_t  ms = tw_refused_ms(q->wake.refusals++);
+
+    q->wake.idle_since_ms = tw_now(q->loop) + ms;
+    q->wake.ask_at_ms = q->wake.idle_since_ms;
+    (void) uv_timer_start(&q->wake.again, on_again, (uint64_t) ms, 0);
+}
+
 static void
 on_woken(void *data, const tq_result_t *res)
 {
@@ -105,15 +122,13 @@ on_woken(void *data, const tq_result_t *res)
     if (res->status == TQ_REFUSED || res->wake.kind == TQ_WAKE_ENDED) {
         /* that it has become a replica others will say */
         if (res->status == TQ_REFUSED) {
-            q->wake.refused = 1;
-            refused(q, res, "the blocking read failed");
+            refused(q, res, "Redis refuses to wake this worker");
         }
-        /* not at once again: claims go on by the due and beat timers */
-        q->wake.idle_since_ms = tw_now(q->loop) + TQ_WAKE_MAX_MS;
+        ask_later(q);
         return;
     }
 
-    q->wake.refused = 0;
+    q->wake.refusals = 0;
     tw_trouble_over(q, TW_CALL_WAKE);
 
     if (res->wake.kind == TQ_WAKE_OWN) {
@@ -184,8 +199,8 @@ on_client_id(void *data, const tq_result_t *res)
     q->wake.asking = 0;
 
     if (res->status == TQ_REFUSED) {
-        q->wake.ask_at_ms = tw_now(q->loop) + TQ_WAKE_MAX_MS;
-        refused(q, res, "CLIENT ID failed: jobs start late");
+        ask_later(q);
+        refused(q, res, "Redis refuses CLIENT ID, jobs start late");
     } else if (res->status == TQ_OK) {
         q->wake.client_id = res->client_id;
     }
@@ -273,6 +288,10 @@ tw_wake_init(tw_queue_t *q)
     conf.on_state = on_state;
     conf.data = q;
 
+    if (uv_timer_init(q->loop, &q->wake.again) != 0) {
+        return -1;
+    }
+
     q->wake.conn = tw_rconn_new(q->loop, &conf);
 
     return q->wake.conn == NULL ? -1 : 0;
@@ -281,6 +300,8 @@ tw_wake_init(tw_queue_t *q)
 void
 tw_wake_close(tw_queue_t *q)
 {
+    uv_close((uv_handle_t *) &q->wake.again, NULL);
+
     if (q->wake.conn != NULL) {
         tw_rconn_close(q->wake.conn);
         q->wake.conn = NULL;

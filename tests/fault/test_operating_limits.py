@@ -4,7 +4,9 @@ a metric and in the log, by nginx and (where it bears on them) by workers, and
 is over without a restart of anything."""
 
 import json
+import os
 import re
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -141,6 +143,82 @@ class Limits(unittest.TestCase):
         self.well()
         self.gauge("taskmq_accepting", 1)
         self.logged("Redis takes jobs again")
+
+    def cli_add(self, *args):
+        out = self.s.cli("add-job", *args, "n", "{}")
+        self.assertEqual(out.returncode, 0, out)
+        return int(out.stdout)
+
+    def refuses_writes(self, begin, over, reason, words):
+        """Once Redis takes writes again, a worker goes on within a second:
+        with a job that comes then, and with one that was there. (A call of
+        the worker is refused when that begins: its next try is far.)"""
+        s = self.s
+        name = "taskmq_worker_redis_errors_total", reason
+        for early in (False, True):
+            if early:       # due meanwhile: the worker's claims are refused
+                job = self.cli_add("--at", time.strftime(
+                    "%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3)))
+            at, before = len(self.w.tail(1 << 24)), self.worker()[name]
+            begin()
+            self.unhealthy(words)
+            for n in range(3, 8):       # the last ones at the longest pause
+                wait_for(lambda: self.worker()[name] >= before + n, 40,
+                         "the worker is refused")
+            if early:
+                self.worker_unhealthy("Redis refuses claims")
+            over()
+            end = time.monotonic() + 2 * SLOW
+            if not early:
+                job = self.cli_add()
+            s.wait_done(job, 20)
+            self.assertLess(time.monotonic(), end, "within a second, or two")
+            self.well()
+
+            # that is said when all that was refused was asked again: last
+            # what comes every third of a lease
+            def lines(words):
+                return re.findall(r"(?m)^\S+ (?:info|warn) +(%s.*)$" % words,
+                                  self.w.tail(1 << 24)[at:])
+
+            over_line = r"Redis works again after=\S*" + reason
+            wait_for(lambda: lines(over_line), 20)
+            self.assertEqual(len(lines(over_line)), 1)
+            begun = lines(r"Redis (?:refuses|is not ready)\b.*"
+                          + reason.upper())
+            self.assertEqual(len(begun), 1, begun)
+        self.logged(r"\[error\].*Redis refuses a call: .*" + words)
+        self.logged("Redis takes jobs again")
+        self.counted(reason, worker=True)
+
+    def test_no_save(self):
+        """The disk is full, say."""
+        s = self.s
+
+        def begin():
+            if os.path.exists(s.path("dump.rdb")):
+                os.unlink(s.path("dump.rdb"))
+            os.mkdir(s.path("dump.rdb"))
+            s.redis("BGSAVE")
+            wait_for(lambda: b"rdb_last_bgsave_status:err" in s.redis(
+                "INFO", "persistence"), 20, "it could not be saved")
+            s.redis("CONFIG", "SET", "save", "3600 1")
+
+        def over():
+            s.redis("CONFIG", "SET", "save", "")
+            if os.path.isdir(s.path("dump.rdb")):
+                os.rmdir(s.path("dump.rdb"))
+
+        self.addCleanup(over)
+        self.refuses_writes(begin, over, "misconf", "cannot save to disk")
+
+    def test_too_few_replicas(self):
+        def set_to(n):
+            self.s.redis("CONFIG", "SET", "min-replicas-to-write", n)
+
+        self.addCleanup(set_to, "0")
+        self.refuses_writes(lambda: set_to("1"), lambda: set_to("0"),
+                            "noreplicas", "replicas")
 
     def test_read_only(self):
         s = self.s
