@@ -54,7 +54,7 @@ LIBTASKMQ  := $(BUILD)/libtaskmq.a
 SCRIPTS_C  := $(BUILD)/gen/tq_scripts.c
 
 .PHONY: all help module worker cli lib check test bench fuzz format \
-        install clean force
+        install uninstall clean force
 
 all: module worker cli
 
@@ -63,6 +63,7 @@ help:
 	@echo 'make web        the API reference pages, with npm'
 	@echo 'make install    all of these, examples and a systemd unit;'
 	@echo '                DESTDIR, PREFIX ($(PREFIX)), MODULES ($(MODULES))'
+	@echo 'make uninstall  removes what make install with the same variables brought'
 	@echo 'make check      the quick tests'
 	@echo 'make test       all tests; the parts: docs/testing.md'
 	@echo 'make bench      side by side with peers'
@@ -175,6 +176,16 @@ install: all
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -D -m 0644 $(BUILD)/taskmq-worker.service \
 	    $(DESTDIR)$(PREFIX)/share/doc/taskmq/taskmq-worker/taskmq-worker.service
+
+# What install and install-web bring. Configuration and the namespace's data
+# are not among it.
+uninstall:
+	rm -f $(DESTDIR)$(MODULES)/ngx_http_taskmq_module.so \
+	    $(addprefix $(DESTDIR)$(PREFIX)/,bin/taskmq-worker bin/taskmq \
+	        share/man/man1/taskmq.1 share/man/man8/taskmq-worker.8 \
+	        share/bash-completion/completions/taskmq \
+	        include/taskmq_handler.h lib/systemd/system/taskmq-worker.service)
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/taskmq $(DESTDIR)$(PREFIX)/share/taskmq
 
 format:
 	python3 tests/style.py --fix

@@ -73,9 +73,15 @@ config_get(tc_t *tc, const char *wanted)
 {
     int                 code;
     unsigned            i;
+    const char         *why;
     tq_buf_t            b = { 0 };
     tq_str_t            name, value;
     const tq_result_t  *res;
+
+    why = tq_config_check(wanted, NULL);
+    if (why != NULL) {
+        return tc_usage(tc, "%s: %s", wanted, why);
+    }
 
     res = read_settings(tc, &code);
     if (res == NULL) {
@@ -95,11 +101,10 @@ config_get(tc_t *tc, const char *wanted)
             tq_buf_addc(&b, '\n');
         }
 
-        return tc_print(tc, &b);
+        break;
     }
 
-    return tc_error(tc, TC_FAILED, "there is no setting \"%s\" (see taskmq "
-                    "config list)", wanted);
+    return tc_print(tc, &b);
 }
 
 

@@ -113,7 +113,7 @@ cmd_get_job(tc_t *tc, int argc, char **argv)
     tq_job_info_t  job;
 
     wait = 0;
-    wait_s = TQ_TIMEOUT_MAX_S;
+    wait_s = -1;
 
     const tc_opt_t  opts[] = {
         { "wait", TC_FLAG, &wait, 0, 0 },
@@ -126,7 +126,13 @@ cmd_get_job(tc_t *tc, int argc, char **argv)
         return code;
     }
 
-    code = wait ? wait_for_end(tc, id, wait_s, &job) : fetch(tc, id, &job);
+    if (!wait && wait_s >= 0) {
+        return tc_usage(tc, "--timeout needs --wait");
+    }
+
+    code = wait ? wait_for_end(tc, id, wait_s < 0 ? TQ_TIMEOUT_MAX_S : wait_s,
+                               &job)
+           : fetch(tc, id, &job);
     if (code != TC_OK) {
         return code;
     }
@@ -436,7 +442,7 @@ const tc_command_t  tc_jobs_commands[] = {
       "\n"
       "  --wait          until the job has ended; the exit status is then 0\n"
       "                  only for SUCCESS\n"
-      "  --timeout TIME  give up waiting after this long, exit status 1\n" },
+      "  --timeout TIME  with --wait: give up after this long, status 1\n" },
     { "inspect", cmd_inspect, "show all that is known of a job",
       "usage: taskmq inspect ID\n"
       "\n"

@@ -12,7 +12,7 @@ import tempfile
 import time
 import unittest
 
-from harness import BUILD, SLOW, Process, Stack, free_port
+from harness import BUILD, ROOT, SLOW, Process, Stack, free_port
 from harness import wait_for
 
 TASKMQ = os.path.join(BUILD, "taskmq")
@@ -143,6 +143,9 @@ class Jobs(Cli):
         job = self.ok("add-job", "nobody").strip()
         self.assertIn("PENDING", self.fails(1, "get-job", "--wait",
                                             "--timeout", "0", job))
+        for timeout in "0", "1", "2h":
+            self.assertIn("--timeout needs --wait", self.fails(
+                2, "get-job", "--timeout", timeout, job))
 
     def test_list_and_pages(self):
         ids = [int(self.ok("add-job", "lister")) for _ in range(7)]
@@ -225,7 +228,9 @@ class Jobs(Cli):
             self.assertIn(name, said)
             # a number is no option
             self.assertEqual(self.fails(2, "config", "set", name, value), said)
-        self.fails(1, "config", "get", "nonsense")
+        for what in "get", "unset":
+            self.assertIn("nonsense: no such setting",
+                          self.fails(2, "config", what, "nonsense"))
         self.fails(2, "config", "set", "selection")
         self.assertEqual(self.ok("config", "get", "retry_wait_ms"), "1500\n")
 
@@ -423,6 +428,41 @@ class Run(Cli):
         out = self.s.cli("get-job", "--wait", job)
         self.assertEqual(out.returncode, 1)
         self.assertEqual(json.loads(out.stdout)["status"], "FAILED")
+
+    def test_periodic_jobs_are_found(self):
+        """With the lines of docs/operations.md: what runs, what is due and
+        what is scheduled; nothing else."""
+        with open(os.path.join(ROOT, "docs", "operations.md")) as f:
+            lines = re.search(r"(?m)^ +for status in (?:.*\n)+?.*sort -u$",
+                              f.read())[0]
+        go = self.s.path("go")
+        want = {}
+        for handler, payload, args in (
+                ("t", {"until": go}, ["--interval", "1h"]),
+                ("nobody", {"due": "now"}, ["--interval", "60"]),
+                ("nobody", {"a": [1, "x y"]}, ["--interval", "2h",
+                                               "--in", "1h"]),
+                ("nobody", {"once": 1}, ["--in", "1h"]),
+                ("nobody", {"once": 2}, []), ("t", {"until": go}, [])):
+            job = int(self.ok("add-job", *args, handler, json.dumps(payload)))
+            if "--interval" in args:
+                want[job] = {"id": job, "handler": handler,
+                             "interval_seconds": {"1h": 3600, "60": 60,
+                                                  "2h": 7200}[args[1]]}
+        wait_for(lambda: len(self.json("list", "--status", "running",
+                                       "--handler", "t")["jobs"]) == 2, 10)
+        out = subprocess.run(["bash", "-c", lines], capture_output=True,
+                             timeout=60 * SLOW, env=dict(
+                                 os.environ, TASKMQ_REDIS_URL=self.s.url("cli"),
+                                 PATH=BUILD + ":" + os.environ["PATH"]))
+        self.assertEqual((out.returncode, out.stderr), (0, b""))
+        self.assertEqual({j["id"]: j for j in map(
+            json.loads, out.stdout.splitlines())}, want)
+        self.assertEqual(len(out.stdout.splitlines()), len(want))
+        self.s.path("go", b"")
+        self.ok("cancel", "--force", *want)
+        self.assertEqual({self.json("get-job", job)["status"]
+                          for job in want}, {"CANCELLED"})
 
     def test_logs(self):
         job = self.ok("add-job", "t", '{"stderr":"first\\nsecond"}').strip()

@@ -76,6 +76,15 @@ systemctl restart redis-server
 say "default, later" "redis-cli GET old"
 say "me" "me GET old"
 
+# ---- the lines with redis-cli, when there are users
+me MSET '{taskmq}:a' 1 '{taskmq2}:a' 3 > /dev/null
+rm /var/backups/redis.rdb
+cat > /dev/shm/mine << 'END'
+%(mine)s
+END
+say "with mine" "echo PASSWORD | bash /dev/shm/mine"
+say "mine" "me --scan --pattern '{taskmq*'; stat -c '%%a' /var/backups/redis.rdb"
+
 # ---- a socket
 %(socket)s
 say "restarted" "systemctl is-active redis-server; me GET old"
@@ -121,7 +130,14 @@ class Redis(unittest.TestCase):
                                   "## Backup and restore", 0),
             "restore": lines_after("operations.md",
                                    "## Backup and restore", 1),
-            "unlink": lines_after("operations.md", "## Upgrading", 0),
+            "unlink": lines_after("operations.md", "## Upgrading", 1),
+            "mine": "\n".join(
+                [lines_after("operations.md", "## Redis", 0)]
+                + [lines_after("operations.md", *block).replace(
+                    "redis-cli", "redis-cli --user me") for block in (
+                        ("### The append-only file", 0),
+                        ("## Backup and restore", 0),
+                        ("## Upgrading", 1))]),
             "socket": lines_after("operations.md", "### A unix socket", 0),
             "secret": lines_after("operations.md", "## nginx", 1),
             "files": lines_after("operations.md", "## Workers", 1),
@@ -144,6 +160,7 @@ class Redis(unittest.TestCase):
             "default": "NOAUTH Authentication required.  ",
             "default, later": "NOAUTH Authentication required.  ",
             "me": "data ",
+            "mine": "{taskmq2}:a 600 ",
             "restarted": "active data ",
             "socket": "redis redis-socket 770 ",
             "a handler": "NOAUTH Authentication required.  ",
@@ -155,6 +172,8 @@ class Redis(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(told.get(name), value, said)
         self.assertIn("aof_last_bgrewrite_status:ok", said)
+        self.assertEqual(told["with mine"].strip(),
+                         "OK aof_last_bgrewrite_status:ok")
         self.assertIn("Permission denied", told["nobody"])
         self.assertEqual(told["its files"].count("Permission denied"), 5)
         self.assertIn("redis-socket", told["its groups"].split())

@@ -14,15 +14,39 @@ UNIT = "lib/systemd/system/taskmq-worker.service"
 
 class Install(unittest.TestCase):
 
-    def install(self, prefix):
-        folder = tempfile.mkdtemp(prefix="taskmq-install-")
-        self.addCleanup(shutil.rmtree, folder)
+    def make(self, target, folder, prefix):
         out = subprocess.run(
-            ["make", "-s", "install", "BUILD=" + BUILD, "DESTDIR=" + folder,
+            ["make", "-s", target, "BUILD=" + BUILD, "DESTDIR=" + folder,
              "PREFIX=" + prefix], cwd=ROOT, capture_output=True, text=True,
             timeout=300 * SLOW)
         self.assertEqual(out.returncode, 0, out)
+
+    def install(self, prefix):
+        folder = tempfile.mkdtemp(prefix="taskmq-install-")
+        self.addCleanup(shutil.rmtree, folder)
+        self.make("install", folder, prefix)
         return folder + prefix
+
+    def test_uninstall(self):
+        """All of it goes, and nothing of others."""
+        top = self.install("/opt/mq")
+        installed = sorted(os.path.join(folder, name)
+                           for folder, _, names in os.walk(top)
+                           for name in names)
+        kept = sorted({os.path.join(os.path.dirname(name), "others")
+                       for name in installed
+                       if not re.search("/share/(doc/)?taskmq/", name)})
+        self.assertGreater(len(kept), 5)
+        for name in kept:
+            with open(name, "w"):
+                pass
+        for _ in range(2):
+            self.make("uninstall", top[:-len("/opt/mq")], "/opt/mq")
+            self.assertEqual(sorted(
+                os.path.join(folder, name)
+                for folder, _, names in os.walk(top) for name in names), kept)
+        for name in "share/doc/taskmq", "share/taskmq":
+            self.assertFalse(os.path.exists(os.path.join(top, name)))
 
     def test_what_there_is(self):
         top = self.install("/usr")
