@@ -5,7 +5,7 @@ import json
 import os
 import signal
 
-from harness import wait_for
+from harness import memory_kb, wait_for
 from request_table import Has, ID, Match, RAW, Re, Some, TEXT, allows, same
 
 OK = {"status": "ok", "job_id": ID}
@@ -100,11 +100,7 @@ def memory(t):
         with open("/proc/%d/task/%d/children" % ((t.stack.nginx.pid,) * 2)
                   ) as f:
             pids = f.read().split()
-        total = 0
-        for pid in pids or [str(t.stack.nginx.pid)]:
-            with open("/proc/%s/status" % pid) as f:
-                total += int(f.read().split("VmRSS:")[1].split()[0])
-        return total
+        return sum(map(memory_kb, pids or [t.stack.nginx.pid]))
 
     bodies = [b"", b"nope", b'{"payload":{},"payload":{}}', b"[" * 100000,
               b'{"a":"' + b"x" * 2000000]

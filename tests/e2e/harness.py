@@ -50,6 +50,12 @@ FORBIDDEN = re.compile(
     r"|Assertion .* failed|ERROR SUMMARY: [1-9]", re.I)
 
 
+def memory_kb(pid, what="VmRSS"):
+    """What a process takes; VmHWM: has taken at most."""
+    with open("/proc/%s/status" % pid) as f:
+        return int(f.read().split(what + ":")[1].split()[0])
+
+
 def wait_for(cond, timeout=10, what="condition"):
     """Calls cond() until it is true; returns its value."""
     end = time.monotonic() + timeout * SLOW

@@ -1,10 +1,9 @@
 """Bodies that are refused: the answer names the place, memory stays flat."""
 
 import http.client
-import re
 import unittest
 
-from harness import SLOW, Stack
+from harness import SLOW, Stack, memory_kb
 
 
 class OddInput(unittest.TestCase):
@@ -36,11 +35,6 @@ class OddInput(unittest.TestCase):
                       ) as f:
                 pid = int(f.read().split()[0])
 
-            def rss():
-                with open("/proc/%d/status" % pid) as f:
-                    return int(re.search(r"VmRSS:\s+(\d+)", f.read())
-                               .group(1))
-
             token = s.token()
 
             def one_round():
@@ -60,10 +54,10 @@ class OddInput(unittest.TestCase):
 
             for _ in range(10):
                 one_round()
-            before = rss()
+            before = memory_kb(pid)
             for _ in range(60):
                 one_round()
-            grown = rss() - before
+            grown = memory_kb(pid) - before
             self.assertLess(grown, 512, "kB more after 720 refusals")
             self.assertIs(conn.sock, sock, "the connection was kept")
             r = s.post("/add-job", {"payload": {}, "handler": "h"},

@@ -12,7 +12,7 @@ import unittest
 import zlib
 
 from cli_stack import CliStack
-from harness import SLOW, wait_for
+from harness import SLOW, memory_kb, wait_for
 
 
 def members(raw):
@@ -365,10 +365,6 @@ class Flood(unittest.TestCase):
     def setUp(self):
         del self.server.seen[:]
 
-    def rss_kb(self):
-        with open("/proc/%d/status" % self.w.pid) as f:
-            return int(f.read().split("VmHWM:")[1].split()[0])
-
     def add(self, first, *more, **answer):
         return self.s.add("f", {"answers": [dict(answer, first=first)]
                                 + list(more)}, retry_policy="fixed")
@@ -379,7 +375,7 @@ class Flood(unittest.TestCase):
 
     def test_headers_and_trailers(self):
         """An end for good, and little memory, however they come."""
-        before = self.rss_kb()
+        before = memory_kb(self.w.pid, "VmHWM")
         for first, again in (
                 (self.CHUNKED + "0\r\n", "X: y\r\n"),
                 (self.OK, "X: y\r\n"),
@@ -397,7 +393,7 @@ class Flood(unittest.TestCase):
             self.assertEqual(len(self.server.seen), 1)
         self.assertEqual(self.failed(self.CHUNKED + "0\r\nX: ", again="y"),
                          "the target's answer has a trailer that is too long")
-        self.assertLess(self.rss_kb() - before, 20_000)
+        self.assertLess(memory_kb(self.w.pid, "VmHWM") - before, 20_000)
 
     def test_as_many_as_may_be(self):
         """All lines count, also the empty one, and each answer anew."""

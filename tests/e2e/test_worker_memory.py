@@ -11,7 +11,7 @@ import threading
 import unittest
 
 from cli_stack import CliStack
-from harness import BUILD, SLOW, source, wait_for
+from harness import BUILD, SLOW, memory_kb, source, wait_for
 
 WORKER = os.path.join(BUILD, "taskmq-worker")
 IDLE_KB = 6 * 1024              # 4.4 MB on Debian 12
@@ -23,11 +23,6 @@ REFUSED = "configuration not reloaded"
 def libraries(w):
     with open("/proc/%d/maps" % w.pid) as f:
         return set(re.findall(r"/(lib[^/]*?)\.so\b", f.read()))
-
-
-def rss_kb(w):
-    with open("/proc/%d/status" % w.pid) as f:
-        return int(re.search(r"VmRSS:\s+(\d+) kB", f.read()).group(1))
 
 
 def reload(s, w, handlers, word=RELOADED):
@@ -68,7 +63,7 @@ class Memory(unittest.TestCase):
 
     def bounded(self, w, bound):
         if "libasan" not in libraries(w):
-            self.assertLess(rss_kb(w), bound)
+            self.assertLess(memory_kb(w.pid), bound)
 
     def test_idle(self):
         handlers = {"c%d" % i: {"instances": 1} for i in range(4)}
@@ -87,7 +82,7 @@ class Memory(unittest.TestCase):
         with CliStack(handlers=handlers, aof=False) as s:
             w = s.worker()
             reload(s, w, handlers)
-            first = rss_kb(w)
+            first = memory_kb(w.pid)
             for _ in range(8):
                 reload(s, w, handlers)
             self.bounded(w, first + 256)

@@ -13,7 +13,7 @@ import time
 import unittest
 
 from cli_stack import CliStack, gone
-from harness import ROOT, SLOW, free_port, wait_for
+from harness import ROOT, SLOW, free_port, memory_kb, wait_for
 
 ODD = [sys.executable, os.path.join(ROOT, "tests", "e2e", "odd_handler.py")]
 
@@ -254,14 +254,18 @@ class Health(unittest.TestCase):
                     select.select([c], [], [], 0.002)
                 self.assertIn(b"HTTP/1.1 200 ", c.recv(100))
 
-    def test_half_open_connections(self):
-        """Thousands of silent ones cost nobody an answer."""
-        want = 3000
+    def descriptors(self, want):
+        """So many may be open, and some more, until the test is over."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE,
                            (min(hard, max(soft, want + 500)), hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE,
                         (soft, hard))
+        return want
+
+    def test_half_open_connections(self):
+        """Thousands of silent ones cost nobody an answer."""
+        want = self.descriptors(3000)
         with CliStack(handlers={"n": {"builtin": "noop"}}) as s:
             port = free_port()
             w = s.worker("--listen", "127.0.0.1:%d" % port)
@@ -293,22 +297,12 @@ class Health(unittest.TestCase):
 
     def test_very_many_at_once(self):
         """Some of them in each turn of the loop, and each gets its answer."""
-        want = 3000
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE,
-                           (min(hard, max(soft, want + 500)), hard))
-        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE,
-                        (soft, hard))
-
-        def most_kb():
-            with open("/proc/%d/status" % w.pid) as f:
-                return int(f.read().split("VmHWM:")[1].split()[0])
-
+        want = self.descriptors(3000)
         with CliStack(handlers={"n": {"builtin": "noop"}}) as s:
             port = free_port()
             w = s.worker("--listen", "127.0.0.1:%d" % port)
             wait_for(lambda: self.get(port, "/healthz")[0] == 200, 10)
-            before = most_kb()
+            before = memory_kb(w.pid, "VmHWM")
             w.signal(signal.SIGSTOP)
             clients = []
             try:
@@ -324,7 +318,7 @@ class Health(unittest.TestCase):
                 w.signal(signal.SIGCONT)
                 for c in clients:
                     c.close()
-            self.assertLess(most_kb() - before, 5000)
+            self.assertLess(memory_kb(w.pid, "VmHWM") - before, 5000)
             self.assertEqual(w.stop(), 0)
 
     def test_no_handler_can_start(self):
