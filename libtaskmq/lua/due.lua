@@ -15,6 +15,8 @@ for _, id in ipairs(ids) do
     if is_header(record, 0) then
         add_pack(lanes, handler, priority_at(record, 0), id .. again)
     elseif record ~= '' then
+        -- A guess: no name is counted that there is not.
+        handler = call('HGET', P .. 'handlers', handler) and handler or '?'
         call('HINCRBY', P .. 'stats', 'sch:' .. handler, '-1')
         call('HINCRBY', P .. 'stats', 'back:' .. handler, '-1')
         unreadable(id, handler, 'record')

@@ -93,6 +93,8 @@ MUTANTS = [
     ('lib/lane', ".. '.5'", "", 'due ones before the newest'),
     ('due', "'sch:' .. lane.handler, -#lane)", "'sch:' .. lane.handler, 0)",
      'gauge of scheduled jobs'),
+    ('due', "call('HGET', P .. 'handlers', handler) and handler or '?'",
+     "handler", 'a count of a name that there is not'),
     ('due', "    if is_header(record, 0) then\n",
      "    if record ~= '' then\n",
      'a scheduled record that cannot be read'),

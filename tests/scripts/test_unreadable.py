@@ -101,6 +101,18 @@ def test_scheduled(d):
         eq(d.card('dead'), 0)
 
 
+def test_scheduled_under_a_name_that_nobody_has(d):
+    """It is not counted under that: such a counter would stay for ever."""
+    d.add(job(due=ms() + HOUR))
+    spoil(d, 'j:1', lambda text: text.replace(b'email', b'emaim')
+                                     .replace(b' f ', b' q '))
+    d.expire('scheduled', 1)
+    eq(d.claim('email', 9), [])
+    names = {field.split(b':')[1] for field in d.c('HKEYS', d.k('stats'))
+             if b':' in field}
+    eq(names, {b'email', b'?'})
+
+
 def test_run_of_a_waiting_job(d):
     for what, how in RUNS.items():
         d.c('FLUSHALL')
